@@ -1,0 +1,3 @@
+"""Genoglot: read, write and translate text, region sets and DNA."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""Errors that Genoglot raises: each says what is wrong, where, and what to do, in one line."""
+
+from pathlib import Path
+
+
+class GenoglotError(Exception):
+    """Base class of every error that Genoglot raises on bad input."""
+
+
+class BedFormatError(GenoglotError):
+    """A line of a BED file that cannot be read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    line_number
+        1-based number of the line.
+    line
+        The line itself.
+    problem
+        What is wrong with it.
+
+    Examples
+    --------
+    >>> print(BedFormatError("a.bed", 3, "chr1 9 5", "end 5 is before start 9"))
+    a.bed:3: end 5 is before start 9: 'chr1 9 5' (fix the line, or skip such lines with on_error="skip" / --on-error skip)
+    """
+
+    def __init__(self, path: str | Path, line_number: int, line: str, problem: str) -> None:
+        self.path, self.line_number, self.line, self.problem = path, line_number, line, problem
+        shown = line if len(line) <= 120 else line[:117] + "..."
+        super().__init__(
+            f"{path}:{line_number}: {problem}: {shown!r} "
+            '(fix the line, or skip such lines with on_error="skip" / --on-error skip)'
+        )
+
+
+class ChromosomeNameError(GenoglotError):
+    """Chromosome names that do not match those of the universe or genome."""
+
+
+class AnnotationError(GenoglotError):
+    """A gene annotation that cannot be read."""
+
+
+class UniverseError(GenoglotError):
+    """A universe with duplicate, overlapping or unsorted regions, or an id outside it."""
+
+
+class UniverseMismatchError(GenoglotError):
+    """A model, atlas or file made for another universe."""
+
+
+class AtlasError(GenoglotError):
+    """An atlas that is missing, damaged or of another version."""
+
+
+class SampleSheetError(GenoglotError):
+    """A sample sheet without the needed columns, or naming files that are not there."""
+
+
+class TextError(GenoglotError):
+    """A query or description that cannot be encoded."""
+
+
+class ModelError(GenoglotError):
+    """A saved model that is missing, damaged or of an unknown kind."""

@@ -1,0 +1,290 @@
+"""Reading and writing the BED family: BED3 to BED12, narrowPeak, broadPeak; plain or compressed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from genoglot.errors import GenoglotError
+from genoglot.files import atomic_path, read_bytes
+from genoglot.regions import bedlines
+from genoglot.regions.chromosomes import Alias
+from genoglot.regions.coordinates import Unusual, read_coordinates
+from genoglot.regions.regions import Regions
+
+logger = logging.getLogger("genoglot")
+
+BED_COLUMNS = (
+    "name score strand thickStart thickEnd itemRgb blockCount blockSizes blockStarts".split()
+)
+BROAD_COLUMNS = "name score strand signalValue pValue qValue".split()
+NARROW_COLUMNS = [*BROAD_COLUMNS, "peak"]
+
+_WHOLE = {"score", "thickStart", "thickEnd", "blockCount", "peak"}
+_REAL = {"score", "signalValue", "pValue", "qValue"}
+
+# What stands for a value that a table lacks, when a later column has to be written.
+_FILL = {
+    "score": "0",
+    "itemRgb": "0",
+    "signalValue": "0",
+    "pValue": "-1",
+    "qValue": "-1",
+    "peak": "-1",
+}
+
+
+def read_bed(
+    path: str | Path,
+    *,
+    on_error: Literal["raise", "skip"] = "raise",
+    chrom_sizes: Mapping[str, int] | None = None,
+    alias: Alias | None = None,
+    columns: int | None = None,
+) -> Regions:
+    """Read a BED, narrowPeak or broadPeak file, plain, gzip or bgzip.
+
+    Header lines (`track`, `browser`) may stand at the top, comments (`#`) and blank lines
+    anywhere; columns are separated by tabs, or throughout by spaces. Windows line ends, a UTF-8
+    mark and a missing last line end are understood. A file without regions is valid, with a
+    notice in the log. Columns 4 and on are named by the file's ending (.narrowPeak, .broadPeak)
+    or else by their number; values are numbers where the format says so and all of them are.
+
+    Parameters
+    ----------
+    path
+        The file; `-` is standard input.
+    on_error
+        `"skip"` leaves malformed lines out and logs one warning with their number and the first.
+    chrom_sizes
+        Chromosome lengths in bp; a region on another chromosome or past the end is malformed.
+    alias
+        Spelling of the chromosomes to translate to: see `rename_chromosome`.
+    columns
+        Read only the first so many columns (3: coordinates only, the fastest).
+
+    Raises
+    ------
+    BedFormatError
+        At the first malformed line.
+    GenoglotError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
+    >>> _ = path.write_text("track name=a\\nchr1\\t5\\t9\\tpeak\\t7\\n")
+    >>> read_bed(path).frame.row(0)
+    ('chr1', 5, 9, 'peak', 7)
+    """
+    if on_error not in ("raise", "skip"):
+        raise GenoglotError(f'on_error is {on_error!r}; use "raise" or "skip"')
+    data = read_bytes(path)
+    layout = _layout(data)
+    if layout is None:
+        logger.warning("%s: no regions in this file", path)
+        return Regions([], [], [])
+    keep = min(layout.n_columns, columns or layout.n_columns)
+    regions = _read_fast(data, layout, keep)
+    if regions is not None and alias is not None:
+        regions = regions.rename_chroms(alias)
+    if regions is None or not _is_sound(regions, chrom_sizes):
+        rules = bedlines.Rules(path, layout.tabs, layout.n_headers, chrom_sizes, alias, on_error)
+        regions = bedlines.read_lines(data, rules, columns)
+    return _with_named_columns(regions, str(path))
+
+
+class _Layout(NamedTuple):
+    n_headers: int  # lines before the first region
+    offset: int  # bytes before it
+    tabs: bool
+    n_columns: int
+
+
+def _layout(data: bytes) -> _Layout | None:
+    """What the lines up to the first region tell; None if there is no region."""
+    offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    n_headers = 0
+    while offset < len(data):
+        stop = data.find(b"\n", offset)
+        stop = len(data) if stop < 0 else stop
+        line = data[offset:stop].rstrip(b"\r")
+        if not bedlines.is_header(line):
+            tabs = b"\t" in line
+            return _Layout(n_headers, offset, tabs, len(line.split(b"\t" if tabs else None)))
+        n_headers, offset = n_headers + 1, stop + 1
+    return None
+
+
+def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
+    """Read whole columns at once; None if anything unusual calls for a look at single lines."""
+    try:
+        coordinates = read_coordinates(data, layout.offset, tabs=layout.tabs)
+        return Regions.from_codes(*coordinates, _read_further(data, layout, keep))
+    except (Unusual, pl.exceptions.PolarsError):
+        return None
+
+
+def _read_further(data: bytes, layout: _Layout, keep: int) -> pl.DataFrame:
+    """Read the columns after the third as text."""
+    if keep <= 3:
+        return pl.DataFrame()
+    if not layout.tabs:
+        raise Unusual
+    schema = {f"column_{i + 1}": pl.String for i in range(layout.n_columns)}
+    return pl.read_csv(
+        data,
+        has_header=False,
+        separator="\t",
+        quote_char=None,
+        skip_lines=layout.n_headers,
+        schema=schema,
+        columns=list(schema)[3:keep],
+        truncate_ragged_lines=True,
+    )
+
+
+def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
+    """Whether nothing in the table calls for a look at the single lines."""
+    if (regions.end < regions.start).any():
+        return False
+    if chrom_sizes is None:
+        return True
+    sizes = np.array([chrom_sizes.get(name, -1) for name in regions.chrom_names], np.int64)
+    return bool((regions.end <= sizes[regions.chrom_codes]).all() and (sizes >= 0).all())
+
+
+def _with_named_columns(regions: Regions, path: str) -> Regions:
+    """Name the columns after the third and turn those that hold numbers into numbers."""
+    table = regions.columns
+    if not table.width:
+        return regions
+    known = _names(table, path.removesuffix(".gz").removesuffix(".bgz"))
+    names = [*known, *(f"column_{i}" for i in range(len(known) + 4, table.width + 4))]
+    series = [
+        _typed(column.alias(name))
+        for name, column in zip(names[: table.width], table.get_columns(), strict=True)
+    ]
+    return Regions.from_codes(
+        regions.chrom_names, regions.chrom_codes, regions.start, regions.end, pl.DataFrame(series)
+    )
+
+
+def _names(table: pl.DataFrame, path: str) -> list[str]:
+    if path.endswith(".narrowPeak"):
+        return NARROW_COLUMNS
+    if path.endswith(".broadPeak"):
+        return BROAD_COLUMNS
+    if path.endswith(".bed") or table.width not in (6, 7):
+        # BED10 does not exist: ten columns are a narrowPeak, whatever the ending.
+        return NARROW_COLUMNS if table.width == 7 else BED_COLUMNS
+    if table.width == 7:
+        return NARROW_COLUMNS
+    # Nine columns are BED9, whose column 7 is a coordinate, or a broadPeak with a real there.
+    coordinate = table.to_series(3).cast(pl.Int64, strict=False).null_count() == 0
+    return BED_COLUMNS if coordinate else BROAD_COLUMNS
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    for names, kind in ((_WHOLE, pl.Int64), (_REAL, pl.Float64)):
+        if column.name in names:
+            number = column.cast(kind, strict=False)
+            if number.null_count() == column.null_count():
+                return number
+    return column
+
+
+def write_bed(regions: Regions, path: str | Path = "-", *, header: str | None = None) -> None:
+    """Write regions as BED, with all their columns.
+
+    Columns with BED or narrowPeak names come first, in the format's order, gaps before the last
+    of them filled as the formats say (name `.`, score 0, ...); any others follow in theirs.
+
+    Parameters
+    ----------
+    path
+        The file, replaced only when all is written; `-` is standard output; `.gz` or `.bgz` is
+        written in bgzip blocks, which gzip reads too.
+    header
+        Lines to put first, such as a `track` line or comments.
+    """
+    text = f"{header.rstrip()}\n" if header else ""
+    body = _written_columns(regions).write_csv(
+        include_header=False, separator="\t", quote_style="never", null_value="."
+    )
+    if str(path) == "-":
+        sys.stdout.write(text + body)
+        sys.stdout.flush()
+        return
+    data = (text + body).encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(bgzip(data) if str(path).endswith((".gz", ".bgz")) else data)
+
+
+def _written_columns(regions: Regions) -> pl.DataFrame:
+    frame = regions.frame
+    present = regions.columns.columns
+    peak = {"signalValue", "pValue", "qValue", "peak"} & set(present)
+    standard = NARROW_COLUMNS if peak else BED_COLUMNS
+    last = max((i + 1 for i, name in enumerate(standard) if name in present), default=0)
+    fills = {
+        "thickStart": pl.col("start"),
+        "thickEnd": pl.col("end"),
+        "blockCount": pl.lit("1"),
+        "blockSizes": pl.col("end") - pl.col("start"),
+        "blockStarts": pl.lit("0"),
+    }
+    written = [
+        pl.col(name)
+        if name in present
+        else fills.get(name, pl.lit(_FILL.get(name, "."))).alias(name)
+        for name in standard[:last]
+    ]
+    others = [name for name in present if name not in standard]
+    return frame.select("chrom", "start", "end", *written, *others)
+
+
+def bgzip(data: bytes) -> bytes:
+    """Compress into bgzip blocks (SAM specification, section 4.1), which tabix can index.
+
+    Examples
+    --------
+    >>> import gzip
+    >>> gzip.decompress(bgzip(b"chr1 1 2"))
+    b'chr1 1 2'
+    """
+    blocks = [_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280)]
+    return b"".join([*blocks, _bgzip_block(b"")])
+
+
+def _bgzip_block(data: bytes) -> bytes:
+    body = zlib.compress(data, 6, -15)
+    # 18 bytes of header, of which the last two hold the block's size less one; 8 of trailer.
+    size = (len(body) + 25).to_bytes(2, "little")
+    head = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x06\x00BC\x02\x00" + size
+    tail = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    return head + body + tail
+
+
+def line_of_region(path: str | Path, row: int) -> int:
+    """1-based line number in a file of its region number `row`, counted from 0.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
+    >>> _ = path.write_text("# two\\nchr1\\t5\\t9\\n\\nchr1\\t9\\t11\\n")
+    >>> line_of_region(path, 1)
+    4
+    """
+    lines = read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    numbers = (n for n, line in enumerate(lines, 1) if not bedlines.is_header(line.rstrip(b"\r")))
+    return next(n for i, n in enumerate(numbers) if i == row)

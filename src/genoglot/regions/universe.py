@@ -1,0 +1,332 @@
+"""`Universe`: the fixed list of regions that serves as the vocabulary of region sets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genoglot.errors import UniverseError, UniverseMismatchError
+from genoglot.files import atomic_path
+from genoglot.regions.axis import Axis
+from genoglot.regions.bed import line_of_region, read_bed
+from genoglot.regions.regions import Ints, Regions, expand_ranges
+
+Ids = NDArray[np.int32]
+Repair = Literal["sort", "merge", "drop"] | None
+
+
+class Universe:
+    """Sorted, non-overlapping regions, whose ids 0 to n - 1 are their rows.
+
+    Each chromosome stands in one run, sorted by start; the order of the chromosomes is free.
+    Bookended regions are allowed. Ids are the rows of the file, so that a file that is refused is
+    never renumbered unless `repair` asks for it.
+
+    Parameters
+    ----------
+    regions
+        The regions; further columns are dropped.
+    genome
+        Name of the genome assembly, such as `"hg38"`; free text.
+
+    Raises
+    ------
+    UniverseError
+        If the regions are unsorted, overlap, are duplicates or empty (`start == end`).
+
+    Examples
+    --------
+    >>> universe = Universe(Regions(["chr1", "chr1", "chr2"], [0, 50, 0], [10, 60, 10]))
+    >>> universe.encode(Regions(["chr2", "chr1"], [5, 8], [6, 9]))
+    array([0, 2], dtype=int32)
+    >>> universe.decode([2])
+    Regions(1 regions on 1 chromosomes: chr2:0-10)
+    """
+
+    regions: Regions
+    genome: str
+
+    def __init__(self, regions: Regions, *, genome: str = "") -> None:
+        problem = _problem(regions)
+        if problem is not None:
+            raise UniverseError(f"universe: {problem.text}{_ADVICE}")
+        self._build(regions, genome)
+
+    @classmethod
+    def from_regions(cls, regions: Regions, *, genome: str = "", repair: Repair = None) -> Universe:
+        """A universe of regions, repaired on demand.
+
+        Parameters
+        ----------
+        repair
+            `"sort"` sorts; `"drop"` sorts and drops exact duplicates and empty regions; `"merge"`
+            sorts, drops empty regions and joins overlapping ones (bookended ones stay apart).
+
+        Raises
+        ------
+        UniverseError
+            If the regions, repaired, are still no universe.
+        """
+        return cls(_repaired(regions, repair), genome=genome)
+
+    @classmethod
+    def from_bed(cls, path: str | Path, *, genome: str = "", repair: Repair = None) -> Universe:
+        """Read a universe from a BED file of three or more columns: see `from_regions`.
+
+        Raises
+        ------
+        UniverseError
+            With the line of the first offending region.
+        BedFormatError
+            If a line is malformed.
+        """
+        regions = _repaired(read_bed(path, columns=3), repair)
+        problem = _problem(regions)
+        if problem is not None:
+            line = "" if repair or str(path) == "-" else f":{line_of_region(path, problem.row)}"
+            raise UniverseError(f"{path}{line}: {problem.text}{_ADVICE}")
+        universe = cls.__new__(cls)
+        universe._build(regions, genome)
+        return universe
+
+    def _build(self, regions: Regions, genome: str) -> None:
+        if regions.columns.width:
+            regions = Regions.from_codes(
+                regions.chrom_names, regions.chrom_codes, regions.start, regions.end
+            )
+        self.regions, self.genome = regions, genome
+        self._axis = Axis(regions)
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    def __repr__(self) -> str:
+        return f"Universe({len(self)} regions, genome={self.genome!r}, digest={self.digest[:12]})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Universe) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.regions, self.genome)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, as hex, of the chromosome names, codes and coordinates in the order of the ids.
+
+        The genome's name is no part of it.
+        """
+        content = hashlib.sha256(json.dumps(self.regions.chrom_names).encode())
+        for array in (self.regions.chrom_codes, self.regions.start, self.regions.end):
+            content.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        return content.hexdigest()
+
+    def encode(self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0) -> Ids:
+        """Ids of the universe regions that a region set overlaps, sorted and unique.
+
+        Parameters
+        ----------
+        regions
+            The region set, in any order.
+        min_bp
+            Base pairs that one region of the set must share with a universe region.
+        min_fraction
+            Part of the region of the set (not of the universe's) that must be shared, 0 to 1.
+
+        Returns
+        -------
+        ids
+            int32, shape (number of ids,).
+
+        Raises
+        ------
+        ChromosomeNameError
+            If a chromosome of the set is spelled `1` in one and `chr1` in the other. Chromosomes
+            that the universe lacks in both spellings match nothing.
+        """
+        if min_bp > 1 or min_fraction > 0:
+            _, ids = self.overlaps(regions, min_bp=min_bp, min_fraction=min_fraction)
+            return np.unique(ids)
+        return self._axis.hits(*self._axis.keys(regions))
+
+    def overlaps(
+        self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0
+    ) -> tuple[Ints, Ids]:
+        """Every overlap, as (row of the region set, universe id), ordered by both.
+
+        Parameters are those of `encode`.
+        """
+        start, end = self._axis.keys(regions)
+        lo, hi = self._axis.ranges(start, end)
+        rows, ids = expand_ranges(lo, hi)
+        if min_bp > 1 or min_fraction > 0:
+            shared = np.minimum(regions.end[rows], self.regions.end[ids])
+            shared -= np.maximum(regions.start[rows], self.regions.start[ids])
+            length = (regions.end - regions.start)[rows]
+            enough = (shared >= min_bp) & (shared >= min_fraction * length)
+            rows, ids = rows[enough], ids[enough]
+        return rows, ids.astype(np.int32)
+
+    def decode(self, ids: ArrayLike) -> Regions:
+        """The universe regions of some ids, in their order.
+
+        Raises
+        ------
+        UniverseError
+            If an id is not in the universe.
+        """
+        rows = np.asarray(ids).astype(np.int64)
+        outside = rows[(rows < 0) | (rows >= len(self))]
+        if len(outside):
+            raise UniverseError(
+                f"id {outside[0]} is outside this universe of {len(self)} regions; "
+                "decode ids with the universe that made them"
+            )
+        return self.regions[rows]
+
+    def check_same(self, other: Universe | str) -> None:
+        """Refuse another universe.
+
+        Parameters
+        ----------
+        other
+            A universe, or the digest of one.
+
+        Raises
+        ------
+        UniverseMismatchError
+            If its digest differs.
+        """
+        digest = other if isinstance(other, str) else other.digest
+        if digest != self.digest:
+            raise UniverseMismatchError(
+                f"made for the universe {digest[:12]}, but this one is {self.digest[:12]} "
+                f"({len(self)} regions, genome {self.genome or 'unnamed'}); use the same universe"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write the universe as a parquet file of chrom, start, end."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        regions = self.regions
+        chrom = pa.DictionaryArray.from_arrays(
+            regions.chrom_codes, pa.array(regions.chrom_names, pa.string())
+        )
+        table = pa.table({"chrom": chrom, "start": regions.start, "end": regions.end})
+        about = {"genoglot.genome": self.genome, "genoglot.digest": self.digest}
+        with atomic_path(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(about), temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Universe:
+        """Read a universe that `save` wrote.
+
+        Raises
+        ------
+        UniverseError
+            If the file is missing, no universe, or its content is not what was saved.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path, columns=["chrom", "start", "end"])
+            about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+            digest = about["genoglot.digest"]
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise UniverseError(f"{path}: no saved universe ({error}); use Universe.save") from None
+        chrom = table["chrom"].combine_chunks().dictionary_encode()
+        regions = Regions.from_codes(
+            chrom.dictionary.to_pylist(),
+            chrom.indices.to_numpy(),
+            table["start"].to_numpy(),
+            table["end"].to_numpy(),
+        )
+        universe = cls(regions, genome=about.get("genoglot.genome", ""))
+        if universe.digest != digest:
+            raise UniverseError(f"{path}: the content is not what was saved; save it again")
+        return universe
+
+
+def token_jaccard(a: ArrayLike, b: ArrayLike) -> float:
+    """Jaccard index of two sets of universe ids: ids in both over ids in either.
+
+    0.0 if both are empty.
+
+    Examples
+    --------
+    >>> token_jaccard([1, 2, 3], [2, 3, 4])
+    0.5
+    """
+    ours, theirs = np.unique(np.asarray(a)), np.unique(np.asarray(b))
+    shared = len(np.intersect1d(ours, theirs, assume_unique=True))
+    either = len(ours) + len(theirs) - shared
+    return shared / either if either else 0.0
+
+
+class _Problem(NamedTuple):
+    row: int  # the first offending region
+    text: str
+
+
+_ADVICE = '; repair it with repair="sort", "drop" or "merge"'
+
+
+def _rebuilt(regions: Regions, genome: str) -> Universe:
+    universe = Universe.__new__(Universe)
+    universe._build(regions, genome)
+    return universe
+
+
+def _problem(regions: Regions) -> _Problem | None:
+    """Why these regions are no universe; None if they are one."""
+    if not len(regions):
+        return _Problem(0, "a universe needs at least one region")
+    codes, start, end = regions.chrom_codes, regions.start, regions.end
+    if (start == end).any():
+        return _explained(regions, start == end, "empty regions (start = end)")
+    same = codes[1:] == codes[:-1]
+    unsorted = (codes[1:] < codes[:-1]) | (same & (start[1:] < start[:-1]))
+    if unsorted.any():
+        return _explained(regions, np.append(False, unsorted), "regions out of order")
+    overlapping = same & (start[1:] < end[:-1])
+    if overlapping.any():
+        equal = overlapping & (start[1:] == start[:-1]) & (end[1:] == end[:-1])
+        if equal.any():
+            return _explained(regions, np.append(False, equal), "exact duplicates")
+        return _explained(regions, np.append(False, overlapping), "overlaps with the region before")
+    return None
+
+
+def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> _Problem:
+    row = int(np.argmax(offending))
+    name = regions.chrom_names[regions.chrom_codes[row]]
+    where = f"{name}:{regions.start[row]}-{regions.end[row]}"
+    return _Problem(row, f"{int(offending.sum())} {what}, the first at region {row}, {where}")
+
+
+def _repaired(regions: Regions, repair: Repair) -> Regions:
+    if repair is None:
+        return regions
+    if repair not in ("sort", "merge", "drop"):
+        raise UniverseError(f'repair is {repair!r}; use "sort", "merge" or "drop"')
+    regions = regions.sort()
+    if repair == "sort":
+        return regions
+    regions = regions[regions.end > regions.start]
+    if repair == "merge":
+        # One base less of gap than none: bookended regions stay apart.
+        return regions.merge(gap=-1)
+    same = np.ones(max(len(regions) - 1, 0), bool)
+    for array in (regions.chrom_codes, regions.start, regions.end):
+        same &= array[1:] == array[:-1]
+    return regions[~np.append(False, same)[: len(regions)]]

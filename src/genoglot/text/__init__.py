@@ -1,0 +1,7 @@
+"""Language 1 of 3, text: encoders that turn descriptions and queries into vectors."""
+
+from genoglot.text.encoder import TextEncoder, load_text_encoder
+from genoglot.text.minilm import MiniLM
+from genoglot.text.tfidf import Tfidf
+
+__all__ = ["MiniLM", "TextEncoder", "Tfidf", "load_text_encoder"]

@@ -1,0 +1,149 @@
+"""TF-IDF: words and pairs of words, weighted by how rare they are among the descriptions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ModelError, TextError
+from genoglot.text.encoder import TextEncoder, check_texts
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+# Keeps what biology writes as one name (H3K27ac, NKX2-1, HL-60, CD34+, B of "B cell"), which
+# scikit-learn's own pattern cuts apart or, for single letters, drops.
+TOKEN_PATTERN = r"(?u)[^\W_]+(?:[-.'][^\W_]+)*\+?"
+
+
+class Tfidf(TextEncoder):
+    """Term frequency times inverse document frequency, by scikit-learn.
+
+    Parameters
+    ----------
+    max_words
+        How many of the most frequent words and word pairs are kept: the length of a vector.
+    pairs
+        Count pairs of neighboring words too.
+    lowercase
+        Take "CTCF" and "ctcf" for one word.
+    token_pattern
+        Regular expression of a word.
+
+    Notes
+    -----
+    A text in which no word is known has no direction: its row is zero, not of unit length.
+
+    Examples
+    --------
+    >>> encoder = Tfidf().fit(["NKX2-1 in human lung", "H3K27ac in human liver"])
+    >>> a, b = encoder.encode(["nkx2-1 lung", "liver H3K27ac"])
+    >>> round(float(a @ a), 3), float(a @ b)
+    (1.0, 0.0)
+    """
+
+    kind = "tfidf"
+
+    def __init__(
+        self,
+        *,
+        max_words: int = 20_000,
+        pairs: bool = True,
+        lowercase: bool = True,
+        token_pattern: str = TOKEN_PATTERN,
+    ) -> None:
+        self.max_words, self.pairs = max_words, pairs
+        self.lowercase, self.token_pattern = lowercase, token_pattern
+        self._vectorizer: TfidfVectorizer | None = None
+
+    @property
+    def dim(self) -> int:
+        """Number of words and word pairs."""
+        return len(self._fitted().vocabulary_)
+
+    @property
+    def words(self) -> list[str]:
+        """The word or pair of words that each column stands for."""
+        return [str(word) for word in self._fitted().get_feature_names_out()]
+
+    def fit(self, texts: Sequence[str]) -> Self:
+        """Take the vocabulary and its weights from (training) descriptions.
+
+        Raises
+        ------
+        TextError
+            If there is no text, a text is empty, or no text has a word.
+        """
+        vectorizer = self._new_vectorizer()
+        try:
+            vectorizer.fit(check_texts(texts))
+        except ValueError as error:
+            raise TextError(f"the texts have no words to learn from ({error})") from None
+        self._vectorizer = vectorizer
+        return self
+
+    def encode_sparse(self, texts: Sequence[str]) -> csr_array:
+        """Encode texts as a sparse (n, dim) float32 array: for many texts and many words."""
+        from scipy.sparse import csr_array
+
+        checked = check_texts(texts)
+        if not checked:
+            return csr_array((0, self.dim), dtype=np.float32)
+        return csr_array(self._fitted().transform(checked), dtype=np.float32)
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        dense: NDArray[np.float32] = self.encode_sparse(texts).toarray()
+        return dense
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        from safetensors.numpy import save_file
+
+        (folder / "vocabulary.json").write_text(json.dumps(self.words, indent=0) + "\n")
+        save_file({"idf": self._fitted().idf_}, folder / "model.safetensors")
+        return {
+            "max_words": self.max_words,
+            "pairs": self.pairs,
+            "lowercase": self.lowercase,
+            "token_pattern": self.token_pattern,
+        }
+
+    @classmethod
+    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        encoder = cls(**{name: value for name, value in config.items() if name != "kind"})
+        words = json.loads((folder / "vocabulary.json").read_text())
+        try:
+            idf = load_file(folder / "model.safetensors")["idf"]
+        except SafetensorError as error:
+            raise ModelError(f"{folder}/model.safetensors: damaged ({error})") from None
+        if idf.shape != (len(words),):
+            raise ModelError(f"{folder}: {len(words)} words but weights of shape {idf.shape}")
+        vectorizer = encoder._new_vectorizer(vocabulary={word: i for i, word in enumerate(words)})
+        vectorizer.idf_ = idf
+        encoder._vectorizer = vectorizer
+        return encoder
+
+    def _new_vectorizer(self, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        return TfidfVectorizer(
+            lowercase=self.lowercase,
+            token_pattern=self.token_pattern,
+            ngram_range=(1, 2 if self.pairs else 1),
+            max_features=self.max_words,
+            vocabulary=vocabulary,
+            dtype=np.float32,
+        )
+
+    def _fitted(self) -> TfidfVectorizer:
+        if self._vectorizer is None:
+            raise TextError("the TF-IDF encoder is not fitted yet; call fit(descriptions) first")
+        return self._vectorizer
