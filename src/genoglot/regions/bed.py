@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import zlib
 from collections.abc import Mapping
@@ -15,16 +16,18 @@ import polars as pl
 from genoglot.errors import GenoglotError
 from genoglot.files import atomic_path, read_bytes
 from genoglot.regions import bedlines
-from genoglot.regions.chromosomes import Alias
-from genoglot.regions.coordinates import Unusual, read_coordinates
+from genoglot.regions.chromosomes import Alias, Codes
+from genoglot.regions.coordinates import MAX_BYTES, Unusual, read_coordinates
 from genoglot.regions.regions import Regions
 
 logger = logging.getLogger("genoglot")
 
-BED_COLUMNS = (
-    "name score strand thickStart thickEnd itemRgb blockCount blockSizes blockStarts".split()
-)
-BROAD_COLUMNS = "name score strand signalValue pValue qValue".split()
+_BED6 = ["name", "score", "strand"]
+BED_COLUMNS = [
+    *_BED6,
+    *("thickStart", "thickEnd", "itemRgb", "blockCount", "blockSizes", "blockStarts"),
+]
+BROAD_COLUMNS = [*_BED6, "signalValue", "pValue", "qValue"]
 NARROW_COLUMNS = [*BROAD_COLUMNS, "peak"]
 
 _WHOLE = {"score", "thickStart", "thickEnd", "blockCount", "peak"}
@@ -49,13 +52,14 @@ def read_bed(
     alias: Alias | None = None,
     columns: int | None = None,
 ) -> Regions:
-    """Read a BED, narrowPeak or broadPeak file, plain, gzip or bgzip.
+    r"""Read a BED, narrowPeak or broadPeak file, plain, gzip or bgzip.
 
     Header lines (`track`, `browser`) may stand at the top, comments (`#`) and blank lines
     anywhere; columns are separated by tabs, or throughout by spaces. Windows line ends, a UTF-8
     mark and a missing last line end are understood. A file without regions is valid, with a
-    notice in the log. Columns 4 and on are named by the file's ending (.narrowPeak, .broadPeak)
-    or else by their number; values are numbers where the format says so and all of them are.
+    notice in the log. Columns 4 and on are named by a comment line right above the first region
+    that has a name for each, else by the file's ending (.narrowPeak, .broadPeak), else by their
+    number; values are numbers where the format says so and all of them are.
 
     Parameters
     ----------
@@ -81,25 +85,27 @@ def read_bed(
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
-    >>> _ = path.write_text("track name=a\\nchr1\\t5\\t9\\tpeak\\t7\\n")
+    >>> _ = path.write_text("track name=a\nchr1\t5\t9\tpeak\t7\n")
     >>> read_bed(path).frame.row(0)
     ('chr1', 5, 9, 'peak', 7)
     """
     if on_error not in ("raise", "skip"):
         raise GenoglotError(f'on_error is {on_error!r}; use "raise" or "skip"')
+    if columns is not None and columns < 3:
+        raise GenoglotError(f"columns is {columns}; the first 3 are always read")
     data = read_bytes(path)
     layout = _layout(data)
     if layout is None:
         logger.warning("%s: no regions in this file", path)
         return Regions([], [], [])
     keep = min(layout.n_columns, columns or layout.n_columns)
-    regions = _read_fast(data, layout, keep)
+    regions = _read_fast(data, layout, keep) if layout.n_columns >= 3 else None
     if regions is not None and alias is not None:
         regions = regions.rename_chroms(alias)
     if regions is None or not _is_sound(regions, chrom_sizes):
         rules = bedlines.Rules(path, layout.tabs, layout.n_headers, chrom_sizes, alias, on_error)
         regions = bedlines.read_lines(data, rules, columns)
-    return _with_named_columns(regions, str(path))
+    return _with_named_columns(regions, layout.names, str(path))
 
 
 class _Layout(NamedTuple):
@@ -107,54 +113,85 @@ class _Layout(NamedTuple):
     offset: int  # bytes before it
     tabs: bool
     n_columns: int
+    names: list[str]  # of the columns after the third, if a comment such as "#chrom ..." tells
 
 
 def _layout(data: bytes) -> _Layout | None:
-    """What the lines up to the first region tell; None if there is no region."""
+    """Look at the lines up to the first region; None if there is no region."""
     offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    n_headers = 0
+    last, n_headers = b"", 0
     while offset < len(data):
         stop = data.find(b"\n", offset)
         stop = len(data) if stop < 0 else stop
         line = data[offset:stop].rstrip(b"\r")
         if not bedlines.is_header(line):
-            tabs = b"\t" in line
-            return _Layout(n_headers, offset, tabs, len(line.split(b"\t" if tabs else None)))
-        n_headers, offset = n_headers + 1, stop + 1
+            # A line of less than three words tells nothing: tabs are what to expect.
+            tabs = b"\t" in line or len(line.split()) < 3
+            n_columns = len(line.split(b"\t" if tabs else None))
+            names = last.decode("utf-8", "replace").split("\t")
+            told = last[:1] == b"#" and len(names) == n_columns == len(set(names))
+            return _Layout(n_headers, offset, tabs, n_columns, names[3:] if told else [])
+        last, n_headers, offset = line, n_headers + 1, stop + 1
     return None
 
 
 def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
     """Read whole columns at once; None if anything unusual calls for a look at single lines."""
+    if not layout.tabs:
+        if b"\t" in data:
+            return None
+        data = re.sub(rb" +", b"\t", data[layout.offset :])
+        layout = layout._replace(n_headers=0, offset=0)
     try:
-        coordinates = read_coordinates(data, layout.offset, tabs=layout.tabs)
-        return Regions.from_codes(*coordinates, _read_further(data, layout, keep))
+        if keep == 3 and len(data) <= MAX_BYTES:
+            return Regions.from_codes(*read_coordinates(data, layout.offset))
+        return _read_table(data, layout, keep)
     except (Unusual, pl.exceptions.PolarsError):
         return None
 
 
-def _read_further(data: bytes, layout: _Layout, keep: int) -> pl.DataFrame:
-    """Read the columns after the third as text."""
-    if keep <= 3:
-        return pl.DataFrame()
-    if not layout.tabs:
-        raise Unusual
-    schema = {f"column_{i + 1}": pl.String for i in range(layout.n_columns)}
-    return pl.read_csv(
+def _read_table(data: bytes, layout: _Layout, keep: int) -> Regions:
+    kinds: list[type[pl.DataType]] = [pl.Categorical, pl.UInt32, pl.UInt32]
+    kinds += [pl.String] * (layout.n_columns - 3)
+    names = [f"column_{i}" for i in range(1, len(kinds) + 1)]
+    table = pl.read_csv(
         data,
         has_header=False,
         separator="\t",
         quote_char=None,
         skip_lines=layout.n_headers,
-        schema=schema,
-        columns=list(schema)[3:keep],
+        schema=dict(zip(names, kinds, strict=True)),
+        columns=names[:keep],
         truncate_ragged_lines=True,
     )
+    chrom, start, end = table.get_columns()[:3]
+    if chrom.null_count() or start.null_count() or end.null_count():
+        raise Unusual
+    return Regions.from_codes(
+        *_codes(chrom),
+        start.to_numpy().astype(np.int64),
+        end.to_numpy().astype(np.int64),
+        table.drop(names[:3]) if keep > 3 else None,
+    )
+
+
+def _codes(chrom: pl.Series) -> tuple[list[str], Codes]:
+    """Names in order of first appearance, and each row's index into them."""
+    physical = chrom.to_physical().to_numpy()
+    first = np.full(int(physical.max()) + 1, -1, np.int64)
+    # Written from the last row to the first, so that the first one stays.
+    first[physical[::-1]] = np.arange(len(physical) - 1, -1, -1)
+    rows = np.sort(first[first >= 0])
+    code = np.zeros(len(first), np.int32)
+    code[physical[rows]] = np.arange(len(rows), dtype=np.int32)
+    return chrom.gather(rows).cast(pl.String).to_list(), code[physical]
 
 
 def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
     """Whether nothing in the table calls for a look at the single lines."""
     if (regions.end < regions.start).any():
+        return False
+    if any(name[0] == "#" or name.split() != [name] for name in regions.chrom_names):
         return False
     if chrom_sizes is None:
         return True
@@ -162,12 +199,12 @@ def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
     return bool((regions.end <= sizes[regions.chrom_codes]).all() and (sizes >= 0).all())
 
 
-def _with_named_columns(regions: Regions, path: str) -> Regions:
+def _with_named_columns(regions: Regions, told: list[str], path: str) -> Regions:
     """Name the columns after the third and turn those that hold numbers into numbers."""
     table = regions.columns
     if not table.width:
         return regions
-    known = _names(table, path.removesuffix(".gz").removesuffix(".bgz"))
+    known = told or _names(table, path.removesuffix(".gz").removesuffix(".bgz"))
     names = [*known, *(f"column_{i}" for i in range(len(known) + 4, table.width + 4))]
     series = [
         _typed(column.alias(name))
@@ -275,13 +312,13 @@ def _bgzip_block(data: bytes) -> bytes:
 
 
 def line_of_region(path: str | Path, row: int) -> int:
-    """1-based line number in a file of its region number `row`, counted from 0.
+    r"""1-based line number in a file of its region number `row`, counted from 0.
 
     Examples
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
-    >>> _ = path.write_text("# two\\nchr1\\t5\\t9\\n\\nchr1\\t9\\t11\\n")
+    >>> _ = path.write_text("# two\nchr1\t5\t9\n\nchr1\t9\t11\n")
     >>> line_of_region(path, 1)
     4
     """

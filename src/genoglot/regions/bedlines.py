@@ -22,11 +22,11 @@ _BEYOND_INT64 = 2**63
 
 
 def is_header(line: bytes) -> bool:
-    """Whether a line holds no region: blank, a comment, a `track` or a `browser` line.
+    r"""Whether a line holds no region: blank, a comment, a `track` or a `browser` line.
 
     Examples
     --------
-    >>> is_header(b"track name=a"), is_header(b"tracker\\t1\\t2")
+    >>> is_header(b"track name=a"), is_header(b"tracker\t1\t2")
     (True, False)
     """
     return not line.strip() or line[:1] == b"#" or line.split(None, 1)[0] in (b"track", b"browser")
@@ -67,7 +67,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
     """
     names: dict[str, int] = {}
     codes, start, end = array("i"), array("q"), array("q")
-    extra: list[list[str | None]] = []
+    extra: list[tuple[str | None, ...]] = []
     n_bad, first_error = 0, None
     for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
         line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
@@ -86,7 +86,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
         codes.append(names.setdefault(chrom, len(names)))
         start.append(left)
         end.append(right)
-        extra.append([field or None for field in fields[3:columns]])
+        extra.append(tuple(field or None for field in fields[3:columns]))
     if first_error is not None:
         where = f"{first_error.path}:{first_error.line_number}"
         logger.warning(
@@ -94,7 +94,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
             *(rules.path, n_bad, len(codes), where, first_error.problem, first_error.line),
         )
     width = max(map(len, extra), default=0)
-    columns_ = {
+    table = {
         f"column_{i + 4}": [row[i] if i < len(row) else None for row in extra] for i in range(width)
     }
     return Regions.from_codes(
@@ -102,7 +102,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
         np.array(codes, np.int32),
         np.array(start, np.int64),
         np.array(end, np.int64),
-        pl.DataFrame(columns_, schema={name: pl.String for name in columns_}),
+        pl.DataFrame(table, schema=dict.fromkeys(table, pl.String)),
     )
 
 
@@ -112,9 +112,9 @@ def _fields(line: str, tabs: bool) -> list[str]:
     if by_spaces[0] in ("track", "browser") and len(fields) < 3:
         raise _LineError("a header line after the first region; headers stand at the top")
     if not tabs and len(by_tabs) > 1:
-        raise _LineError("separated by tabs, but the lines before it by spaces")
+        raise _LineError("tabs and spaces are mixed (the first region is separated by spaces)")
     if tabs and len(by_spaces) >= 3 and (len(fields) < 3 or len(fields[0].split()) > 1):
-        raise _LineError("separated by spaces, but the lines before it by tabs")
+        raise _LineError("tabs and spaces are mixed (the first region is separated by tabs)")
     if len(fields) < 3:
         raise _LineError(f"{len(fields)} column{'s' * (len(fields) > 1)}, at least 3 are needed")
     if not fields[0].strip():

@@ -1,13 +1,17 @@
-"""Chromosome names: their natural order and the two ways of spelling them."""
+"""Chromosome names: their order, their codes and the two ways of spelling them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genoglot.errors import ChromosomeNameError
 
 Alias = str | Mapping[str, str]
+Codes = NDArray[np.int32]
 
 # Plain chromosome names: 1, 22, X, MT, 2L, XIV. Scaffolds (GL000192.1, Un_KI270302v1) have other
 # names in UCSC and Ensembl, which no rule can translate, so that they are left as they are.
@@ -64,19 +68,6 @@ def rename_chromosome(name: str, alias: Alias | None) -> str:
     )
 
 
-def other_spelling(name: str) -> tuple[str, str]:
-    """The same chromosome as the other convention spells it, and that convention's alias.
-
-    Examples
-    --------
-    >>> other_spelling("1"), other_spelling("chrM")
-    (('chr1', 'ucsc'), ('MT', 'ensembl'))
-    """
-    if name.startswith("chr") and name != "chrMT":
-        return _to_ensembl(name), "ensembl"
-    return _to_ucsc(name), "ucsc"
-
-
 def natural_order(name: str) -> tuple[int, int, str]:
     """Sort key that puts chr2 before chr10, then X, Y, M, then every other name by its letters.
 
@@ -91,3 +82,24 @@ def natural_order(name: str) -> tuple[int, int, str]:
     if bare in _SEX_AND_MITOCHONDRIAL:
         return 1, _SEX_AND_MITOCHONDRIAL[bare], name
     return 2, 0, name
+
+
+def distinct_names(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], Codes]:
+    """Distinct names in order of first appearance, and the index of each row's name."""
+    names = dict.fromkeys(map(str, chrom.tolist()))
+    index = {name: code for code, name in enumerate(names)}
+    codes = np.fromiter((index[str(name)] for name in chrom), np.int32, len(chrom))
+    return tuple(names), codes
+
+
+def in_order_of_appearance(names: tuple[str, ...], codes: Codes) -> tuple[tuple[str, ...], Codes]:
+    """Drop names that no row uses and number the others by their first row."""
+    first = np.full(len(names), len(codes), np.int64)
+    # Written from the last row to the first, so that the first one stays.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
+    if np.array_equal(order, np.arange(len(names))):
+        return names, codes
+    new = np.zeros(len(names), np.int32)
+    new[order] = np.arange(len(order), dtype=np.int32)
+    return tuple(names[i] for i in order), new[codes]

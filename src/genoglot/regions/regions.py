@@ -12,13 +12,18 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.regions.chromosomes import Alias, natural_order, rename_chromosome
+from genoglot.regions import algebra
+from genoglot.regions.algebra import Ints
+from genoglot.regions.chromosomes import (
+    Alias,
+    Codes,
+    distinct_names,
+    in_order_of_appearance,
+    natural_order,
+    rename_chromosome,
+)
 
-Ints = NDArray[np.int64]
-Codes = NDArray[np.int32]
-
-NO_NEIGHBOR = np.iinfo(np.int64).max
-"""Distance reported by `Regions.nearest` where the chromosome holds no other region."""
+_NO_COLUMNS = pl.DataFrame()
 
 
 class Regions:
@@ -63,7 +68,7 @@ class Regions:
         end: ArrayLike,
         columns: pl.DataFrame | Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        names, codes = _distinct(np.asarray(chrom, dtype=object))
+        names, codes = distinct_names(np.asarray(chrom, dtype=object))
         starts, ends = _coordinates(start, "start"), _coordinates(end, "end")
         if not len(codes) == len(starts) == len(ends):
             raise GenoglotError(
@@ -91,7 +96,9 @@ class Regions:
         if taken:
             raise GenoglotError(f"{sorted(taken)} cannot be further columns; rename them")
         self.chrom_names = names
-        self.chrom_codes, self.start, self.end = map(_read_only, (codes, start, end))
+        self.chrom_codes, self.start, self.end = (
+            _read_only(array) for array in (codes, start, end)
+        )
         self.columns = columns
 
     @classmethod
@@ -168,7 +175,7 @@ class Regions:
         columns = pl.DataFrame()
         if any(frame.width for frame in frames):
             # A table without columns has no height of its own: the start column lends it one.
-            frames = [part.columns.with_columns(pl.Series(" ", part.start)) for part in parts]
+            frames = [pl.DataFrame({" ": part.start}).hstack(part.columns) for part in parts]
             columns = pl.concat(frames, how="diagonal_relaxed").drop(" ")
         return cls.from_codes(
             names,
@@ -190,6 +197,23 @@ class Regions:
         data = pl.DataFrame({"chrom": chrom, "start": self.start, "end": self.end})
         return data.hstack(self.columns) if self.columns.width else data
 
+    @property
+    def signal(self) -> NDArray[np.float64] | None:
+        """How strong each region is: column `signalValue`, else `score`, whichever holds numbers.
+
+        float64, shape (n,), in the file's own unit, NaN where missing; None if there is no such
+        column.
+
+        Examples
+        --------
+        >>> Regions(["1", "1"], [0, 5], [9, 8]).with_columns(score=[7, 3]).signal
+        array([7., 3.])
+        """
+        for name in ("signalValue", "score"):
+            if name in self.columns.columns and self.columns[name].dtype.is_numeric():
+                return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
+        return None
+
     def __len__(self) -> int:
         return len(self.start)
 
@@ -203,7 +227,7 @@ class Regions:
         if columns.width:
             columns = columns[np.arange(len(self))[rows]]
         codes = self.chrom_codes[rows]
-        names, codes = _in_order_of_appearance(self.chrom_names, codes)
+        names, codes = in_order_of_appearance(self.chrom_names, codes)
         return Regions.from_codes(names, codes, self.start[rows], self.end[rows], columns)
 
     def __eq__(self, other: object) -> bool:
@@ -237,7 +261,7 @@ class Regions:
         return Regions.from_codes, arguments
 
     def with_columns(self, **columns: ArrayLike | pl.Series) -> Regions:
-        """The same regions with columns added or replaced.
+        """Add or replace columns.
 
         Examples
         --------
@@ -249,10 +273,10 @@ class Regions:
         return Regions.from_codes(self.chrom_names, self.chrom_codes, self.start, self.end, frame)
 
     def rename_chroms(self, alias: Alias) -> Regions:
-        """The same regions with chromosomes spelled another way: see `rename_chromosome`."""
+        """Spell chromosomes another way: see `rename_chromosome`."""
         renamed = np.array([rename_chromosome(name, alias) for name in self.chrom_names], object)
         # Two spellings may become one, e.g. 1 and chr1.
-        names, merged = _distinct(renamed)
+        names, merged = distinct_names(renamed)
         codes = merged[self.chrom_codes]
         return Regions.from_codes(names, codes, self.start, self.end, self.columns)
 
@@ -279,11 +303,11 @@ class Regions:
             return self[:0]
         ordered = self.sort()
         start, end = _global(ordered, ordered.chrom_names, spacing=_span(ordered) + gap + 1)
-        reach = np.maximum.accumulate(end)
+        reach: Ints = np.maximum.accumulate(end)
         first = np.concatenate(([True], start[1:] > reach[:-1] + gap))
         last = np.concatenate((first[1:], [True]))
         # The furthest end of a run, back from the global coordinate to the chromosome's own.
-        ends = ordered.end[last] + (reach[last] - end[last])
+        ends: Ints = ordered.end[last] + (reach[last] - end[last])
         codes = ordered.chrom_codes[first]
         return Regions.from_codes(ordered.chrom_names, codes, ordered.start[first], ends)
 
@@ -298,21 +322,11 @@ class Regions:
         """
         names = tuple(dict.fromkeys((*self.chrom_names, *other.chrom_names)))
         spacing = max(_span(self), _span(other)) + 1
-        mine = np.flatnonzero(self.end > self.start)
-        theirs = np.flatnonzero(other.end > other.start)
-        start_a, end_a = (x[mine] for x in _global(self, names, spacing))
-        start_b, end_b = (x[theirs] for x in _global(other, names, spacing))
-        # Of two overlapping regions one starts inside the other: either b starts in a, ties
-        # included, or a starts strictly inside b. Each pair is found once, whatever the nesting.
-        in_a, b = _starting_within(start_a, end_a, start_b, "left")
-        in_b, a = _starting_within(start_b, end_b, start_a, "right")
-        rows = mine[np.concatenate((in_a, a))]
-        columns = theirs[np.concatenate((b, in_b))]
-        order = np.lexsort((columns, rows))
-        return rows[order], columns[order]
+        axis_a, axis_b = _global(self, names, spacing), _global(other, names, spacing)
+        return algebra.overlapping_pairs(*axis_a, *axis_b)
 
     def intersect(self, other: Regions) -> Regions:
-        """The part shared by each overlapping pair, as by `bedtools intersect`.
+        """Cut out the part shared by each overlapping pair, as by `bedtools intersect`.
 
         One row for each pair of `overlaps`, in that order, with the columns of `self`.
 
@@ -333,7 +347,7 @@ class Regions:
         )
 
     def nearest(self, other: Regions) -> tuple[Ints, Ints]:
-        """The nearest region of `other` on the same chromosome, and how far it is.
+        """Find the nearest region of `other` on the same chromosome, and how far it is.
 
         Distances are those of `bedtools closest -D ref`: 0 if the two overlap, 1 if they touch,
         and negative if the other one lies to the left (at lower coordinates). Of equally near
@@ -353,46 +367,18 @@ class Regions:
         >>> a.nearest(b)
         (array([ 0, -1]), array([                 -3, 9223372036854775807]))
         """
-        row = np.full(len(self), -1, np.int64)
-        distance = np.full(len(self), NO_NEIGHBOR, np.int64)
-        if not len(self) or not len(other):
-            return row, distance
         names = tuple(dict.fromkeys((*self.chrom_names, *other.chrom_names)))
         spacing = max(_span(self), _span(other)) + 1
-        start, end = _global(self, names, spacing)
-        start_b, end_b = _global(other, names, spacing)
-        order = np.lexsort((end_b, start_b))
-        start_b, end_b = start_b[order], end_b[order]
-        chrom_a = start // spacing
-        # `reach` makes ends monotonic where regions are nested. Where it first exceeds a start
-        # stands the first region ending after that start; the region that set it last before
-        # an end is the one reaching furthest right.
-        reach = np.maximum.accumulate(end_b)
-        setter = np.flatnonzero(np.concatenate(([True], end_b[1:] > reach[:-1])))
-        hi = start_b.searchsorted(end, "left")  # first region starting at or after our end
-        lo = reach.searchsorted(start, "right")
-        left = setter[np.maximum(setter.searchsorted(hi, "left") - 1, 0)]
-        right = np.minimum(hi, len(order) - 1)
-        has_left = (hi > 0) & (start_b[left] // spacing == chrom_a)
-        has_right = (hi < len(order)) & (start_b[right] // spacing == chrom_a)
-        to_left = np.where(has_left, start - end_b[left] + 1, NO_NEIGHBOR)
-        to_right = np.where(has_right, start_b[right] - end + 1, NO_NEIGHBOR)
-        inside = lo < hi
-        take_left = has_left & (to_left <= to_right)
-        found = inside | has_left | has_right
-        best = np.where(inside, np.minimum(lo, len(order) - 1), np.where(take_left, left, right))
-        row[found] = order[best[found]]
-        signed = np.where(inside, 0, np.where(take_left, -to_left, to_right))
-        distance[found] = signed[found]
-        return row, distance
+        axis_a, axis_b = _global(self, names, spacing), _global(other, names, spacing)
+        return algebra.nearest_rows(*axis_a, *axis_b, spacing)
 
     def covered(self) -> int:
-        """Number of base pairs in at least one region."""
+        """Count the base pairs that lie in at least one region."""
         merged = self.merge()
         return int((merged.end - merged.start).sum())
 
     def jaccard(self, other: Regions) -> float:
-        """Base pairs in both over base pairs in either; 0.0 if neither holds a base.
+        """Divide the base pairs in both by those in either; 0.0 if neither holds a base.
 
         Examples
         --------
@@ -441,8 +427,8 @@ def _coordinates(values: ArrayLike, what: str) -> Ints:
 
 
 def _as_frame(columns: pl.DataFrame | Mapping[str, Any] | None, n: int) -> pl.DataFrame:
-    if columns is None or len(columns) == 0:
-        return pl.DataFrame()
+    if columns is None or not len(columns):
+        return _NO_COLUMNS
     if isinstance(columns, pl.DataFrame):
         return columns
     series = [pl.Series(name, values) for name, values in columns.items()]
@@ -453,27 +439,6 @@ def _as_frame(columns: pl.DataFrame | Mapping[str, Any] | None, n: int) -> pl.Da
                 "give as many"
             )
     return pl.DataFrame(series)
-
-
-def _distinct(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], Codes]:
-    """Distinct names in order of first appearance, and the index of each row's name."""
-    names = dict.fromkeys(map(str, chrom.tolist()))
-    index = {name: code for code, name in enumerate(names)}
-    codes = np.fromiter((index[str(name)] for name in chrom), np.int32, len(chrom))
-    return tuple(names), codes
-
-
-def _in_order_of_appearance(names: tuple[str, ...], codes: Codes) -> tuple[tuple[str, ...], Codes]:
-    """Drop names that no row uses and number the others by their first row."""
-    first = np.full(len(names), len(codes), np.int64)
-    # Written from the last row to the first, so that the first one stays.
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
-    if np.array_equal(order, np.arange(len(names))):
-        return names, codes
-    new = np.zeros(len(names), np.int32)
-    new[order] = np.arange(len(order), dtype=np.int32)
-    return tuple(names[i] for i in order), new[codes]
 
 
 def _recode(regions: Regions, names: tuple[str, ...]) -> Codes:
@@ -487,31 +452,6 @@ def _span(regions: Regions) -> int:
 
 
 def _global(regions: Regions, names: tuple[str, ...], spacing: int) -> tuple[Ints, Ints]:
-    """Starts and ends on one axis, where chromosome i of `names` begins at i * spacing."""
+    """Put starts and ends on one axis, where chromosome i of `names` begins at i * spacing."""
     offset = _recode(regions, names).astype(np.int64) * spacing
     return offset + regions.start, offset + regions.end
-
-
-def _starting_within(
-    start: Ints, end: Ints, points: Ints, side: Literal["left", "right"]
-) -> tuple[Ints, Ints]:
-    """Pairs (interval, point) with the point in [start, end), or in (start, end) from "right"."""
-    order = np.argsort(points, kind="stable")
-    ordered = points[order]
-    lo, hi = ordered.searchsorted(start, side), ordered.searchsorted(end, "left")
-    intervals, positions = expand_ranges(lo, np.maximum(lo, hi))
-    return intervals, order[positions]
-
-
-def expand_ranges(lo: NDArray[Any], hi: NDArray[Any]) -> tuple[Ints, Ints]:
-    """Every integer of the ranges [lo, hi), after the index of its range.
-
-    Examples
-    --------
-    >>> expand_ranges(np.array([4, 7, 7]), np.array([6, 7, 8]))
-    (array([0, 0, 2]), array([4, 5, 7]))
-    """
-    length = hi - lo
-    index = np.repeat(np.arange(len(lo)), length)
-    before = np.cumsum(length) - length
-    return index, np.arange(len(index)) + np.repeat(lo - before, length)

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path
+from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.axis import Axis
 from genoglot.regions.bed import line_of_region, read_bed
-from genoglot.regions.regions import Ints, Regions, expand_ranges
+from genoglot.regions.regions import Regions
 
 Ids = NDArray[np.int32]
+Strengths = NDArray[np.uint8]
 Repair = Literal["sort", "merge", "drop"] | None
 
 
@@ -55,12 +57,12 @@ class Universe:
     def __init__(self, regions: Regions, *, genome: str = "") -> None:
         problem = _problem(regions)
         if problem is not None:
-            raise UniverseError(f"universe: {problem.text}{_ADVICE}")
+            raise UniverseError(f"universe: {problem.text}")
         self._build(regions, genome)
 
     @classmethod
     def from_regions(cls, regions: Regions, *, genome: str = "", repair: Repair = None) -> Universe:
-        """A universe of regions, repaired on demand.
+        """Make a universe of regions, repaired on demand.
 
         Parameters
         ----------
@@ -89,8 +91,9 @@ class Universe:
         regions = _repaired(read_bed(path, columns=3), repair)
         problem = _problem(regions)
         if problem is not None:
-            line = "" if repair or str(path) == "-" else f":{line_of_region(path, problem.row)}"
-            raise UniverseError(f"{path}{line}: {problem.text}{_ADVICE}")
+            known = len(regions) and not repair and str(path) != "-"
+            line = f":{line_of_region(path, problem.row)}" if known else ""
+            raise UniverseError(f"{path}{line}: {problem.text}")
         universe = cls.__new__(cls)
         universe._build(regions, genome)
         return universe
@@ -157,6 +160,42 @@ class Universe:
             return np.unique(ids)
         return self._axis.hits(*self._axis.keys(regions))
 
+    def encode_strength(
+        self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0
+    ) -> tuple[Ids, Strengths]:
+        """Ids as by `encode`, each with the strength of the strongest region that overlaps it.
+
+        The strength of a region is the rank of its signal (`Regions.signal`) among all regions of
+        the set, overlapping or not, spread evenly over 1 (weakest) to 255 (strongest): ranks need
+        no unit and compare across experiments. Equal signals share their mean rank; a missing one
+        ranks lowest. Without a signal, or with a constant one, every strength is 255. Parameters
+        and errors are those of `encode`.
+
+        Returns
+        -------
+        ids
+            int32, shape (number of ids,).
+        strength
+            uint8, same shape.
+
+        Examples
+        --------
+        >>> universe = Universe(Regions(["chr1", "chr1"], [0, 50], [10, 60]))
+        >>> peaks = Regions(["chr1"] * 3, [2, 6, 52], [4, 9, 70], {"score": [30, 800, 100]})
+        >>> universe.encode_strength(peaks)
+        (array([0, 1], dtype=int32), array([255, 128], dtype=uint8))
+        """
+        signal = regions.signal
+        if signal is None:
+            ids = self.encode(regions, min_bp=min_bp, min_fraction=min_fraction)
+            return ids, np.full(len(ids), 255, np.uint8)
+        rows, ids = self.overlaps(regions, min_bp=min_bp, min_fraction=min_fraction)
+        strongest = np.zeros(len(self), np.uint8)
+        np.maximum.at(strongest, ids, _strengths(signal)[rows])
+        # No strength is 0: what stays 0 is not overlapped.
+        ids = np.flatnonzero(strongest > 0).astype(np.int32)
+        return ids, strongest[ids]
+
     def overlaps(
         self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0
     ) -> tuple[Ints, Ids]:
@@ -176,7 +215,7 @@ class Universe:
         return rows, ids.astype(np.int32)
 
     def decode(self, ids: ArrayLike) -> Regions:
-        """The universe regions of some ids, in their order.
+        """Look up the universe regions of some ids, in their order.
 
         Raises
         ------
@@ -278,7 +317,20 @@ class _Problem(NamedTuple):
     text: str
 
 
-_ADVICE = '; repair it with repair="sort", "drop" or "merge"'
+def _strengths(signal: NDArray[np.float64]) -> Strengths:
+    """Mean rank of each signal, spread over 1 to 255; 255 for all if they are equal."""
+    signal = np.where(np.isnan(signal), -np.inf, signal)
+    order = np.argsort(signal)
+    ordered = signal[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(order)])
+    if len(first) <= 1:
+        return np.full(len(signal), 255, np.uint8)
+    size = np.diff(first, append=len(order))
+    # Twice the mean rank of a run of equals is its first rank plus its last: a whole number.
+    level = 1 + 254 * (2 * first + size - 1) // (2 * (len(order) - 1))
+    strengths = np.empty(len(order), np.uint8)
+    strengths[order] = np.repeat(level, size)
+    return strengths
 
 
 def _rebuilt(regions: Regions, genome: str) -> Universe:
@@ -290,7 +342,7 @@ def _rebuilt(regions: Regions, genome: str) -> Universe:
 def _problem(regions: Regions) -> _Problem | None:
     """Why these regions are no universe; None if they are one."""
     if not len(regions):
-        return _Problem(0, "a universe needs at least one region")
+        return _Problem(0, "there is no region, and a universe needs at least one")
     codes, start, end = regions.chrom_codes, regions.start, regions.end
     if (start == end).any():
         return _explained(regions, start == end, "empty regions (start = end)")
@@ -311,7 +363,11 @@ def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> _Pr
     row = int(np.argmax(offending))
     name = regions.chrom_names[regions.chrom_codes[row]]
     where = f"{name}:{regions.start[row]}-{regions.end[row]}"
-    return _Problem(row, f"{int(offending.sum())} {what}, the first at region {row}, {where}")
+    return _Problem(
+        row,
+        f"{int(offending.sum())} {what}, the first {where} (region {row}); a universe is sorted "
+        'and free of overlaps: repair it with repair="sort", "drop" or "merge"',
+    )
 
 
 def _repaired(regions: Regions, repair: Repair) -> Regions:

@@ -1,0 +1,17 @@
+"""Collections of described region sets on disk, their splits, and a simulated world."""
+
+from genoglot.atlas.build import BuildReport, build_atlas
+from genoglot.atlas.sheet import read_encode_json, read_sheet
+from genoglot.atlas.splits import Split, make_split, split
+from genoglot.atlas.store import Atlas
+
+__all__ = [
+    "Atlas",
+    "BuildReport",
+    "Split",
+    "build_atlas",
+    "make_split",
+    "read_encode_json",
+    "read_sheet",
+    "split",
+]

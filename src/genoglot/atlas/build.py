@@ -1,0 +1,210 @@
+"""Building an atlas from a folder of BED files and a sample sheet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from genoglot.atlas.sheet import check_files, read_sheet
+from genoglot.atlas.store import Atlas
+from genoglot.atlas.writer import AtlasWriter
+from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError
+from genoglot.regions import Regions, Universe
+from genoglot.regions.chromosomes import Alias
+
+log = logging.getLogger("genoglot")
+
+IN_FLIGHT = 8  # files read ahead per job: bounds memory when the writer is the slower one
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What came of a build.
+
+    Attributes
+    ----------
+    atlas
+        The atlas, opened.
+    skipped
+        (file, problem) of each file that could not be read and is not in it.
+    """
+
+    atlas: Atlas
+    skipped: list[tuple[str, str]]
+
+
+class Tokenized(NamedTuple):
+    """A region file as ids with their strengths, or what is wrong with it."""
+
+    tokens: NDArray[np.int32]
+    strengths: NDArray[np.uint8]
+    n_regions: int
+    error: GenoglotError | None = None
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How a BED file becomes the ids of universe regions, and their strengths."""
+
+    universe: Universe
+    on_error: Literal["raise", "skip"]
+    alias: Alias | None
+    min_bp: int
+    min_fraction: float
+
+    def __call__(self, path: Path) -> Tokenized:
+        """Read and encode one file; an error is returned, so that others go on."""
+        try:
+            regions = Regions.from_bed(path, on_error=self.on_error, alias=self.alias)
+            tokens, strengths = self.universe.encode_strength(
+                regions, min_bp=self.min_bp, min_fraction=self.min_fraction
+            )
+        except GenoglotError as error:
+            return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error)
+        return Tokenized(tokens, strengths, len(regions))
+
+
+def build_atlas(
+    folder: str | Path,
+    sheet: str | Path | pl.DataFrame,
+    universe: str | Path | Universe,
+    out: str | Path,
+    *,
+    genome: str = "",
+    jobs: int | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    alias: Alias | None = None,
+    min_bp: int = 1,
+    min_fraction: float = 0.0,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> BuildReport:
+    """Build an atlas from BED files.
+
+    Files are read by several threads (reading and encoding release Python's lock). A file that
+    cannot be read is left out and reported; an empty one is kept with a notice. Strengths come
+    from the files' signal columns: see `Universe.encode_strength`. The directory `out` appears
+    when all is written, or not at all.
+
+    Parameters
+    ----------
+    folder
+        Where the files of the sheet are.
+    sheet
+        See `read_sheet`; or a table as it and `read_encode_json` give.
+    universe
+        A universe, or its BED file (sorted, without overlaps).
+    out
+        The atlas's directory: new or empty.
+    genome
+        Name of the genome assembly, such as "hg38"; default the universe's.
+    jobs
+        Threads; default one per core.
+    on_error
+        "skip" leaves malformed lines out; "raise" makes the file count as broken.
+    alias
+        Spelling of chromosomes to translate to: see `rename_chromosome`.
+    min_bp, min_fraction
+        Overlap that counts: see `Universe.encode`.
+    overwrite
+        Replace an atlas that is there.
+    progress
+        Show a progress bar, if the error output is a terminal.
+
+    Raises
+    ------
+    SampleSheetError
+        If the sheet is not sound or names files that are not there.
+    ChromosomeNameError
+        If files and universe spell chromosomes differently from the first file on.
+    AtlasError
+        If no file could be read.
+    """
+    folder = Path(folder)
+    if isinstance(sheet, pl.DataFrame):
+        check_files(sheet, folder)
+    else:
+        sheet = read_sheet(sheet, folder)
+    universe = _named(universe, genome)
+    tokenizer = Tokenizer(universe, on_error, alias, min_bp, min_fraction)
+    kept: list[int] = []
+    n_regions: list[int] = []
+    skipped: list[tuple[str, str]] = []
+    with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
+        results = _in_parallel(tokenizer, [folder / name for name in sheet["file"]], jobs)
+        for row, result in enumerate(_with_progress(results, len(sheet), progress)):
+            name = str(sheet["file"][row])
+            if result.error is None:
+                if not len(result.tokens):
+                    log.warning(
+                        "%s: none of its %d regions is in the universe; kept as an empty set",
+                        *(name, result.n_regions),
+                    )
+                writer.add(result.tokens, result.strengths)
+                kept.append(row)
+                n_regions.append(result.n_regions)
+            elif isinstance(result.error, ChromosomeNameError) and not kept:
+                raise ChromosomeNameError(f"{name}: {result.error}")  # it would be so for all
+            else:
+                skipped.append((name, str(result.error)))
+        if not kept:
+            raise AtlasError(
+                f"{out}: no atlas: none of the {len(sheet)} files can be read; the first: "
+                f"{skipped[0][1]}"
+            )
+        writer.finish(sheet[kept].with_columns(n_regions=pl.Series(n_regions, dtype=pl.Int32)))
+    return BuildReport(Atlas.open(out), skipped)
+
+
+def _named(universe: str | Path | Universe, genome: str) -> Universe:
+    """Read the universe, if need be, and name its genome."""
+    if not isinstance(universe, Universe):
+        return Universe.from_bed(universe, genome=genome)
+    if genome and genome != universe.genome:
+        if universe.genome:
+            raise AtlasError(f"genome {genome!r}, but the universe is of {universe.genome!r}")
+        return Universe(universe.regions, genome=genome)
+    return universe
+
+
+def _in_parallel(tokenizer: Tokenizer, paths: list[Path], jobs: int | None) -> Iterator[Tokenized]:
+    """Tokenize files with `jobs` threads; results in the order of the files.
+
+    Threads, not processes: one file's decompression, parsing and search leave Python's lock, and
+    the universe need not be copied. Measured in docs/decisions/0003-atlas-format.md.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(jobs)
+    waiting: deque[Future[Tokenized]] = deque()
+    try:
+        for path in paths:
+            waiting.append(pool.submit(tokenizer, path))
+            if len(waiting) >= jobs * IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # also at Ctrl-C: what is not begun is not begun
+        pool.shutdown(cancel_futures=True)
+
+
+def _with_progress(results: Iterable[Tokenized], total: int, progress: bool) -> Iterator[Tokenized]:
+    if not (progress and sys.stderr.isatty()):
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(
+        results, "Reading region sets", total=total, console=Console(stderr=True), transient=True
+    )

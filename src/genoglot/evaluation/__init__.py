@@ -1,0 +1,20 @@
+"""How good generated region sets are: metrics, intervals and the results table."""
+
+from genoglot.evaluation.evaluate import Scorer, evaluate
+from genoglot.evaluation.intervals import Interval, bootstrap_interval, paired_difference
+from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
+from genoglot.evaluation.table import Result, Table
+
+__all__ = [
+    "Interval",
+    "Measures",
+    "Ranking",
+    "Result",
+    "Scorer",
+    "Table",
+    "bootstrap_interval",
+    "evaluate",
+    "measure",
+    "metric_names",
+    "paired_difference",
+]

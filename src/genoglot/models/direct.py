@@ -1,0 +1,192 @@
+"""Direct encoder: from a text straight to one value per region of the universe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genoglot.atlas import Atlas
+from genoglot.models.generator import Arrays, Ids, Scores, best
+from genoglot.models.memory import MemoryGenerator, TextMemory
+from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
+from genoglot.text import Tfidf, load_text_encoder
+
+SEED_WIDTHS = (512, 256, 128, 64, 32)
+SHORTLIST = 1 << 15  # regions that are scored in full when only the top is asked for
+
+
+class SeedDirectEncoder(Trainable):
+    """The direct encoder of the seed (Fay et al. 2024), as it is described there.
+
+    TF-IDF vector -> five linear layers -> decoder over the universe; mean squared error against
+    the multi-hot vector, Adam, 10 epochs, batches of 5. The widths and the rectifiers between the
+    layers are ours: the seed names none.
+
+    Parameters
+    ----------
+    epochs, batch_size, learning_rate
+        Of the training.
+    seed
+        Seed of everything random.
+    """
+
+    kind = "direct-seed"
+
+    def __init__(
+        self, *, epochs: int = 10, batch_size: int = 5, learning_rate: float = 1e-3, seed: int = 0
+    ) -> None:
+        self.schedule = Schedule(epochs, batch_size, learning_rate)
+        self.seed = seed
+
+    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+        """Fit TF-IDF and make the network."""
+        self.universe = atlas.universe
+        self.tfidf = Tfidf(pairs=False).fit(atlas.descriptions(rows))
+        torch.manual_seed(self.seed)
+        self.network = _seed_network(self.tfidf.dim, len(self.universe))
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """TF-IDF vectors: (texts, words)."""
+        return torch.from_numpy(self.tfidf.encode(texts))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean squared error against the multi-hot vectors."""
+        predicted = self.network(batch.vectors)
+        target = torch.zeros_like(predicted)
+        for row, ids in zip(target, batch.ids, strict=True):
+            row[torch.from_numpy(ids).long()] = 1
+        return F.mse_loss(predicted, target)
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score every region by its predicted presence, cut to 0 and 1."""
+        scores: Scores = self.network(self.encode(texts)).clamp_(0, 1).numpy()
+        return scores
+
+    def _settings(self) -> dict[str, Any]:
+        s = self.schedule
+        return {"epochs": s.epochs, "batch_size": s.batch_size,
+                "learning_rate": s.learning_rate, "seed": self.seed}  # fmt: skip
+
+    def _save(self, folder: Path) -> Arrays:
+        self.tfidf.save(folder / "tfidf")
+        return {k: v.numpy() for k, v in self.network.state_dict().items()}
+
+    @classmethod
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        self = cls(**settings)
+        tfidf = load_text_encoder(folder / "tfidf")
+        assert isinstance(tfidf, Tfidf)
+        self.tfidf = tfidf
+        self.network = _seed_network(tfidf.dim, len(arrays["decoder.bias"])).eval()
+        self.network.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+        return self
+
+
+def _seed_network(words: int, regions: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in zip((words, *SEED_WIDTHS), SEED_WIDTHS, strict=False):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    network = nn.Sequential()
+    network.add_module("encoder", nn.Sequential(*layers))
+    network.add_module("decoder", nn.Linear(SEED_WIDTHS[-1], regions))
+    return network
+
+
+class Mixer(nn.Module):
+    """From what each head says of a region, and its popularity, to its log-odds of presence.
+
+    One small network for all regions, so that "bound by this factor elsewhere and open in these
+    cells" can be learned as the conjunction that it is.
+
+    Parameters
+    ----------
+    inputs
+        Number of heads, popularity included.
+    hidden
+        Width of the two hidden layers.
+    """
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * inputs, 1)
+        self.layers = nn.Sequential(
+            nn.Linear(2 * inputs, hidden), nn.GELU(),
+            nn.Linear(hidden, hidden), nn.GELU(),
+            nn.Linear(hidden, 1),
+        )  # fmt: skip
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """(..., inputs) of shares between 0 and 1 -> (...) log-odds."""
+        share = evidence.clamp(min=0)
+        features = torch.cat([share, (share + 1e-4).sqrt()], -1)  # the root spreads small shares
+        logits: Tensor = (self.linear(features) + self.layers(features)).squeeze(-1)
+        return logits
+
+
+class DirectEncoder(MemoryGenerator):
+    """Direct encoder, better: what each head reads is decoded apart, then mixed per region.
+
+    The output is of low rank (codes times region factors, popularity as the mean), so that a
+    universe of a million regions is no obstacle, and a small network shared by all regions turns
+    the heads' shares into a probability. Trained with binary cross-entropy.
+
+    Parameters
+    ----------
+    hidden
+        Width of the mixing network.
+    **settings
+        Those of `MemoryGenerator`.
+    """
+
+    kind = "direct"
+
+    def __init__(self, *, hidden: int = 32, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.hidden = hidden
+
+    def _network(self, memory: TextMemory) -> nn.Module:
+        network = nn.Module()
+        network.memory = memory
+        network.mixer = Mixer(2 * self.heads + 2, self.hidden)
+        return network
+
+    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
+        share = torch.from_numpy(self.share)[regions]
+        told = torch.einsum("bhe,re->brh", codes, self.factors[regions]) + share[None, :, None]
+        popular = share.expand(len(codes), -1)[..., None]
+        logits: Tensor = self.network.mixer(torch.cat([told, popular], -1))
+        return logits
+
+    @torch.inference_mode()
+    def top(self, text: str, n: int) -> tuple[Ids, Scores]:
+        """Ids and scores of the `n` best regions, best first.
+
+        Of a large universe only a shortlist is scored in full: the regions to which the heads
+        together give the largest shares.
+        """
+        shortlist = max(SHORTLIST, 8 * n)
+        if len(self.universe) <= 4 * shortlist:
+            return super().top(text, n)
+        codes = self.codes([text])
+        shares = (self.factors @ codes[0].mean(0)).numpy() + self.share
+        listed = torch.from_numpy(np.sort(best_unordered(shares, shortlist)))
+        scores = (self._logits(codes, listed)[0].sigmoid_() * (
+            torch.from_numpy(self.share)[listed] > 0
+        )).numpy()  # fmt: skip
+        chosen = best(scores, n)
+        return listed.numpy()[chosen].astype(np.int32), scores[chosen]
+
+    def _settings(self) -> dict[str, Any]:
+        return {"hidden": self.hidden, **super()._settings()}
+
+
+def best_unordered(scores: Scores, n: int) -> Ids:
+    """Ids of the `n` highest scores in no order."""
+    return np.argpartition(scores, len(scores) - n)[len(scores) - n :].astype(np.int32)

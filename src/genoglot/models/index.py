@@ -1,0 +1,112 @@
+"""Finding the nearest of a million vectors: exactly, or by HNSW."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ModelError
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int32]
+
+
+class Index(Protocol):
+    """Vectors to be found by inner product."""
+
+    def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
+        """Ids and inner products of `n` vectors, (n,) each, best first."""
+
+
+class ExactIndex:
+    """Every inner product by one matrix product: recall 1 and nothing to build.
+
+    Parameters
+    ----------
+    vectors
+        (n, dim) float32.
+
+    Examples
+    --------
+    >>> ids, products = ExactIndex(np.eye(3, dtype=np.float32)).top(np.array([0, 2, 1]), 2)
+    >>> ids.tolist(), products.tolist()
+    ([1, 2], [2.0, 1.0])
+    """
+
+    def __init__(self, vectors: Floats) -> None:
+        self.vectors = vectors
+
+    def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
+        """Ids and inner products of the `n` best vectors, best first."""
+        from genoglot.models.generator import best
+
+        products = self.vectors @ query.astype(np.float32)
+        ids = best(products, n)
+        return ids, products[ids]
+
+
+class HnswIndex:
+    """Hierarchical navigable small worlds (hnswlib), the seed's index: approximate.
+
+    Parameters
+    ----------
+    vectors
+        (n, dim) float32.
+    links
+        Links of each vector (M): more are slower to build and more exact.
+    build_width
+        Candidates kept when a vector is added (ef_construction).
+    seed
+        Seed of the levels. Built on one thread, the same seed gives the same index.
+    threads
+        Threads that build it; more than one is faster and not repeatable.
+    """
+
+    def __init__(
+        self, vectors: Floats, *, links: int = 16, build_width: int = 100, seed: int = 0,
+        threads: int = 1,
+    ) -> None:  # fmt: skip
+        self.vectors = vectors
+        self.graph = self._empty(vectors.shape[1])
+        self.graph.init_index(len(vectors), M=links, ef_construction=build_width, random_seed=seed)
+        self.graph.add_items(vectors, num_threads=threads)
+
+    @staticmethod
+    def _empty(dim: int) -> Any:
+        import hnswlib
+
+        return hnswlib.Index(space="ip", dim=dim)
+
+    def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
+        """Ids and inner products of about the `n` best vectors, best first."""
+        self.graph.set_ef(max(2 * n, 200))
+        ids, distances = self.graph.knn_query(query.astype(np.float32), k=n, num_threads=1)
+        return ids[0].astype(np.int32), (1 - distances[0]).astype(np.float32)
+
+    def recall(self, queries: Floats, n: int) -> float:
+        """Share of the exact `n` best that `top` finds, over some queries."""
+        exact = ExactIndex(self.vectors)
+        found = [
+            len(np.intersect1d(self.top(q, n)[0], exact.top(q, n)[0], assume_unique=True))
+            for q in queries
+        ]
+        return float(np.mean(found)) / n
+
+    def save(self, path: Path) -> None:
+        """Write the graph in hnswlib's own format."""
+        self.graph.save_index(str(path))
+
+    @classmethod
+    def load(cls, path: Path, vectors: Floats) -> HnswIndex:
+        """Read a graph that `save` wrote for these vectors."""
+        self = cls.__new__(cls)
+        self.vectors = vectors
+        self.graph = cls._empty(vectors.shape[1])
+        try:
+            self.graph.load_index(str(path), max_elements=len(vectors))
+        except RuntimeError as error:
+            raise ModelError(f"{path}: damaged HNSW index ({error}); build it again") from None
+        return self

@@ -1,0 +1,349 @@
+"""What the better presets share: a text reads codes from a memory of described region sets.
+
+Region sets are factored, presence = popularity + codes x region factors. A text attends to the
+descriptions of the training sets and reads their codes, in several heads; ridge regression from
+text to codes is one more head, so that a network starts from the hardest baseline. Each head's code
+times the region factors says how strongly the sets that it attended to hold each region.
+
+In training a set never reads from its own experiment, and its ridge code comes from regressions
+that did not see it: what is learned is how to answer a description that is not in memory.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genoglot.atlas import Atlas
+from genoglot.models.baselines import popularity, ridge_weights
+from genoglot.models.generator import Arrays, Scores
+from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
+from genoglot.nn.memory import MemoryAttention
+from genoglot.text import MiniLM, Tfidf, load_text_encoder
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Floats = NDArray[np.float32]
+
+RIDGE_PENALTY = 0.5
+FOLDS = 10  # regressions in which a training set is left out, once each
+CHUNK = 1 << 16  # regions scored at a time
+
+
+class TextFeatures:
+    """Words (TF-IDF, reduced to their principal directions) and meaning (MiniLM) side by side.
+
+    Words tell factors apart that mean much the same to MiniLM; MiniLM knows words that no training
+    description holds.
+
+    Parameters
+    ----------
+    tfidf, minilm
+        The encoders.
+    directions
+        (words, kept) float32.
+    """
+
+    def __init__(self, tfidf: Tfidf, minilm: MiniLM, directions: Floats) -> None:
+        self.tfidf, self.minilm, self.directions = tfidf, minilm, directions
+
+    @classmethod
+    def fit(cls, texts: list[str], *, dim: int, seed: int) -> Self:
+        """Take words and directions from training descriptions; at most `dim` directions."""
+        from sklearn.decomposition import TruncatedSVD
+
+        tfidf = Tfidf(max_words=5000).fit(texts)
+        words = tfidf.encode_sparse(texts)
+        kept = min(dim, words.shape[0], words.shape[1])
+        svd = TruncatedSVD(kept, algorithm="randomized", n_iter=4, random_state=seed).fit(words)
+        return cls(tfidf, MiniLM(), svd.components_.T.astype(np.float32))
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """(texts, kept + 384) float32."""
+        words = self.tfidf.encode(texts) @ self.directions
+        return torch.from_numpy(np.concatenate([words, self.minilm.encode(texts)], axis=1))
+
+
+class Factors(NamedTuple):
+    """presence = share + codes @ regions.T, nearly: see `factorize`."""
+
+    codes: Floats  # (sets, rank)
+    regions: Floats  # (universe, rank)
+
+
+def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Factors:
+    """Factor centered presence by a randomized singular value decomposition.
+
+    Halko, Martinsson and Tropp 2011, with the centering applied on the fly: `presence - share` is
+    never built. Exact when `rank` reaches the number of sets.
+
+    Parameters
+    ----------
+    presence
+        (sets, universe) sparse; values between 0 and 1.
+    share
+        (universe,) float32, what is subtracted from every row.
+    rank
+        Length of a code; cut to the number of sets.
+    seed
+        Seed of the random projection.
+    """
+    sets = presence.shape[0]
+    rank = min(rank, sets)
+
+    def towards_regions(m: Floats) -> Floats:  # (sets, k) -> (universe, k)
+        return presence.T @ m - np.outer(share, m.sum(0))
+
+    def towards_sets(m: Floats) -> Floats:  # (universe, k) -> (sets, k)
+        return presence @ m - (share @ m)
+
+    start = np.random.default_rng(seed).standard_normal((sets, min(rank + 16, sets)))
+    basis = np.linalg.qr(start.astype(np.float32)).Q
+    for _ in range(3):
+        basis = np.linalg.qr(towards_sets(towards_regions(basis))).Q
+    small = towards_regions(basis)
+    squares, turn = np.linalg.eigh((small.T @ small).astype(np.float64))
+    strongest = np.argsort(squares)[::-1][:rank]
+    root = np.maximum(squares[strongest], 1e-12) ** 0.25  # split evenly between the two sides
+    turn = turn[:, strongest]
+    codes = (basis @ turn) * root
+    regions = small @ (turn / root).astype(np.float32)
+    return Factors(codes.astype(np.float32), regions)
+
+
+class TextMemory(nn.Module):
+    """Text features to codes: attention over the training sets, and ridge regression.
+
+    Parameters
+    ----------
+    features
+        (sets, feature_dim): the training descriptions.
+    codes
+        (sets, rank): the training sets.
+    ridge
+        (feature_dim, rank): coefficients of the ridge regression.
+    heads, key_dim
+        Of each of the two hops.
+    """
+
+    ridge: Tensor
+
+    def __init__(
+        self, features: Tensor, codes: Tensor, ridge: Tensor, *, heads: int, key_dim: int
+    ) -> None:
+        super().__init__()
+        self.attention = MemoryAttention(features, codes, heads=heads, key_dim=key_dim)
+        self.register_buffer("ridge", ridge)
+
+    def forward(
+        self, text: Tensor, hidden: Tensor | None = None, ridge_code: Tensor | None = None
+    ) -> Tensor:
+        """Read codes for texts.
+
+        Parameters
+        ----------
+        text
+            (batch, feature_dim).
+        hidden
+            (batch, sets) bool: what a text may not see.
+        ridge_code
+            (batch, rank): in training, the code predicted without the set itself.
+
+        Returns
+        -------
+        (batch, 2 * heads + 1, rank).
+        """
+        if ridge_code is None:
+            ridge_code = text @ self.ridge
+        return torch.cat([self.attention(text, hidden), ridge_code[:, None]], 1)
+
+
+class MemoryGenerator(Trainable):
+    """A generator that reads its answer from a memory of the training sets.
+
+    Parameters
+    ----------
+    rank
+        Length of the codes: 128 keep a universe of a million regions within 0.6 GB.
+    heads, key_dim
+        Of the attention.
+    words
+        Dimensions kept of the descriptions' TF-IDF vectors.
+    epochs, batch_size, learning_rate
+        Of the training. With few sets, epochs are added until there are `min_steps` steps.
+    regions_per_step
+        Regions drawn for the loss of each step.
+    seed
+        Seed of everything random.
+    """
+
+    features: TextFeatures
+    share: Floats  # (universe,)
+    factors: Tensor  # (universe, rank)
+
+    def __init__(
+        self, *, rank: int = 128, heads: int = 6, key_dim: int = 64, words: int = 256,
+        epochs: int = 40, batch_size: int = 48, learning_rate: float = 5e-3,
+        min_steps: int = 600, regions_per_step: int = 2048, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.rank, self.heads, self.key_dim, self.words = rank, heads, key_dim, words
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.min_steps, self.regions_per_step, self.seed = min_steps, regions_per_step, seed
+
+    @abstractmethod
+    def _network(self, memory: TextMemory) -> nn.Module:
+        """Make the network around a memory; it keeps it as `memory`."""
+
+    @abstractmethod
+    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
+        """Log-odds of presence: codes (batch, heads, rank) -> (batch, regions)."""
+
+    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+        """Fit text features, region factors and ridge regressions; make the network."""
+        self.universe = atlas.universe
+        descriptions = atlas.descriptions(rows)
+        strength = atlas.presence(rows, strength=True)
+        self.share = (strength.sum(0) / max(strength.shape[0], 1)).astype(np.float32)
+        codes, regions = factorize(strength, self.share, self.rank, seed=self.seed)
+        self.factors = torch.from_numpy(regions)
+        self.features = TextFeatures.fit(descriptions, dim=self.words, seed=self.seed)
+        vectors = self.features.encode(descriptions)
+        groups = atlas.metadata["group"].to_numpy()
+        groups = np.unique(groups if rows is None else groups[np.asarray(rows)], return_inverse=True)[1]
+        self._groups = torch.from_numpy(groups)
+        self._ridge_codes = torch.from_numpy(
+            ridge_codes_left_out(vectors.numpy(), codes, groups, seed=self.seed)
+        )
+        ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
+        # Regions that no training set holds say nothing: the loss is taken over the others.
+        self._candidates = torch.from_numpy(np.flatnonzero(popularity(strength)))
+        steps = -(-len(descriptions) // self.batch_size)
+        epochs = max(self.epochs, -(-self.min_steps // steps))
+        self.schedule = Schedule(epochs, self.batch_size, self.learning_rate, 1e-4, warm_up=True)
+        torch.manual_seed(self.seed)
+        self.network = self._network(
+            TextMemory(
+                vectors, torch.from_numpy(codes), torch.from_numpy(ridge),
+                heads=self.heads, key_dim=self.key_dim,
+            )  # fmt: skip
+        )
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Words and meaning: (texts, feature_dim)."""
+        return self.features.encode(texts)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Binary cross-entropy over regions drawn at random."""
+        drawn = torch.randint(len(self._candidates), (self.regions_per_step,))
+        regions = self._candidates[drawn]
+        target = torch.from_numpy(membership(batch.ids, regions.numpy()))
+        hidden = ridge_code = None
+        if batch.training:
+            hidden = self._groups[batch.rows][:, None] == self._groups
+            ridge_code = self._ridge_codes[batch.rows]
+        codes = self.network.memory(batch.vectors, hidden, ridge_code)
+        return F.binary_cross_entropy_with_logits(self._logits(codes, regions), target)
+
+    @torch.inference_mode()
+    def codes(self, texts: Sequence[str]) -> Tensor:
+        """What each head reads for texts: (texts, heads, rank)."""
+        read: Tensor = self.network.memory(self.encode(texts))
+        return read
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score every region by its probability; regions in no training set score 0."""
+        codes = self.codes(texts)
+        scores = torch.empty(len(texts), len(self.universe))
+        for start in range(0, len(self.universe), CHUNK):
+            part = slice(start, start + CHUNK)
+            scores[:, part] = self._logits(codes, part).sigmoid_()
+        return scores.mul_(torch.from_numpy(self.share) > 0).numpy()
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("rank", "heads", "key_dim", "words", "epochs", "batch_size", "learning_rate",
+                 "min_steps", "regions_per_step", "seed")  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+    def _save(self, folder: Path) -> Arrays:
+        self.features.tfidf.save(folder / "tfidf")
+        self.features.minilm.save(folder / "minilm")
+        network = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
+        return {
+            "share": self.share,
+            "factors": self.factors.numpy(),
+            "directions": self.features.directions,
+            **network,
+        }
+
+    @classmethod
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        self = cls(**settings)
+        tfidf, minilm = load_text_encoder(folder / "tfidf"), load_text_encoder(folder / "minilm")
+        assert isinstance(tfidf, Tfidf) and isinstance(minilm, MiniLM)
+        self.features = TextFeatures(tfidf, minilm, arrays["directions"])
+        self.share, self.factors = arrays["share"], torch.from_numpy(arrays["factors"])
+        state = {
+            k.removeprefix("network."): torch.from_numpy(v)
+            for k, v in arrays.items()
+            if k.startswith("network.")
+        }
+        inside = "memory.attention."
+        memory = TextMemory(
+            state[f"{inside}features"], state[f"{inside}codes"], state["memory.ridge"],
+            heads=self.heads, key_dim=self.key_dim,
+        )  # fmt: skip
+        self.network = self._network(memory).eval()
+        self.network.load_state_dict(state)
+        return self
+
+
+def ridge_codes_left_out(
+    vectors: Floats, codes: Floats, groups: NDArray[np.int64], *, seed: int
+) -> Floats:
+    """Code of each training set as predicted by a ridge regression without its group.
+
+    Parameters
+    ----------
+    vectors, codes
+        (sets, feature_dim) and (sets, rank).
+    groups
+        (sets,) numbers from 0: sets of one experiment share one.
+    seed
+        Seed of the assignment of groups to folds.
+    """
+    number = int(groups.max()) + 1
+    folds = min(FOLDS, number)
+    fold = (np.random.default_rng(seed).permutation(number) % folds)[groups]
+    predicted = np.zeros_like(codes)
+    for k in range(folds):
+        kept = fold != k
+        if kept.any():
+            weights = ridge_weights(vectors[kept], RIDGE_PENALTY)
+            predicted[~kept] = (vectors[~kept] @ weights) @ codes[kept]
+    return predicted
+
+
+def membership(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) -> Floats:
+    """Whether each set holds each region: (sets, regions) float32 of 0 and 1.
+
+    Examples
+    --------
+    >>> membership([np.array([2, 5], np.int32)], np.array([5, 3, 2]))
+    array([[1., 0., 1.]], dtype=float32)
+    """
+    held = np.zeros((len(sets), len(regions)), np.float32)
+    for row, ids in zip(held, sets, strict=True):
+        if len(ids):
+            place = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
+            row[:] = ids[place] == regions
+    return held

@@ -1,0 +1,257 @@
+"""Text2BED: a text becomes a point in the space of regions; the nearest regions are the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
+from genoglot.models.generator import Arrays, Ids, Scores
+from genoglot.models.index import ExactIndex, HnswIndex, Index
+from genoglot.models.memory import MemoryGenerator, TextMemory
+from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
+from genoglot.regions import Region2Vec
+from genoglot.text import MiniLM, load_text_encoder
+
+Floats = NDArray[np.float32]
+IndexKind = Literal["exact", "hnsw"]
+
+GRAPH = "index.hnsw"
+
+
+class _Search:
+    """The index over a model's region vectors: exact by default, HNSW on demand."""
+
+    vectors: Floats
+    index_kind: IndexKind = "exact"
+    _index: Index | None = None
+
+    def use_index(self, kind: IndexKind, **options: Any) -> Index:
+        """Choose the index that `top` searches; HNSW takes minutes to build for a million regions.
+
+        Parameters
+        ----------
+        kind
+            `"exact"` or `"hnsw"`.
+        **options
+            Those of `HnswIndex`.
+
+        Raises
+        ------
+        ModelError
+            If there is no such index.
+        """
+        if kind not in ("exact", "hnsw"):
+            raise ModelError(f"no index named {kind!r}; choose exact or hnsw")
+        self.index_kind = kind
+        self._index = HnswIndex(self.vectors, **options) if kind == "hnsw" else None
+        return self.index
+
+    @property
+    def index(self) -> Index:
+        """The index over the region vectors."""
+        if self._index is None:
+            self._index = ExactIndex(self.vectors)
+        return self._index
+
+    def _save_index(self, folder: Path) -> None:
+        if isinstance(self._index, HnswIndex):
+            self._index.save(folder / GRAPH)
+
+    def _load_index(self, folder: Path) -> None:
+        if (folder / GRAPH).exists():
+            self.index_kind, self._index = "hnsw", HnswIndex.load(folder / GRAPH, self.vectors)
+
+
+class SeedText2Bed(_Search, Trainable):
+    """Text2BED of the seed (Fay et al. 2024), as it is described there.
+
+    MiniLM embedding -> feed-forward network ("vec2vec") -> the space of Region2Vec, in which a
+    region set is the mean of its regions; the answer is the regions of largest cosine. The widths
+    of the network and its loss (mean squared error to the set's vector) are ours: the seed names
+    none.
+
+    Parameters
+    ----------
+    dim
+        Length of a region vector.
+    hidden
+        Width of the network.
+    region_epochs, max_tokens
+        Of word2vec: see `Region2Vec.fit`.
+    epochs, batch_size, learning_rate
+        Of the network's training.
+    seed
+        Seed of everything random.
+    """
+
+    kind = "text2bed-seed"
+
+    def __init__(
+        self, *, dim: int = 100, hidden: int = 256, region_epochs: int = 5,
+        max_tokens: int = 2000, epochs: int = 50, batch_size: int = 16,
+        learning_rate: float = 1e-3, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.dim, self.hidden = dim, hidden
+        self.region_epochs, self.max_tokens, self.seed = region_epochs, max_tokens, seed
+        self.schedule = Schedule(epochs, batch_size, learning_rate)
+
+    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+        """Train region vectors and make the network."""
+        self.universe = atlas.universe
+        sets = atlas.tokens_of(range(len(atlas)) if rows is None else rows)
+        region2vec = Region2Vec.fit(
+            sets, len(self.universe), self.dim, epochs=self.region_epochs,
+            max_tokens=self.max_tokens, seed=self.seed, universe_digest=self.universe.digest,
+        )  # fmt: skip
+        self.vectors = _unit(region2vec.vectors)
+        self._index = None
+        self.minilm = MiniLM()
+        torch.manual_seed(self.seed)
+        self.network = self._vec2vec()
+
+    def _vec2vec(self) -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(self.minilm.dim, self.hidden), nn.ReLU(),
+            nn.Linear(self.hidden, self.hidden), nn.ReLU(),
+            nn.Linear(self.hidden, self.dim),
+        )  # fmt: skip
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """MiniLM embeddings: (texts, 384)."""
+        return torch.from_numpy(self.minilm.encode(texts))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean squared error to the mean vector of each set."""
+        means = [self.vectors[ids].mean(0) if len(ids) else self.vectors[0] * 0 for ids in batch.ids]
+        return F.mse_loss(self.network(batch.vectors), torch.from_numpy(np.stack(means)))
+
+    @torch.inference_mode()
+    def locate(self, texts: Sequence[str]) -> Floats:
+        """Points of texts in the space of regions: (texts, dim), unit length."""
+        return _unit(self.network(self.encode(texts)).numpy())
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score every region by (1 + cosine) / 2."""
+        return (1 + self.locate(texts) @ self.vectors.T) / 2
+
+    def top(self, text: str, n: int) -> tuple[Ids, Scores]:
+        """Ids and scores of the `n` nearest regions, nearest first."""
+        ids, cosines = self.index.top(self.locate([text])[0], n)
+        return ids, (1 + cosines) / 2
+
+    def _settings(self) -> dict[str, Any]:
+        s = self.schedule
+        return {"dim": self.dim, "hidden": self.hidden, "region_epochs": self.region_epochs,
+                "max_tokens": self.max_tokens, "epochs": s.epochs, "batch_size": s.batch_size,
+                "learning_rate": s.learning_rate, "seed": self.seed}  # fmt: skip
+
+    def _save(self, folder: Path) -> Arrays:
+        self.minilm.save(folder / "minilm")
+        self._save_index(folder)
+        network = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
+        return {"vectors": self.vectors, **network}
+
+    @classmethod
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        self = cls(**settings)
+        minilm = load_text_encoder(folder / "minilm")
+        assert isinstance(minilm, MiniLM)
+        self.minilm, self.vectors = minilm, arrays["vectors"]
+        self.network = self._vec2vec().eval()
+        self.network.load_state_dict(
+            {
+                k.removeprefix("network."): torch.from_numpy(v)
+                for k, v in arrays.items()
+                if k.startswith("network.")
+            }
+        )
+        self._load_index(folder)
+        return self
+
+
+class Text2Bed(_Search, MemoryGenerator):
+    """Text2BED, better: the point is read from a memory of described sets.
+
+    Regions are the factors of the presence matrix instead of word2vec's vectors, with popularity
+    as one more coordinate; the network that turns text into a point is trained on the answer
+    itself (binary cross-entropy of presence) instead of on the distance to a mean. The answer is
+    still a nearest neighbor search, by inner product.
+
+    Parameters
+    ----------
+    **settings
+        Those of `MemoryGenerator`.
+    """
+
+    kind = "text2bed"
+
+    def _network(self, memory: TextMemory) -> nn.Module:
+        network = nn.Module()
+        network.memory = memory
+        network.head_weight = nn.Parameter(torch.full((2 * self.heads + 1,), 2.0))
+        network.popularity_weight = nn.Parameter(torch.ones(()))
+        network.bias = nn.Parameter(torch.zeros(()))
+        return network
+
+    def _log_odds(self) -> Tensor:
+        """Log-odds of popularity: (universe,)."""
+        share = torch.from_numpy(self.share)
+        return ((share + 1e-3) / (1 - share + 1e-3)).log()
+
+    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
+        point = torch.einsum("bhe,h->be", codes, self.network.head_weight)
+        popular = self._log_odds()[regions] * self.network.popularity_weight
+        logits: Tensor = point @ self.factors[regions].T + popular + self.network.bias
+        return logits
+
+    @property
+    def vectors(self) -> Floats:  # type: ignore[override]
+        """Regions as the index holds them: factors and popularity, (universe, rank + 1)."""
+        if not hasattr(self, "_vectors"):
+            log_odds = self._log_odds().where(torch.from_numpy(self.share) > 0, -1e3)
+            self._vectors = torch.cat([self.factors, log_odds[:, None]], 1).numpy()
+        return self._vectors
+
+    @torch.inference_mode()
+    def locate(self, texts: Sequence[str]) -> Floats:
+        """Points of texts in the space of regions: (texts, rank + 1)."""
+        point = torch.einsum("bhe,h->be", self.codes(texts), self.network.head_weight)
+        popular = self.network.popularity_weight.expand(len(point), 1)
+        return torch.cat([point, popular], 1).numpy()
+
+    def top(self, text: str, n: int) -> tuple[Ids, Scores]:
+        """Ids and scores of the `n` nearest regions, by inner product, nearest first."""
+        ids, products = self.index.top(self.locate([text])[0], n)
+        logits = products + self.network.bias.item()
+        return ids, (1 / (1 + np.exp(-logits))).astype(np.float32)
+
+    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+        """Fit text features, region factors and ridge regressions; make the network."""
+        super().prepare(atlas, rows)
+        self._index = None
+        self.__dict__.pop("_vectors", None)
+
+    def _save(self, folder: Path) -> Arrays:
+        self._save_index(folder)
+        return super()._save(folder)
+
+    @classmethod
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        self = super()._load(folder, settings, arrays)
+        self._load_index(folder)
+        return self
+
+
+def _unit(vectors: Floats) -> Floats:
+    """Rows scaled to unit length; zero rows stay zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

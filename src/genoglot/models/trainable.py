@@ -1,0 +1,207 @@
+"""`Trainable`: a generator with a network that is trained by gradient descent."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
+from genoglot.models.generator import Generator
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Rows = Sequence[int] | NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """Region sets to learn from.
+
+    Attributes
+    ----------
+    rows
+        (batch,) int64 rows of `Trainable.vectors` and of whatever else is kept per set.
+    ids
+        For each set, its sorted universe ids.
+    vectors
+        (batch, dim) float32: what the text encoder makes of the descriptions.
+    training
+        Whether the sets are those that the generator is fitted to.
+    """
+
+    rows: Tensor
+    ids: list[NDArray[np.int32]]
+    vectors: Tensor
+    training: bool
+
+
+class Schedule(NamedTuple):
+    """How long, in which steps and at what rate a network is trained."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    warm_up: bool = False  # one cycle: up over the first 30 % of the steps, then down to zero
+
+
+class Trainable(Generator):
+    """A generator with a network.
+
+    A subclass gives `prepare`, which fits all that has no gradient and makes `network`, the `loss`
+    of a batch, and a `schedule`. `genoglot.training.train` adds logs, checkpoints, early stopping
+    and resuming.
+    """
+
+    network: nn.Module
+    schedule: Schedule
+    seed: int
+
+    @abstractmethod
+    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+        """Fit all that has no gradient to the training sets and make the network.
+
+        Deterministic: called again with the same seed it gives the same network, so that a
+        checkpoint can be loaded into it.
+        """
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """Loss of a batch, a scalar; random numbers are drawn from torch's global generator."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """What the network takes of texts: (texts, dim) float32."""
+
+    def fit(
+        self,
+        atlas: Atlas,
+        rows: Rows | None = None,
+        *,
+        validation: Rows | None = None,
+        trainer: lightning.Trainer | None = None,
+        checkpoint: str | None = None,
+    ) -> Self:
+        """Prepare and train.
+
+        Parameters
+        ----------
+        atlas, rows
+            What to learn from.
+        validation
+            Rows whose loss is measured after every epoch.
+        trainer
+            The Lightning trainer; by default a silent one that keeps nothing.
+        checkpoint
+            A checkpoint of this same training to go on from.
+        """
+        self.prepare(atlas, rows)
+        if trainer is None:
+            trainer = lightning.Trainer(
+                max_epochs=self.schedule.epochs,
+                accelerator="cpu",
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+        train_loader = self._loader(atlas, rows, training=True)
+        check_loader = None
+        if validation is not None and len(validation):
+            check_loader = self._loader(atlas, validation, training=False)
+        trainer.fit(_Training(self), train_loader, check_loader, ckpt_path=checkpoint)
+        self.network.cpu().eval()
+        return self
+
+    def _loader(self, atlas: Atlas, rows: Rows | None, *, training: bool) -> DataLoader[Batch]:
+        presence = atlas.presence(rows)
+        if not presence.shape[0]:
+            raise ModelError("no region set to learn from; give an atlas or a split with some")
+        sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
+        order = _Shuffled(presence.shape[0], self.seed) if training else range(presence.shape[0])
+        sampler = BatchSampler(order, self.schedule.batch_size, drop_last=False)
+        return DataLoader(cast(Any, sets), sampler=sampler, batch_size=None)
+
+
+class _Sets:
+    """A dataset whose items are whole batches."""
+
+    def __init__(self, presence: csr_array, vectors: Tensor, training: bool) -> None:
+        self.presence, self.vectors, self.training = presence, vectors, training
+
+    def __len__(self) -> int:
+        return int(self.presence.shape[0])
+
+    def __getitem__(self, rows: list[int]) -> Batch:
+        starts = self.presence.indptr
+        ids = [self.presence.indices[starts[row] : starts[row + 1]] for row in rows]
+        index = torch.tensor(rows)
+        return Batch(index, ids, self.vectors[index], self.training)
+
+
+class _Shuffled(Sampler[int]):
+    """Rows in an order that depends on the seed and the epoch alone, so that training resumes."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        return iter(order.tolist())
+
+
+class _Training(lightning.LightningModule):
+    """A `Trainable` as Lightning sees it."""
+
+    def __init__(self, generator: Trainable) -> None:
+        super().__init__()
+        self.generator = generator
+        self.network = generator.network
+
+    def on_train_epoch_start(self) -> None:
+        sampler = cast(Any, self.trainer.train_dataloader).sampler.sampler
+        sampler.set_epoch(self.current_epoch)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        # Seeded per step: a resumed training draws what an uninterrupted one would have drawn.
+        torch.manual_seed(1_000_003 * self.generator.seed + self.global_step)
+        loss = self.generator.loss(batch)
+        self.log("train_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch.rows))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(index)
+            loss = self.generator.loss(batch)
+        self.log("validation_loss", loss, prog_bar=True, batch_size=len(batch.rows))
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig | torch.optim.Optimizer:
+        s = self.generator.schedule
+        parameters = self.network.parameters()
+        if not s.weight_decay:
+            optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, s.learning_rate)
+        else:
+            optimizer = torch.optim.AdamW(
+                parameters, s.learning_rate, weight_decay=s.weight_decay
+            )
+        if not s.warm_up:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, s.learning_rate, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

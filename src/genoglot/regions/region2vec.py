@@ -1,0 +1,248 @@
+"""Region2Vec: vectors for universe regions, learned from the sets that they occur in together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genoglot.errors import ModelError, UniverseMismatchError
+from genoglot.files import atomic_path
+from genoglot.regions.universe import Universe
+
+Vectors = NDArray[np.float32]
+
+_KIND = "region2vec"
+_SENTENCE = 10_000  # gensim drops, silently, what a document holds beyond so many words
+
+
+class Region2Vec:
+    """One vector for each region of a universe; regions never seen in training have zeros.
+
+    Parameters
+    ----------
+    vectors
+        float32, shape (universe, dim).
+    universe_digest
+        Digest of the universe whose ids the rows are.
+
+    References
+    ----------
+    Gharavi et al., Embeddings of genomic region sets capture rich biological associations in
+    lower dimensions, Bioinformatics 37 (2021).
+    """
+
+    def __init__(self, vectors: Vectors, universe_digest: str = "") -> None:
+        self.vectors = vectors
+        self.universe_digest = universe_digest
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.vectors.shape[1])
+
+    @classmethod
+    def fit(
+        cls,
+        token_lists: Sequence[ArrayLike],
+        universe_size: int,
+        dim: int = 100,
+        *,
+        window: int = 5,
+        epochs: int = 10,
+        negative: int = 5,
+        max_tokens: int | None = None,
+        seed: int = 0,
+        workers: int = 1,
+        universe_digest: str = "",
+    ) -> Region2Vec:
+        """Train skip-gram word2vec, in which a region set is a document and a region id a word.
+
+        Regions of a set have no order, so that each epoch shuffles each set anew: the window then
+        is a random sample of its companions.
+
+        Parameters
+        ----------
+        token_lists
+            Universe ids of each region set.
+        universe_size
+            Number of regions of the universe.
+        dim
+            Length of the vectors.
+        window
+            Companions on either side of a region that it is trained on.
+        epochs
+            Passes over all sets.
+        negative
+            Random regions that each pair is contrasted with.
+        max_tokens
+            Take a new random sample of at most so many regions of each set in each epoch.
+        seed
+            Same seed, same vectors, if `workers` is 1.
+        workers
+            Threads.
+        universe_digest
+            Digest of the universe, to be checked on loading.
+
+        Raises
+        ------
+        ModelError
+            If all sets are empty or an id is outside the universe.
+
+        Examples
+        --------
+        >>> model = Region2Vec.fit([[0, 1], [0, 1], [2, 3]], universe_size=5, dim=4)
+        >>> model.vectors.shape, model.vectors[4].any()
+        ((5, 4), np.False_)
+        """
+        from gensim.models import Word2Vec
+
+        corpus = _Corpus([np.asarray(t, np.int64) for t in token_lists], max_tokens, seed)
+        counts = corpus.counts(universe_size)
+        model = Word2Vec(
+            vector_size=dim,
+            window=window,
+            negative=negative,
+            min_count=1,
+            sample=0,  # a universe has no stop words to thin out
+            sg=1,
+            seed=seed,
+            workers=workers,
+        )
+        seen = np.flatnonzero(counts)
+        corpus.words = dict(zip(seen.tolist(), map(str, seen.tolist()), strict=True))
+        frequency = dict(zip(corpus.words.values(), counts[seen].tolist(), strict=True))
+        model.build_vocab_from_freq(frequency, corpus_count=len(corpus))
+        model.train(corpus, total_examples=len(corpus), total_words=corpus.n_words(), epochs=epochs)
+        vectors = np.zeros((universe_size, dim), np.float32)
+        vectors[np.array(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
+        return cls(vectors, universe_digest)
+
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """Whether each region occurred in training, shape (universe,)."""
+        return np.asarray(self.vectors.any(axis=1))
+
+    def embed(self, ids: ArrayLike) -> Vectors:
+        """Average the vectors of a region set.
+
+        Regions never seen in training are left out; zeros if none is left.
+
+        Parameters
+        ----------
+        ids
+            Universe ids, shape (n,).
+
+        Returns
+        -------
+        vector
+            float32, shape (dim,).
+        """
+        rows = np.asarray(ids, dtype=np.int64)
+        rows = rows[self.seen[rows]]
+        if not len(rows):
+            return np.zeros(self.dim, np.float32)
+        mean: Vectors = self.vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    def save(self, path: str | Path) -> None:
+        """Write a new directory of config.json and model.safetensors."""
+        from safetensors.numpy import save_file
+
+        n, dim = self.vectors.shape
+        config = {
+            "kind": _KIND,
+            "universe_size": n,
+            "dim": dim,
+            "universe_digest": self.universe_digest,
+        }
+        with atomic_path(path, directory=True) as folder:
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+            save_file({"vectors": np.ascontiguousarray(self.vectors)}, folder / "model.safetensors")
+
+    @classmethod
+    def load(cls, path: str | Path, universe: Universe | None = None) -> Region2Vec:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        universe
+            The universe that the vectors shall be used with.
+
+        Raises
+        ------
+        ModelError
+            If the directory is missing, damaged or holds another kind of model.
+        UniverseMismatchError
+            If the vectors were made for another universe.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        folder = Path(path)
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            vectors = load_file(folder / "model.safetensors")["vectors"]
+            kind, digest = config["kind"], config["universe_digest"]
+            shape = (config["universe_size"], config["dim"])
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise ModelError(f"{path}: no saved Region2Vec ({error}); save it again") from None
+        if kind != _KIND or vectors.shape != shape:
+            raise ModelError(f"{path}: a {kind} of {vectors.shape}, not a {_KIND} of {shape}")
+        if universe is not None:
+            if digest:
+                universe.check_same(digest)
+            elif len(universe) != len(vectors):
+                raise UniverseMismatchError(
+                    f"{path}: made for a universe of {len(vectors)} regions, but this one has "
+                    f"{len(universe)}; use the same universe"
+                )
+        return cls(vectors, digest)
+
+
+class _Corpus:
+    """Shuffled documents of words, made anew each time it is iterated."""
+
+    def __init__(
+        self, documents: list[NDArray[np.int64]], max_tokens: int | None, seed: int
+    ) -> None:
+        self.documents = documents
+        self.max_tokens = max_tokens
+        self.generator = np.random.default_rng(seed)
+        self.words: dict[int, str] = {}
+
+    def counts(self, universe_size: int) -> NDArray[np.int64]:
+        """How often each region occurs, shape (universe,)."""
+        counts = np.zeros(universe_size, np.int64)
+        for document in self.documents:
+            outside = document[(document < 0) | (document >= universe_size)]
+            if len(outside):
+                raise ModelError(
+                    f"id {outside[0]} is outside the universe of {universe_size} regions; "
+                    "encode the region sets with that universe"
+                )
+            np.add.at(counts, document, 1)
+        if not counts.any():
+            raise ModelError("all region sets are empty; Region2Vec needs at least one region")
+        return counts
+
+    def _lengths(self) -> Iterable[int]:
+        for document in self.documents:
+            yield len(document) if self.max_tokens is None else min(len(document), self.max_tokens)
+
+    def n_words(self) -> int:
+        return sum(self._lengths())
+
+    def __len__(self) -> int:
+        return sum(-(-length // _SENTENCE) for length in self._lengths())
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for document in self.documents:
+            shuffled = self.generator.permutation(document)[: self.max_tokens].tolist()
+            for at in range(0, len(shuffled), _SENTENCE):
+                # The vocabulary's own strings: no new ones are made.
+                yield [self.words[i] for i in shuffled[at : at + _SENTENCE]]
