@@ -61,6 +61,20 @@ def test_files_become_sets_with_their_descriptions(
     atlas.verify()
 
 
+def test_strengths_come_from_the_signal_of_each_file(
+    tmp_path: Path, peaks: Path, universe: Universe
+) -> None:
+    # Two peaks lie on region 0, and the strongest of all on no region.
+    signals = [(0, 3.5), (50, 8.0), (2000, 1.5), (2500, 99.0), (4000, 5.0)]
+    lines = [f"chr1\t{s}\t{s + 40}\t.\t0\t.\t{v}\t-1\t-1\t20\n" for s, v in signals]
+    (peaks / "files/1.bed.gz").write_bytes(gzip.compress("".join(lines).encode()))
+    atlas = build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a").atlas
+    assert atlas.tokens(1).tolist() == [0, 2, 4]
+    assert atlas.strengths(1).tolist() == [1 + 254 * 3 // 4, 1, 1 + 254 * 2 // 4]
+    assert (atlas.strengths(0) == 255).all()
+    atlas.verify()
+
+
 def test_any_number_of_jobs_gives_the_same_atlas(
     tmp_path: Path, peaks: Path, universe: Universe
 ) -> None:

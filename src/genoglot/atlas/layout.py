@@ -80,7 +80,7 @@ def open_tokens(path: Path) -> pq.ParquetFile:
 def check_tokens(
     tokens: NDArray[np.integer], strengths: NDArray[np.integer], universe_size: int, where: str
 ) -> None:
-    """Refuse ids that are not sorted, unique and within the universe, and strengths not 1 to 255."""
+    """Refuse ids not sorted, unique and within the universe, and strengths not 1 to 255."""
     if len(tokens) and (tokens[0] < 0 or tokens[-1] >= universe_size):
         outside = tokens[0] if tokens[0] < 0 else tokens[-1]
         raise AtlasError(f"{where}: id {outside} is outside a universe of {universe_size} regions")

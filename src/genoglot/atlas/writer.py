@@ -101,15 +101,15 @@ class AtlasWriter:
             many or not 1 to 255.
         """
         where = f"region set {len(self._places)}"
-        ids = _integers(tokens, f"{where}: ids")
+        given = _integers(tokens, f"{where}: ids")
         if strengths is None:
-            strengths = np.full(len(ids), 255, np.uint8)
+            strengths = np.full(len(given), 255, np.uint8)
         levels = _integers(strengths, f"{where}: strengths")
-        layout.check_tokens(ids, levels, len(self._universe), where)
-        ids, levels = ids.astype(np.int32), levels.astype(np.uint8)
+        layout.check_tokens(given, levels, len(self._universe), where)
+        ids, strengths = given.astype(np.int32), levels.astype(np.uint8)
         self._places.append((len(ids), self._groups_written, self._pending_tokens))
-        self._digest.update(ids, levels)
-        self._pending.append((ids, levels))
+        self._digest.update(ids, strengths)
+        self._pending.append((ids, strengths))
         self._pending_tokens += len(ids)
         if self._pending_tokens >= layout.GROUP_TOKENS:
             self._write_group()

@@ -35,10 +35,6 @@ class Scorer(Protocol):
     def universe(self) -> Universe:
         """The regions that it scores."""
 
-    @property
-    def seed(self) -> int:
-        """Seed that it was fitted with."""
-
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score every region for every text: (n, universe), higher is more likely."""
 
@@ -81,7 +77,7 @@ def evaluate(
     task, split, part
         Recorded in the table; `part` is "train", "validation" or "test".
     seed
-        Of the bootstrap. The seed in the table is the model's own.
+        That the models were fitted with, as recorded in the table; and that of the bootstrap.
     n
         How many top regions precision and recall look at.
     batch
@@ -129,7 +125,7 @@ def evaluate(
             "data": atlas.digest,
             "model": name,
             "kind": generator.kind,
-            "seed": generator.seed,
+            "seed": seed,
         }
         frame = _frame(keys, atlas, done, n)
         seconds = sum(measured.seconds for measured in done)
@@ -148,10 +144,10 @@ def _rows(
             if array.shape != (len(atlas),):
                 raise AtlasError(f"mask of shape {array.shape} for {len(atlas)} region sets")
             array = np.flatnonzero(array)
-        array = np.unique(array)
+        array = np.unique(array).astype(np.int64)
         if len(array) and (array[0] < 0 or array[-1] >= len(atlas)):
             raise AtlasError(f"rows {array[0]} to {array[-1]}, but {len(atlas)} region sets")
-        return array.astype(np.int64), part
+        return array, part
     if not split:
         return np.arange(len(atlas)), "all"
     if part not in PARTS:
@@ -162,7 +158,7 @@ def _rows(
 
 def _not_empty(atlas: Atlas, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     about = atlas.metadata[rows]
-    empty = (about["n_tokens"] == 0).to_numpy()
+    empty: NDArray[np.bool_] = about["n_tokens"].to_numpy() == 0
     if empty.any():
         log.warning(
             "%d of %d region sets have no region in the universe and are left out, the first: %s",

@@ -48,7 +48,7 @@ def bootstrap_interval(
     level
         Of the interval, between 0 and 1.
     draws
-        Number of bootstrap draws.
+        Number of bootstrap draws, at least 100.
     seed
         Same seed, same interval.
 
@@ -68,8 +68,8 @@ def bootstrap_interval(
         raise GenoglotError(
             f"an interval needs at least one value and no NaN (got {array.size} values)"
         )
-    if not 0 < level < 1 or draws < 1:
-        raise GenoglotError(f"level {level} must be between 0 and 1, draws {draws} at least 1")
+    if not 0 < level < 1 or draws < 100:
+        raise GenoglotError(f"level {level} must be between 0 and 1, draws {draws} at least 100")
     mean = float(array.mean())
     group = np.arange(len(array)) if groups is None else _codes(groups, len(array))
     run = np.zeros(len(array), np.int64) if runs is None else _codes(runs, len(array))

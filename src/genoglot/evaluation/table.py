@@ -252,13 +252,16 @@ class Table:
 
     def __rich__(self) -> RichTable:
         """Show it in a terminal, with ``rich.print``."""
+        from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
 
         header, rows = self._cells()
-        shown = RichTable(caption=Text(self._caption()))
-        for name in header:
-            shown.add_column(Text(name), overflow="fold")
+        shown = RichTable(caption=Text(self._caption()), box=box.SIMPLE, padding=0)
+        for column in zip((name.replace("@", " @") for name in header), *rows, strict=True):
+            # Cells break between words, never within a figure: all fits into 80 columns.
+            longest = max(len(word) for cell in column for word in cell.split())
+            shown.add_column(column[0], min_width=longest)
         for row in rows:
             shown.add_row(*map(Text, row))  # as text: "[0.1, 0.2]" is no markup
         return shown
@@ -288,8 +291,8 @@ class Table:
         about["seeds"] = ", ".join(map(str, self.results["seeds"].explode().unique().sort()))
         facts = "; ".join(f"{key} {value}" for key, value in about.items() if value)
         return (
-            "Mean over the region sets and its 95 % interval (bootstrap of whole experiment "
-            f"groups). {facts}."
+            "Mean over the region sets and its 95 % interval (bootstrap over experiment "
+            f"groups and seeds). {facts}."
         )
 
 

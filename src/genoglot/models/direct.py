@@ -103,7 +103,8 @@ class Mixer(nn.Module):
     """From what each head says of a region, and its popularity, to its log-odds of presence.
 
     One small network for all regions, so that "bound by this factor elsewhere and open in these
-    cells" can be learned as the conjunction that it is.
+    cells" can be learned as the conjunction that it is. It starts as the log-odds of the heads'
+    mean and learns what to add.
 
     Parameters
     ----------
@@ -115,19 +116,26 @@ class Mixer(nn.Module):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(2 * inputs, 1)
         self.layers = nn.Sequential(
             nn.Linear(2 * inputs, hidden), nn.GELU(),
             nn.Linear(hidden, hidden), nn.GELU(),
             nn.Linear(hidden, 1),
         )  # fmt: skip
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, evidence: Tensor) -> Tensor:
         """(..., inputs) of shares between 0 and 1 -> (...) log-odds."""
-        share = evidence.clamp(min=0)
-        features = torch.cat([share, (share + 1e-4).sqrt()], -1)  # the root spreads small shares
-        logits: Tensor = (self.linear(features) + self.layers(features)).squeeze(-1)
+        share = evidence.clamp(0, 1)
+        # The logarithm spreads small shares, which most are.
+        features = torch.cat([share, 0.2 * log_odds(share)], -1)
+        logits: Tensor = log_odds(share.mean(-1)) + self.layers(features).squeeze(-1)
         return logits
+
+
+def log_odds(share: Tensor) -> Tensor:
+    """Log-odds of shares, bounded at about 7 either way."""
+    return ((share + 1e-3) / (1.001 - share)).log()
 
 
 class DirectEncoder(MemoryGenerator):

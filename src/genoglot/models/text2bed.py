@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Ids, Scores
+from genoglot.models.direct import log_odds
 from genoglot.models.index import ExactIndex, HnswIndex, Index
 from genoglot.models.memory import MemoryGenerator, TextMemory
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
@@ -204,8 +205,7 @@ class Text2Bed(_Search, MemoryGenerator):
 
     def _log_odds(self) -> Tensor:
         """Log-odds of popularity: (universe,)."""
-        share = torch.from_numpy(self.share)
-        return ((share + 1e-3) / (1 - share + 1e-3)).log()
+        return log_odds(torch.from_numpy(self.share))
 
     def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
         point = torch.einsum("bhe,h->be", codes, self.network.head_weight)

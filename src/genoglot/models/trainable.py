@@ -59,7 +59,7 @@ class Trainable(Generator):
     """A generator with a network.
 
     A subclass gives `prepare`, which fits all that has no gradient and makes `network`, the `loss`
-    of a batch, and a `schedule`. `genoglot.training.train` adds logs, checkpoints, early stopping
+    of a batch, and a `schedule` (known once prepared). `genoglot.training.train` adds logs, checkpoints, early stopping
     and resuming.
     """
 
@@ -83,45 +83,54 @@ class Trainable(Generator):
     def encode(self, texts: Sequence[str]) -> Tensor:
         """What the network takes of texts: (texts, dim) float32."""
 
-    def fit(
-        self,
-        atlas: Atlas,
-        rows: Rows | None = None,
-        *,
-        validation: Rows | None = None,
-        trainer: lightning.Trainer | None = None,
-        checkpoint: str | None = None,
-    ) -> Self:
-        """Prepare and train.
+    def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
+        """Prepare and train, silently and keeping nothing but the result.
 
         Parameters
         ----------
         atlas, rows
-            What to learn from.
+            What to learn from; by default all sets of the atlas.
+        """
+        self.prepare(atlas, rows)
+        trainer = lightning.Trainer(
+            max_epochs=self.schedule.epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        self.optimize(trainer, atlas, rows)
+        return self
+
+    def optimize(
+        self,
+        trainer: lightning.Trainer,
+        atlas: Atlas,
+        rows: Rows | None = None,
+        *,
+        validation: Rows | None = None,
+        checkpoint: str | None = None,
+    ) -> None:
+        """Train the prepared network.
+
+        Parameters
+        ----------
+        trainer
+            The Lightning trainer.
+        atlas, rows
+            What `prepare` was given.
         validation
             Rows whose loss is measured after every epoch.
-        trainer
-            The Lightning trainer; by default a silent one that keeps nothing.
         checkpoint
             A checkpoint of this same training to go on from.
         """
-        self.prepare(atlas, rows)
-        if trainer is None:
-            trainer = lightning.Trainer(
-                max_epochs=self.schedule.epochs,
-                accelerator="cpu",
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
         train_loader = self._loader(atlas, rows, training=True)
         check_loader = None
         if validation is not None and len(validation):
             check_loader = self._loader(atlas, validation, training=False)
         trainer.fit(_Training(self), train_loader, check_loader, ckpt_path=checkpoint)
         self.network.cpu().eval()
-        return self
 
     def _loader(self, atlas: Atlas, rows: Rows | None, *, training: bool) -> DataLoader[Batch]:
         presence = atlas.presence(rows)
@@ -130,7 +139,7 @@ class Trainable(Generator):
         sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
         order = _Shuffled(presence.shape[0], self.seed) if training else range(presence.shape[0])
         sampler = BatchSampler(order, self.schedule.batch_size, drop_last=False)
-        return DataLoader(cast(Any, sets), sampler=sampler, batch_size=None)
+        return DataLoader(cast(Any, sets), sampler=sampler, batch_size=None, collate_fn=_as_it_is)
 
 
 class _Sets:
@@ -147,6 +156,11 @@ class _Sets:
         ids = [self.presence.indices[starts[row] : starts[row + 1]] for row in rows]
         index = torch.tensor(rows)
         return Batch(index, ids, self.vectors[index], self.training)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    """Keep the ids numpy arrays, which PyTorch's own collation would make tensors."""
+    return batch
 
 
 class _Shuffled(Sampler[int]):

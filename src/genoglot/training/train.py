@@ -1,0 +1,176 @@
+"""Train any generator: the one entry point of the command line and of Python."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from numpy.typing import NDArray
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
+from genoglot.models import Generator
+from genoglot.models.trainable import Trainable
+from genoglot.training.checkpoints import SafeCheckpointIO, weights
+
+Rows = Sequence[int] | NDArray[Any]
+
+LAST = "last.ckpt"
+
+
+def train(
+    generator: Generator,
+    atlas: Atlas,
+    rows: Rows | None = None,
+    *,
+    validation: Rows | None = None,
+    log_folder: str | Path | None = None,
+    resume: bool = False,
+    patience: int = 10,
+    progress: bool | None = None,
+    device: str = "auto",
+    devices: int | str = 1,
+    num_nodes: int = 1,
+    strategy: str = "auto",
+) -> Generator:
+    """Fit a generator; one with a network is trained under Lightning.
+
+    Parameters
+    ----------
+    generator
+        A new generator: see `genoglot.models.create`.
+    atlas, rows
+        What to learn from; by default all sets of the atlas.
+    validation
+        Rows on which the loss is measured after every epoch. Training stops when it has not
+        improved for `patience` epochs, and the weights of the best epoch are kept.
+    log_folder
+        Where `metrics.csv`, TensorBoard's log and the checkpoints are written; by default nowhere.
+    resume
+        Go on from the last checkpoint in `log_folder`, if there is one: the result is that of a
+        run that was never interrupted.
+    patience
+        Epochs without improvement after which to stop.
+    progress
+        Show a progress bar; by default in a terminal.
+    device
+        `"auto"`, `"cpu"` or `"cuda"`. On a GPU, bf16 mixed precision is used.
+    devices, num_nodes, strategy
+        As in `lightning.Trainer`.
+
+    Returns
+    -------
+    The same generator, fitted.
+
+    Raises
+    ------
+    ModelError
+        If there is nothing to learn from, or the checkpoint to resume from is damaged or of
+        another training.
+    """
+    if not isinstance(generator, Trainable):
+        return generator.fit(atlas, rows)
+    generator.prepare(atlas, rows)
+    folder = Path(log_folder) if log_folder is not None else None
+    checkpoint = _checkpoint(folder, generator, atlas, rows, resume=resume)
+    watch = "validation_loss" if validation is not None and len(validation) else None
+    keeper = _keeper(folder, watch)
+    callbacks: list[Callback] = [] if keeper is None else [keeper]
+    if watch:
+        callbacks.append(EarlyStopping(watch, patience=patience))
+    show = sys.stderr.isatty() if progress is None else progress
+    if show:
+        callbacks.append(RichProgressBar())
+    with _quiet():
+        trainer = lightning.Trainer(
+            max_epochs=generator.schedule.epochs,
+            accelerator={"cuda": "gpu"}.get(device, device),
+            devices=devices,
+            num_nodes=num_nodes,
+            strategy=strategy,
+            precision="bf16-mixed" if _on_gpu(device) else "32-true",
+            logger=_loggers(folder),
+            callbacks=callbacks,
+            plugins=[SafeCheckpointIO()],
+            enable_checkpointing=keeper is not None,
+            enable_progress_bar=show,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+        )
+        generator.optimize(trainer, atlas, rows, validation=validation, checkpoint=checkpoint)
+    if keeper is not None and watch and keeper.best_model_path:
+        state = weights(keeper.best_model_path)
+        generator.network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+        )
+    return generator
+
+
+def _on_gpu(device: str) -> bool:
+    import torch
+
+    return device != "cpu" and torch.cuda.is_available()
+
+
+def _keeper(folder: Path | None, watch: str | None) -> ModelCheckpoint | None:
+    if folder is None:
+        return None
+    return ModelCheckpoint(
+        folder / "checkpoints", filename="best", monitor=watch, save_top_k=1, save_last=True,
+        enable_version_counter=False, save_on_train_epoch_end=True,
+    )  # fmt: skip
+
+
+def _loggers(folder: Path | None) -> list[Any] | bool:
+    if folder is None:
+        return False
+    return [
+        CSVLogger(folder, name="", version="csv"),
+        TensorBoardLogger(folder, name="", version="tensorboard"),
+    ]
+
+
+def _checkpoint(
+    folder: Path | None, generator: Generator, atlas: Atlas, rows: Rows | None, *, resume: bool
+) -> str | None:
+    """Return the checkpoint to go on from, having checked that it is of this same training."""
+    if folder is None:
+        return None
+    about = {
+        "kind": generator.kind,
+        "settings": generator._settings(),
+        "atlas": atlas.digest,
+        "rows": len(atlas) if rows is None else np.asarray(rows).tolist(),
+    }
+    about_file, last = folder / "training.json", folder / "checkpoints" / LAST
+    if resume and last.exists():
+        if not about_file.exists() or json.loads(about_file.read_text()) != about:
+            raise ModelError(
+                f"{folder}: its checkpoint is of another model, atlas or split; "
+                "choose another folder, or train without resuming"
+            )
+        return str(last)
+    if last.exists():
+        SafeCheckpointIO().remove_checkpoint(last)
+    folder.mkdir(parents=True, exist_ok=True)
+    about_file.write_text(json.dumps(about))
+    return None
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801
+    """Without Lightning's advice on machines, workers and folders."""
+
+    def __enter__(self) -> None:  # type: ignore[override]
+        super().__enter__()
+        warnings.filterwarnings("ignore", module="lightning.*")
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
