@@ -15,10 +15,10 @@ demo: .venv/installed ## Simulate a world, train on it, translate text to region
 	$(BIN)/genoglot demo -o demo
 
 test: .venv/installed ## Run the tests; coverage below 90 % fails
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest --cov --cov-report=term
 
 test-all: .venv/installed ## Run the tests, the slow ones too
-	$(BIN)/pytest -n 2 --cov --cov-report=term -m "slow or not slow"
+	$(BIN)/pytest --cov --cov-report=term -m "slow or not slow"
 
 lint: .venv/installed ## Check style, types, the floors and the docs
 	$(BIN)/ruff check .

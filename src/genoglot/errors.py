@@ -24,7 +24,7 @@ class BedFormatError(GenoglotError):
     Examples
     --------
     >>> print(BedFormatError("a.bed", 3, "chr1 9 5", "end 5 is before start 9"))
-    a.bed:3: end 5 is before start 9: 'chr1 9 5' (fix the line, or skip such lines with on_error="skip" / --on-error skip)
+    a.bed:3: end 5 is before start 9: 'chr1 9 5' (fix the line, or skip such lines ...)
     """
 
     def __init__(self, path: str | Path, line_number: int, line: str, problem: str) -> None:

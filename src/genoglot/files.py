@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
 import shutil
 import sys
 import tempfile
@@ -60,8 +59,8 @@ def atomic_path(
             temporary.mkdir()
         yield temporary
         if directory and path.exists():
-            os.replace(path, holder / "replaced")
-        os.replace(temporary, path)
+            path.replace(holder / "replaced")
+        temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
@@ -71,8 +70,7 @@ def file_digest(path: str | Path) -> str:
 
     Examples
     --------
-    >>> import os
-    >>> file_digest(os.devnull)[:8]
+    >>>     >>> file_digest(os.devnull)[:8]
     'e3b0c442'
     """
     with Path(path).open("rb") as file:
@@ -80,7 +78,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """All bytes of a file, decompressed if it is gzip or bgzip; `-` is standard input.
+    """Read all bytes of a file, decompressed if it is gzip or bgzip; `-` is standard input.
 
     Raises
     ------
@@ -101,6 +99,6 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def read_text(path: str | Path) -> TextIO:
-    """A file's text (plain, gzip or bgzip; `-` is standard input), with any UTF-8 mark removed."""
+    """Read a file's text (plain, gzip or bgzip; `-`: standard input) without any UTF-8 mark."""
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     return cast(TextIO, io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from genoglot.atlas import Atlas
 from genoglot.models.generator import Arrays, Generator, Scores
 from genoglot.text import MiniLM, TextEncoder, Tfidf, load_text_encoder
+from genoglot.text.encoder import check_texts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -32,7 +33,7 @@ class Popularity(Generator):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score each region by the share of training sets that hold it."""
-        return np.repeat(self.share[None], len(texts), axis=0)
+        return np.repeat(self.share[None], len(check_texts(texts)), axis=0)
 
     def _settings(self) -> dict[str, Any]:
         return {}
@@ -128,14 +129,15 @@ class Ridge(_Remembering):
         self.penalty = penalty
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        return Tfidf().fit(descriptions)
+        return Tfidf(max_words=5000).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score each region by its predicted presence, cut to 0 and 1."""
         weights = self.encoder.encode(texts) @ self._coefficients()  # (texts, sets)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
         predicted += np.outer(1 - weights.sum(1), self.share)
-        return np.ascontiguousarray(predicted.clip(0, 1), np.float32)
+        scores: Scores = np.asarray(predicted.clip(0, 1), np.float32, order="C")
+        return scores
 
     def _coefficients(self) -> NDArray[np.float32]:
         """Weights from text vectors to training sets, (dim, sets), solved on first use."""

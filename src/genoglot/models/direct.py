@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.models.generator import Arrays, Ids, Scores, best
-from genoglot.models.memory import MemoryGenerator, TextMemory
+from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.text import Tfidf, load_text_encoder
 
@@ -116,13 +116,12 @@ class Mixer(nn.Module):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
+        last = nn.Linear(hidden, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(
-            nn.Linear(2 * inputs, hidden), nn.GELU(),
-            nn.Linear(hidden, hidden), nn.GELU(),
-            nn.Linear(hidden, 1),
+            nn.Linear(2 * inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last
         )  # fmt: skip
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, evidence: Tensor) -> Tensor:
         """(..., inputs) of shares between 0 and 1 -> (...) log-odds."""
@@ -136,6 +135,31 @@ class Mixer(nn.Module):
 def log_odds(share: Tensor) -> Tensor:
     """Log-odds of shares, bounded at about 7 either way."""
     return ((share + 1e-3) / (1.001 - share)).log()
+
+
+class DirectNetwork(MemoryNetwork):
+    """Each head's code is decoded apart; a `Mixer` makes one value of them.
+
+    Parameters
+    ----------
+    memory
+        From text to codes.
+    heads
+        How many codes it gives.
+    hidden
+        Width of the mixer.
+    """
+
+    def __init__(self, memory: TextMemory, *, heads: int, hidden: int) -> None:
+        super().__init__(memory)
+        self.mixer = Mixer(heads + 1, hidden)
+
+    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
+        """Log-odds of presence: see `MemoryNetwork`."""
+        told = torch.einsum("bhe,re->brh", codes, factors) + share[None, :, None]
+        popular = share.expand(len(codes), -1)[..., None]
+        logits: Tensor = self.mixer(torch.cat([told, popular], -1))
+        return logits
 
 
 class DirectEncoder(MemoryGenerator):
@@ -159,18 +183,8 @@ class DirectEncoder(MemoryGenerator):
         super().__init__(**settings)
         self.hidden = hidden
 
-    def _network(self, memory: TextMemory) -> nn.Module:
-        network = nn.Module()
-        network.memory = memory
-        network.mixer = Mixer(2 * self.heads + 2, self.hidden)
-        return network
-
-    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
-        share = torch.from_numpy(self.share)[regions]
-        told = torch.einsum("bhe,re->brh", codes, self.factors[regions]) + share[None, :, None]
-        popular = share.expand(len(codes), -1)[..., None]
-        logits: Tensor = self.network.mixer(torch.cat([told, popular], -1))
-        return logits
+    def _network(self, memory: TextMemory) -> DirectNetwork:
+        return DirectNetwork(memory, heads=2 * self.heads + 1, hidden=self.hidden)
 
     @torch.inference_mode()
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
@@ -185,9 +199,7 @@ class DirectEncoder(MemoryGenerator):
         codes = self.codes([text])
         shares = (self.factors @ codes[0].mean(0)).numpy() + self.share
         listed = torch.from_numpy(np.sort(best_unordered(shares, shortlist)))
-        scores = (self._logits(codes, listed)[0].sigmoid_() * (
-            torch.from_numpy(self.share)[listed] > 0
-        )).numpy()  # fmt: skip
+        scores = self._logits(codes, listed)[0].sigmoid_().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]
 

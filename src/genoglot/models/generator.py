@@ -156,7 +156,9 @@ class Generator(ABC):
         folder = local_folder(path)
         config = read_config(folder)
         if config["kind"] != cls.kind:
-            raise ModelError(f"{path}: holds a {config['kind']!r} model, not {cls.kind!r}; use load")
+            raise ModelError(
+                f"{path}: holds a {config['kind']!r} model, not {cls.kind!r}; use load"
+            )
         try:
             generator = cls._load(folder, config["settings"], read_arrays(folder))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -199,8 +201,9 @@ def local_folder(path: str | Path) -> Path:
         return Path(snapshot_download(str(path)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: no such directory, and not to be had from the hub ({reason})") \
-            from None
+        raise ModelError(
+            f"{path}: no such directory, and not to be had from the hub ({reason})"
+        ) from None
 
 
 def read_config(folder: Path) -> dict[str, Any]:

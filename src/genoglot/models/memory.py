@@ -101,10 +101,10 @@ def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Fa
     rank = min(rank, sets)
 
     def towards_regions(m: Floats) -> Floats:  # (sets, k) -> (universe, k)
-        return presence.T @ m - np.outer(share, m.sum(0))
+        return np.asarray(presence.T @ m - np.outer(share, m.sum(0)), np.float32)
 
     def towards_sets(m: Floats) -> Floats:  # (universe, k) -> (sets, k)
-        return presence @ m - (share @ m)
+        return np.asarray(presence @ m - share @ m, np.float32)
 
     start = np.random.default_rng(seed).standard_normal((sets, min(rank + 16, sets)))
     basis = np.linalg.qr(start.astype(np.float32)).Q
@@ -167,6 +167,36 @@ class TextMemory(nn.Module):
         return torch.cat([self.attention(text, hidden), ridge_code[:, None]], 1)
 
 
+class MemoryNetwork(nn.Module):
+    """A memory, and what is made of the codes that it gives.
+
+    Parameters
+    ----------
+    memory
+        From text to codes.
+    """
+
+    def __init__(self, memory: TextMemory) -> None:
+        super().__init__()
+        self.memory = memory
+
+    @abstractmethod
+    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
+        """Log-odds of presence.
+
+        Parameters
+        ----------
+        codes
+            (batch, heads, rank), from the memory.
+        factors, share
+            (regions, rank) and (regions,): factors and popularity of some regions.
+
+        Returns
+        -------
+        (batch, regions).
+        """
+
+
 class MemoryGenerator(Trainable):
     """A generator that reads its answer from a memory of the training sets.
 
@@ -186,26 +216,28 @@ class MemoryGenerator(Trainable):
         Seed of everything random.
     """
 
+    network: MemoryNetwork
     features: TextFeatures
     share: Floats  # (universe,)
     factors: Tensor  # (universe, rank)
 
     def __init__(
         self, *, rank: int = 128, heads: int = 6, key_dim: int = 64, words: int = 256,
-        epochs: int = 40, batch_size: int = 48, learning_rate: float = 5e-3,
-        min_steps: int = 600, regions_per_step: int = 2048, seed: int = 0,
+        epochs: int = 20, batch_size: int = 48, learning_rate: float = 2e-3,
+        min_steps: int = 300, regions_per_step: int = 2048, seed: int = 0,
     ) -> None:  # fmt: skip
         self.rank, self.heads, self.key_dim, self.words = rank, heads, key_dim, words
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.min_steps, self.regions_per_step, self.seed = min_steps, regions_per_step, seed
 
     @abstractmethod
-    def _network(self, memory: TextMemory) -> nn.Module:
-        """Make the network around a memory; it keeps it as `memory`."""
+    def _network(self, memory: TextMemory) -> MemoryNetwork:
+        """Make the network around a memory."""
 
-    @abstractmethod
     def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
         """Log-odds of presence: codes (batch, heads, rank) -> (batch, regions)."""
+        share = torch.from_numpy(self.share)
+        return self.network.logits(codes, self.factors[regions], share[regions])
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
@@ -218,7 +250,9 @@ class MemoryGenerator(Trainable):
         self.features = TextFeatures.fit(descriptions, dim=self.words, seed=self.seed)
         vectors = self.features.encode(descriptions)
         groups = atlas.metadata["group"].to_numpy()
-        groups = np.unique(groups if rows is None else groups[np.asarray(rows)], return_inverse=True)[1]
+        groups = np.unique(
+            groups if rows is None else groups[np.asarray(rows)], return_inverse=True
+        )[1]
         self._groups = torch.from_numpy(groups)
         self._ridge_codes = torch.from_numpy(
             ridge_codes_left_out(vectors.numpy(), codes, groups, seed=self.seed)
@@ -232,9 +266,12 @@ class MemoryGenerator(Trainable):
         torch.manual_seed(self.seed)
         self.network = self._network(
             TextMemory(
-                vectors, torch.from_numpy(codes), torch.from_numpy(ridge),
-                heads=self.heads, key_dim=self.key_dim,
-            )  # fmt: skip
+                vectors,
+                torch.from_numpy(codes),
+                torch.from_numpy(ridge),
+                heads=self.heads,
+                key_dim=self.key_dim,
+            )
         )
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -255,19 +292,19 @@ class MemoryGenerator(Trainable):
 
     @torch.inference_mode()
     def codes(self, texts: Sequence[str]) -> Tensor:
-        """What each head reads for texts: (texts, heads, rank)."""
+        """Read codes for texts: (texts, heads, rank)."""
         read: Tensor = self.network.memory(self.encode(texts))
         return read
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its probability; regions in no training set score 0."""
+        """Score every region by its probability."""
         codes = self.codes(texts)
         scores = torch.empty(len(texts), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
             part = slice(start, start + CHUNK)
             scores[:, part] = self._logits(codes, part).sigmoid_()
-        return scores.mul_(torch.from_numpy(self.share) > 0).numpy()
+        return scores.numpy()
 
     def _settings(self) -> dict[str, Any]:
         names = ("rank", "heads", "key_dim", "words", "epochs", "batch_size", "learning_rate",

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.generator import Arrays, Ids, Scores
 from genoglot.models.direct import log_odds
+from genoglot.models.generator import Arrays, Ids, Scores
 from genoglot.models.index import ExactIndex, HnswIndex, Index
-from genoglot.models.memory import MemoryGenerator, TextMemory
+from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.regions import Region2Vec
 from genoglot.text import MiniLM, load_text_encoder
@@ -132,7 +132,9 @@ class SeedText2Bed(_Search, Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error to the mean vector of each set."""
-        means = [self.vectors[ids].mean(0) if len(ids) else self.vectors[0] * 0 for ids in batch.ids]
+        means = [
+            self.vectors[ids].mean(0) if len(ids) else self.vectors[0] * 0 for ids in batch.ids
+        ]
         return F.mse_loss(self.network(batch.vectors), torch.from_numpy(np.stack(means)))
 
     @torch.inference_mode()
@@ -142,12 +144,12 @@ class SeedText2Bed(_Search, Trainable):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region by (1 + cosine) / 2."""
-        return (1 + self.locate(texts) @ self.vectors.T) / 2
+        return ((1 + self.locate(texts) @ self.vectors.T) / 2).astype(np.float32)
 
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` nearest regions, nearest first."""
         ids, cosines = self.index.top(self.locate([text])[0], n)
-        return ids, (1 + cosines) / 2
+        return ids, ((1 + cosines) / 2).astype(np.float32)
 
     def _settings(self) -> dict[str, Any]:
         s = self.schedule
@@ -179,6 +181,33 @@ class SeedText2Bed(_Search, Trainable):
         return self
 
 
+class PointNetwork(MemoryNetwork):
+    """The codes of all heads, weighed and summed, are a point; regions near it are likely.
+
+    Parameters
+    ----------
+    memory
+        From text to codes.
+    heads
+        How many codes it gives.
+    """
+
+    def __init__(self, memory: TextMemory, *, heads: int) -> None:
+        super().__init__(memory)
+        self.head_weight = nn.Parameter(torch.full((heads,), 2.0))
+        self.popularity_weight = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def point(self, codes: Tensor) -> Tensor:
+        """(batch, heads, rank) -> (batch, rank)."""
+        return torch.einsum("bhe,h->be", codes, self.head_weight)
+
+    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
+        """Log-odds of presence: see `MemoryNetwork`."""
+        popular = log_odds(share) * self.popularity_weight
+        return self.point(codes) @ factors.T + popular + self.bias
+
+
 class Text2Bed(_Search, MemoryGenerator):
     """Text2BED, better: the point is read from a memory of described sets.
 
@@ -195,44 +224,32 @@ class Text2Bed(_Search, MemoryGenerator):
 
     kind = "text2bed"
 
-    def _network(self, memory: TextMemory) -> nn.Module:
-        network = nn.Module()
-        network.memory = memory
-        network.head_weight = nn.Parameter(torch.full((2 * self.heads + 1,), 2.0))
-        network.popularity_weight = nn.Parameter(torch.ones(()))
-        network.bias = nn.Parameter(torch.zeros(()))
-        return network
+    network: PointNetwork
 
-    def _log_odds(self) -> Tensor:
-        """Log-odds of popularity: (universe,)."""
-        return log_odds(torch.from_numpy(self.share))
-
-    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
-        point = torch.einsum("bhe,h->be", codes, self.network.head_weight)
-        popular = self._log_odds()[regions] * self.network.popularity_weight
-        logits: Tensor = point @ self.factors[regions].T + popular + self.network.bias
-        return logits
+    def _network(self, memory: TextMemory) -> PointNetwork:
+        return PointNetwork(memory, heads=2 * self.heads + 1)
 
     @property
     def vectors(self) -> Floats:  # type: ignore[override]
         """Regions as the index holds them: factors and popularity, (universe, rank + 1)."""
         if not hasattr(self, "_vectors"):
-            log_odds = self._log_odds().where(torch.from_numpy(self.share) > 0, -1e3)
-            self._vectors = torch.cat([self.factors, log_odds[:, None]], 1).numpy()
+            self._vectors = torch.cat(
+                [self.factors, log_odds(torch.from_numpy(self.share))[:, None]], 1
+            ).numpy()
         return self._vectors
 
     @torch.inference_mode()
     def locate(self, texts: Sequence[str]) -> Floats:
         """Points of texts in the space of regions: (texts, rank + 1)."""
-        point = torch.einsum("bhe,h->be", self.codes(texts), self.network.head_weight)
+        point = self.network.point(self.codes(texts))
         popular = self.network.popularity_weight.expand(len(point), 1)
         return torch.cat([point, popular], 1).numpy()
 
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` nearest regions, by inner product, nearest first."""
         ids, products = self.index.top(self.locate([text])[0], n)
-        logits = products + self.network.bias.item()
-        return ids, (1 / (1 + np.exp(-logits))).astype(np.float32)
+        logits = torch.from_numpy(products) + self.network.bias.detach()
+        return ids, logits.sigmoid().numpy()
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""

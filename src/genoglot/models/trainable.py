@@ -59,8 +59,8 @@ class Trainable(Generator):
     """A generator with a network.
 
     A subclass gives `prepare`, which fits all that has no gradient and makes `network`, the `loss`
-    of a batch, and a `schedule` (known once prepared). `genoglot.training.train` adds logs, checkpoints, early stopping
-    and resuming.
+    of a batch, and a `schedule` (known once prepared). `genoglot.training.train` adds logs,
+    checkpoints, early stopping and resuming.
     """
 
     network: nn.Module
@@ -81,7 +81,7 @@ class Trainable(Generator):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """What the network takes of texts: (texts, dim) float32."""
+        """Encode texts as the network takes them: (texts, dim) float32."""
 
     def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
         """Prepare and train, silently and keeping nothing but the result.
@@ -139,7 +139,9 @@ class Trainable(Generator):
         sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
         order = _Shuffled(presence.shape[0], self.seed) if training else range(presence.shape[0])
         sampler = BatchSampler(order, self.schedule.batch_size, drop_last=False)
-        return DataLoader(cast(Any, sets), sampler=sampler, batch_size=None, collate_fn=_as_it_is)
+        return DataLoader(
+            cast(Any, sets), sampler=sampler, batch_size=None, collate_fn=cast(Any, _as_it_is)
+        )
 
 
 class _Sets:
@@ -211,9 +213,7 @@ class _Training(lightning.LightningModule):
         if not s.weight_decay:
             optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, s.learning_rate)
         else:
-            optimizer = torch.optim.AdamW(
-                parameters, s.learning_rate, weight_decay=s.weight_decay
-            )
+            optimizer = torch.optim.AdamW(parameters, s.learning_rate, weight_decay=s.weight_decay)
         if not s.warm_up:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

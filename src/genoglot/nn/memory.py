@@ -74,7 +74,8 @@ class MemoryAttention(nn.Module):
         similarity = torch.einsum("hbk,hnk->bhn", q, k) * log_temperature.exp()[:, None]
         if hidden is not None:
             similarity = similarity.masked_fill(hidden[:, None], float("-inf"))
-        return similarity.softmax(-1) @ self.codes
+        read: Tensor = similarity.softmax(-1) @ self.codes
+        return read
 
 
 def _projection(heads: int, dim: int, key_dim: int) -> Tensor:

@@ -81,7 +81,7 @@ def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
-    (kind, content), = value.items()
+    ((kind, content),) = value.items()
     if kind == "$tensor":
         return tensors[content]
     if kind == "$dict":

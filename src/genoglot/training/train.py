@@ -170,7 +170,7 @@ def _checkpoint(
 class _quiet(warnings.catch_warnings):  # noqa: N801
     """Without Lightning's advice on machines, workers and folders."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         warnings.filterwarnings("ignore", module="lightning.*")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

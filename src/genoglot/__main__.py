@@ -1,0 +1,5 @@
+"""`python -m genoglot`: the same as the `genoglot` command."""
+
+from genoglot.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""The `genoglot` command: one file per group of commands, each imported in milliseconds.
+
+What a command needs is imported when it runs, so that `genoglot --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genoglot.cli import atlas, demo, evaluate, generate, simulate, train
+from genoglot.cli.session import Commands, show_version
+
+app = typer.Typer(
+    name="genoglot",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Translate text into region sets: describe regulatory regions, get a BED file.",
+)
+app.command("simulate")(simulate.simulate)
+app.add_typer(atlas.app, name="atlas")
+app.command("train")(train.train)
+app.command("generate")(generate.generate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit."""
+    app(prog_name="genoglot")
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,145 @@
+"""`genoglot atlas build`, `info` and `split`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genoglot.cli.session import BAD_INPUT, pairs
+from genoglot.errors import SampleSheetError
+
+log = logging.getLogger("genoglot")
+
+app = typer.Typer(no_args_is_help=True, help="Build, look at and split collections of region sets.")
+
+AtlasPath = Annotated[Path, typer.Argument(help="Directory of the atlas.", show_default=False)]
+
+
+@app.command("build")
+def build(
+    folder: Annotated[Path, typer.Argument(help="Where the BED files are.", show_default=False)],
+    universe: Annotated[Path, typer.Option(help="BED file of the universe.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Atlas to make.", show_default=False)],
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="CSV or TSV with at least the columns file and description."),
+    ] = None,
+    encode_json: Annotated[
+        bool, typer.Option("--encode-json", help="Take ENCODE's JSON beside each file instead.")
+    ] = False,
+    genome: Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")] = "",
+    alias: Annotated[
+        Literal["ucsc", "ensembl"] | None,
+        typer.Option(help="Spell chromosomes chr1 (ucsc) or 1 (ensembl)."),
+    ] = None,
+    min_bp: Annotated[int, typer.Option(min=1, help="Base pairs that must overlap.")] = 1,
+    min_fraction: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a universe region that must overlap.")
+    ] = 0.0,
+    repair: Annotated[
+        Literal["sort", "drop", "merge"] | None,
+        typer.Option(help="Make the universe sound: sort; drop duplicates; merge overlaps."),
+    ] = None,
+    on_error: Annotated[
+        Literal["raise", "skip"],
+        typer.Option(help="A malformed line: leave the file out, or only the line (skip)."),
+    ] = "raise",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="cores")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an atlas.")] = False,
+) -> None:
+    """Build an atlas from BED files and a sample sheet.
+
+    Files that cannot be read are listed and left out; the exit status is then 2.
+    """
+    from genoglot.atlas import build_atlas, read_encode_json
+    from genoglot.regions import Universe
+
+    if (sheet is None) != encode_json:
+        raise SampleSheetError("give either --sheet or --encode-json")
+    report = build_atlas(
+        folder,
+        read_encode_json(folder) if sheet is None else sheet,
+        Universe.from_bed(universe, genome=genome, repair=repair),
+        out,
+        jobs=jobs,
+        on_error=on_error,
+        alias=alias,
+        min_bp=min_bp,
+        min_fraction=min_fraction,
+        overwrite=overwrite,
+    )
+    for name, problem in report.skipped:
+        log.error("skipped %s: %s", name, problem)
+    atlas, skipped = report.atlas, len(report.skipped)
+    log.info("%s: %d region sets over %d regions", out, len(atlas), atlas.universe_size)
+    if skipped:
+        log.error("%d of %d files were skipped: see above", skipped, skipped + len(atlas))
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command("info")
+def info(
+    atlas: AtlasPath,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what an atlas holds."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from genoglot.atlas import Atlas
+
+    facts = Atlas.open(atlas).info()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    table = Table(box=box.SIMPLE, show_header=False)
+    for name, value in facts.items():
+        shown = f"{value:,}" if isinstance(value, int | float) else value
+        table.add_row(name.replace("_", " "), ", ".join(shown) if type(shown) is list else shown)
+    Console().print(table, markup=False, highlight=False)
+
+
+@app.command("split")
+def split(
+    atlas: AtlasPath,
+    kind: Annotated[
+        Literal["random", "random-group", "unseen-combination", "unseen-biosample"],
+        typer.Argument(help="What a held-out set may share with training.", show_default=False),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    test: Annotated[float, typer.Option(help="Share of the sets to test on.")] = 0.1,
+    validation: Annotated[float, typer.Option(help="Share to choose models on.")] = 0.1,
+    fold: Annotated[int | None, typer.Option(help="Test on this fold, from 0 ...")] = None,
+    folds: Annotated[int | None, typer.Option(help="... of so many (cross-validation).")] = None,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(help="Hold out such sets only, as assay=ATAC-seq.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name to keep it under.", show_default="the kind")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split.")] = False,
+) -> None:
+    """Split an atlas into training, validation and test sets, and keep the split in it."""
+    from genoglot.atlas import Atlas
+    from genoglot.atlas import split as split_atlas
+
+    made = split_atlas(
+        Atlas.open(atlas),
+        kind,
+        seed=seed,
+        test=test,
+        validation=validation,
+        fold=fold,
+        folds=folds,
+        within=pairs(within or [], "--within") or None,
+        name=name,
+        overwrite=overwrite,
+    )
+    sizes = (f"{part} {(made.part == part).sum()}" for part in sorted(set(made.part.tolist())))
+    log.info("%s: split %s: %s", atlas, made.name, ", ".join(sizes))

@@ -1,0 +1,92 @@
+"""How every command behaves: notices on standard error, errors in one line, exit statuses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from genoglot import __version__
+from genoglot.errors import GenoglotError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class Commands(TyperGroup):
+    """The command group at the top: what a command raises becomes a line and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        log_to_stderr()
+        try:
+            return super().invoke(ctx)
+        except GenoglotError as error:
+            fail(str(error), debug=ctx.params["debug"])
+        except BrokenPipeError:
+            # The reader has seen enough (| head). What is left in the buffer goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            fail(f"{error.filename}: {error.strerror}", debug=ctx.params["debug"])
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Lightning answers Ctrl-C by exit(1), once its checkpoint and logs are closed.
+            if KeyboardInterrupt not in (type(stop), type(stop.__context__)):
+                raise
+            typer.echo("genoglot: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def fail(message: str, *, debug: bool) -> NoReturn:
+    """Say in one line what is wrong (with `debug`, after the traceback) and exit."""
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"genoglot: error: {' '.join(message.splitlines())}", err=True)
+    raise typer.Exit(BAD_INPUT)
+
+
+def log_to_stderr() -> None:
+    """Show the notices of the `genoglot` logger, a line each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("genoglot: %(message)s"))
+    logger = logging.getLogger("genoglot")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and exit, if it is asked for."""
+    if wanted:
+        typer.echo(f"genoglot {__version__}")
+        raise typer.Exit
+
+
+def pairs(options: list[str], option: str) -> dict[str, str]:
+    """Read options of the form ``key=value``.
+
+    Raises
+    ------
+    GenoglotError
+        If one has no ``=`` or no key, or a key is repeated.
+
+    Examples
+    --------
+    >>> pairs(["assay=ATAC-seq"], "--within")
+    {'assay': 'ATAC-seq'}
+    """
+    found: dict[str, str] = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise GenoglotError(f"{option} {text!r}: give it as key=value")
+        if key in found:
+            raise GenoglotError(f"{option} {text!r}: {key} is given twice")
+        found[key] = value
+    return found

@@ -1,0 +1,165 @@
+"""`genoglot train`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from genoglot.cli.session import pairs
+from genoglot.errors import GenoglotError, ModelError
+
+log = logging.getLogger("genoglot")
+
+
+def train(
+    name: Annotated[
+        Literal["popularity", "nearest", "ridge", "text2bed", "direct"],
+        typer.Argument(help="Kind of model.", show_default=False),
+    ],
+    atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model to make.", show_default=False)],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn from the training part of this split and stop early by its validation "
+            "part; without, learn from all sets."
+        ),
+    ] = None,
+    preset: Annotated[
+        Literal["better", "seed"],
+        typer.Option(help="The improved model, or the published one (text2bed, direct)."),
+    ] = "better",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data.", show_default="the model's")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another setting, as rank=64; repeat it.", show_default=False),
+    ] = None,
+    index: Annotated[
+        Literal["exact", "hnsw"] | None,
+        typer.Option(help="Index to save with text2bed.", show_default="exact"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model or begin a training anew.")
+    ] = False,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To train on.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    strategy: Annotated[
+        Literal["auto", "ddp", "fsdp"], typer.Option(help="How several devices share the work.")
+    ] = "auto",
+) -> None:
+    """Train a model, or fit a baseline.
+
+    The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
+    """
+    kind = f"{name}-seed" if preset == "seed" else name
+    log_folder = out.with_name(f"{out.name}.training")
+    _check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    if index and name != "text2bed":
+        raise ModelError(f"{name} has no index; --index is for text2bed")
+    _train(
+        kind,
+        _settings(kind, seed, epochs, pairs(settings or [], "--set")),
+        atlas,
+        split,
+        out,
+        index=index,
+        overwrite=overwrite,
+        log_folder=log_folder,
+        resume=resume,
+        device=device,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+    )
+
+
+def _train(
+    kind: str,
+    settings: dict[str, Any],
+    atlas_path: Path,
+    split: str | None,
+    out: Path,
+    *,
+    index: Literal["exact", "hnsw"] | None,
+    overwrite: bool,
+    **how: Any,
+) -> None:
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from genoglot.atlas import Atlas
+    from genoglot.models import create
+    from genoglot.training import train
+
+    atlas = Atlas.open(atlas_path)
+    parts = atlas.split(split) if split is not None else None
+    rows, validation = (parts.train, parts.validation) if parts else (None, None)
+    generator = create(kind, **settings)
+    try:
+        train(generator, atlas, rows, validation=validation, **how)
+    except MisconfigurationException as error:  # such as a device that is not there
+        raise ModelError(str(error)) from error
+    if index:
+        generator.use_index(index)  # type: ignore[attr-defined]
+    # Of several processes that train together, one saves.
+    rank_zero_only(generator.save_pretrained)(out, overwrite=overwrite)
+    log.info("%s: %s trained on %d region sets", out, kind, len(atlas if rows is None else rows))
+
+
+def _check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse before the work what could not be saved after it."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
+        raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
+    begun = any(log_folder.glob("checkpoints/*"))
+    if begun and not resume and not overwrite:
+        raise GenoglotError(
+            f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"
+        )
+    if resume and not begun:
+        log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
+
+
+def _settings(kind: str, seed: int, epochs: int | None, given: dict[str, str]) -> dict[str, Any]:
+    """Put the model's settings together, checked against its defaults."""
+    from genoglot.models import create
+
+    defaults = create(kind)._settings()
+    chosen: dict[str, Any] = {"seed": seed} if "seed" in defaults else {}
+    if epochs is not None:
+        given = {"epochs": str(epochs), **given}
+        if "min_steps" in defaults:  # so many epochs and no more
+            chosen["min_steps"] = 1
+    for key, text in given.items():
+        if key not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise ModelError(f"{kind} has no setting {key!r} (it has: {known})")
+        chosen[key] = _value(key, text, defaults[key])
+    return chosen
+
+
+def _value(key: str, text: str, default: Any) -> Any:
+    """Read a setting of the type of its default; numbers other than seeds are above 0."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        kind = wanted.get(type(default), "of another kind")
+        raise ModelError(f"--set {key}={text}: must be {kind}, as {json.dumps(default)}")
+    if type(value) in (int, float) and key != "seed" and not 0 < value < float("inf"):
+        raise ModelError(f"--set {key}={text}: must be above 0")
+    return value

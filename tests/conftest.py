@@ -1,0 +1,57 @@
+"""What many tests share: a tiny atlas with a structure to learn, and a cache of its own."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from genoglot.atlas import Atlas
+from genoglot.regions import Regions, Universe
+
+FACTORS = ("CTCF", "GATA1", "SPI1", "REST", "MYC")
+CELLS = ("liver", "kidney", "B cell", "brain", "lung", "heart")
+
+
+@pytest.fixture(scope="session")
+def toy_universe() -> Universe:
+    start = np.arange(400) * 1000
+    return Universe(Regions(["chr1"] * 200 + ["chr2"] * 200, start, start + 300), genome="toy")
+
+
+@pytest.fixture(scope="session")
+def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) -> Atlas:
+    """Five factors in six tissues, twice each: a region is bound where it is both fit and open."""
+    rng = np.random.default_rng(0)
+    fit = {f: rng.random(400) < 0.4 for f in FACTORS}
+    open_in = {c: rng.random(400) < 0.4 for c in CELLS}
+    rows, sets, strengths = [], [], []
+    for cell in CELLS:
+        for factor in FACTORS:
+            for replicate in (1, 2):
+                bound = fit[factor] & open_in[cell]
+                kept = np.flatnonzero(
+                    np.where(bound, rng.random(400) < 0.95, rng.random(400) < 0.02)
+                )
+                sets.append(kept.astype(np.int32))
+                strengths.append(rng.integers(1, 256, len(kept)).astype(np.uint8))
+                rows.append(
+                    {
+                        "id": f"{factor}.{cell}.{replicate}",
+                        "file": f"{factor}.{cell}.{replicate}.bed",
+                        "description": f"{factor} ChIP-seq in human {cell}, replicate {replicate}",
+                        "assay": "TF ChIP-seq",
+                        "target": factor,
+                        "biosample": cell,
+                        "group": f"{factor}.{cell}",
+                        "n_regions": len(kept),
+                    }
+                )
+    path = tmp_path_factory.mktemp("toy") / "atlas"
+    return Atlas.from_sets(path, toy_universe, pl.DataFrame(rows), sets, strengths=strengths)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Embeddings are cached for the session, in the tests' own folder, for subprocesses too."""
+    import os
+
+    os.environ["GENOGLOT_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")

@@ -1,0 +1,169 @@
+"""What every generator promises, whichever it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError, TextError, UniverseMismatchError
+from genoglot.models import GENERATORS, Generator, create, generator_class, load
+from genoglot.models.trainable import Trainable
+from genoglot.regions import Universe
+
+QUICK = {
+    "text2bed-seed": {"dim": 16, "region_epochs": 2, "epochs": 3},
+    "direct-seed": {"epochs": 3},
+    "text2bed": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
+    "direct": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
+}
+TEXTS = ["CTCF ChIP-seq in human liver", "open chromatin, human kidney"]
+
+
+@pytest.fixture(scope="module", params=list(GENERATORS))
+def fitted(request: pytest.FixtureRequest, toy_atlas: Atlas) -> Generator:
+    return create(request.param, **QUICK.get(request.param, {})).fit(toy_atlas, range(40))
+
+
+def test_scores_have_the_shape_and_range_that_is_promised(
+    fitted: Generator, toy_atlas: Atlas
+) -> None:
+    scores = fitted.score(TEXTS)
+    assert scores.shape == (2, 400)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+    assert np.allclose(fitted.score(TEXTS[1:])[0], scores[1], atol=1e-6)
+
+
+def test_generate_answers_with_ranked_regions_of_the_universe(
+    fitted: Generator, toy_universe: Universe
+) -> None:
+    regions = fitted.generate(TEXTS[0], n=50)
+    assert len(regions) == 50
+    assert regions.columns.columns == ["name", "score", "strand", "rank", "raw"]
+    raw, score = regions.columns["raw"].to_numpy(), regions.columns["score"].to_numpy()
+    assert (np.diff(raw) <= 0).all()
+    assert ((score >= 0) & (score <= 1000)).all()
+    assert regions.columns["rank"].to_list() == list(range(1, 51))
+    ids = toy_universe.encode(regions)
+    assert len(ids) == 50
+    named = sorted(int(name.removeprefix("region_")) for name in regions.columns["name"])
+    assert named == ids.tolist()
+
+
+def test_top_is_the_top_of_score(fitted: Generator) -> None:
+    scores = fitted.score(TEXTS[:1])[0]
+    ids, top = fitted.top(TEXTS[0], 400)
+    assert sorted(ids.tolist()) == list(range(400))
+    assert np.allclose(top, scores[ids], atol=1e-5)
+
+
+def test_a_saved_model_answers_as_before(fitted: Generator, tmp_path: Path) -> None:
+    fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert type(loaded) is type(fitted)
+    assert loaded.universe == fitted.universe
+    assert np.array_equal(loaded.score(TEXTS), fitted.score(TEXTS))
+    assert loaded.generate(TEXTS[1], 30) == fitted.generate(TEXTS[1], 30)
+    assert loaded._settings() == fitted._settings()
+    assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.pt"))
+
+
+def test_the_same_seed_gives_the_same_model(fitted: Generator, toy_atlas: Atlas) -> None:
+    again = create(fitted.kind, **fitted._settings()).fit(toy_atlas, range(40))
+    assert np.array_equal(again.score(TEXTS), fitted.score(TEXTS))
+
+
+def test_bad_requests_are_refused_in_one_line(fitted: Generator) -> None:
+    with pytest.raises(TextError, match="empty"):
+        fitted.generate("  ", 10)
+    for n in (0, 401):
+        with pytest.raises(ModelError, match="between 1 and 400"):
+            fitted.generate("liver", n)
+
+
+@pytest.mark.parametrize("kind", ["text2bed", "direct", "direct-seed", "text2bed-seed"])
+def test_gradients_reach_every_parameter(kind: str, toy_atlas: Atlas) -> None:
+    generator = create(kind, **QUICK[kind])
+    assert isinstance(generator, Trainable)
+    generator.fit(toy_atlas, range(40))  # one training, since some layers start at zero
+    generator.network.train().zero_grad()
+    batch = next(iter(generator._loader(toy_atlas, range(40), training=True)))
+    generator.loss(batch).backward()
+    without = [n for n, p in generator.network.named_parameters() if p.grad is None]
+    assert not without
+    assert all(
+        p.grad is not None and p.grad.isfinite().all() for p in generator.network.parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("direct-seed", {"epochs": 150}),
+        ("direct", {"rank": 60, "epochs": 1, "min_steps": 200, "regions_per_step": 400}),
+    ],
+)
+def test_a_few_sets_can_be_learned_by_heart(
+    kind: str, settings: dict[str, int], toy_atlas: Atlas
+) -> None:
+    rows = np.arange(0, 20, 2)
+    generator = create(kind, **settings).fit(toy_atlas, rows)
+    if kind == "direct":  # its training hides each set from itself; at last it may look
+        generator = create(kind, **settings).fit(toy_atlas, np.arange(20))
+    scores = generator.score(toy_atlas.descriptions(rows))
+    for score, ids in zip(scores, toy_atlas.tokens_of(rows), strict=True):
+        found = np.argsort(-score)[: len(ids)]
+        assert len(np.intersect1d(found, ids)) > 0.8 * len(ids)
+
+
+def test_the_better_presets_beat_every_baseline_on_combinations_never_seen(
+    toy_atlas: Atlas,
+) -> None:
+    target, cell = (toy_atlas.metadata[c].to_numpy() for c in ("target", "biosample"))
+    held_out = ((target == "CTCF") & (cell == "liver")) | ((target == "MYC") & (cell == "lung"))
+    train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+    def hits(kind: str, **settings: int) -> float:
+        scores = create(kind, **settings).fit(toy_atlas, train).score(toy_atlas.descriptions(test))
+        shares = []
+        for score, ids in zip(scores, toy_atlas.tokens_of(test), strict=True):
+            shares.append(len(np.intersect1d(np.argsort(-score)[: len(ids)], ids)) / len(ids))
+        return float(np.mean(shares))
+
+    baselines = [hits(kind) for kind in ("popularity", "nearest", "ridge")]
+    assert hits("direct", rank=60, min_steps=200, regions_per_step=400) > max(baselines)
+
+
+def test_another_universe_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
+    model = create("popularity").fit(toy_atlas)
+    other = Universe(toy_atlas.universe.regions[:-1])
+    with pytest.raises(UniverseMismatchError):
+        model.universe.check_same(other)
+    model.save_pretrained(tmp_path / "model")
+    other.save(tmp_path / "model" / "universe.parquet")
+    with pytest.raises(UniverseMismatchError):
+        load(tmp_path / "model")
+
+
+def test_damaged_and_missing_models_are_refused_in_one_line(
+    toy_atlas: Atlas, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no saved model"):
+        load(tmp_path / "nothing")
+    create("popularity").fit(toy_atlas).save_pretrained(tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="damaged"):
+        load(tmp_path / "model")
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+        load(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load(tmp_path / "model")
+    with pytest.raises(ModelError, match="no model named"):
+        generator_class("oracle")
