@@ -90,6 +90,7 @@ def info(
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from genoglot.atlas import Atlas
 
@@ -98,10 +99,13 @@ def info(
         typer.echo(json.dumps(facts, indent=1))
         return
     table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # digests in full
     for name, value in facts.items():
-        shown = f"{value:,}" if isinstance(value, int | float) else value
-        table.add_row(name.replace("_", " "), ", ".join(shown) if type(shown) is list else shown)
-    Console().print(table, markup=False, highlight=False)
+        shown = f"{value:,}" if isinstance(value, int | float) else value or "none"
+        shown = ", ".join(shown) if isinstance(shown, list) else shown
+        table.add_row(name.replace("_", " "), Text(shown))
+    Console().print(table)
 
 
 @app.command("split")

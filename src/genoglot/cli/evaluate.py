@@ -82,11 +82,12 @@ def _baselines(atlas: Atlas, split: str | None) -> dict[str, Generator]:
 def _names(models: list[str], taken: set[str]) -> list[str]:
     """Names for the table: the last part of each path, or all of it where that is ambiguous.
 
-    >>> _names(["runs/direct/", "a/ridge", "x/m", "y/m"], taken={"ridge"})
-    ['direct', 'a/ridge', 'x/m', 'y/m']
+    >>> _names(["runs/direct/", "ridge", "x/m", "y/m"], taken={"ridge"})
+    ['direct', './ridge', 'x/m', 'y/m']
     """
     short = [Path(model).name for model in models]
-    return [
+    names = [
         name if short.count(name) == 1 and name not in taken else model
         for name, model in zip(short, models, strict=True)
     ]
+    return [f"./{name}" if name in taken else name for name in names]

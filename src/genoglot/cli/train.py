@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from genoglot.cli.session import pairs
 from genoglot.errors import GenoglotError, ModelError
+
+if TYPE_CHECKING:
+    from genoglot.atlas import Atlas, Split
+    from genoglot.models import Generator
 
 log = logging.getLogger("genoglot")
 
@@ -62,19 +66,24 @@ def train(
 
     The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
     """
-    kind = f"{name}-seed" if preset == "seed" else name
-    log_folder = out.with_name(f"{out.name}.training")
-    _check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    from genoglot.atlas import Atlas
+    from genoglot.models import create
+
+    if preset == "seed" and name not in ("text2bed", "direct"):
+        raise ModelError(f"{name} has one form only; --preset seed is for text2bed and direct")
     if index and name != "text2bed":
         raise ModelError(f"{name} has no index; --index is for text2bed")
+    log_folder = out.with_name(f"{out.name}.training")
+    _check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    opened = Atlas.open(atlas)
+    parts = opened.split(split) if split is not None else None
+    kind = f"{name}-seed" if preset == "seed" else name
+    given = pairs(settings or [], "--set")
+    generator = create(kind, **_settings(kind, seed, epochs, given))
     _train(
-        kind,
-        _settings(kind, seed, epochs, pairs(settings or [], "--set")),
-        atlas,
-        split,
-        out,
-        index=index,
-        overwrite=overwrite,
+        generator,
+        opened,
+        parts,
         log_folder=log_folder,
         resume=resume,
         device=device,
@@ -82,39 +91,32 @@ def train(
         num_nodes=num_nodes,
         strategy=strategy,
     )
+    _save(generator, out, index=index, overwrite=overwrite)
+    log.info("%s: %s trained on %d sets", out, kind, len(parts.train if parts else opened))
 
 
-def _train(
-    kind: str,
-    settings: dict[str, Any],
-    atlas_path: Path,
-    split: str | None,
-    out: Path,
-    *,
-    index: Literal["exact", "hnsw"] | None,
-    overwrite: bool,
-    **how: Any,
-) -> None:
+def _train(generator: Generator, atlas: Atlas, split: Split | None, **how: Any) -> None:
+    import torch
     from lightning.fabric.utilities.exceptions import MisconfigurationException
-    from lightning.pytorch.utilities import rank_zero_only
 
-    from genoglot.atlas import Atlas
-    from genoglot.models import create
     from genoglot.training import train
 
-    atlas = Atlas.open(atlas_path)
-    parts = atlas.split(split) if split is not None else None
-    rows, validation = (parts.train, parts.validation) if parts else (None, None)
-    generator = create(kind, **settings)
+    if how["device"] == "cuda" and not torch.cuda.is_available():
+        raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
+    rows, validation = (split.train, split.validation) if split else (None, None)
     try:
         train(generator, atlas, rows, validation=validation, **how)
-    except MisconfigurationException as error:  # such as a device that is not there
+    except MisconfigurationException as error:  # such as more devices than there are
         raise ModelError(str(error)) from error
+
+
+def _save(generator: Any, out: Path, *, index: str | None, overwrite: bool) -> None:
+    from lightning.pytorch.utilities import rank_zero_only
+
     if index:
-        generator.use_index(index)  # type: ignore[attr-defined]
+        generator.use_index(index)
     # Of several processes that train together, one saves.
     rank_zero_only(generator.save_pretrained)(out, overwrite=overwrite)
-    log.info("%s: %s trained on %d region sets", out, kind, len(atlas if rows is None else rows))
 
 
 def _check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -151,8 +151,9 @@ class Ridge(_Remembering):
 
 def popularity(presence: csr_array) -> NDArray[np.float32]:
     """Share of the sets that hold each region: (universe,) float32."""
-    counts = np.bincount(presence.indices, minlength=presence.shape[1])
-    return (counts / max(presence.shape[0], 1)).astype(np.float32)
+    sets, universe = presence.shape
+    counts = np.bincount(presence.indices, minlength=universe).astype(np.float32)
+    return counts / np.float32(max(sets, 1))
 
 
 def ridge_weights(vectors: NDArray[np.float32], penalty: float) -> NDArray[np.float32]:

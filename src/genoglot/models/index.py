@@ -51,6 +51,9 @@ class ExactIndex:
 class HnswIndex:
     """Hierarchical navigable small worlds (hnswlib), the seed's index: approximate.
 
+    The largest inner product is found as the smallest distance, once one more coordinate has made
+    all vectors equally long (Bachrach et al. 2014).
+
     Parameters
     ----------
     vectors
@@ -69,22 +72,26 @@ class HnswIndex:
         self, vectors: Floats, *, links: int = 16, build_width: int = 100, seed: int = 0,
         threads: int = 1,
     ) -> None:  # fmt: skip
-        self.vectors = vectors
-        self.graph = self._empty(vectors.shape[1])
+        self._hold(vectors)
         self.graph.init_index(len(vectors), M=links, ef_construction=build_width, random_seed=seed)
-        self.graph.add_items(vectors, num_threads=threads)
+        squares = np.einsum("nd,nd->n", vectors, vectors)
+        rest = np.sqrt(np.maximum(self._longest - squares, 0))
+        self.graph.add_items(np.column_stack([vectors, rest]), num_threads=threads)
 
-    @staticmethod
-    def _empty(dim: int) -> Any:
+    def _hold(self, vectors: Floats) -> None:
         import hnswlib
 
-        return hnswlib.Index(space="ip", dim=dim)
+        self.vectors = vectors
+        self._longest = float(np.einsum("nd,nd->n", vectors, vectors).max())  # squared
+        self.graph: Any = hnswlib.Index(space="l2", dim=vectors.shape[1] + 1)
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
         """Ids and inner products of about the `n` best vectors, best first."""
         self.graph.set_ef(max(2 * n, 200))
-        ids, distances = self.graph.knn_query(query.astype(np.float32), k=n, num_threads=1)
-        return ids[0].astype(np.int32), (1 - distances[0]).astype(np.float32)
+        query = query.astype(np.float32)
+        found, distances = self.graph.knn_query(np.append(query, 0), k=n, num_threads=1)
+        products = (query @ query + self._longest - distances[0]) / 2
+        return found[0].astype(np.int32), products.astype(np.float32)
 
     def recall(self, queries: Floats, n: int) -> float:
         """Share of the exact `n` best that `top` finds, over some queries."""
@@ -103,8 +110,7 @@ class HnswIndex:
     def load(cls, path: Path, vectors: Floats) -> HnswIndex:
         """Read a graph that `save` wrote for these vectors."""
         self = cls.__new__(cls)
-        self.vectors = vectors
-        self.graph = cls._empty(vectors.shape[1])
+        self._hold(vectors)
         try:
             self.graph.load_index(str(path), max_elements=len(vectors))
         except RuntimeError as error:

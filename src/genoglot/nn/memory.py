@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -79,4 +81,4 @@ class MemoryAttention(nn.Module):
 
 
 def _projection(heads: int, dim: int, key_dim: int) -> Tensor:
-    return torch.randn(heads, dim, key_dim) / key_dim**0.5
+    return torch.randn(heads, dim, key_dim) / math.sqrt(key_dim)

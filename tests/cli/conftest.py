@@ -1,0 +1,64 @@
+"""A small world taken through the commands once, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("commands")
+
+
+@pytest.fixture(scope="session")
+def run(folder: Path) -> Run:
+    """Run `genoglot` in the folder; any status but the expected one fails."""
+
+    def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "genoglot", *map(str, arguments)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def world(run: Run, folder: Path) -> Path:
+    run("simulate", "world", "--size", "small", "--seed", "1")
+    return folder / "world"
+
+
+@pytest.fixture(scope="session")
+def atlas(run: Run, world: Path, folder: Path) -> Path:
+    run(
+        *("atlas", "build", "world", "--sheet", "world/sheet.csv"),
+        *("--universe", "world/universe.bed", "-o", "atlas", "--genome", "simulated"),
+    )
+    return folder / "atlas"
+
+
+@pytest.fixture(scope="session")
+def split(run: Run, atlas: Path) -> str:
+    done = run("atlas", "split", "atlas", "random-group", "--seed", "1")
+    assert "random-group: test 14" in done.stderr
+    return "random-group"
+
+
+@pytest.fixture(scope="session")
+def ridge(run: Run, split: str, folder: Path) -> Path:
+    run("train", "ridge", "--atlas", "atlas", "--split", split, "-o", "ridge", "--set", "penalty=2")
+    return folder / "ridge"
+
+
+@pytest.fixture(scope="session")
+def direct(run: Run, split: str, folder: Path) -> Path:
+    run("train", "direct", "--atlas", "atlas", "--split", split, "-o", "direct", "--epochs", "2")
+    return folder / "direct"

@@ -1,0 +1,122 @@
+"""What a user gets wrong: one line on standard error, status 2, and no file left behind."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def complaint(run: Run, *arguments: str | Path) -> str:
+    """The one line with which `genoglot` refuses."""
+    done = run(*arguments, status=2)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("genoglot: error: ") and done.stdout == ""
+    return line.removeprefix("genoglot: error: ")
+
+
+BAD = {
+    "simulate world": "world: exists and is not empty",
+    "atlas info nowhere": "nowhere: no atlas here",
+    "atlas build world --universe world/universe.bed -o new": "give either --sheet or --encode",
+    "atlas build world --sheet world/sheet.csv --universe world/genes.gtf -o new": "genes.gtf:1:",
+    "atlas build . --sheet world/sheet.csv --universe world/universe.bed -o new": "140 of 140",
+    "atlas split atlas random-group --seed 9": "another split 'random-group'",
+    "atlas split atlas random --within assay": "--within 'assay': give it as key=value",
+    "train ridge --atlas atlas --split nope -o new": "no split 'nope'",
+    "train ridge --atlas atlas -o new --epochs 3": "ridge has no setting 'epochs'",
+    "train ridge --atlas atlas -o new --set penalty=-1": "must be above 0",
+    "train ridge --atlas atlas -o new --preset seed": "ridge has one form only",
+    "train ridge --atlas atlas -o new --index hnsw": "ridge has no index",
+    "train ridge --atlas atlas -o ridge": "ridge: exists",
+    "train direct --atlas atlas -o direct2 --set rank=many": "must be a whole number, as 128",
+    "generate nowhere kidney": "nowhere: no saved model here",
+    "generate ridge kidney -n 5001 -o new": "between 1 and 5000",
+    "generate ridge kidney --genes world/genome.fa -o new": "genome.fa:1:",
+    "evaluate nowhere --atlas atlas --no-baselines": "nowhere: no saved model here",
+}
+
+
+@pytest.mark.parametrize("command", BAD)
+def test_bad_input_is_told_in_one_line(command: str, ridge: Path, run: Run, folder: Path) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    assert BAD[command] in complaint(run, *command.split())
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_an_empty_query(ridge: Path, run: Run) -> None:
+    assert "empty" in complaint(run, "generate", "ridge", "  ")
+
+
+@pytest.mark.parametrize("command", ["", "train wat --atlas a -o b", "generate only", "nonsense"])
+def test_wrong_usage_is_explained(command: str, run: Run) -> None:
+    done = run(*command.split(), status=2)
+    assert "Usage: genoglot" in done.stdout + done.stderr
+
+
+def test_debug_shows_the_traceback(run: Run) -> None:
+    done = run("--debug", "atlas", "info", "nowhere", status=2)
+    assert "Traceback" in done.stderr and "AtlasError" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("genoglot: error: nowhere: no atlas here")
+
+
+def test_a_broken_file_is_left_out_and_listed(world: Path, run: Run, folder: Path) -> None:
+    beds = folder / "beds"
+    beds.mkdir()
+    good, broken = pl.read_csv(world / "sheet.csv")["file"].head(2)
+    (beds / "good.bed.gz").write_bytes((world / good).read_bytes())
+    (beds / "broken.bed.gz").write_bytes((world / broken).read_bytes()[:500])
+    lines = gzip.decompress((world / broken).read_bytes()).decode().splitlines()
+    (beds / "line.bed").write_text("\n".join([lines[0], "chr1\t9\tnine", *lines[1:]]))
+    names = ["good.bed.gz", "broken.bed.gz", "line.bed"]
+    sheet = pl.DataFrame({"file": names, "description": ["one", "two", "three"]})
+    sheet.write_csv(folder / "three.csv")
+    build = ("atlas", "build", beds, "--sheet", "three.csv", "--universe", "world/universe.bed")
+    done = run(*build, "-o", "some", status=2)
+    assert "skipped broken.bed.gz: " in done.stderr and "line.bed:2: " in done.stderr
+    assert "2 of 3 files were skipped" in done.stderr
+    assert '"n_sets": 1,' in run("atlas", "info", "some", "--json").stdout
+
+    done = run(*build, "-o", "some", "--on-error", "skip", "--overwrite", status=2)
+    assert "1 of 3 files were skipped" in done.stderr
+    assert '"n_sets": 2,' in run("atlas", "info", "some", "--json").stdout
+
+
+def test_an_unfinished_training_is_not_lost(atlas: Path, run: Run, folder: Path) -> None:
+    (folder / "long.training" / "checkpoints" / "last.ckpt").mkdir(parents=True)
+    message = complaint(run, "train", "direct", "--atlas", "atlas", "-o", "long")
+    assert "holds a training begun before; --resume it, or --overwrite it" in message
+
+
+def test_no_gpu_is_told(atlas: Path, run: Run, folder: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    message = complaint(
+        run, *["train", "direct", "--atlas", "atlas", "-o", "gpu", "--device", "cuda"]
+    )
+    assert "no GPU" in message and not (folder / "gpu.training").exists()
+
+
+def test_ctrl_c(world: Path, run: Run, folder: Path) -> None:
+    command = ["simulate", "interrupted", "--size", "large"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genoglot", *command], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".interrupted.*/interrupted")) and time.monotonic() < deadline:
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1].splitlines() == ["genoglot: interrupted"]
+    assert process.returncode == 130
+    assert not list(folder.glob("*interrupted*"))

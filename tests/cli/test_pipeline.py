@@ -1,0 +1,123 @@
+"""From a simulated world to BED files and a results table, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genoglot.atlas import Atlas
+from genoglot.atlas.world import World
+from genoglot.evaluation import Table
+from genoglot.models import load
+from genoglot.regions import Genes, Regions
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+QUERY = "kidney, human, cancer"
+COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "rank", "raw"]
+
+
+def test_the_atlas_is_that_of_the_sheet(world: Path, atlas: Path, run: Run) -> None:
+    sheet = World.open(world).sheet
+    opened = Atlas.open(atlas)
+    assert opened.metadata["file"].to_list() == sheet["file"].to_list()
+    facts = json.loads(run("atlas", "info", atlas, "--json").stdout)
+    assert (facts["n_sets"], facts["genome"]) == (len(sheet), "simulated")
+    shown = run("atlas", "info", atlas).stdout
+    assert facts["digest"][:50] in shown
+
+
+def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
+    assert load(ridge)._settings() == {"penalty": 2.0}
+    assert load(direct)._settings()["epochs"] == 2
+    metrics = pl.read_csv(direct.with_name("direct.training") / "csv" / "metrics.csv")
+    assert metrics["epoch"].max() == 1
+    assert not ridge.with_name("ridge.training").exists()
+
+
+def test_generated_regions_on_standard_output(ridge: Path, run: Run, folder: Path) -> None:
+    done = run("generate", "ridge", QUERY, "-n", "7")
+    assert done.stderr == ""
+    header, *lines = done.stdout.splitlines()
+    assert header == "#" + "\t".join(COLUMNS)
+    (folder / "piped.bed").write_text(done.stdout)
+    read, expected = Regions.from_bed(folder / "piped.bed"), load(ridge).generate(QUERY, 7)
+    assert len(lines) == 7
+    assert read.columns["name"].to_list() == expected.columns["name"].to_list()
+    assert (read.start == expected.start).all() and (read.end == expected.end).all()
+    assert read.columns["rank"].cast(int).to_list() == list(range(1, 8))
+    raw = read.columns["raw"].cast(float).to_numpy()
+    assert np.allclose(raw, expected.columns["raw"], atol=1e-6)
+
+
+def test_nearest_genes_beside_the_regions(direct: Path, world: Path, run: Run) -> None:
+    run("generate", "direct", QUERY, "-n", "50", "-o", "out.bed.gz", "--genes", "world/genes.gtf")
+    read = Regions.from_bed(direct.with_name("out.bed.gz"))
+    assert read.columns.columns == [*COLUMNS[3:], "gene", "distance"]
+    names, distance = Genes.from_file(world / "genes.gtf").nearest(read)
+    assert read.columns["gene"].to_list() == list(names)
+    assert read.columns["distance"].cast(int).to_list() == distance.tolist()
+
+
+def test_a_chromosome_without_genes(ridge: Path, run: Run, folder: Path) -> None:
+    (folder / "one.bed").write_text("chr2\t5\t6\tonly\t0\t-\n")
+    done = run("generate", "ridge", QUERY, "-n", "1000", "--genes", "one.bed")
+    lines = [line.split("\t") for line in done.stdout.splitlines()[1:]]
+    assert {(line[0] == "chr2", line[8]) for line in lines} == {(True, "only"), (False, ".")}
+    assert all((line[9] == ".") == (line[8] == ".") for line in lines)
+
+
+def test_a_reader_that_stops_early_is_no_error(ridge: Path, folder: Path) -> None:
+    command = f"{sys.executable} -m genoglot generate ridge '{QUERY}' -n 5000 | head -n 2"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_hnsw_tells_its_recall(run: Run, split: str) -> None:
+    train = ("train", "text2bed", "--atlas", "atlas", "--split", split, "-o", "t2b")
+    run(*train, "--preset", "seed", "--epochs", "1", "--set", "region_epochs=1", "--index", "hnsw")
+    done = run("generate", "t2b", QUERY, "-n", "20")
+    assert len(done.stdout.splitlines()) == 21
+    assert "% of the 20 nearest regions (recall@20)" in done.stderr
+    exact = run("generate", "t2b", QUERY, "-n", "20", "--index", "exact")
+    assert exact.stderr == ""
+
+
+def test_evaluating_beside_the_baselines(
+    ridge: Path, direct: Path, run: Run, split: str, folder: Path
+) -> None:
+    done = run(
+        *("evaluate", "ridge", "direct", "--atlas", "atlas", "--split", split),
+        *("-n", "100", "-o", "results.parquet", "--markdown", "results.md"),
+    )
+    table = Table.from_parquet(folder / "results.parquet")
+    assert table.results["model"].unique(maintain_order=True).to_list() == [
+        *("popularity", "nearest", "ridge", "./ridge", "direct")
+    ]
+    assert "precision@100" in table.results["metric"].to_list()
+    assert table.results["n_sets"].unique().to_list() == [14]
+    assert (folder / "results.md").read_text() == table.to_markdown()
+    assert "average" in done.stdout and "popularity" in done.stdout
+
+
+def test_evaluating_on_an_atlas_kept_aside(ridge: Path, run: Run, folder: Path) -> None:
+    sheet = World.open(folder / "world").sheet.head(20)
+    sheet.write_csv(folder / "aside.csv")
+    run(
+        *("atlas", "build", "world", "--sheet", "aside.csv"),
+        *("--universe", "world/universe.bed", "-o", "aside"),
+    )
+    done = run("evaluate", "ridge", "--atlas", "aside", "-o", "aside.parquet")
+    assert "no baselines" in done.stderr
+    table = Table.from_parquet(folder / "aside.parquet")
+    assert table.results["model"].unique().to_list() == ["ridge"]
+    assert table.results["n_sets"].unique().to_list() == [20]

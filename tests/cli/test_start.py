@@ -1,0 +1,48 @@
+"""The command answers at once, and knows what there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, get_args, get_type_hints
+
+from genoglot import __version__
+from genoglot.atlas.world import SIZES
+from genoglot.cli import simulate, train
+from genoglot.models import GENERATORS
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"genoglot {__version__}\n"
+
+
+def test_help_is_quick(run: Run) -> None:
+    run("--help")  # compiles what is not compiled yet
+
+    def seconds() -> float:
+        before = time.perf_counter()
+        assert "generate" in run("--help").stdout
+        return time.perf_counter() - before
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
+    code = "import sys, genoglot.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "polars", "torch", "lightning", "matplotlib", "sklearn", "transformers"}
+    assert "typer" in done.stdout.split()
+    assert not heavy & set(done.stdout.split())
+
+
+def test_choices_are_those_of_the_packages() -> None:
+    def choices(command: Callable[..., Any], parameter: str) -> set[str]:
+        return set(get_args(get_type_hints(command)[parameter]))
+
+    kinds = choices(train.train, "name")
+    assert kinds | {"text2bed-seed", "direct-seed"} == set(GENERATORS)
+    assert choices(simulate.simulate, "size") == set(SIZES)

@@ -1,0 +1,139 @@
+"""Training under Lightning: what is written, stopping early, and going on after a kill."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
+from genoglot.models import create
+from genoglot.training import train
+from genoglot.training.checkpoints import SafeCheckpointIO
+
+SETTINGS = "rank=16, epochs=12, min_steps=1, batch_size=8, regions_per_step=64"
+SCRIPT = f"""
+import sys
+from genoglot.atlas import Atlas
+from genoglot.models import create
+from genoglot.training import train
+atlas = Atlas.open(sys.argv[1])
+model = create("direct", {SETTINGS})
+train(model, atlas, range(40), validation=range(40, 60), log_folder=sys.argv[2], resume=True,
+      patience=100, progress=False, device="cpu")
+model.save_pretrained(sys.argv[3])
+"""
+
+
+def losses(folder: Path) -> dict[int, tuple[str, str]]:
+    """Training and validation loss of each epoch."""
+    found: dict[int, dict[str, str]] = {}
+    with (folder / "csv" / "metrics.csv").open() as file:
+        for row in csv.DictReader(file):
+            for name in ("train_loss_epoch", "validation_loss"):
+                if row.get(name):
+                    found.setdefault(int(row["epoch"]), {})[name] = row[name]
+    return {
+        e: (v["train_loss_epoch"], v["validation_loss"]) for e, v in found.items() if len(v) == 2
+    }
+
+
+def test_a_killed_training_goes_on_to_the_same_end(toy_atlas: Atlas, tmp_path: Path) -> None:
+    def start(name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", SCRIPT, str(toy_atlas.path)]
+        return subprocess.Popen([*command, str(tmp_path / name), str(tmp_path / f"{name}.model")])
+
+    whole = start("whole")
+    assert whole.wait(timeout=120) == 0
+    broken = start("broken")
+    log = tmp_path / "broken" / "csv" / "metrics.csv"
+    last = tmp_path / "broken" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not (last.exists() and log.exists() and len(losses(tmp_path / "broken")) >= 2):
+        assert broken.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    broken.send_signal(signal.SIGKILL)
+    assert broken.wait() == -signal.SIGKILL
+    done = SafeCheckpointIO().load_checkpoint(last)["epoch"]
+    assert done < 11
+    assert start("broken").wait(timeout=120) == 0
+    assert losses(tmp_path / "broken")[11] == losses(tmp_path / "whole")[11]
+    for part in ("model.safetensors", "config.json"):
+        one, other = (tmp_path / f"{name}.model" / part for name in ("whole", "broken"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_path: Path) -> None:
+    model = create("direct-seed", epochs=2)
+    train(
+        model, toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path, progress=False
+    )
+    assert len(losses(tmp_path)) == 2
+    assert list((tmp_path / "tensorboard").glob("events*"))
+    names = {p.name for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()}
+    assert names == {"state.json", "tensors.safetensors"}
+
+
+def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
+    model = create("direct-seed", epochs=400, learning_rate=1e-2)
+    train(
+        model, toy_atlas, range(10), validation=range(40, 60), log_folder=tmp_path,
+        patience=3, progress=False,
+    )  # fmt: skip
+    curve = {epoch: float(v) for epoch, (_, v) in losses(tmp_path).items()}
+    assert len(curve) < 400
+    batch = next(iter(model._loader(toy_atlas, range(40, 60), training=False)))
+    with torch.no_grad():
+        vectors = model.encode(toy_atlas.descriptions(range(40, 60)))
+        everything = batch._replace(
+            rows=torch.arange(20), ids=toy_atlas.tokens_of(range(40, 60)), vectors=vectors
+        )
+        assert float(model.loss(everything)) == pytest.approx(min(curve.values()), rel=1e-3)
+
+
+def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
+    train(
+        create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path, progress=False
+    )
+    with pytest.raises(ModelError, match="of another model, atlas or split"):
+        train(
+            create("direct-seed", epochs=1), toy_atlas, range(30), log_folder=tmp_path,
+            resume=True, progress=False,
+        )  # fmt: skip
+    (tmp_path / "checkpoints" / "last.ckpt" / "state.json").write_text("{")
+    with pytest.raises(ModelError, match="no whole checkpoint"):
+        train(
+            create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path,
+            resume=True, progress=False,
+        )  # fmt: skip
+
+
+def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
+    state = {
+        "epoch": 3,
+        "nested": [1.5, None, "text", (True, torch.arange(3))],
+        0: {"momentum": torch.randn(2, 2, generator=torch.Generator().manual_seed(0))},
+    }
+    SafeCheckpointIO().save_checkpoint(state, tmp_path / "a.ckpt")
+    found = SafeCheckpointIO().load_checkpoint(tmp_path / "a.ckpt")
+    assert found["epoch"] == 3
+    assert found["nested"][:3] == [1.5, None, "text"]
+    assert isinstance(found["nested"][3], tuple)
+    assert torch.equal(found["nested"][3][1], torch.arange(3))
+    assert torch.equal(found[0]["momentum"], state[0]["momentum"])  # type: ignore[index]
+    with pytest.raises(ModelError, match="cannot be saved"):
+        SafeCheckpointIO().save_checkpoint({"x": object()}, tmp_path / "b.ckpt")
+    assert not (tmp_path / "b.ckpt").exists()
+
+
+def test_a_baseline_is_trained_by_the_same_call(toy_atlas: Atlas) -> None:
+    model = train(create("ridge"), toy_atlas, np.arange(30))
+    assert model.score(["CTCF in liver"]).shape == (1, 400)
