@@ -97,12 +97,13 @@ def train(
 
 def _train(generator: Generator, atlas: Atlas, split: Split | None, **how: Any) -> None:
     import torch
+
+    if how["device"] == "cuda" and not torch.cuda.is_available():
+        raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from genoglot.training import train
 
-    if how["device"] == "cuda" and not torch.cuda.is_available():
-        raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     rows, validation = (split.train, split.validation) if split else (None, None)
     try:
         train(generator, atlas, rows, validation=validation, **how)

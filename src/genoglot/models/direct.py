@@ -198,15 +198,10 @@ class DirectEncoder(MemoryGenerator):
             return super().top(text, n)
         codes = self.codes([text])
         shares = (self.factors @ codes[0].mean(0)).numpy() + self.share
-        listed = torch.from_numpy(np.sort(best_unordered(shares, shortlist)))
+        listed = torch.from_numpy(np.sort(best(shares, shortlist)))
         scores = self._logits(codes, listed)[0].sigmoid_().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]
 
     def _settings(self) -> dict[str, Any]:
         return {"hidden": self.hidden, **super()._settings()}
-
-
-def best_unordered(scores: Scores, n: int) -> Ids:
-    """Ids of the `n` highest scores in no order."""
-    return np.argpartition(scores, len(scores) - n)[len(scores) - n :].astype(np.int32)

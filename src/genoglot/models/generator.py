@@ -177,14 +177,30 @@ def best(scores: Scores, n: int) -> Ids:
     array([1, 3, 2], dtype=int32)
     """
     n = min(n, len(scores))
-    if n < len(scores):
+    likely = _likely(scores, n)
+    values = scores[likely]
+    if n < len(likely):
         # A strict cut first: everything above the n-th value, then the first ones equal to it.
-        cut = np.partition(scores, len(scores) - n)[len(scores) - n]
-        above = np.flatnonzero(scores > cut)
-        chosen = np.concatenate([above, np.flatnonzero(scores == cut)[: n - len(above)]])
-    else:
-        chosen = np.arange(n)
-    return chosen[np.lexsort((chosen, -scores[chosen]))].astype(np.int32)
+        cut = np.partition(values, len(values) - n)[len(values) - n]
+        above = np.flatnonzero(values > cut)
+        kept = np.concatenate([above, np.flatnonzero(values == cut)[: n - len(above)]])
+        likely, values = likely[kept], values[kept]
+    return likely[np.lexsort((likely, -values))].astype(np.int32)
+
+
+def _likely(scores: Scores, n: int) -> NDArray[np.int64]:
+    """Ids, in order, of all scores that can be among the `n` highest, and not many more.
+
+    Every 64th score tells about where the cut is. `np.partition` alone takes 130 ms for a million
+    scores of which most are nearly alike, as popularities are.
+    """
+    sample = np.sort(scores[::64])[::-1]
+    place = 2 * n // 64 + 32
+    if place < len(sample):
+        ids = np.flatnonzero(scores >= sample[place])
+        if len(ids) >= n:
+            return ids
+    return np.arange(len(scores))
 
 
 def local_folder(path: str | Path) -> Path:

@@ -233,13 +233,10 @@ class Text2Bed(_Search, MemoryGenerator):
     def vectors(self) -> Floats:  # type: ignore[override]
         """Regions as the index holds them: factors and popularity, (universe, rank + 1)."""
         if not hasattr(self, "_vectors"):
-            popular = self._popular()
-            popular -= popular.mean()  # all alike: shorter vectors suit HNSW
-            self._vectors = torch.cat([self.factors, popular[:, None]], 1).numpy()
+            popular = log_odds(torch.from_numpy(self.share))
+            self._usual = popular.mean()  # left out, since shorter vectors suit HNSW
+            self._vectors = torch.cat([self.factors, (popular - self._usual)[:, None]], 1).numpy()
         return self._vectors
-
-    def _popular(self) -> Tensor:
-        return log_odds(torch.from_numpy(self.share))
 
     @torch.inference_mode()
     def locate(self, texts: Sequence[str]) -> Floats:
@@ -251,8 +248,8 @@ class Text2Bed(_Search, MemoryGenerator):
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` nearest regions, by inner product, nearest first."""
         ids, products = self.index.top(self.locate([text])[0], n)
-        same = self.network.bias + self.network.popularity_weight * self._popular().mean()
-        logits = torch.from_numpy(products) + same.detach()
+        usual = self.network.bias + self.network.popularity_weight * self._usual
+        logits = torch.from_numpy(products) + usual.detach()
         return ids, logits.sigmoid().numpy()
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
