@@ -49,7 +49,7 @@ class ExactIndex:
 
 
 class HnswIndex:
-    """Hierarchical navigable small worlds (hnswlib), the seed's index: approximate.
+    """Hierarchical navigable small worlds (usearch), the seed's index: approximate.
 
     The largest inner product is found as the smallest distance, once one more coordinate has made
     all vectors equally long (Bachrach et al. 2014).
@@ -62,36 +62,38 @@ class HnswIndex:
         Links of each vector (M): more are slower to build and more exact.
     build_width
         Candidates kept when a vector is added (ef_construction).
-    seed
-        Seed of the levels. Built on one thread, the same seed gives the same index.
     threads
-        Threads that build it; more than one is faster and not repeatable.
+        Threads that build it. With one, the same vectors give the same index.
     """
 
     def __init__(
-        self, vectors: Floats, *, links: int = 16, build_width: int = 100, seed: int = 0,
-        threads: int = 1,
-    ) -> None:  # fmt: skip
+        self, vectors: Floats, *, links: int = 16, build_width: int = 100, threads: int = 1
+    ) -> None:
+        from usearch.index import Index as Graph
+
         self._hold(vectors)
-        self.graph.init_index(len(vectors), M=links, ef_construction=build_width, random_seed=seed)
+        self.graph: Any = Graph(
+            ndim=vectors.shape[1] + 1,
+            metric="l2sq",
+            dtype="f32",
+            connectivity=links,
+            expansion_add=build_width,
+        )
         squares = np.einsum("nd,nd->n", vectors, vectors)
         rest = np.sqrt(np.maximum(self._longest - squares, 0))
-        self.graph.add_items(np.column_stack([vectors, rest]), num_threads=threads)
+        self.graph.add(np.arange(len(vectors)), np.column_stack([vectors, rest]), threads=threads)
 
     def _hold(self, vectors: Floats) -> None:
-        import hnswlib
-
         self.vectors = vectors
         self._longest = float(np.einsum("nd,nd->n", vectors, vectors).max())  # squared
-        self.graph: Any = hnswlib.Index(space="l2", dim=vectors.shape[1] + 1)
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
         """Ids and inner products of about the `n` best vectors, best first."""
-        self.graph.set_ef(max(2 * n, 200))
         query = query.astype(np.float32)
-        found, distances = self.graph.knn_query(np.append(query, 0), k=n, num_threads=1)
-        products = (query @ query + self._longest - distances[0]) / 2
-        return found[0].astype(np.int32), products.astype(np.float32)
+        self.graph.expansion_search = max(2 * n, 200)
+        found = self.graph.search(np.append(query, np.float32(0)), n)
+        products = (query @ query + self._longest - found.distances) / 2
+        return found.keys.astype(np.int32), products.astype(np.float32)
 
     def recall(self, queries: Floats, n: int) -> float:
         """Share of the exact `n` best that `top` finds, over some queries."""
@@ -103,16 +105,26 @@ class HnswIndex:
         return float(np.mean(found)) / n
 
     def save(self, path: Path) -> None:
-        """Write the graph in hnswlib's own format."""
-        self.graph.save_index(str(path))
+        """Write the graph in usearch's own format."""
+        self.graph.save(str(path))
 
     @classmethod
     def load(cls, path: Path, vectors: Floats) -> HnswIndex:
-        """Read a graph that `save` wrote for these vectors."""
+        """Read a graph that `save` wrote for these vectors.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged or the graph of other vectors.
+        """
+        from usearch.index import Index as Graph
+
         self = cls.__new__(cls)
         self._hold(vectors)
         try:
-            self.graph.load_index(str(path), max_elements=len(vectors))
-        except RuntimeError as error:
+            self.graph = Graph.restore(str(path))
+        except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: damaged HNSW index ({error}); build it again") from None
+        if self.graph is None or len(self.graph) != len(vectors):
+            raise ModelError(f"{path}: no HNSW index of these vectors; build it again")
         return self

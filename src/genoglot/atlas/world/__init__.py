@@ -19,8 +19,9 @@ The rules, in the order in which they apply:
     writing it, and asking it
 """
 
+from genoglot.atlas.world.oracle import Oracle
 from genoglot.atlas.world.parameters import SIZES, Parameters, Size
 from genoglot.atlas.world.simulation import simulate
 from genoglot.atlas.world.world import World
 
-__all__ = ["SIZES", "Parameters", "Size", "World", "simulate"]
+__all__ = ["SIZES", "Oracle", "Parameters", "Size", "World", "simulate"]
