@@ -13,7 +13,6 @@ import polars as pl
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.world import World
-from genoglot.cli.generate import with_nearest_gene
 from genoglot.evaluation import Table
 from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
@@ -67,14 +66,6 @@ def test_nearest_genes_beside_the_regions(direct: Path, world: Path, run: Run) -
     names, distance = Genes.from_file(world / "genes.gtf").nearest(read)
     assert read.columns["gene"].to_list() == list(names)
     assert read.columns["distance"].cast(int).to_list() == distance.tolist()
-
-
-def test_a_chromosome_without_genes(tmp_path: Path) -> None:
-    regions = Regions(["chr1", "chr2"], [10, 10], [20, 20])
-    genes = Genes(["only"], ["chr2"], [25], ["-"])
-    with_nearest_gene(regions, genes).to_bed(tmp_path / "out.bed")
-    lines = [line.split("\t") for line in (tmp_path / "out.bed").read_text().splitlines()]
-    assert [line[3:] for line in lines] == [[".", "."], ["only", "6"]]
 
 
 def test_a_reader_that_stops_early_is_no_error(ridge: Path, folder: Path) -> None:

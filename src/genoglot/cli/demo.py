@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+log = logging.getLogger("genoglot")
+
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Directory to make.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Directory to make; an earlier demo is replaced.")
+    ] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
 ) -> None:
-    """Simulate a small world, train on it, translate text to regions, and write a report."""
+    """Simulate a small world, train on it, answer three queries, and write a report (HTML)."""
+    from rich.console import Console
+
+    from genoglot.interpret.demo import REPORT, demo
+
+    table = demo(out, seed=seed, **({} if epochs is None else {"epochs": epochs, "min_steps": 1}))
+    Console().print(table)
+    log.info("report: %s", out / REPORT)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from genoglot.errors import ModelError
-
-if TYPE_CHECKING:
-    from genoglot.regions import Genes, Regions
 
 log = logging.getLogger("genoglot")
 
@@ -36,6 +33,7 @@ def generate(
     Columns: chrom, start, end, name, score (0 to 1000), strand, rank, raw (0 to 1); with --genes
     also gene and distance (bp, negative upstream of the gene's start).
     """
+    from genoglot.interpret.annotate import with_nearest_gene
     from genoglot.models import load
     from genoglot.regions import Genes
 
@@ -51,17 +49,6 @@ def generate(
     if annotation is not None:
         regions = with_nearest_gene(regions, annotation)
     regions.to_bed(out, header="#" + "\t".join(regions.frame.columns))
-
-
-def with_nearest_gene(regions: Regions, genes: Genes) -> Regions:
-    """Add the columns `gene` and `distance` (bp, signed), null where a chromosome has no gene."""
-    import polars as pl
-
-    names, distance = genes.nearest(regions)
-    found = pl.Series(names != "")
-    gene = pl.select(pl.when(found).then(pl.Series(names.tolist()))).to_series()
-    signed = pl.select(pl.when(found).then(pl.Series(distance))).to_series()
-    return regions.with_columns(gene=gene, distance=signed)
 
 
 def _tell_recall(generator: Any, text: str, n: int) -> None:

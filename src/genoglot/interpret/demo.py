@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas, Split, build_atlas, split
 from genoglot.atlas.world import Oracle, World, simulate
 from genoglot.evaluation import Scorer, Table, evaluate
 from genoglot.files import atomic_path
-from genoglot.interpret import plots
-from genoglot.interpret.maps import map_sets
-from genoglot.interpret.report import Report
+from genoglot.interpret.annotate import with_nearest_gene
+from genoglot.interpret.demo_report import write_report
 from genoglot.models import BASELINES, Generator, create
-from genoglot.models.generator import best
 from genoglot.regions import Genes, Regions, Universe
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 log = logging.getLogger("genoglot")
 
@@ -37,8 +29,6 @@ QUERIES: dict[str, dict[str, str]] = {  # query -> what it says of biosamples, a
 }
 TOP = 100
 """Regions that precision and recall look at: a region set holds some hundred."""
-WINDOW = 60_000
-"""Base pairs of the genome picture."""
 REPORT = "report.html"
 
 
@@ -130,15 +120,13 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     scorers: dict[str, Scorer] = {**models, "oracle": oracle}
     table = evaluate(scorers, atlas, split=parts.name, seed=seed, n=TOP, progress=False)
     done("evaluated")
-    genes = Genes.from_file(world.genes_path)
-    answers = {
-        query: {kind: _with_genes(models[kind].generate(query, 1000), genes) for kind in TRAINED}
-        for query in QUERIES
-    }
+    answers = _answers(models, Genes.from_file(world.genes_path))
     done("answered the queries")
     return Demo(seed, world, atlas, parts, models, oracle, table, logs, answers, seconds)
 
 
-def _with_genes(regions: Regions, genes: Genes) -> Regions:
-    names, distance = genes.nearest(regions)
-    return regions.with_columns(gene=names, distance=distance)
+def _answers(models: dict[str, Generator], genes: Genes) -> dict[str, dict[str, Regions]]:
+    def answer(kind: str, query: str) -> Regions:
+        return with_nearest_gene(models[kind].generate(query, 1000), genes)
+
+    return {query: {kind: answer(kind, query) for kind in TRAINED} for query in QUERIES}

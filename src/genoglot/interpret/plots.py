@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9e", "#8c564b")
 INK, GRAY, FAINT = "#24292f", "#8b949e", "#e3e7eb"
 MARKERS = "os^Dv*"
-STYLE = {
+WIDTH = 9.2  # inches, of every picture: a report shows all at one scale
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": GRAY,
@@ -69,7 +70,7 @@ def interval_plot(results: pl.DataFrame, metric: str, *, highlight: Sequence[str
     """
     rows = results.filter(pl.col("metric") == metric).rows(named=True)
     with style():
-        figure = _figure(7.2, 0.42 + 0.3 * len(rows))
+        figure = _figure(WIDTH, 0.5 + 0.32 * len(rows))
         axes = figure.add_subplot()
         for y, row in enumerate(rows):
             color = PALETTE[0] if row["model"] in highlight else GRAY
@@ -95,7 +96,7 @@ def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
         Model -> the `metrics.csv` of its training.
     """
     with style():
-        figure = _figure(7.2, 2.5)
+        figure = _figure(WIDTH, 2.8)
         for axes, (name, log) in zip(_panels(figure, len(logs)), logs.items(), strict=True):
             for column, label, color in (
                 ("train_loss_epoch", "training", GRAY),
@@ -108,6 +109,7 @@ def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
                     axes.plot(best["epoch"] + 1, best[column], "o", color=color, markersize=5)
             axes.set_title(name)
             axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.set_ylabel("loss")
             axes.legend()
     return figure
@@ -123,7 +125,7 @@ def score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Fi
     """
     bins = np.linspace(0, 1, 41)
     with style():
-        figure = _figure(7.2, 2.5)
+        figure = _figure(WIDTH, 2.8)
         panels = _panels(figure, len(scores), sharey=True)
         for axes, (name, groups) in zip(panels, scores.items(), strict=True):
             for values, label, color in zip(
@@ -158,7 +160,7 @@ def set_map(plane: NDArray[np.floating], color: Sequence[str], marker: Sequence[
     colors = dict(zip(sorted(set(color)), _repeated(PALETTE), strict=False))
     markers = dict(zip(sorted(set(marker)), _repeated(MARKERS), strict=False))
     with style():
-        figure = _figure(7.2, 4.2)
+        figure = _figure(WIDTH, 5)
         axes = figure.add_subplot()
         for place, c, m in zip(plane, color, marker, strict=True):
             axes.plot(
@@ -170,7 +172,7 @@ def set_map(plane: NDArray[np.floating], color: Sequence[str], marker: Sequence[
         where: dict[str, Any] = {"loc": "upper left", "alignment": "left", "title_fontsize": 9}
         first = axes.legend(handles=dots, title="organ", bbox_to_anchor=(1.01, 1.02), **where)
         axes.add_artist(first)
-        axes.legend(handles=shapes, title="assay", bbox_to_anchor=(1.01, 0.42), **where)
+        axes.legend(handles=shapes, title="assay", bbox_to_anchor=(1.01, 0.55), **where)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect("equal", adjustable="datalim")
@@ -216,7 +218,7 @@ def region_tracks(
         Name -> TSS (0-based) of the genes in the window.
     """
     with style():
-        figure = _figure(9.2, 0.8 + 0.36 * (len(tracks) + 1))
+        figure = _figure(WIDTH, 0.8 + 0.36 * (len(tracks) + 1))
         axes = figure.add_subplot()
         for y, track in enumerate(tracks, 1):
             _draw_track(axes, y, track, start, end)

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 CSS = """
 :root { color-scheme: light; }
 body { margin: 0; background: #fff; color: #24292f; line-height: 1.55;
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+  font-size: 16px;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid #e3e7eb; }
 h3 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 p, li { max-width: 46rem; }
 p { margin: .6rem 0; }
-.lead { font-size: 1.1rem; color: #57606a; }
+.lead { font-size: 1.1rem; color: #57606a; max-width: 46rem; }
 .notice { background: #fff8e6; border-left: 4px solid #e69f00; padding: .7rem 1rem;
   margin: 1.4rem 0; max-width: 46rem; }
 figure { margin: 1.4rem 0 2rem; overflow-x: auto; }
@@ -35,7 +36,8 @@ figcaption b { color: #24292f; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .9rem .38rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e3e7eb; white-space: nowrap; }
-th { font-weight: 600; border-bottom: 2px solid #24292f; vertical-align: bottom; white-space: normal; }
+th { font-weight: 600; border-bottom: 2px solid #24292f; vertical-align: bottom;
+  white-space: normal; }
 th.n, td.n { text-align: right; padding: .38rem 0 .38rem 1.4rem; }
 td small { display: block; color: #6e7781; font-size: .8em; }
 tr.strong td { font-weight: 600; }
@@ -96,9 +98,8 @@ class Report:
         """Add a picture, as SVG inside the page."""
         self._figures += 1
         data = base64.b64encode(svg(figure)).decode()
-        width = figure.get_figwidth() * 6.6  # rem: all pictures at one scale
         self._parts.append(
-            f'<figure><img style="max-width:{width:.0f}rem" alt="{escape(caption, quote=True)}" '
+            f'<figure><img alt="{escape(caption, quote=True)}" '
             f'src="data:image/svg+xml;base64,{data}">'
             f"<figcaption><b>Figure {self._figures}.</b> {escape(caption)}</figcaption></figure>"
         )

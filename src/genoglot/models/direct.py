@@ -60,7 +60,7 @@ class SeedDirectEncoder(Trainable):
         predicted = self.network(batch.vectors)
         target = torch.zeros_like(predicted)
         for row, ids in zip(target, batch.ids, strict=True):
-            row[torch.from_numpy(ids).long()] = 1
+            row[torch.from_numpy(ids).long().to(row.device)] = 1
         return F.mse_loss(predicted, target)
 
     @torch.inference_mode()

@@ -236,8 +236,8 @@ class MemoryGenerator(Trainable):
 
     def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
         """Log-odds of presence: codes (batch, heads, rank) -> (batch, regions)."""
-        share = torch.from_numpy(self.share)
-        return self.network.logits(codes, self.factors[regions], share[regions])
+        factors, share = self.factors[regions], torch.from_numpy(self.share)[regions]
+        return self.network.logits(codes, factors.to(codes.device), share.to(codes.device))
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
@@ -280,13 +280,15 @@ class MemoryGenerator(Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Binary cross-entropy over regions drawn at random."""
+        device = batch.vectors.device
         drawn = torch.randint(len(self._candidates), (self.regions_per_step,))
         regions = self._candidates[drawn]
-        target = torch.from_numpy(membership(batch.ids, regions.numpy()))
+        target = torch.from_numpy(membership(batch.ids, regions.numpy())).to(device)
         hidden = ridge_code = None
         if batch.training:
-            hidden = self._groups[batch.rows][:, None] == self._groups
-            ridge_code = self._ridge_codes[batch.rows]
+            rows = batch.rows.cpu()
+            hidden = (self._groups[rows][:, None] == self._groups).to(device)
+            ridge_code = self._ridge_codes[rows].to(device)
         codes = self.network.memory(batch.vectors, hidden, ridge_code)
         return F.binary_cross_entropy_with_logits(self._logits(codes, regions), target)
 

@@ -132,10 +132,10 @@ class SeedText2Bed(_Search, Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error to the mean vector of each set."""
-        means = [
-            self.vectors[ids].mean(0) if len(ids) else self.vectors[0] * 0 for ids in batch.ids
-        ]
-        return F.mse_loss(self.network(batch.vectors), torch.from_numpy(np.stack(means)))
+        nowhere = np.zeros(self.dim, np.float32)
+        means = [self.vectors[ids].mean(0) if len(ids) else nowhere for ids in batch.ids]
+        target = torch.from_numpy(np.stack(means)).to(batch.vectors.device)
+        return F.mse_loss(self.network(batch.vectors), target)
 
     @torch.inference_mode()
     def locate(self, texts: Sequence[str]) -> Floats:

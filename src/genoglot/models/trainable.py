@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import lightning
@@ -12,7 +15,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
@@ -92,15 +95,16 @@ class Trainable(Generator):
             What to learn from; by default all sets of the atlas.
         """
         self.prepare(atlas, rows)
-        trainer = lightning.Trainer(
-            max_epochs=self.schedule.epochs,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        self.optimize(trainer, atlas, rows)
+        with quiet_lightning():
+            trainer = lightning.Trainer(
+                max_epochs=self.schedule.epochs,
+                accelerator="cpu",
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            self.optimize(trainer, atlas, rows)
         return self
 
     def optimize(
@@ -137,11 +141,29 @@ class Trainable(Generator):
         if not presence.shape[0]:
             raise ModelError("no region set to learn from; give an atlas or a split with some")
         sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
-        order = _Shuffled(presence.shape[0], self.seed) if training else range(presence.shape[0])
-        sampler = BatchSampler(order, self.schedule.batch_size, drop_last=False)
-        return DataLoader(
-            cast(Any, sets), sampler=sampler, batch_size=None, collate_fn=cast(Any, _as_it_is)
+        batches = _Batches(
+            len(sets), self.schedule.batch_size, seed=self.seed if training else None
         )
+        # One item of the dataset is a whole batch; its ids shall stay numpy arrays.
+        return DataLoader(cast(Any, sets), sampler=batches, batch_size=None, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on machines, workers and folders."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Sets:
@@ -160,26 +182,26 @@ class _Sets:
         return Batch(index, ids, self.vectors[index], self.training)
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    """Keep the ids numpy arrays, which PyTorch's own collation would make tensors."""
-    return batch
+class _Batches(Sampler[list[int]]):
+    """Rows of each batch; with a seed, in an order that depends on it and the epoch alone."""
 
-
-class _Shuffled(Sampler[int]):
-    """Rows in an order that depends on the seed and the epoch alone, so that training resumes."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.seed, self.epoch = size, seed, 0
+    def __init__(self, size: int, batch_size: int, *, seed: int | None) -> None:
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.epoch = 0
 
     def __len__(self) -> int:
-        return self.size
+        return -(-self.size // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
+        """Lightning says so before each epoch, also of a resumed training."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[int]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        return iter(order.tolist())
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.arange(self.size)
+        if self.seed is not None:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        for start in range(0, self.size, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
 
 
 class _Training(lightning.LightningModule):
@@ -189,10 +211,6 @@ class _Training(lightning.LightningModule):
         super().__init__()
         self.generator = generator
         self.network = generator.network
-
-    def on_train_epoch_start(self) -> None:
-        sampler = cast(Any, self.trainer.train_dataloader).sampler.sampler
-        sampler.set_epoch(self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Seeded per step: a resumed training draws what an uninterrupted one would have drawn.

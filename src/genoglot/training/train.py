@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import Generator
-from genoglot.models.trainable import Trainable
+from genoglot.models.trainable import Trainable, quiet_lightning
 from genoglot.training.checkpoints import SafeCheckpointIO, weights
 
 Rows = Sequence[int] | NDArray[Any]
@@ -90,7 +88,7 @@ def train(
     show = sys.stderr.isatty() if progress is None else progress
     if show:
         callbacks.append(RichProgressBar())
-    with _quiet():
+    with quiet_lightning():
         trainer = lightning.Trainer(
             max_epochs=generator.schedule.epochs,
             accelerator={"cuda": "gpu"}.get(device, device),
@@ -165,12 +163,3 @@ def _checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     about_file.write_text(json.dumps(about))
     return None
-
-
-class _quiet(warnings.catch_warnings):  # noqa: N801
-    """Without Lightning's advice on machines, workers and folders."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.filterwarnings("ignore", module="lightning.*")
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
