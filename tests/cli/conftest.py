@@ -60,5 +60,6 @@ def ridge(run: Run, split: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def direct(run: Run, split: str, folder: Path) -> Path:
-    run("train", "direct", "--atlas", "atlas", "--split", split, "-o", "direct", "--epochs", "2")
+    train = ("train", "direct", "--atlas", "atlas", "--split", split, "-o", "direct")
+    run(*train, "--epochs", "2", "--set", "heads=1")
     return folder / "direct"

@@ -38,7 +38,7 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
         return dict(json.loads((model / "config.json").read_text())["settings"])
 
     assert settings(ridge) == {"penalty": 2.0}
-    assert settings(direct)["epochs"] == 2
+    assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
     metrics = pl.read_csv(direct.with_name("direct.training") / "csv" / "metrics.csv")
     assert metrics["epoch"].max() == 1
     assert not ridge.with_name("ridge.training").exists()

@@ -13,7 +13,7 @@ from genoglot.cli.session import pairs
 from genoglot.errors import GenoglotError, ModelError
 
 if TYPE_CHECKING:
-    from genoglot.atlas import Atlas, Split
+    from genoglot.atlas import Atlas
     from genoglot.models import Generator
 
 log = logging.getLogger("genoglot")
@@ -67,57 +67,68 @@ def train(
     The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
     """
     from genoglot.atlas import Atlas
-    from genoglot.models import create
+    from genoglot.models import BASELINES, create
 
-    if preset == "seed" and name not in ("text2bed", "direct"):
+    if name in BASELINES and preset == "seed":
         raise ModelError(f"{name} has one form only; --preset seed is for text2bed and direct")
     if index and name != "text2bed":
         raise ModelError(f"{name} has no index; --index is for text2bed")
     log_folder = out.with_name(f"{out.name}.training")
     _check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    _check_device(device)
     opened = Atlas.open(atlas)
     parts = opened.split(split) if split is not None else None
+    rows, validation = (parts.train, parts.validation) if parts else (None, None)
     kind = f"{name}-seed" if preset == "seed" else name
     given = pairs(settings or [], "--set")
-    generator = create(kind, **_settings(kind, seed, epochs, given))
-    _train(
-        generator,
-        opened,
-        parts,
-        log_folder=log_folder,
-        resume=resume,
-        device=device,
-        devices=devices,
-        num_nodes=num_nodes,
-        strategy=strategy,
-    )
-    _save(generator, out, index=index, overwrite=overwrite)
-    log.info("%s: %s trained on %d sets", out, kind, len(parts.train if parts else opened))
+    generator: Any = create(kind, **_settings(kind, seed, epochs, given))
+    if name in BASELINES:
+        generator.fit(opened, rows)
+    else:
+        _train(
+            generator,
+            opened,
+            rows,
+            validation=validation,
+            log_folder=log_folder,
+            resume=resume,
+            device=device,
+            devices=devices,
+            num_nodes=num_nodes,
+            strategy=strategy,
+        )
+    if index:
+        generator.use_index(index)
+    if name in BASELINES or _is_first_process():
+        generator.save_pretrained(out, overwrite=overwrite)
+        log.info("%s: %s trained on %d sets", out, kind, len(opened if rows is None else rows))
 
 
-def _train(generator: Generator, atlas: Atlas, split: Split | None, **how: Any) -> None:
-    import torch
-
-    if how["device"] == "cuda" and not torch.cuda.is_available():
-        raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
+def _train(generator: Generator, atlas: Atlas, rows: Any, **how: Any) -> None:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from genoglot.training import train
 
-    rows, validation = (split.train, split.validation) if split else (None, None)
     try:
-        train(generator, atlas, rows, validation=validation, **how)
+        train(generator, atlas, rows, **how)
     except MisconfigurationException as error:  # such as more devices than there are
         raise ModelError(str(error)) from error
 
 
-def _save(generator: Any, out: Path, *, index: str | None, overwrite: bool) -> None:
+def _is_first_process() -> bool:
+    """Whether this is the process that saves, of those that trained together."""
     from lightning.pytorch.utilities import rank_zero_only
 
-    if index:
-        generator.use_index(index)
-    # Of several processes that train together, one saves.
-    rank_zero_only(generator.save_pretrained)(out, overwrite=overwrite)
+    rank: int = getattr(rank_zero_only, "rank", 0)
+    return rank == 0
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
 
 
 def _check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -67,7 +67,7 @@ def what_was_done(report: Report, demo: Demo) -> None:
             "Each model answered the descriptions of the test sets, which it had not seen.",
         ]
     )
-    took = "; ".join(f"{step} {seconds:.1f} s" for step, seconds in demo.seconds.items())
+    took = "; ".join(f"{step} {seconds:.1f}\u00a0s" for step, seconds in demo.seconds.items())
     report.paragraph(f"Time: {took}.")
 
 
@@ -87,7 +87,7 @@ def results(report: Report, demo: Demo) -> None:
         rows.append(cells)
     report.section("Results on held-out experiments")
     report.table(
-        ["model", *(metric.replace("_", " ") for metric in metrics)],
+        ["model", *(metric.replace("_", " ").replace("jac", "Jac") for metric in metrics)],
         rows,
         f"Mean over {len(demo.split.test)} region sets and, below it, its 95 % interval "
         "(bootstrap over experiments). Average precision and the measures at N rank all regions by "
@@ -105,8 +105,8 @@ def results(report: Report, demo: Demo) -> None:
     for model in demo.logs:
         gain = paired_difference(demo.table.per_set, model, BASELINE, "average_precision")
         better.append(
-            f"{model} is {gain.mean:+.3f} from {BASELINE} (95 % interval {gain.low:+.3f} to "
-            f"{gain.high:+.3f})"
+            f"{model} less {BASELINE} is {_signed(gain.mean, '.3f')} (95 % interval "
+            f"{_signed(gain.low, '.3f')} to {_signed(gain.high, '.3f')})"
         )
     report.paragraph(
         "Models are better compared set by set. In average precision on the same sets, "
@@ -121,8 +121,8 @@ def training(report: Report, demo: Demo) -> None:
     report.figure(
         plots.loss_curves(demo.logs),
         "Mean loss of each epoch. The dot is the epoch whose weights are kept: the one of lowest "
-        "loss on the validation sets. In training a set may not read from its own experiment and "
-        "regions are drawn at random, so that the two curves are not on one scale.",
+        "loss on the validation sets. In training a set may not read from its own experiment, so "
+        "that the two curves are not on one scale.",
     )
 
 
@@ -207,7 +207,8 @@ def queries(report: Report, demo: Demo) -> None:
         there, elsewhere = openness(demo, names)
         tops = [best(demo.models[m].score([query])[0], TOP) for m in ("popularity", *demo.logs)]
         row: list[Cell] = [(query, "; ".join(names))]
-        for chosen in (slice(None), *tops):
+        judged: list[NDArray[np.integer]] = [np.arange(len(there)), *tops]
+        for chosen in judged:
             row.append((f"{there[chosen].mean():.2f}", f"{elsewhere[chosen].mean():.2f} elsewhere"))
         rows.append(row)
     report.table(
@@ -234,8 +235,13 @@ def queries(report: Report, demo: Demo) -> None:
 def _answer(row: dict[str, object]) -> list[Cell]:
     start, end, distance = (int(str(row[key])) for key in ("start", "end", "distance"))
     place = f"{row['chrom']}:{start + 1:,}\u2013{end:,}"
-    far = f"{distance:+,}".replace("-", "\u2212") if distance else "0"
+    far = _signed(distance, ",") if distance else "0"
     return [str(row["rank"]), place, str(row["gene"]), f"{row['raw']:.3f}", far]
+
+
+def _signed(number: float, form: str) -> str:
+    """Write a number with its sign, minus as a real minus."""
+    return f"{number:+{form}}".replace("-", "\u2212")
 
 
 def openness(demo: Demo, names: list[str]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

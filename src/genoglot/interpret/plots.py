@@ -95,6 +95,8 @@ def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
     logs
         Model -> the `metrics.csv` of its training.
     """
+    from matplotlib.ticker import MaxNLocator
+
     with style():
         figure = _figure(WIDTH, 2.8)
         for axes, (name, log) in zip(_panels(figure, len(logs)), logs.items(), strict=True):
@@ -109,7 +111,7 @@ def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
                     axes.plot(best["epoch"] + 1, best[column], "o", color=color, markersize=5)
             axes.set_title(name)
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel("loss")
             axes.legend()
     return figure

@@ -100,7 +100,7 @@ def _seed_network(words: int, regions: int) -> nn.Sequential:
 
 
 class Mixer(nn.Module):
-    """From what each head says of a region, and its popularity, to its log-odds of presence.
+    """From what each head says of a region to its log-odds of presence.
 
     One small network for all regions, so that "bound by this factor elsewhere and open in these
     cells" can be learned as the conjunction that it is. It starts as the log-odds of the heads'
@@ -109,7 +109,7 @@ class Mixer(nn.Module):
     Parameters
     ----------
     inputs
-        Number of heads, popularity included.
+        Number of heads.
     hidden
         Width of the two hidden layers.
     """
@@ -152,14 +152,14 @@ class DirectNetwork(MemoryNetwork):
 
     def __init__(self, memory: TextMemory, *, heads: int, hidden: int) -> None:
         super().__init__(memory)
-        self.mixer = Mixer(heads + 1, hidden)
+        self.mixer = Mixer(heads, hidden)
 
     def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
         """Log-odds of presence: see `MemoryNetwork`."""
         told = torch.einsum("bhe,re->brh", codes, factors) + share[None, :, None]
-        popular = share.expand(len(codes), -1)[..., None]
-        logits: Tensor = self.mixer(torch.cat([told, popular], -1))
-        return logits
+        logits: Tensor = self.mixer(told)
+        # What no training set holds was in no loss: it comes last.
+        return logits.masked_fill(share == 0, -10.0)
 
 
 class DirectEncoder(MemoryGenerator):
@@ -184,7 +184,7 @@ class DirectEncoder(MemoryGenerator):
         self.hidden = hidden
 
     def _network(self, memory: TextMemory) -> DirectNetwork:
-        return DirectNetwork(memory, heads=2 * self.heads + 1, hidden=self.hidden)
+        return DirectNetwork(memory, heads=2 * self.heads + 2, hidden=self.hidden)
 
     @torch.inference_mode()
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:

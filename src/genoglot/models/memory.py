@@ -5,8 +5,9 @@ descriptions of the training sets and reads their codes, in several heads; ridge
 text to codes is one more head, so that a network starts from the hardest baseline. Each head's code
 times the region factors says how strongly the sets that it attended to hold each region.
 
-In training a set never reads from its own experiment, and its ridge code comes from regressions
-that did not see it: what is learned is how to answer a description that is not in memory.
+In training a set never reads from its own experiment, its ridge code comes from regressions that
+did not see it, and popularity is that among the others: what is learned is how to answer a
+description that is not in memory.
 """
 
 from __future__ import annotations
@@ -160,11 +161,18 @@ class TextMemory(nn.Module):
 
         Returns
         -------
-        (batch, 2 * heads + 1, rank).
+        (batch, 2 * heads + 2, rank): what the heads of attention read, the ridge regression's code
+        and, last, the mean code of all sets that the text may see, which is popularity.
         """
+        codes = self.attention.codes
         if ridge_code is None:
             ridge_code = text @ self.ridge
-        return torch.cat([self.attention(text, hidden), ridge_code[:, None]], 1)
+        if hidden is None:
+            mean = codes.mean(0).expand(len(text), -1)
+        else:
+            seen = (~hidden).to(codes.dtype)
+            mean = (seen / seen.sum(1, keepdim=True)) @ codes
+        return torch.cat([self.attention(text, hidden), torch.stack([ridge_code, mean], 1)], 1)
 
 
 class MemoryNetwork(nn.Module):
@@ -367,8 +375,10 @@ def ridge_codes_left_out(
     for k in range(folds):
         kept = fold != k
         if kept.any():
+            # The mean is that of the kept sets too: that of all would tell of the others.
+            mean = codes[kept].mean(0)
             weights = ridge_weights(vectors[kept], RIDGE_PENALTY)
-            predicted[~kept] = (vectors[~kept] @ weights) @ codes[kept]
+            predicted[~kept] = mean + (vectors[~kept] @ weights) @ (codes[kept] - mean)
     return predicted
 
 

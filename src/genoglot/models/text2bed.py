@@ -187,9 +187,9 @@ class PointNetwork(MemoryNetwork):
     Parameters
     ----------
     memory
-        From text to codes.
+        From text to codes; the last of them is popularity, which is no part of the point.
     heads
-        How many codes it gives.
+        How many the others are.
     """
 
     def __init__(self, memory: TextMemory, *, heads: int) -> None:
@@ -200,12 +200,12 @@ class PointNetwork(MemoryNetwork):
 
     def point(self, codes: Tensor) -> Tensor:
         """(batch, heads, rank) -> (batch, rank)."""
-        return torch.einsum("bhe,h->be", codes, self.head_weight)
+        return torch.einsum("bhe,h->be", codes[:, :-1], self.head_weight)
 
     def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
         """Log-odds of presence: see `MemoryNetwork`."""
-        popular = log_odds(share) * self.popularity_weight
-        return self.point(codes) @ factors.T + popular + self.bias
+        popular = log_odds((codes[:, -1] @ factors.T + share).clamp(0, 1))
+        return self.point(codes) @ factors.T + self.popularity_weight * popular + self.bias
 
 
 class Text2Bed(_Search, MemoryGenerator):
