@@ -140,6 +140,12 @@ def test_the_better_presets_beat_every_baseline_on_combinations_never_seen(
     assert hits("direct", rank=60, min_steps=200, regions_per_step=400) > max(baselines)
 
 
+@pytest.mark.parametrize("kind", ["direct", "text2bed"])
+def test_one_experiment_alone_is_too_little_to_learn_from(kind: str, toy_atlas: Atlas) -> None:
+    with pytest.raises(ModelError, match="only 1 experiment groups"):
+        create(kind).fit(toy_atlas, [0, 1])
+
+
 def test_another_universe_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
     model = create("popularity").fit(toy_atlas)
     other = Universe(toy_atlas.universe.regions[:-1])

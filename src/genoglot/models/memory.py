@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
 from genoglot.models.baselines import popularity, ridge_weights
 from genoglot.models.generator import Arrays, Scores
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
@@ -248,19 +249,28 @@ class MemoryGenerator(Trainable):
         return self.network.logits(codes, factors.to(codes.device), share.to(codes.device))
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
-        """Fit text features, region factors and ridge regressions; make the network."""
+        """Fit text features, region factors and ridge regressions; make the network.
+
+        Raises
+        ------
+        ModelError
+            If the sets are of fewer than two experiment groups: none could read from another.
+        """
+        chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows)
+        names, groups = np.unique(atlas.metadata["group"].to_numpy()[chosen], return_inverse=True)
+        if len(names) < 2:
+            raise ModelError(
+                f"{self.kind} learns one experiment from others, but there are only {len(names)} "
+                "experiment groups to learn from; give more, or train a baseline"
+            )
         self.universe = atlas.universe
         descriptions = atlas.descriptions(rows)
         strength = atlas.presence(rows, strength=True)
-        self.share = (strength.sum(0) / max(strength.shape[0], 1)).astype(np.float32)
+        self.share = (strength.sum(0) / len(descriptions)).astype(np.float32)
         codes, regions = factorize(strength, self.share, self.rank, seed=self.seed)
         self.factors = torch.from_numpy(regions)
         self.features = TextFeatures.fit(descriptions, dim=self.words, seed=self.seed)
         vectors = self.features.encode(descriptions)
-        groups = atlas.metadata["group"].to_numpy()
-        groups = np.unique(
-            groups if rows is None else groups[np.asarray(rows)], return_inverse=True
-        )[1]
         self._groups = torch.from_numpy(groups)
         self._ridge_codes = torch.from_numpy(
             ridge_codes_left_out(vectors.numpy(), codes, groups, seed=self.seed)
