@@ -57,9 +57,8 @@ def main() -> None:
                     continue
                 models = {k: fitted(k, atlas, split, seed) for k in options.models}
                 if options.world:
-                    from genoglot.atlas.world.oracle import Oracle
-
                     from genoglot.atlas.world import World
+                    from genoglot.atlas.world.oracle import Oracle
 
                     models["oracle"] = Oracle(World.open(options.world), atlas)
                 table = evaluate(models, atlas, split.test, split=kind, seed=seed)

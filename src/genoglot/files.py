@@ -70,7 +70,7 @@ def file_digest(path: str | Path) -> str:
 
     Examples
     --------
-    >>>     >>> file_digest(os.devnull)[:8]
+    >>> file_digest("/dev/null")[:8]
     'e3b0c442'
     """
     with Path(path).open("rb") as file:

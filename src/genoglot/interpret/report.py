@@ -31,7 +31,7 @@ p { margin: .6rem 0; }
   margin: 1.4rem 0; max-width: 46rem; }
 figure { margin: 1.4rem 0 2rem; overflow-x: auto; }
 figure img { display: block; width: 100%; height: auto; }
-figcaption { color: #57606a; font-size: .88rem; margin-top: .6rem; max-width: 46rem; }
+figcaption { color: #57606a; font-size: .88rem; margin: .6rem 0; max-width: 46rem; }
 figcaption b { color: #24292f; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .9rem .38rem 0; text-align: left; vertical-align: top;
@@ -130,8 +130,8 @@ class Report:
         lines = [_row("th", header, left)]
         lines += [_row("td", row, left, strong=i in strong) for i, row in enumerate(rows)]
         self._parts.append(
-            f"<figure><table>{''.join(lines)}</table>"
-            f"<figcaption><b>Table {self._tables}.</b> {escape(caption)}</figcaption></figure>"
+            f"<figure><figcaption><b>Table {self._tables}.</b> {escape(caption)}</figcaption>"
+            f"<table>{''.join(lines)}</table></figure>"
         )
 
     def footer(self, text: str) -> None:

@@ -183,6 +183,11 @@ def _write_files(
     groups = experiments.partition_by("biosample", maintain_order=True)
     # A thread holds some vectors over the universe: at most eight, whatever the machine.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for n in pool.map(write_biosample, groups):
-            done += n
-            tell("files", done, experiments.height)
+        try:
+            for n in pool.map(write_biosample, groups):
+                done += n
+                tell("files", done, experiments.height)
+        except BaseException:
+            # Also Ctrl-C: what has not begun never will, so that leaving takes a biosample's time.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
