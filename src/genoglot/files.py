@@ -51,6 +51,14 @@ def atomic_path(
         raise GenoglotError(f"{path}: is {kind}; choose another name")
     if directory and path.exists() and any(path.iterdir()) and not overwrite:
         raise GenoglotError(f"{path}: exists and is not empty; remove it or choose another name")
+    if path.exists() and not path.is_dir() and not path.is_file():
+        with tempfile.TemporaryDirectory() as elsewhere:
+            temporary = Path(elsewhere) / path.name
+            yield temporary
+            # A pipe or device, as /dev/stdout, is written to, never replaced.
+            with temporary.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary = holder / path.name
