@@ -33,7 +33,8 @@ class Batch(NamedTuple):
     Attributes
     ----------
     rows
-        (batch,) int64 rows of `Trainable.vectors` and of whatever else is kept per set.
+        (batch,) int64: places of the sets among those that the generator is fitted to, or
+        among those for validation.
     ids
         For each set, its sorted universe ids.
     vectors

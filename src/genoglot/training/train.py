@@ -50,7 +50,8 @@ def train(
         What to learn from; by default all sets of the atlas.
     validation
         Rows on which the loss is measured after every epoch. Training stops when it has not
-        improved for `patience` epochs, and the weights of the best epoch are kept.
+        improved for `patience` epochs. With a `log_folder` the weights of the best epoch are
+        kept; without one there is no checkpoint of it, and those of the last epoch are.
     log_folder
         Where `metrics.csv`, TensorBoard's log and the checkpoints are written; by default nowhere.
     resume
