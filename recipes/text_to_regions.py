@@ -4,9 +4,9 @@
         --seeds 0 1 2 [--folds 4] [--within assay=ATAC-seq] [--world WORLD] [--models direct ridge]
 
 Each split (or fold) is drawn, every model fitted to its train part, with the settings that are its
-defaults, and evaluated on its test part. Writes OUT.parquet (one row per model, split and
-metric), OUT.sets.parquet (one row per model and test set) and OUT.md. What is there already is not
-done again, so that a stopped run goes on.
+defaults, and evaluated on its test part. Writes, per split and seed (and fold), a Parquet file
+with one row per model and metric and one with one row per model and test set; per split, a Markdown
+table of all of them pooled. What is there already is not done again, so that a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def main() -> None:
                 table = evaluate(models, atlas, split.test, split=kind, seed=seed)
                 table.to_parquet(file)
                 tables.append(table)
-        print(Table.concat(tables).to_markdown())
+        pooled = Table.concat(tables).pooled()
+        print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create
+from genoglot.models.trainable import Trainable
 from genoglot.training import train
 from genoglot.training.checkpoints import SafeCheckpointIO
 
@@ -23,6 +24,7 @@ SCRIPT = f"""
 import sys
 from genoglot.atlas import Atlas
 from genoglot.models import create
+from genoglot.models.trainable import Trainable
 from genoglot.training import train
 atlas = Atlas.open(sys.argv[1])
 model = create("direct", {SETTINGS})
@@ -83,11 +85,18 @@ def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_p
 
 
 def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
-    model = create("direct-seed", epochs=400, learning_rate=1e-2)
-    train(
-        model, toy_atlas, range(10), validation=range(40, 60), log_folder=tmp_path,
-        patience=3, progress=False,
-    )  # fmt: skip
+    def trained(log_folder: Path | None) -> Trainable:
+        model = create("direct-seed", epochs=400, learning_rate=1e-2)
+        train(
+            model, toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder,
+            patience=3, progress=False,
+        )  # fmt: skip
+        assert isinstance(model, Trainable)
+        return model
+
+    model, unlogged = trained(tmp_path), trained(None)
+    texts = toy_atlas.descriptions(range(40, 60))
+    assert np.array_equal(model.score(texts), unlogged.score(texts))
     curve = {epoch: float(v) for epoch, (_, v) in losses(tmp_path).items()}
     assert len(curve) < 400
     batch = next(iter(model._loader(toy_atlas, range(40, 60), training=False)))

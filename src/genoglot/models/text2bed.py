@@ -86,8 +86,11 @@ class SeedText2Bed(_Search, Trainable):
         Length of a region vector.
     hidden
         Width of the network.
-    region_epochs, max_tokens
-        Of word2vec: see `Region2Vec.fit`.
+    region_epochs
+        Epochs of word2vec: see `Region2Vec.fit`.
+    tokens_per_epoch
+        Regions that word2vec reads in an epoch, over all sets, drawn anew in each: about half a
+        minute's worth. Too few and a large universe's vectors stay as random as they began.
     epochs, batch_size, learning_rate
         Of the network's training.
     seed
@@ -98,11 +101,12 @@ class SeedText2Bed(_Search, Trainable):
 
     def __init__(
         self, *, dim: int = 100, hidden: int = 256, region_epochs: int = 5,
-        max_tokens: int = 2000, epochs: int = 50, batch_size: int = 16,
+        tokens_per_epoch: int = 3_000_000, epochs: int = 50, batch_size: int = 16,
         learning_rate: float = 1e-3, seed: int = 0,
     ) -> None:  # fmt: skip
         self.dim, self.hidden = dim, hidden
-        self.region_epochs, self.max_tokens, self.seed = region_epochs, max_tokens, seed
+        self.region_epochs, self.tokens_per_epoch = region_epochs, tokens_per_epoch
+        self.seed = seed
         self.schedule = Schedule(epochs, batch_size, learning_rate)
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
@@ -111,7 +115,8 @@ class SeedText2Bed(_Search, Trainable):
         sets = atlas.tokens_of(range(len(atlas)) if rows is None else rows)
         region2vec = Region2Vec.fit(
             sets, len(self.universe), self.dim, epochs=self.region_epochs,
-            max_tokens=self.max_tokens, seed=self.seed, universe_digest=self.universe.digest,
+            max_tokens=-(-self.tokens_per_epoch // max(1, len(sets))), seed=self.seed,
+            universe_digest=self.universe.digest,
         )  # fmt: skip
         self.vectors = _unit(region2vec.vectors)
         self._index = None
@@ -154,8 +159,9 @@ class SeedText2Bed(_Search, Trainable):
     def _settings(self) -> dict[str, Any]:
         s = self.schedule
         return {"dim": self.dim, "hidden": self.hidden, "region_epochs": self.region_epochs,
-                "max_tokens": self.max_tokens, "epochs": s.epochs, "batch_size": s.batch_size,
-                "learning_rate": s.learning_rate, "seed": self.seed}  # fmt: skip
+                "tokens_per_epoch": self.tokens_per_epoch, "epochs": s.epochs,
+                "batch_size": s.batch_size, "learning_rate": s.learning_rate,
+                "seed": self.seed}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:
         self.minilm.save(folder / "minilm")

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
@@ -50,8 +51,7 @@ def train(
         What to learn from; by default all sets of the atlas.
     validation
         Rows on which the loss is measured after every epoch. Training stops when it has not
-        improved for `patience` epochs. With a `log_folder` the weights of the best epoch are
-        kept; without one there is no checkpoint of it, and those of the last epoch are.
+        improved for `patience` epochs, and the weights of the best epoch are kept.
     log_folder
         Where `metrics.csv`, TensorBoard's log and the checkpoints are written; by default nowhere.
     resume
@@ -82,14 +82,14 @@ def train(
     folder = Path(log_folder) if log_folder is not None else None
     checkpoint = _checkpoint(folder, generator, atlas, rows, resume=resume)
     watch = "validation_loss" if validation is not None and len(validation) else None
-    keeper = _keeper(folder, watch)
-    callbacks: list[Callback] = [] if keeper is None else [keeper]
-    if watch:
-        callbacks.append(EarlyStopping(watch, patience=patience))
     show = sys.stderr.isatty() if progress is None else progress
-    if show:
-        callbacks.append(RichProgressBar())
-    with quiet_lightning():
+    with TemporaryDirectory(prefix="genoglot-") as scratch, quiet_lightning():
+        keeper = _keeper(folder or Path(scratch), watch)
+        callbacks: list[Callback] = [keeper] if folder or watch else []
+        if watch:
+            callbacks.append(EarlyStopping(watch, patience=patience))
+        if show:
+            callbacks.append(RichProgressBar())
         trainer = lightning.Trainer(
             max_epochs=generator.schedule.epochs,
             accelerator={"cuda": "gpu"}.get(device, device),
@@ -100,18 +100,22 @@ def train(
             logger=_loggers(folder),
             callbacks=callbacks,
             plugins=[SafeCheckpointIO()],
-            enable_checkpointing=keeper is not None,
+            enable_checkpointing=keeper in callbacks,
             enable_progress_bar=show,
             enable_model_summary=False,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
         )
         generator.optimize(trainer, atlas, rows, validation=validation, checkpoint=checkpoint)
-    if keeper is not None and watch and keeper.best_model_path:
-        state = weights(keeper.best_model_path)
-        generator.network.load_state_dict(
-            {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
-        )
+        if watch and keeper.best_model_path:
+            state = weights(keeper.best_model_path)
+            generator.network.load_state_dict(
+                {
+                    k.removeprefix("network."): v
+                    for k, v in state.items()
+                    if k.startswith("network.")
+                }
+            )
     return generator
 
 
@@ -121,9 +125,7 @@ def _on_gpu(device: str) -> bool:
     return device != "cpu" and torch.cuda.is_available()
 
 
-def _keeper(folder: Path | None, watch: str | None) -> ModelCheckpoint | None:
-    if folder is None:
-        return None
+def _keeper(folder: Path, watch: str | None) -> ModelCheckpoint:
     return ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor=watch, save_top_k=1, save_last=True,
         enable_version_counter=False, save_on_train_epoch_end=True,
