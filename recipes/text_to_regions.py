@@ -6,7 +6,8 @@
 Each split (or fold) is drawn, every model fitted to its train part, with the settings that are its
 defaults, and evaluated on its test part. Writes, per split and seed (and fold), a Parquet file
 with one row per model and metric and one with one row per model and test set; per split, a Markdown
-table of all of them pooled. What is there already is not done again, so that a stopped run goes on.
+table and a figure of all of them pooled. What is there already is not done again, so that a stopped
+run goes on.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from genoglot.atlas import Atlas
 from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
+from genoglot.interpret.plots import interval_plot
 from genoglot.models import GENERATORS, create
 from genoglot.training import train
+
+HIGHLIGHT = ("text2bed", "direct")
 
 
 def fitted(kind: str, atlas: Atlas, split: Split, seed: int) -> Scorer:
@@ -66,6 +70,8 @@ def main() -> None:
                 tables.append(table)
         pooled = Table.concat(tables).pooled()
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
+        figure = interval_plot(pooled.results, "average_precision", highlight=HIGHLIGHT)
+        figure.savefig(options.out.with_name(f"{options.out.name}.{kind}.svg"))
 
 
 if __name__ == "__main__":

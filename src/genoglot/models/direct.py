@@ -16,9 +16,10 @@ from genoglot.models.generator import Arrays, Ids, Scores, best
 from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.text import Tfidf, load_text_encoder
+from genoglot.threads import one_thread
 
 SEED_WIDTHS = (512, 256, 128, 64, 32)
-SHORTLIST = 1 << 15  # regions that are scored in full when only the top is asked for
+SHORTLIST = 1 << 14  # regions that are scored in full when only the top is asked for
 
 
 class SeedDirectEncoder(Trainable):
@@ -196,10 +197,12 @@ class DirectEncoder(MemoryGenerator):
         shortlist = max(SHORTLIST, 8 * n)
         if len(self.universe) <= 4 * shortlist:
             return super().top(text, n)
-        codes = self.codes([text])
-        shares = (self.factors @ codes[0].mean(0)).numpy() + self.share
-        listed = torch.from_numpy(np.sort(best(shares, shortlist)))
-        scores = self._logits(codes, listed)[0].sigmoid_().numpy()
+        with one_thread():
+            codes = self.codes([text])
+            # By numpy: this product takes 15 ms for a million regions, 72 ms by torch 2.13.
+            shares = self.factors.numpy() @ codes[0].mean(0).numpy() + self.share
+            listed = torch.from_numpy(np.sort(best(shares, shortlist)))
+            scores = self._logits(codes, listed)[0].sigmoid_().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]
 

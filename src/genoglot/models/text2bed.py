@@ -21,6 +21,7 @@ from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.regions import Region2Vec
 from genoglot.text import MiniLM, load_text_encoder
+from genoglot.threads import one_thread
 
 Floats = NDArray[np.float32]
 IndexKind = Literal["exact", "hnsw"]
@@ -253,7 +254,8 @@ class Text2Bed(_Search, MemoryGenerator):
 
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` nearest regions, by inner product, nearest first."""
-        ids, products = self.index.top(self.locate([text])[0], n)
+        with one_thread():
+            ids, products = self.index.top(self.locate([text])[0], n)
         usual = self.network.bias + self.network.popularity_weight * self._usual
         logits = torch.from_numpy(products) + usual.detach()
         return ids, logits.sigmoid().numpy()
