@@ -34,7 +34,7 @@ def test_a_models_interval_is_drawn_where_it_is() -> None:
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first is on top
 
 
-def test_loss_curves_mark_the_best_epoch() -> None:
+def test_loss_curves_show_both_losses_by_epoch() -> None:
     log = pl.DataFrame(
         {
             "epoch": [0, 0, 1, 1, 2, 2],
@@ -43,10 +43,10 @@ def test_loss_curves_mark_the_best_epoch() -> None:
         }
     )
     (axes,) = plots.loss_curves({"direct": log}).axes
-    training, validation, best = axes.lines
+    training, validation = axes.lines
     assert training.get_ydata().tolist() == [3, 2, 1]
     assert validation.get_xdata().tolist() == [1, 2, 3]
-    assert (best.get_xdata()[0], best.get_ydata()[0]) == (2, 1.5)
+    assert validation.get_ydata().tolist() == [3, 1.5, 2.5]
 
 
 def test_loss_curves_without_validation() -> None:

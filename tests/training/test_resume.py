@@ -108,6 +108,19 @@ def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_p
         assert float(model.loss(everything)) == pytest.approx(min(curve.values()), rel=1e-3)
 
 
+def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
+    # Early stopping would cut its schedule; validation sets are watched and change nothing.
+    texts = toy_atlas.descriptions(range(40, 60))
+
+    def scores(**how: object) -> np.ndarray:
+        model = create("direct", rank=16, epochs=40, min_steps=1, regions_per_step=64)
+        return train(model, toy_atlas, range(40), progress=False, **how).score(texts)  # type: ignore[arg-type]
+
+    plain = scores()
+    assert np.array_equal(scores(validation=range(40, 60)), plain)
+    assert not np.array_equal(scores(validation=range(40, 60), patience=1), plain)
+
+
 def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
     train(
         create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path, progress=False

@@ -29,8 +29,8 @@ def train(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Learn from the training part of this split and stop early by its validation "
-            "part; without, learn from all sets."
+            help="Learn from the training part of this split and measure the loss on its "
+            "validation part; without, learn from all sets."
         ),
     ] = None,
     preset: Annotated[
@@ -40,6 +40,15 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="the model's")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Epochs without a better validation loss after which to stop and keep the best "
+            "weights; 0: never.",
+            show_default="10 for published models, else 0",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -91,6 +100,7 @@ def train(
             rows,
             validation=validation,
             log_folder=log_folder,
+            patience=patience,
             resume=resume,
             device=device,
             devices=devices,

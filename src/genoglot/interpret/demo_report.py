@@ -120,9 +120,8 @@ def training(report: Report, demo: Demo) -> None:
     report.section("Training")
     report.figure(
         plots.loss_curves(demo.logs),
-        "Mean loss of each epoch. The dot is the epoch whose weights are kept: the one of lowest "
-        "loss on the validation sets. In training a set may not read from its own experiment, so "
-        "that the two curves are not on one scale.",
+        "Mean loss of each epoch; the weights of the last one are kept. In training a set may not "
+        "read from its own experiment, so that the two curves are not on one scale.",
     )
 
 

@@ -106,9 +106,6 @@ def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
             ):
                 rows = log.drop_nulls(column)
                 axes.plot(rows["epoch"] + 1, rows[column], color=color, label=label)
-                if column == "validation_loss" and len(rows):
-                    best = rows.row(int(np.argmin(rows[column])), named=True)
-                    axes.plot(best["epoch"] + 1, best[column], "o", color=color, markersize=5)
             axes.set_title(name)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

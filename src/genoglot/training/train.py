@@ -34,7 +34,7 @@ def train(
     validation: Rows | None = None,
     log_folder: str | Path | None = None,
     resume: bool = False,
-    patience: int = 10,
+    patience: int | None = None,
     progress: bool | None = None,
     device: str = "auto",
     devices: int | str = 1,
@@ -50,15 +50,16 @@ def train(
     atlas, rows
         What to learn from; by default all sets of the atlas.
     validation
-        Rows on which the loss is measured after every epoch. Training stops when it has not
-        improved for `patience` epochs, and the weights of the best epoch are kept.
+        Rows on which the loss is measured after every epoch.
     log_folder
         Where `metrics.csv`, TensorBoard's log and the checkpoints are written; by default nowhere.
     resume
         Go on from the last checkpoint in `log_folder`, if there is one: the result is that of a
         run that was never interrupted.
     patience
-        Epochs without improvement after which to stop.
+        Stop when the validation loss has not improved for so many epochs, and keep the weights of
+        the best one; 0: never. By default 10, and 0 for a model whose learning rate falls to zero
+        by its schedule: there the last epoch ranks best (docs/decisions/0007).
     progress
         Show a progress bar; by default in a terminal.
     device
@@ -81,7 +82,10 @@ def train(
     generator.prepare(atlas, rows)
     folder = Path(log_folder) if log_folder is not None else None
     checkpoint = _checkpoint(folder, generator, atlas, rows, resume=resume)
-    watch = "validation_loss" if validation is not None and len(validation) else None
+    if patience is None:
+        patience = 0 if generator.schedule.warm_up else 10
+    watched = patience and validation is not None and len(validation)
+    watch = "validation_loss" if watched else None
     show = sys.stderr.isatty() if progress is None else progress
     with TemporaryDirectory(prefix="genoglot-") as scratch, quiet_lightning():
         keeper = _keeper(folder or Path(scratch), watch)
