@@ -1,13 +1,17 @@
-"""Models that turn a text into regions, one file each, behind one interface."""
+"""Models that turn a text into regions, one file each, behind one interface; and the way back."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genoglot.errors import ModelError
-from genoglot.models.generator import Generator, local_folder, read_config
+from genoglot.models.generator import Generator
+from genoglot.models.pretrained import local_folder, read_config
+
+if TYPE_CHECKING:
+    from genoglot.models.annotator import Annotator
 
 GENERATORS = {
     "popularity": "genoglot.models.baselines:Popularity",
@@ -19,6 +23,7 @@ GENERATORS = {
     "direct-seed": "genoglot.models.direct:SeedDirectEncoder",
 }
 BASELINES = ("popularity", "nearest", "ridge")
+ANNOTATOR = "annotator"
 
 
 def generator_class(kind: str) -> type[Generator]:
@@ -61,7 +66,50 @@ def load(path: str | Path) -> Generator:
         If it is missing, damaged or of an unknown kind.
     """
     folder = local_folder(path)
-    return generator_class(read_config(folder)["kind"]).from_pretrained(folder)
+    if (kind := read_config(folder)["kind"]) == ANNOTATOR:
+        raise ModelError(f"{path}: an annotator, which describes BED files; use genoglot annotate")
+    return generator_class(kind).from_pretrained(folder)
 
 
-__all__ = ["BASELINES", "GENERATORS", "Generator", "create", "generator_class", "load"]
+def load_annotator(path: str | Path) -> Annotator:
+    """Load a saved annotator, from a directory or a hub id.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, damaged or another kind of model.
+    """
+    from genoglot.models.annotator import Annotator
+
+    folder = local_folder(path)
+    if (kind := read_config(folder)["kind"]) != ANNOTATOR:
+        raise ModelError(
+            f"{path}: holds a {kind!r} model, not an annotator; train one: genoglot train annotator"
+        )
+    return Annotator.from_pretrained(folder)
+
+
+def is_annotator(path: str | Path) -> bool:
+    """Whether a saved model is an annotator, not a generator."""
+    return bool(read_config(local_folder(path))["kind"] == ANNOTATOR)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the annotator when it is asked for: it needs scipy, and generators do not."""
+    if name == "Annotator":
+        return import_module("genoglot.models.annotator").Annotator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "ANNOTATOR",
+    "BASELINES",
+    "GENERATORS",
+    "Annotator",
+    "Generator",
+    "create",
+    "generator_class",
+    "is_annotator",
+    "load",
+    "load_annotator",
+]
