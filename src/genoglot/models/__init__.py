@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genoglot.errors import ModelError
+from genoglot.models.annotation import Annotation, Answer, Neighbor
+from genoglot.models.annotator import Annotator
 from genoglot.models.generator import Generator
 from genoglot.models.pretrained import local_folder, read_config
-
-if TYPE_CHECKING:
-    from genoglot.models.annotator import Annotator
 
 GENERATORS = {
     "popularity": "genoglot.models.baselines:Popularity",
@@ -79,8 +78,6 @@ def load_annotator(path: str | Path) -> Annotator:
     ModelError
         If it is missing, damaged or another kind of model.
     """
-    from genoglot.models.annotator import Annotator
-
     folder = local_folder(path)
     if (kind := read_config(folder)["kind"]) != ANNOTATOR:
         raise ModelError(
@@ -94,19 +91,15 @@ def is_annotator(path: str | Path) -> bool:
     return bool(read_config(local_folder(path))["kind"] == ANNOTATOR)
 
 
-def __getattr__(name: str) -> Any:
-    """Import the annotator when it is asked for: it needs scipy, and generators do not."""
-    if name == "Annotator":
-        return import_module("genoglot.models.annotator").Annotator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 __all__ = [
     "ANNOTATOR",
     "BASELINES",
     "GENERATORS",
+    "Annotation",
     "Annotator",
+    "Answer",
     "Generator",
+    "Neighbor",
     "create",
     "generator_class",
     "is_annotator",

@@ -254,21 +254,19 @@ class Annotator(Pretrained):
         number = self.labels.numbers(field)
         return np.asarray(np.bincount(number, factors, len(self.labels.names[field])), np.float64)
 
-    def rank(self, ids: ArrayLike, texts: Sequence[str]) -> Floats:
-        """How well each text matches a region set: (texts,), between 0 and 1.
+    def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> Floats:
+        """Tell how well each text matches each region set: (sets, texts), between 0 and 1.
 
         Parameters
         ----------
-        ids
-            As in `probabilities`.
+        sets
+            Sorted, unique universe ids of each.
         texts
             Any descriptions; they need not be of training sets.
         """
-        return self._match(_profiles(self.evidence, np.asarray(ids, np.int32)), self.said_by(texts))
-
-    def said_by(self, texts: Sequence[str]) -> Floats:
-        """Tell what texts say of each factor and biosample: (texts, factors + biosamples)."""
-        return self._said(self.features.encode(texts).numpy())
+        said = self._said(self.features.encode(texts).numpy())
+        profiles = [_profiles(self.evidence, np.asarray(ids, np.int32)) for ids in sets]
+        return np.stack([self._match(one, said) for one in profiles])
 
     def _said(self, vectors: Floats) -> Floats:
         told = vectors @ self.text_map[:-1] + self.text_map[-1]

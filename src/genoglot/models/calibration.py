@@ -72,10 +72,11 @@ def expected_calibration_error(
     return float(np.abs(gap).sum() / len(sure))
 
 
-def acceptance_threshold(
-    probability: ArrayLike, correct: ArrayLike, *, max_error: float, at_least: int = 10
-) -> float:
-    """Lowest probability from which on at most a share `max_error` of the answers is wrong.
+def acceptance_threshold(probability: ArrayLike, correct: ArrayLike, *, max_error: float) -> float:
+    """Lowest probability from which on few enough of the answers are wrong.
+
+    An answer more than there are, and a wrong one, are counted in (as in conformal prediction), so
+    that a handful of right answers proves nothing: with at most 10 % wrong, it takes nine.
 
     Parameters
     ----------
@@ -83,8 +84,6 @@ def acceptance_threshold(
         As in `expected_calibration_error`, of sets kept aside.
     max_error
         Share of wrong answers among the accepted.
-    at_least
-        So many answers must be accepted: fewer tell too little (or half of all, if these are few).
 
     Returns
     -------
@@ -92,15 +91,15 @@ def acceptance_threshold(
 
     Examples
     --------
-    >>> acceptance_threshold([0.9, 0.8, 0.7, 0.2], [1, 1, 1, 0], max_error=0.1, at_least=2)
+    >>> acceptance_threshold([0.9, 0.8, 0.7, 0.2], [1, 1, 1, 0], max_error=0.25)
     0.7
+    >>> acceptance_threshold([0.9, 0.8], [1, 1], max_error=0.1)
+    2.0
     """
     sure, right = np.asarray(probability, np.float64), np.asarray(correct, bool)
     order = np.argsort(-sure, kind="stable")
     sure, wrong = sure[order], np.cumsum(~right[order])
-    accepted = np.arange(1, len(sure) + 1)
     # Equal probabilities are accepted together.
-    last = np.append(sure[1:] != sure[:-1], True) if len(sure) else np.zeros(0, bool)
-    good = last & (wrong <= max_error * accepted)
-    good &= accepted >= min(at_least, max(1, len(sure) // 2))
+    last = np.append(sure[1:] != sure[:-1], True)[: len(sure)]
+    good = last & (wrong + 1 <= max_error * (np.arange(len(sure)) + 2))
     return float(sure[np.flatnonzero(good)[-1]]) if good.any() else NEVER
