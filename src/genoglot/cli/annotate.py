@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -69,7 +71,9 @@ def _annotated(
     from genoglot.regions import Regions
 
     universe = annotator.universe
-    regions = Regions.from_bed(bed, alias=alias, on_error=on_error, columns=3)
+    # That a file is empty is an error here, and said once.
+    with _without("no regions in this file"):
+        regions = Regions.from_bed(bed, alias=alias, on_error=on_error, columns=3)
     if not len(regions):
         raise GenoglotError(f"{bed}: holds no region; there is nothing to annotate")
     try:
@@ -83,6 +87,23 @@ def _annotated(
         )
     annotation = annotator.annotate(np.unique(ids), top=top)
     return _Said(str(bed), len(regions), len(np.unique(rows)), annotation)
+
+
+@contextmanager
+def _without(notice: str) -> Iterator[None]:
+    """Keep a notice from being shown."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return notice not in record.getMessage()
+
+    handlers = logging.getLogger("genoglot").handlers
+    for handler in handlers:
+        handler.addFilter(other)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(other)
 
 
 def _as_dict(said: _Said) -> dict[str, Any]:

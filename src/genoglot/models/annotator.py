@@ -107,7 +107,7 @@ class Annotator(Pretrained):
         ModelError
             If there are no labels to learn, or too few groups to calibrate on.
         """
-        chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows)
+        chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows, np.int64)
         chosen = chosen[atlas.metadata["n_tokens"].to_numpy()[chosen] > 0]
         about = atlas.metadata[chosen]
         if not len(chosen):

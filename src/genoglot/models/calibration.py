@@ -87,7 +87,8 @@ def acceptance_threshold(probability: ArrayLike, correct: ArrayLike, *, max_erro
 
     Returns
     -------
-    The threshold; one that no answer reaches if there is none.
+    The threshold; one that no answer reaches if there is none. Where all the answers may be
+    accepted, none of them tells what is too low: then 1 - `max_error` is enough.
 
     Examples
     --------
@@ -102,4 +103,7 @@ def acceptance_threshold(probability: ArrayLike, correct: ArrayLike, *, max_erro
     # Equal probabilities are accepted together.
     last = np.append(sure[1:] != sure[:-1], True)[: len(sure)]
     good = last & (wrong + 1 <= max_error * (np.arange(len(sure)) + 2))
-    return float(sure[np.flatnonzero(good)[-1]]) if good.any() else NEVER
+    if not good.any():
+        return NEVER
+    lowest = float(sure[np.flatnonzero(good)[-1]])
+    return min(lowest, 1 - max_error) if good[-1] else lowest

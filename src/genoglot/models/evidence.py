@@ -164,7 +164,7 @@ class _Design(NamedTuple):
         return np.concatenate([bound, opened]).astype(np.float32)
 
     def slopes(self, counts: Floats, share: Floats) -> Floats:
-        """How much each factor minds how open a region is: (factors,), 1 on average.
+        """How much each factor minds how open a region is: (factors,), 1 for the usual one.
 
         How open a region is in a biosample is told by the sets of other factors alone: a factor's
         own would agree with themselves. What is regressed on it is how a factor's biosamples
@@ -186,7 +186,8 @@ class _Design(NamedTuple):
             down = (sets * rate * (1 - rate) * openness**2).sum(1)
             gain += np.bincount(self.factor, up * held_out, factors)
             weight += np.bincount(self.factor, down * held_out, factors)
-        usual = gain.sum() / weight.sum() if gain.sum() > 0 else 1.0
+        up = gain > 0
+        usual = gain[up].sum() / weight[up].sum() if up.any() else 1.0
         slope = (gain / usual + SLOPE_PRIOR) / (weight + SLOPE_PRIOR)
         return slope.clip(-STEEPEST, STEEPEST).astype(np.float32)
 
