@@ -181,3 +181,13 @@ def test_generators_and_annotators_are_not_mistaken(annotator: Annotator, tmp_pa
     (tmp_path / "model" / "labels.json").unlink()
     with pytest.raises(ModelError, match="damaged model"):
         load_annotator(tmp_path / "model")
+
+
+def test_a_target_never_seen_does_not_make_its_assay_wrong(toy_atlas: Atlas) -> None:
+    about = toy_atlas.metadata["target"]
+    seen = [i for i in SEEN if about[i] not in ("MYC", "REST")]
+    aside = [i for i in HELD if about[i] in ("MYC", "REST")]
+    annotator = Annotator(max_error=0.3, unfamiliar=0).fit(toy_atlas, seen, validation=aside)
+    answered = [annotator.annotate(ids) for ids in toy_atlas.tokens_of(aside)]
+    assert all(annotation.answer("assay").accepted for annotation in answered)
+    assert not any(annotation.answer("target").accepted for annotation in answered)

@@ -115,6 +115,12 @@ class Labels:
         biosample = np.array([place.get(name, -1) for name in table["biosample"]], np.int64)
         return factor, biosample
 
+    def truth(self, metadata: pl.DataFrame) -> list[dict[str, int]]:
+        """Return the numbers of each set's labels, per field as in `names`; -1 if not known."""
+        number = {field: {name: i for i, name in enumerate(self.names[field])} for field in FIELDS}
+        rows = label_table(metadata).iter_rows(named=True)
+        return [{field: number[field].get(row[field], -1) for field in FIELDS} for row in rows]
+
     def numbers(self, field: str) -> NDArray[np.int64]:
         """Return the number of a field's label (assay or target) for each factor."""
         return self._assay if field == "assay" else self._target

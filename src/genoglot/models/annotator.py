@@ -144,16 +144,17 @@ class Annotator(Pretrained):
         rows = self._draw(rows[atlas.metadata["n_tokens"].to_numpy()[rows] > 0])
         presence = atlas.presence(rows)
         likeness = jaccard(presence, self.presence).max(1, initial=0)
-        codes = zip(*self.labels.codes(atlas.metadata[rows]), strict=True)
+        truth = self.labels.truth(atlas.metadata[rows])
         return [
-            _Aside(_profiles(self.evidence, ids), *labels, like)
-            for ids, labels, like in zip(atlas.tokens_of(rows), codes, likeness, strict=True)
+            _Aside(_profiles(self.evidence, ids), true, like)
+            for ids, true, like in zip(atlas.tokens_of(rows), truth, likeness, strict=True)
         ]
 
     def _left_out(
         self, group: NDArray[Any], factor: NDArray[np.int64], biosample: NDArray[np.int64]
     ) -> list[_Aside]:
         """Training sets, each seen by evidence that was fitted without its group."""
+        truth = self.labels.truth(self.table)
         names, code = np.unique(group, return_inverse=True)
         if len(names) < 2:
             raise ModelError(
@@ -172,7 +173,7 @@ class Annotator(Pretrained):
             for i, row in enumerate(out):
                 ids = held.indices[held.indptr[i] : held.indptr[i + 1]]
                 profiles = _profiles(evidence, ids)
-                aside.append(_Aside(profiles, factor[row], biosample[row], likeness[i]))
+                aside.append(_Aside(profiles, truth[row], likeness[i]))
         return aside
 
     def _draw(self, rows: NDArray[Any], most: int = MOST_CALIBRATED) -> NDArray[Any]:
@@ -190,7 +191,7 @@ class Annotator(Pretrained):
             raise ModelError(f"{len(aside)} sets to calibrate on are too few; give more of them")
         self.temperature, self.threshold = {}, {}
         for field in FIELDS:
-            true = np.array([self._truth(one, field) for one in aside])
+            true = np.array([one.truth[field] for one in aside])
             if (true >= 0).any():
                 self.temperature[field] = self._fit_temperature(aside, field)
             else:
@@ -202,21 +203,13 @@ class Annotator(Pretrained):
         self.least_jaccard = float(np.quantile([one.jaccard for one in aside], self.unfamiliar))
 
     def _fit_temperature(self, aside: list[_Aside], field: str) -> float:
-        labeled = [(one.profiles, self._truth(one, field)) for one in aside]
-        labeled = [(profiles, label) for profiles, label in labeled if label >= 0]
+        labeled = [(one.profiles, one.truth[field]) for one in aside if one.truth[field] >= 0]
 
         def loss(temperature: float) -> float:
             p = [self._field(profiles, field, temperature)[label] for profiles, label in labeled]
             return float(-np.log(np.maximum(p, 1e-12)).mean())
 
         return best_temperature(loss) if labeled else 1.0
-
-    def _truth(self, one: _Aside, field: str) -> int:
-        """Return the number of a set's label among the field's; -1 if it cannot be answered."""
-        side, number = (1, one.biosample) if field == "biosample" else (0, one.factor)
-        if number < 0 or not np.isfinite(one.profiles[side][number]):
-            return -1
-        return int(number if side else self.labels.numbers(field)[number])
 
     def _fit_text(
         self, descriptions: list[str], factor: NDArray[np.int64], biosample: NDArray[np.int64]
@@ -413,11 +406,10 @@ def _standardized(profile: Probabilities) -> Probabilities:
 
 
 class _Aside(NamedTuple):
-    """A set that the evidence has not seen, and its right labels (-1: not among the known)."""
+    """A set that the evidence has not seen."""
 
     profiles: Profiles
-    factor: int
-    biosample: int
+    truth: dict[str, int]  # per field, as of `Labels.truth`
     jaccard: float  # with the labelled set that it resembles most
 
 
