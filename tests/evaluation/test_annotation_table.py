@@ -38,9 +38,7 @@ def test_the_annotator_beats_both_baselines(table: Table) -> None:
         for task in ("target", "biosample"):
             ours, theirs = (value(table, task, m, "accuracy") for m in ("annotator", baseline))
             assert ours > theirs
-    ranks = (
-        value(table, "description", m, "reciprocal_rank") for m in ("annotator", "nearest set")
-    )
+    ranks = (value(table, "description", m, "MRR") for m in ("annotator", "nearest set"))
     ours, theirs = ranks
     assert 0.8 < ours <= 1 and theirs < ours
 
@@ -57,7 +55,7 @@ def test_accuracy_is_that_of_the_answers(table: Table, toy_atlas: Atlas) -> None
     )
     assert value(table, "biosample", "nearest set", "accuracy") == pytest.approx(right)
     # It is sure of every answer: what it is off by is its share of wrong ones.
-    error = value(table, "biosample", "nearest set", "calibration_error")
+    error = value(table, "biosample", "nearest set", "ECE")
     assert error == pytest.approx(1 - right)
 
 
@@ -68,16 +66,16 @@ def test_accepted_answers_are_counted_apart(table: Table) -> None:
     assert value(table, "biosample", "annotator", "accepted_accuracy") == pytest.approx(
         accepted["accuracy"].mean()
     )
-    assert value(table, "biosample", "annotator", "answerable") == 1
+    assert value(table, "biosample", "annotator", "known") == 1
 
 
 def test_labels_that_were_never_seen_cannot_be_answered(toy_atlas: Atlas) -> None:
     heart = (toy_atlas.metadata["biosample"] == "heart").to_numpy()
     nearest = NearestSet().fit(toy_atlas, np.flatnonzero(~heart))
     table = evaluate_annotators({"nearest": nearest}, toy_atlas, heart)
-    assert value(table, "biosample", "nearest", "answerable") == 0
+    assert value(table, "biosample", "nearest", "known") == 0
     assert value(table, "biosample", "nearest", "accuracy") == 0
-    assert value(table, "target", "nearest", "answerable") == 1
+    assert value(table, "target", "nearest", "known") == 1
 
 
 def test_tables_are_shown_kept_and_pooled(table: Table, tmp_path: Path) -> None:

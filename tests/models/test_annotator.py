@@ -119,13 +119,20 @@ def test_the_same_seed_gives_the_same_annotator(annotator: Annotator, toy_atlas:
         assert again.annotate(toy_atlas.tokens(row)) == annotator.annotate(toy_atlas.tokens(row))
 
 
-def test_calibrated_on_the_validation_part_where_there_is_one(toy_atlas: Atlas) -> None:
+def test_calibrated_on_the_validation_part_if_it_is_large_enough(
+    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Annotator().fit(toy_atlas, SEEN, validation=HELD).calibrated_on
+    assert both.startswith(f"{len(HELD)} sets of the validation part and {len(SEEN)} training sets")
+    monkeypatch.setattr("genoglot.models.annotator.ENOUGH", len(HELD))
     annotator = Annotator().fit(toy_atlas, SEEN, validation=HELD)
     assert annotator.calibrated_on == f"{len(HELD)} sets of the validation part"
-    assert "held out in turn" in Annotator().fit(toy_atlas).calibrated_on
 
 
-def test_where_validation_has_no_known_label_nothing_is_accepted(toy_atlas: Atlas) -> None:
+def test_where_validation_has_no_known_label_nothing_is_accepted(
+    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genoglot.models.annotator.ENOUGH", 10)
     about = toy_atlas.metadata["biosample"]
     heart = [i for i in range(60) if about[i] == "heart"]
     others = [i for i in range(60) if about[i] != "heart"]
@@ -183,7 +190,10 @@ def test_generators_and_annotators_are_not_mistaken(annotator: Annotator, tmp_pa
         load_annotator(tmp_path / "model")
 
 
-def test_a_target_never_seen_does_not_make_its_assay_wrong(toy_atlas: Atlas) -> None:
+def test_a_target_never_seen_does_not_make_its_assay_wrong(
+    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genoglot.models.annotator.ENOUGH", 1)
     about = toy_atlas.metadata["target"]
     seen = [i for i in SEEN if about[i] not in ("MYC", "REST")]
     aside = [i for i in HELD if about[i] in ("MYC", "REST")]

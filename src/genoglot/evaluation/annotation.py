@@ -55,13 +55,13 @@ def evaluate_annotators(
     The table has a task per field (assay, target, biosample) with the metrics
 
     - `accuracy`: share of the sets whose most probable label is theirs;
-    - `answerable`: share whose label the annotator has seen: what accuracy cannot exceed;
+    - `known`: share whose label the annotator has seen: what accuracy cannot exceed;
     - `coverage`: share that is answered at all, not by "none of these";
     - `accepted_accuracy`: accuracy among the answered;
-    - `calibration_error`: of the most probable label, see `expected_calibration_error`;
+    - `ECE`: expected calibration error of the most probable label, see `expected_calibration_error`;
 
     and a task "description", in which all distinct descriptions of the atlas are ranked:
-    `reciprocal_rank` is that of the first description of a set of the same assay, target and
+    `MRR` is the mean reciprocal rank of the first description of a set of the same assay, target and
     biosample, and `accuracy` says how often that is the first of all.
 
     Parameters
@@ -110,11 +110,11 @@ class Measured(NamedTuple):
     """What is measured of one set in one task; None: does not apply."""
 
     accuracy: float
-    answerable: float | None = None
+    known: float | None = None
     coverage: float | None = None
     accepted_accuracy: float | None = None
     probability: float | None = None
-    reciprocal_rank: float | None = None
+    MRR: float | None = None
 
 
 def _per_set(annotator: Describer, atlas: Atlas, rows: NDArray[np.int64]) -> pl.DataFrame:
@@ -131,9 +131,7 @@ def _per_set(annotator: Describer, atlas: Atlas, rows: NDArray[np.int64]) -> pl.
         for field in FIELDS
     }
     if (ranks := _ranks(annotator, atlas, sets, labels)) is not None:
-        tasks[DESCRIPTION] = [
-            Measured(float(rank == 1), reciprocal_rank=1 / rank) for rank in ranks
-        ]
+        tasks[DESCRIPTION] = [Measured(float(rank == 1), MRR=1 / rank) for rank in ranks]
     schema = dict.fromkeys(Measured._fields, pl.Float64)
     return pl.concat(
         about.select(pl.lit(task).alias("task"), pl.all()).hstack(
@@ -148,7 +146,7 @@ def _judged(annotation: Annotation, field: str, true: str, labels: Labels) -> Me
     right = float(answer.labels[0] == true)
     return Measured(
         accuracy=right,
-        answerable=float(true in labels.names[field]),
+        known=float(true in labels.names[field]),
         coverage=float(answer.accepted),
         accepted_accuracy=right if answer.accepted else None,
         probability=answer.probabilities[0],

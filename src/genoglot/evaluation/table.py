@@ -122,9 +122,7 @@ def summarize(
         )
     if (sure := _calibration_error(per_set)) is not None:
         # No mean over sets, so that the bootstrap of means has no interval for it.
-        results.append(
-            replace(results[0], metric="calibration_error", value=sure, low=math.nan, high=math.nan)
-        )
+        results.append(replace(results[0], metric="ECE", value=sure, low=math.nan, high=math.nan))
     return results
 
 

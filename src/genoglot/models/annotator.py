@@ -33,6 +33,7 @@ Probabilities = NDArray[np.float64]
 
 LABELS, SETS = "labels.json", "sets.parquet"
 FOLDS = 5  # within training, where no validation part is given
+ENOUGH = 100  # sets to calibrate on; of a smaller validation part, groups of training join it
 MOST_CALIBRATED = 2000  # sets to calibrate on
 TEXT_PENALTY = 0.1  # of the ridge regression from text to labels
 WORDS = 256  # dimensions kept of the descriptions' TF-IDF vectors
@@ -99,8 +100,9 @@ class Annotator(Pretrained):
             What to learn from; by default all sets of the atlas. Sets without any region are left
             out.
         validation
-            Rows to calibrate on: temperatures and thresholds. Without, experiment groups are held
-            out within `rows`, in five folds, and all rows are learned from in the end.
+            Rows to calibrate on: temperatures and thresholds. If they are fewer than 100, or none,
+            experiment groups are held out within `rows`, too, in five folds; in the end all `rows`
+            are learned from.
 
         Raises
         ------
@@ -124,12 +126,13 @@ class Annotator(Pretrained):
         factor, biosample = self.labels.codes(about)
         group = about["group"].to_numpy()
         self.evidence = self._evidence(self.presence, factor, biosample)
-        if validation is not None and len(validation):
-            aside = self._aside(atlas, np.asarray(validation))
-            self.calibrated_on = f"{len(aside)} sets of the validation part"
-        else:
-            aside = self._left_out(group, factor, biosample)
-            self.calibrated_on = f"{len(aside)} training sets, their groups held out in turn"
+        aside = [] if validation is None else self._aside(atlas, np.asarray(validation, np.int64))
+        self.calibrated_on = f"{len(aside)} sets of the validation part"
+        if len(aside) < ENOUGH:
+            left_out = self._left_out(group, factor, biosample)
+            told = f"{len(left_out)} training sets, their groups held out in turn"
+            self.calibrated_on = f"{self.calibrated_on} and {told}" if aside else told
+            aside += left_out
         self._calibrate(aside, spare=lambda: self._left_out(group, factor, biosample))
         self._fit_text(atlas.descriptions(chosen), factor, biosample)
         return self
@@ -187,8 +190,6 @@ class Annotator(Pretrained):
         Where none of them has a label that can be answered, as in a split by biosample, the
         temperature is fitted to the `spare` ones.
         """
-        if len(aside) < 2:
-            raise ModelError(f"{len(aside)} sets to calibrate on are too few; give more of them")
         self.temperature, self.threshold = {}, {}
         for field in FIELDS:
             true = np.array([one.truth[field] for one in aside])
