@@ -58,11 +58,11 @@ def evaluate_annotators(
     - `known`: share whose label the annotator has seen: what accuracy cannot exceed;
     - `coverage`: share that is answered at all, not by "none of these";
     - `accepted_accuracy`: accuracy among the answered;
-    - `ECE`: expected calibration error of the most probable label, see `expected_calibration_error`;
+    - `ECE`: `expected_calibration_error` of the most probable label;
 
     and a task "description", in which all distinct descriptions of the atlas are ranked:
-    `MRR` is the mean reciprocal rank of the first description of a set of the same assay, target and
-    biosample, and `accuracy` says how often that is the first of all.
+    `MRR` is the mean reciprocal rank of the first description of a set of the same assay, target
+    and biosample, and `accuracy` says how often that is the first of all.
 
     Parameters
     ----------
