@@ -244,9 +244,10 @@ class Annotator(Pretrained):
     def _field(self, profiles: Profiles, field: str, temperature: float) -> Probabilities:
         if field == "biosample":
             return _softmax(_standardized(profiles[1]) / temperature)
-        factors = _softmax(profiles[0] / temperature)
-        number = self.labels.numbers(field)
-        return np.asarray(np.bincount(number, factors, len(self.labels.names[field])), np.float64)
+        # The best factor of a label speaks for it: a sum would favor assays of many targets.
+        best = np.full(len(self.labels.names[field]), -np.inf)
+        np.maximum.at(best, self.labels.numbers(field), profiles[0])
+        return _softmax(best / temperature)
 
     def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> Floats:
         """Tell how well each text matches each region set: (sets, texts), between 0 and 1.
