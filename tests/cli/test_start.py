@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 from genoglot import __version__
 from genoglot.atlas.world import SIZES
 from genoglot.cli import simulate, train
-from genoglot.models import GENERATORS
+from genoglot.models import ANNOTATOR, GENERATORS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,5 +44,5 @@ def test_choices_are_those_of_the_packages() -> None:
         return set(get_args(get_type_hints(command)[parameter]))
 
     kinds = choices(train.train, "name")
-    assert kinds | {"text2bed-seed", "direct-seed"} == set(GENERATORS)
+    assert kinds | {"text2bed-seed", "direct-seed"} == {*GENERATORS, ANNOTATOR}
     assert choices(simulate.simulate, "size") == set(SIZES)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli import atlas, demo, evaluate, generate, simulate, train
+from genoglot.cli import annotate, atlas, demo, evaluate, generate, simulate, train
 from genoglot.cli.session import Commands, show_version
 
 app = typer.Typer(
@@ -19,12 +19,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Translate text into region sets: describe regulatory regions, get a BED file.",
+    help="Translate text into region sets, and region sets into text.",
 )
 app.command("simulate")(simulate.simulate)
 app.add_typer(atlas.app, name="atlas")
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
+app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 

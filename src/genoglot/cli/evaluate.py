@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +13,6 @@ from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
     from genoglot.atlas import Atlas
-    from genoglot.models import Generator
 
 log = logging.getLogger("genoglot")
 
@@ -29,7 +29,11 @@ def evaluate(
         Literal["train", "validation", "test"], typer.Option(help="Part of the split.")
     ] = "test",
     baselines: Annotated[
-        bool, typer.Option(help="Put popularity, nearest and ridge beside the models.")
+        bool,
+        typer.Option(
+            help="Put popularity, nearest and ridge beside generators, majority and nearest set "
+            "beside annotators."
+        ),
     ] = True,
     train_atlas: Annotated[
         Path | None,
@@ -44,26 +48,38 @@ def evaluate(
         int, typer.Option(min=0, help="Seed of the models, as recorded, and of the bootstrap.")
     ] = 0,
 ) -> None:
-    """Measure models on region sets kept aside, beside the baselines."""
+    """Measure generators, or annotators, on region sets kept aside, beside the baselines."""
     from rich.console import Console
 
     from genoglot.atlas import Atlas
-    from genoglot.evaluation import evaluate
-    from genoglot.models import load
+    from genoglot.evaluation import evaluate, evaluate_annotators
+    from genoglot.models import is_annotator, load, load_annotator
 
     if split and train_atlas:
         raise GenoglotError("give --split or --train-atlas, not both")
     opened = Atlas.open(atlas)
-    generators: dict[str, Generator] = {}
+    backwards = [is_annotator(model) for model in models]
+    if any(backwards) and not all(backwards):
+        other = models[backwards.index(not backwards[0])]
+        raise GenoglotError(
+            f"{models[0]} and {other}: a generator and an annotator have no measure in common; "
+            "evaluate them apart"
+        )
+    fitted: dict[str, Any] = {}
     if baselines and split:
-        generators |= _baselines(opened, split)
+        fitted |= _baselines(opened, split, annotators=backwards[0])
     elif baselines and train_atlas:
-        generators |= _baselines(Atlas.open(train_atlas), None)
+        fitted |= _baselines(Atlas.open(train_atlas), None, annotators=backwards[0])
     elif baselines:
         log.warning("no baselines: they learn from a --split's training part or a --train-atlas")
-    names = _names(models, taken=set(generators))
-    generators |= {name: load(path) for name, path in zip(names, models, strict=True)}
-    table = evaluate(generators, opened, split=split or "", part=part, seed=seed, n=n)
+    names = _names(models, taken=set(fitted))
+    read: Callable[[str], Any] = load_annotator if backwards[0] else load
+    fitted |= {name: read(path) for name, path in zip(names, models, strict=True)}
+    where: dict[str, Any] = {"split": split or "", "part": part, "seed": seed}
+    if backwards[0]:
+        table = evaluate_annotators(fitted, opened, **where)
+    else:
+        table = evaluate(fitted, opened, n=n, **where)
     if out is not None:
         table.to_parquet(out)
     if markdown is not None:
@@ -71,11 +87,14 @@ def evaluate(
     Console().print(table)
 
 
-def _baselines(atlas: Atlas, split: str | None) -> dict[str, Generator]:
+def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
     """Fit the baselines to a split's training part, or to all sets."""
     from genoglot.models import BASELINES, create
+    from genoglot.models.label_baselines import MajorityLabels, NearestSet
 
     rows = None if split is None else atlas.split(split).train
+    if annotators:
+        return {one.kind: one.fit(atlas, rows) for one in (MajorityLabels(), NearestSet())}
     return {kind: create(kind).fit(atlas, rows) for kind in BASELINES}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.errors import ModelError
+from genoglot.errors import GenoglotError, ModelError
+
+if TYPE_CHECKING:
+    from genoglot.regions import Regions
 
 log = logging.getLogger("genoglot")
 
@@ -16,13 +19,36 @@ log = logging.getLogger("genoglot")
 def generate(
     model: Annotated[str, typer.Argument(help="Saved model.", show_default=False)],
     text: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
-    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many regions.")] = 1000,
+    n: Annotated[
+        int, typer.Option("-n", "--n", "--top", min=1, help="How many regions, best first.")
+    ] = 1000,
     out: Annotated[
         str, typer.Option("-o", "--out", help="BED file (.gz: bgzip); - is standard output.")
     ] = "-",
     genes: Annotated[
         Path | None, typer.Option(help="GTF, GFF3 or BED: adds the nearest gene and its distance.")
     ] = None,
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="Print a table (region, score; with --genes also gene and distance) instead of "
+            "BED; with -o, beside it.",
+        ),
+    ] = False,
+    igv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page (HTML) that shows the regions in igv.js. They are inside it; igv.js "
+            "itself is fetched from its CDN when the page is opened."
+        ),
+    ] = None,
+    track: Annotated[
+        bool,
+        typer.Option(
+            "--track", help="BED of six columns with a track line, as genome browsers read it."
+        ),
+    ] = False,
     index: Annotated[
         Literal["exact", "hnsw"] | None,
         typer.Option(help="Index that text2bed searches.", show_default="as saved"),
@@ -31,12 +57,15 @@ def generate(
     """Answer a text with a BED file, best region first.
 
     Columns: chrom, start, end, name, score (0 to 1000), strand, rank, raw (0 to 1); with --genes
-    also gene and distance (bp, negative upstream of the gene's start).
+    also gene and distance (bp, negative upstream of the gene's start). --track keeps the first six.
     """
     from genoglot.interpret.annotate import with_nearest_gene
+    from genoglot.interpret.browser import track_line, write_igv_page
     from genoglot.models import load
-    from genoglot.regions import Genes
+    from genoglot.regions import Genes, Regions
 
+    if table and track and out == "-":
+        raise GenoglotError("--table and --track both print; give -o FILE for the track")
     annotation = Genes.from_file(genes) if genes is not None else None
     generator: Any = load(model)
     if index is not None and not hasattr(generator, "use_index"):
@@ -48,7 +77,34 @@ def generate(
         _tell_recall(generator, text, n)
     if annotation is not None:
         regions = with_nearest_gene(regions, annotation)
-    regions.to_bed(out, header="#" + "\t".join(regions.frame.columns))
+    if igv is not None:
+        write_igv_page(igv, regions, generator.universe, text)
+    if track:
+        six = regions.columns.select("name", "score", "strand")
+        bed = Regions.from_frame(regions.frame.select("chrom", "start", "end").hstack(six))
+        bed.to_bed(out, header=track_line(text, generator.universe.genome))
+    elif out != "-" or not table:
+        regions.to_bed(out, header="#" + "\t".join(regions.frame.columns))
+    if table:
+        _print_table(regions)
+
+
+def _print_table(regions: Regions) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from genoglot.interpret.browser import table_rows
+
+    header, rows = table_rows(regions)
+    shown = Table(box=box.SIMPLE)
+    for name in header:
+        right = name.startswith(("distance", "score"))
+        shown.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console().print(shown)
 
 
 def _tell_recall(generator: Any, text: str, n: int) -> None:

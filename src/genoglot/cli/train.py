@@ -21,7 +21,7 @@ log = logging.getLogger("genoglot")
 
 def train(
     name: Annotated[
-        Literal["popularity", "nearest", "ridge", "text2bed", "direct"],
+        Literal["popularity", "nearest", "ridge", "text2bed", "direct", "annotator"],
         typer.Argument(help="Kind of model.", show_default=False),
     ],
     atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],
@@ -29,8 +29,8 @@ def train(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Learn from the training part of this split and measure the loss on its "
-            "validation part; without, learn from all sets."
+            help="Learn from the training part of this split; measure the loss on its validation "
+            "part (annotator: calibrate by it); without, learn from all sets."
         ),
     ] = None,
     preset: Annotated[
@@ -71,14 +71,16 @@ def train(
         Literal["auto", "ddp", "fsdp"], typer.Option(help="How several devices share the work.")
     ] = "auto",
 ) -> None:
-    """Train a model, or fit a baseline.
+    """Train a generator or an annotator, or fit a baseline.
 
+    A generator answers text with regions (generate), an annotator regions with text (annotate).
     The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
     """
     from genoglot.atlas import Atlas
-    from genoglot.models import BASELINES, create
+    from genoglot.models import ANNOTATOR, BASELINES
 
-    if name in BASELINES and preset == "seed":
+    closed_form = (*BASELINES, ANNOTATOR)
+    if name in closed_form and preset == "seed":
         raise ModelError(f"{name} has one form only; --preset seed is for text2bed and direct")
     if index and name != "text2bed":
         raise ModelError(f"{name} has no index; --index is for text2bed")
@@ -90,12 +92,15 @@ def train(
     rows, validation = (parts.train, parts.validation) if parts else (None, None)
     kind = f"{name}-seed" if preset == "seed" else name
     given = pairs(settings or [], "--set")
-    generator: Any = create(kind, **_settings(kind, seed, epochs, given))
-    if name in BASELINES:
-        generator.fit(opened, rows)
+    model: Any = _new(kind, **_settings(kind, seed, epochs, given))
+    if name == ANNOTATOR:
+        model.fit(opened, rows, validation=validation)
+        log.info("calibrated on %s", model.calibrated_on)
+    elif name in BASELINES:
+        model.fit(opened, rows)
     else:
         _train(
-            generator,
+            model,
             opened,
             rows,
             validation=validation,
@@ -108,10 +113,16 @@ def train(
             strategy=strategy,
         )
     if index:
-        generator.use_index(index)
-    if name in BASELINES or _is_first_process():
-        generator.save_pretrained(out, overwrite=overwrite)
+        model.use_index(index)
+    if name in closed_form or _is_first_process():
+        model.save_pretrained(out, overwrite=overwrite)
         log.info("%s: %s trained on %d sets", out, kind, len(opened if rows is None else rows))
+
+
+def _new(kind: str, **settings: Any) -> Any:
+    from genoglot.models import ANNOTATOR, Annotator, create
+
+    return Annotator(**settings) if kind == ANNOTATOR else create(kind, **settings)
 
 
 def _train(generator: Generator, atlas: Atlas, rows: Any, **how: Any) -> None:
@@ -156,9 +167,7 @@ def _check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -
 
 def _settings(kind: str, seed: int, epochs: int | None, given: dict[str, str]) -> dict[str, Any]:
     """Put the model's settings together, checked against its defaults."""
-    from genoglot.models import create
-
-    defaults = create(kind)._settings()
+    defaults = _new(kind)._settings()
     chosen: dict[str, Any] = {"seed": seed} if "seed" in defaults else {}
     if epochs is not None:
         given = {"epochs": str(epochs), **given}

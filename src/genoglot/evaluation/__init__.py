@@ -1,11 +1,13 @@
 """How good generated region sets are: metrics, intervals and the results table."""
 
+from genoglot.evaluation.annotation import Describer, evaluate_annotators
 from genoglot.evaluation.evaluate import Scorer, evaluate
 from genoglot.evaluation.intervals import Interval, bootstrap_interval, paired_difference
 from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
 from genoglot.evaluation.table import Result, Table
 
 __all__ = [
+    "Describer",
     "Interval",
     "Measures",
     "Ranking",
@@ -14,6 +16,7 @@ __all__ = [
     "Table",
     "bootstrap_interval",
     "evaluate",
+    "evaluate_annotators",
     "measure",
     "metric_names",
     "paired_difference",

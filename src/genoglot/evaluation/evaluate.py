@@ -108,8 +108,7 @@ def evaluate(
             generator.universe.check_same(atlas.universe_digest)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
-    rows, part = _rows(atlas, rows, split, part)
-    rows = _not_empty(atlas, rows)
+    rows, part = rows_to_evaluate(atlas, rows, split, part)
     texts = _rows_of_texts(atlas, rows)
     lengths = atlas.universe.regions.end - atlas.universe.regions.start
     commit, machine = code_version(), hardware()
@@ -132,6 +131,14 @@ def evaluate(
         results += summarize(frame, commit=commit, hardware=machine, seconds=seconds, seed=seed)
         frames.append(frame)
     return Table.of(results, pl.concat(frames))
+
+
+def rows_to_evaluate(
+    atlas: Atlas, rows: ArrayLike | None, split: str, part: str
+) -> tuple[NDArray[np.int64], str]:
+    """Distinct rows of sets with regions, and the name of the part: see `evaluate`."""
+    chosen, part = _rows(atlas, rows, split, part)
+    return _not_empty(atlas, chosen), part
 
 
 def _rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import polars as pl
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import bootstrap_interval
 from genoglot.files import atomic_path
+from genoglot.models.calibration import expected_calibration_error
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # What a per-set row is about; its other columns are metrics.
 MODEL = ("task", "split", "part", "data", "model", "kind")
 RUN = (*MODEL, "seed")
-SET = ("id", "group", "n_tokens")
+SET = ("id", "group", "n_tokens", "probability")
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,18 @@ def summarize(
                 seconds=seconds,
             )
         )
+    if (sure := _calibration_error(per_set)) is not None:
+        # No mean over sets, so that the bootstrap of means has no interval for it.
+        results.append(replace(results[0], metric="ECE", value=sure, low=math.nan, high=math.nan))
     return results
+
+
+def _calibration_error(per_set: pl.DataFrame) -> float | None:
+    """Return the expected calibration error, where answers have probabilities."""
+    if "probability" not in per_set.columns:
+        return None
+    told = per_set.drop_nulls(["probability", "accuracy"])
+    return expected_calibration_error(told["probability"], told["accuracy"]) if len(told) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +144,8 @@ class Table:
         A row per `Result`, with its fields as columns.
     per_set
         A row per model, seed and region set: task, split, part, data, model, kind, seed; the
-        set's id, group (experiment) and n_tokens (true regions); and a column per metric.
+        set's id, group (experiment) and n_tokens (true regions); of an annotator's answer, its
+        probability; and a column per metric.
     """
 
     results: pl.DataFrame

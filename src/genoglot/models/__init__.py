@@ -1,4 +1,4 @@
-"""Models that turn a text into regions, one file each, behind one interface."""
+"""Models that turn a text into regions, one file each, behind one interface; and the way back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from genoglot.errors import ModelError
-from genoglot.models.generator import Generator, local_folder, read_config
+from genoglot.models.annotation import Annotation, Answer, Neighbor
+from genoglot.models.annotator import Annotator
+from genoglot.models.generator import Generator
+from genoglot.models.pretrained import local_folder, read_config
 
 GENERATORS = {
     "popularity": "genoglot.models.baselines:Popularity",
@@ -19,6 +22,7 @@ GENERATORS = {
     "direct-seed": "genoglot.models.direct:SeedDirectEncoder",
 }
 BASELINES = ("popularity", "nearest", "ridge")
+ANNOTATOR = "annotator"
 
 
 def generator_class(kind: str) -> type[Generator]:
@@ -61,7 +65,44 @@ def load(path: str | Path) -> Generator:
         If it is missing, damaged or of an unknown kind.
     """
     folder = local_folder(path)
-    return generator_class(read_config(folder)["kind"]).from_pretrained(folder)
+    if (kind := read_config(folder)["kind"]) == ANNOTATOR:
+        raise ModelError(f"{path}: an annotator, which describes BED files; use genoglot annotate")
+    return generator_class(kind).from_pretrained(folder)
 
 
-__all__ = ["BASELINES", "GENERATORS", "Generator", "create", "generator_class", "load"]
+def load_annotator(path: str | Path) -> Annotator:
+    """Load a saved annotator, from a directory or a hub id.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, damaged or another kind of model.
+    """
+    folder = local_folder(path)
+    if (kind := read_config(folder)["kind"]) != ANNOTATOR:
+        raise ModelError(
+            f"{path}: holds a {kind!r} model, not an annotator; train one: genoglot train annotator"
+        )
+    return Annotator.from_pretrained(folder)
+
+
+def is_annotator(path: str | Path) -> bool:
+    """Whether a saved model is an annotator, not a generator."""
+    return bool(read_config(local_folder(path))["kind"] == ANNOTATOR)
+
+
+__all__ = [
+    "ANNOTATOR",
+    "BASELINES",
+    "GENERATORS",
+    "Annotation",
+    "Annotator",
+    "Answer",
+    "Generator",
+    "Neighbor",
+    "create",
+    "generator_class",
+    "is_annotator",
+    "load",
+    "load_annotator",
+]

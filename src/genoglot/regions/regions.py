@@ -198,6 +198,18 @@ class Regions:
         return data.hstack(self.columns) if self.columns.width else data
 
     @property
+    def loci(self) -> list[str]:
+        """Each region as people and genome browsers write it, from 1, both ends included.
+
+        Examples
+        --------
+        >>> Regions(["chr1"], [0], [100]).loci
+        ['chr1:1-100']
+        """
+        ends = zip(self.chrom, self.start + 1, self.end, strict=True)
+        return [f"{chrom}:{first}-{last}" for chrom, first, last in ends]
+
+    @property
     def signal(self) -> NDArray[np.float64] | None:
         """How strong each region is: column `signalValue`, else `score`, whichever holds numbers.
 

@@ -1,0 +1,97 @@
+"""Annotators beside the two baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genoglot.atlas import Atlas
+from genoglot.errors import GenoglotError, UniverseMismatchError
+from genoglot.evaluation import Table, evaluate_annotators
+from genoglot.models import Annotator
+from genoglot.models.label_baselines import MajorityLabels, NearestSet
+from genoglot.regions import Regions, Universe
+
+HELD = [i for i in range(60) if (i // 2) % 4 == 1]
+SEEN = [i for i in range(60) if i not in HELD]
+
+
+@pytest.fixture(scope="module")
+def table(toy_atlas: Atlas) -> Table:
+    annotators = {
+        "majority": MajorityLabels().fit(toy_atlas, SEEN),
+        "nearest set": NearestSet().fit(toy_atlas, SEEN),
+        "annotator": Annotator().fit(toy_atlas, SEEN),
+    }
+    return evaluate_annotators(annotators, toy_atlas, HELD, split="toy", seed=4)
+
+
+def value(table: Table, task: str, model: str, metric: str) -> float:
+    (found,) = (r.value for r in table if (r.task, r.model, r.metric) == (task, model, metric))
+    return found
+
+
+def test_the_annotator_beats_both_baselines(table: Table) -> None:
+    for baseline in ("majority", "nearest set"):
+        for task in ("target", "biosample"):
+            ours, theirs = (value(table, task, m, "accuracy") for m in ("annotator", baseline))
+            assert ours > theirs
+    ranks = (value(table, "description", m, "MRR") for m in ("annotator", "nearest set"))
+    ours, theirs = ranks
+    assert 0.8 < ours <= 1 and theirs < ours
+
+
+def test_accuracy_is_that_of_the_answers(table: Table, toy_atlas: Atlas) -> None:
+    nearest = []
+    for row in HELD:
+        ids = set(toy_atlas.tokens(row).tolist())
+        others = [set(toy_atlas.tokens(i).tolist()) for i in SEEN]
+        best = int(np.argmax([len(ids & o) / len(ids | o) for o in others]))
+        nearest.append(toy_atlas.metadata["biosample"][SEEN[best]])
+    right = np.mean(
+        [a == b for a, b in zip(nearest, toy_atlas.metadata["biosample"][HELD], strict=True)]
+    )
+    assert value(table, "biosample", "nearest set", "accuracy") == pytest.approx(right)
+    # It is sure of every answer: what it is off by is its share of wrong ones.
+    error = value(table, "biosample", "nearest set", "ECE")
+    assert error == pytest.approx(1 - right)
+
+
+def test_accepted_answers_are_counted_apart(table: Table) -> None:
+    rows = table.per_set.filter(model="annotator", task="biosample")
+    accepted = rows.filter(rows["coverage"] == 1)
+    assert value(table, "biosample", "annotator", "coverage") == len(accepted) / len(rows)
+    assert value(table, "biosample", "annotator", "accepted_accuracy") == pytest.approx(
+        accepted["accuracy"].mean()
+    )
+    assert value(table, "biosample", "annotator", "known") == 1
+
+
+def test_labels_that_were_never_seen_cannot_be_answered(toy_atlas: Atlas) -> None:
+    heart = (toy_atlas.metadata["biosample"] == "heart").to_numpy()
+    nearest = NearestSet().fit(toy_atlas, np.flatnonzero(~heart))
+    table = evaluate_annotators({"nearest": nearest}, toy_atlas, heart)
+    assert value(table, "biosample", "nearest", "known") == 0
+    assert value(table, "biosample", "nearest", "accuracy") == 0
+    assert value(table, "target", "nearest", "known") == 1
+
+
+def test_tables_are_shown_kept_and_pooled(table: Table, tmp_path: Path) -> None:
+    table.to_parquet(tmp_path / "t.parquet")
+    again = Table.from_parquet(tmp_path / "t.parquet")
+    assert again.to_markdown() == table.to_markdown()
+    pooled = Table.concat([again]).pooled(seed=4)
+    assert pooled.to_markdown().splitlines()[2:9] == table.to_markdown().splitlines()[2:9]
+    first = table.to_markdown().splitlines()[2]
+    assert first.startswith("| assay | majority | 1.00 [1.00, 1.00] |")
+
+
+def test_what_is_refused(toy_atlas: Atlas) -> None:
+    with pytest.raises(GenoglotError, match="name at least one annotator"):
+        evaluate_annotators({}, toy_atlas)
+    other = MajorityLabels().fit(toy_atlas)
+    other.universe = Universe(Regions(["chr1"], [0], [9]))
+    with pytest.raises(UniverseMismatchError, match="model 'm' and atlas"):
+        evaluate_annotators({"m": other}, toy_atlas)
