@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli import atlas, demo, evaluate, generate, simulate, train
+from genoglot.cli import atlas, demo, evaluate, generate, library, simulate, train
 from genoglot.cli.session import Commands, show_version
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(atlas.app, name="atlas")
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(library.app, name="library")
 app.command("demo")(demo.demo)
 
 
