@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 VERSION = 1
 ABOUT = b"genoglot"
 MAX_ID = 1_000
-CANDIDATES = 100
+CANDIDATES = 300
 """Sets that each way of searching proposes at least."""
 
 Existing = Literal["refuse", "skip", "replace"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Tokens = NDArray[np.int32]
 
-DIM = 256
+DIM = 512
 
 
 class CountSketch:
