@@ -109,17 +109,24 @@ def test_meaning_finds_other_words_and_keywords_find_names(filled: Library) -> N
     assert filled.search(keywords="nonsuch") == []
 
 
-def test_text_and_regions_together_find_what_both_ask_for(filled: Library) -> None:
-    """The regions are of MYC in liver, the words say kidney: both ask for MYC, and are met."""
-    about, sets = described(600)
-    row = about.with_row_index().filter(target="MYC", biosample="liver")["index"][0]
-    both = filled.search("kidney", sets[row], n=10)
-    alone = filled.search("kidney", n=10), filled.search(regions=sets[row], n=10)
-    right = [np.mean([h.target == "MYC" and h.biosample == "kidney" for h in x]) for x in alone]
-    joint = np.mean([h.target == "MYC" and h.biosample == "kidney" for h in both])
-    assert joint > max(right)
-    assert all(0 < hit.score <= 1 for hit in both)
-    assert both == filled.search("kidney", sets[row], n=10)
+def test_text_and_regions_together_find_what_both_ask_for(tmp_path: Path, line: Universe) -> None:
+    """The regions are of one factor, the text names other cells than theirs: both are met."""
+    about, sets = described(100)
+    library = Library.create(tmp_path / "library", line)
+    library.add(about, sets)
+    found = {"both": 0, "text": 0, "regions": 0}
+    for row, wanted in enumerate(CELLS[1:] * 4):
+        factor = about["target"][row]
+        ways = {
+            "both": library.search(wanted, sets[row], n=5),
+            "text": library.search(wanted, n=5),
+            "regions": library.search(regions=sets[row], n=5),
+        }
+        assert all(0 < hit.score <= 1 for hit in ways["both"])
+        assert ways["both"] == library.search(wanted, sets[row], n=5)
+        for way, hits in ways.items():
+            found[way] += sum((h.target, h.biosample) == (factor, wanted) for h in hits)
+    assert found["both"] > 2 * max(found["text"], found["regions"])
 
 
 def test_filters(filled: Library) -> None:
@@ -202,6 +209,18 @@ def kill_while_adding(path: Path, universe: Universe, n: int, batch: int, after:
 
 def test_killed_while_adding_it_loses_nothing_acknowledged(tmp_path: Path, line: Universe) -> None:
     kill_while_adding(tmp_path / "library", line, n=1_000, batch=25, after=200)
+
+
+def test_several_add_the_same_at_once(tmp_path: Path, line: Universe) -> None:
+    library = Library.create(tmp_path / "library", line)
+    code = textwrap.dedent(WRITER)
+    command = [sys.executable, "-c", code, str(tmp_path / "library"), "200", "10"]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert sorted(library.ids()) == sorted(f"set{i}" for i in range(200))
+    assert len(library.search(keywords="tissue", n=300)) == 200
 
 
 @pytest.mark.slow

@@ -111,9 +111,12 @@ def read_all(table: Any, columns: list[str]) -> pa.Table:
 
 def sets_schema(text_dim: int, sketch_dim: int) -> pa.Schema:
     """Columns of the table of region sets. Vectors of half precision rank as well as of single."""
-    texts = ("id", "description", "assay", "target", "biosample", "words")
+    # Told of the key, Lance keeps two processes from adding the same id at once.
+    key = {"lance-schema:unenforced-primary-key": "true"}
+    texts = ("description", "assay", "target", "biosample", "words")
     return pa.schema(
         [
+            pa.field("id", pa.string(), nullable=False, metadata=key),
             *(pa.field(name, pa.string()) for name in texts),
             pa.field("meaning", pa.list_(pa.float16(), text_dim)),
             pa.field("sketch", pa.list_(pa.float16(), sketch_dim)),
@@ -131,6 +134,20 @@ def make_indexes(table: Any) -> None:
     # Names of factors and cells are no English: neither stems nor stop words.
     words = FTS(with_position=False, stem=False, remove_stop_words=False, ascii_folding=True)
     table.create_index("words", config=words)
+
+
+def tidy(table: Any) -> None:
+    """Join small files and index what is new; searches are right without it, but slower.
+
+    Where another process changes the table meanwhile, that one will tidy up.
+    """
+    try:
+        if not table.list_indices():  # killed while it was made
+            make_indexes(table)
+        table.optimize(cleanup_older_than=KEPT_VERSIONS)
+    except RuntimeError as error:
+        if "conflict" not in str(error):
+            raise
 
 
 def vectors(rows: NDArray[np.float32], empty: NDArray[np.bool_] | None = None) -> pa.Array:

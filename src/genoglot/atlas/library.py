@@ -16,7 +16,6 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas.lance import (
-    KEPT_VERSIONS,
     SETS,
     UNIVERSE,
     Store,
@@ -25,6 +24,7 @@ from genoglot.atlas.lance import (
     read_all,
     read_universe,
     sets_schema,
+    tidy,
     universe_table,
     vectors,
 )
@@ -250,7 +250,7 @@ class Library:
                 acknowledge(rows.filter(kept)["id"].to_list())
         if added:
             with self._newest() as table:
-                table.optimize(cleanup_older_than=KEPT_VERSIONS)
+                tidy(table)
         return added
 
     def add_atlas(
