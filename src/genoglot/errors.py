@@ -56,6 +56,10 @@ class AtlasError(GenoglotError):
     """An atlas that is missing, damaged or of another version."""
 
 
+class LibraryError(GenoglotError):
+    """A library of region sets that is missing, damaged or out of reach, or a search it refuses."""
+
+
 class SampleSheetError(GenoglotError):
     """A sample sheet without the needed columns, or naming files that are not there."""
 

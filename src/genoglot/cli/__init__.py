@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli import annotate, atlas, demo, evaluate, generate, simulate, train
+from genoglot.cli import annotate, atlas, demo, evaluate, generate, library, simulate, train
 from genoglot.cli.session import Commands, show_version
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(library.app, name="library")
 app.command("demo")(demo.demo)
 
 

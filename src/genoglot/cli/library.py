@@ -1,0 +1,218 @@
+"""`genoglot library add`, `search`, `remove`, `list` and `info`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from genoglot.cli.session import BAD_INPUT, pairs
+from genoglot.errors import LibraryError
+
+if TYPE_CHECKING:
+    from genoglot.atlas import Atlas, Library
+    from genoglot.atlas.library import Existing
+    from genoglot.regions import Universe
+
+log = logging.getLogger("genoglot")
+
+app = typer.Typer(
+    no_args_is_help=True, help="Keep region sets, and find them by text, by words, by regions."
+)
+
+LibraryName = Annotated[
+    str,
+    typer.Argument(metavar="LIBRARY", help="Folder; with --store a name.", show_default=False),
+]
+Server = Annotated[
+    str | None,
+    typer.Option("--store", help="http://host:port of a server.", show_default="on disk"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.command("add")
+def add(
+    library: LibraryName,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where the BED files are.", show_default=False)
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="CSV or TSV with at least the columns file and description."),
+    ] = None,
+    universe: Annotated[
+        Path | None, typer.Option(help="BED file of the universe; needed for a new library.")
+    ] = None,
+    genome: Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")] = "",
+    atlas: Annotated[
+        Path | None, typer.Option(help="Add the sets of this atlas, not of a folder.")
+    ] = None,
+    existing: Annotated[
+        Literal["refuse", "skip", "replace"],
+        typer.Option(help="What if an id is there; skip goes on with what was interrupted."),
+    ] = "refuse",
+    acknowledge: Annotated[
+        bool, typer.Option("--acknowledge", help="Print each id as soon as its set is stored.")
+    ] = False,
+    store: Server = None,
+) -> None:
+    """Add the region sets of a folder of BED files, or of an atlas. A new library is made.
+
+    Files that cannot be read are listed and left out; the exit status is then 2.
+    """
+    from genoglot.atlas import Atlas, build_atlas
+    from genoglot.regions import Universe
+
+    if atlas is not None:
+        if not folder is sheet is universe is None:
+            raise LibraryError("give a folder of BED files or --atlas, not both")
+        source = Atlas.open(atlas)
+        opened = _open(library, store, source.universe)
+        _add(opened, source, existing, acknowledge)
+        return
+    if folder is None or sheet is None:
+        raise LibraryError("give a folder of BED files with its --sheet, or an --atlas")
+    given = Universe.from_bed(universe, genome=genome) if universe is not None else None
+    opened = _open(library, store, given)
+    with tempfile.TemporaryDirectory() as temporary:
+        report = build_atlas(folder, sheet, opened.universe, Path(temporary) / "atlas")
+        _add(opened, report.atlas, existing, acknowledge)
+    for name, problem in report.skipped:
+        log.error("skipped %s: %s", name, problem)
+    if report.skipped:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command("search")
+def search(
+    library: LibraryName,
+    text: Annotated[
+        str | None, typer.Argument(help="What to look for.", show_default=False)
+    ] = None,
+    bed: Annotated[
+        str | None, typer.Option(help="Find sets of like regions; - is standard input.")
+    ] = None,
+    keywords: Annotated[
+        str | None,
+        typer.Option(help='Words to look up; "" for none.', show_default="those of the text"),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only such sets, as assay=ATAC-seq; repeat it.", show_default=False),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many sets.")] = 10,
+    as_json: AsJson = False,
+    store: Server = None,
+) -> None:
+    """Find region sets by text, by words, by a BED file, or by several of them together.
+
+    Columns: rank, id, score, meaning (cosine), keywords (BM25), jaccard, description, assay,
+    target, biosample, n_regions.
+    """
+    from genoglot.atlas import Library
+    from genoglot.regions import Regions
+
+    opened = Library.open(library, store=store)
+    regions = Regions.from_bed(bed) if bed is not None else None
+    filters = pairs(where or [], "--where")
+    hits = opened.search(text, regions, keywords=keywords, where=filters, n=n)
+    if as_json:
+        typer.echo(json.dumps([asdict(hit) for hit in hits], indent=1, ensure_ascii=False))
+        return
+    parts = ("id", "score", "meaning", "keywords", "jaccard")
+    about = ("description", "assay", "target", "biosample", "n_regions")
+    rows = ((rank, *(getattr(hit, p) for p in parts + about)) for rank, hit in enumerate(hits, 1))
+    _print_table(("rank", *parts, *about), rows)
+
+
+@app.command("remove")
+def remove(
+    library: LibraryName,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", show_default=False)],
+    store: Server = None,
+) -> None:
+    """Remove region sets: all that are named, or none if one of them is not there."""
+    from genoglot.atlas import Library
+
+    opened = Library.open(library, store=store)
+    opened.remove(ids)
+    log.info("%s: removed %d region sets, %d are left", library, len(set(ids)), len(opened))
+
+
+@app.command("list")
+def list_sets(library: LibraryName, store: Server = None) -> None:
+    """List the region sets: id, description, assay, target, biosample, n_regions."""
+    from genoglot.atlas import Library
+
+    table = Library.open(library, store=store).metadata()
+    _print_table(table.columns, table.iter_rows())
+
+
+@app.command("info")
+def info(library: LibraryName, as_json: AsJson = False, store: Server = None) -> None:
+    """Show what a library holds."""
+    from genoglot.atlas import Library
+
+    facts = Library.open(library, store=store).info()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    for name, value in facts.items():
+        shown = f"{value:,}" if isinstance(value, int) else value or "none"
+        typer.echo(f"{name.replace('_', ' '):16} {shown}")
+
+
+def _open(library: str, store: str | None, universe: Universe | None) -> Library:
+    """Open a library, which must be of this universe, or make it."""
+    from genoglot.atlas import Library
+
+    if Library.exists(library, store=store):
+        opened = Library.open(library, store=store)
+        if universe is not None:
+            universe.check_same(opened.universe_digest)
+        return opened
+    if universe is None:
+        raise LibraryError(f"{library}: a new library needs its --universe")
+    return Library.create(library, universe, store=store)
+
+
+def _add(library: Library, atlas: Atlas, existing: Existing, acknowledge: bool) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Adding region sets", total=len(atlas))
+
+        def tell(ids: list[str]) -> None:
+            progress.advance(bar, len(ids))
+            if acknowledge:
+                typer.echo("\n".join(ids))
+
+        added = library.add_atlas(atlas, existing=existing, acknowledge=tell)
+    log.info("added %d region sets: %r", added, library)
+
+
+def _print_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print tab-separated lines, the first with the names."""
+    typer.echo("\t".join(names))
+    for row in rows:
+        typer.echo("\t".join(map(_cell, row)))
+
+
+def _cell(value: Any) -> str:
+    r"""Show a value in one cell: nothing for None, no tab or line break.
+
+    >>> [_cell(value) for value in (None, 0.25, "CTCF\tin\nliver")]
+    ['', '0.2500', 'CTCF in liver']
+    """
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else " ".join(str(value).split())
