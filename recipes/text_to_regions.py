@@ -20,7 +20,7 @@ from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
 from genoglot.interpret.plots import interval_plot
-from genoglot.models import GENERATORS, create
+from genoglot.models import BASELINES, GENERATORS, create
 from genoglot.training import train
 
 HIGHLIGHT = ("text2bed", "direct")
@@ -28,8 +28,7 @@ HIGHLIGHT = ("text2bed", "direct")
 
 def fitted(kind: str, atlas: Atlas, split: Split, seed: int) -> Scorer:
     """One model, trained on one split."""
-    trainable = kind in ("direct", "text2bed", "direct-seed", "text2bed-seed")
-    settings = {"seed": seed} if trainable else {}
+    settings = {} if kind in BASELINES else {"seed": seed}
     return train(create(kind, **settings), atlas, split.train)
 
 

@@ -301,7 +301,7 @@ class Annotator(Pretrained):
                 f"ids {tokens[0]} to {tokens[-1]}, but the universe has {len(self.universe)} "
                 "regions; encode the set with the model's own universe"
             )
-        likeness = self._likeness(tokens)
+        likeness = jaccard_of(tokens, self.presence)
         familiar = bool(likeness.max() >= self.least_jaccard)
         answers = [
             self._answer(field, p, familiar, top) for field, p in self.probabilities(tokens).items()
@@ -322,15 +322,6 @@ class Annotator(Pretrained):
             tuple(float(p[i]) for i in best),
             familiar and bool(p[best[0]] >= self.threshold[field]),
         )
-
-    def _likeness(self, ids: Ids) -> Floats:
-        """Jaccard index with each labelled set: (sets,)."""
-        from scipy.sparse import csr_array
-
-        shape = (1, self.presence.shape[1])
-        one = csr_array((np.ones(len(ids), np.float32), ids, [0, len(ids)]), shape=shape)
-        likeness: Floats = jaccard(one, self.presence)[0]
-        return likeness
 
     def _settings(self) -> dict[str, Any]:
         return {"max_error": self.max_error, "unfamiliar": self.unfamiliar, "seed": self.seed}
@@ -421,6 +412,15 @@ def jaccard(sets: csr_array, others: csr_array) -> Floats:
     n_sets, n_others = (np.diff(x.indptr).astype(np.float32) for x in (sets, others))
     either = n_sets[:, None] + n_others - shared
     indices: Floats = shared / np.maximum(either, 1)
+    return indices
+
+
+def jaccard_of(ids: Ids, others: csr_array) -> Floats:
+    """Jaccard index of one set of ids with each of others: (others,)."""
+    from scipy.sparse import csr_array
+
+    ones, shape = np.ones(len(ids), np.float32), (1, others.shape[1])
+    indices: Floats = jaccard(csr_array((ones, ids, [0, len(ids)]), shape=shape), others)[0]
     return indices
 
 

@@ -77,7 +77,7 @@ class SeedDirectEncoder(Trainable):
 
     def _save(self, folder: Path) -> Arrays:
         self.tfidf.save(folder / "tfidf")
-        return {k: v.numpy() for k, v in self.network.state_dict().items()}
+        return self._network_arrays()
 
     @classmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
@@ -85,8 +85,9 @@ class SeedDirectEncoder(Trainable):
         tfidf = load_text_encoder(folder / "tfidf")
         assert isinstance(tfidf, Tfidf)
         self.tfidf = tfidf
-        self.network = _seed_network(tfidf.dim, len(arrays["decoder.bias"])).eval()
-        self.network.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+        state = cls._network_state(arrays)
+        self.network = _seed_network(tfidf.dim, len(state["decoder.bias"])).eval()
+        self.network.load_state_dict(state)
         return self
 
 

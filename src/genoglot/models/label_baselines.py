@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.models.annotation import FIELDS, Annotation, Answer, Labels, label_table
-from genoglot.models.annotator import jaccard
+from genoglot.models.annotator import jaccard_of
 from genoglot.regions import Universe
 from genoglot.text import MiniLM
 
@@ -79,9 +79,4 @@ class NearestSet:
         return cosine
 
     def _nearest(self, ids: ArrayLike) -> int:
-        from scipy.sparse import csr_array
-
-        ids = np.asarray(ids, np.int32)
-        shape = (1, self.presence.shape[1])
-        one = csr_array((np.ones(len(ids), np.float32), ids, [0, len(ids)]), shape=shape)
-        return int(jaccard(one, self.presence)[0].argmax())
+        return int(jaccard_of(np.asarray(ids, np.int32), self.presence).argmax())

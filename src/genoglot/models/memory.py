@@ -339,12 +339,11 @@ class MemoryGenerator(Trainable):
     def _save(self, folder: Path) -> Arrays:
         self.features.tfidf.save(folder / "tfidf")
         self.features.minilm.save(folder / "minilm")
-        network = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         return {
             "share": self.share,
             "factors": self.factors.numpy(),
             "directions": self.features.directions,
-            **network,
+            **self._network_arrays(),
         }
 
     @classmethod
@@ -354,11 +353,7 @@ class MemoryGenerator(Trainable):
         assert isinstance(tfidf, Tfidf) and isinstance(minilm, MiniLM)
         self.features = TextFeatures(tfidf, minilm, arrays["directions"])
         self.share, self.factors = arrays["share"], torch.from_numpy(arrays["factors"])
-        state = {
-            k.removeprefix("network."): torch.from_numpy(v)
-            for k, v in arrays.items()
-            if k.startswith("network.")
-        }
+        state = cls._network_state(arrays)
         inside = "memory.attention."
         memory = TextMemory(
             state[f"{inside}features"], state[f"{inside}codes"], state["memory.ridge"],

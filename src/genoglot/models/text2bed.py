@@ -167,8 +167,7 @@ class SeedText2Bed(_Search, Trainable):
     def _save(self, folder: Path) -> Arrays:
         self.minilm.save(folder / "minilm")
         self._save_index(folder)
-        network = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
-        return {"vectors": self.vectors, **network}
+        return {"vectors": self.vectors, **self._network_arrays()}
 
     @classmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
@@ -177,13 +176,7 @@ class SeedText2Bed(_Search, Trainable):
         assert isinstance(minilm, MiniLM)
         self.minilm, self.vectors = minilm, arrays["vectors"]
         self.network = self._vec2vec().eval()
-        self.network.load_state_dict(
-            {
-                k.removeprefix("network."): torch.from_numpy(v)
-                for k, v in arrays.items()
-                if k.startswith("network.")
-            }
-        )
+        self.network.load_state_dict(cls._network_state(arrays))
         self._load_index(folder)
         return self
 

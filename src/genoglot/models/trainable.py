@@ -19,12 +19,14 @@ from torch.utils.data import DataLoader, Sampler
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.generator import Generator
+from genoglot.models.generator import Arrays, Generator
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Rows = Sequence[int] | NDArray[Any]
+
+NETWORK = "network."  # what the names of a network's arrays begin with
 
 
 class Batch(NamedTuple):
@@ -136,6 +138,19 @@ class Trainable(Generator):
             check_loader = self._loader(atlas, validation, training=False)
         trainer.fit(_Training(self), train_loader, check_loader, ckpt_path=checkpoint)
         self.network.cpu().eval()
+
+    def _network_arrays(self) -> Arrays:
+        """Weights of the network, to save."""
+        return {f"{NETWORK}{k}": v.numpy() for k, v in self.network.state_dict().items()}
+
+    @staticmethod
+    def _network_state(arrays: Arrays) -> dict[str, Tensor]:
+        """Weights of the network, as saved."""
+        return {
+            k.removeprefix(NETWORK): torch.from_numpy(v)
+            for k, v in arrays.items()
+            if k.startswith(NETWORK)
+        }
 
     def _loader(self, atlas: Atlas, rows: Rows | None, *, training: bool) -> DataLoader[Batch]:
         presence = atlas.presence(rows)
