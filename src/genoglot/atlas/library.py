@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -15,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from genoglot.atlas.additions import checked_batches, checked_metadata, checked_tokens, some
 from genoglot.atlas.lance import (
     SETS,
     UNIVERSE,
@@ -28,10 +28,9 @@ from genoglot.atlas.lance import (
     universe_table,
     vectors,
 )
-from genoglot.atlas.layout import check_tokens
 from genoglot.atlas.ranking import FIELDS, Found, Hit, check_query, condition_of, fuse, run
 from genoglot.atlas.sketch import DIM, CountSketch, jaccard, pack, unpack
-from genoglot.errors import AtlasError, LibraryError
+from genoglot.errors import LibraryError
 from genoglot.regions import Regions, Universe
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 ABOUT = b"genoglot"
-MAX_ID = 1_000
 CANDIDATES = 300
 """Sets that each way of searching proposes at least."""
 
@@ -230,15 +228,16 @@ class Library:
             raise LibraryError(
                 f"existing is {existing!r}; use one of {', '.join(get_args(Existing))}"
             )
-        about = _checked(metadata)
+        about = checked_metadata(metadata)
         known = set(self.ids()) & set(about["id"])
         if known and existing == "refuse":
             raise LibraryError(
-                f"{self._store.where}: holds {_some(known)} already; replace or skip what is there"
+                f"{self._store.where}: holds {some(known)} already; replace or skip what is there"
             )
         skipped = known if existing == "skip" else set()
         added = 0
-        for first, lists in self._batches(token_lists, len(about), batch):
+        size = self._about["universe_size"]
+        for first, lists in checked_batches(token_lists, len(about), batch, size):
             rows = about[first : first + len(lists)]
             kept = (~rows["id"].is_in(list(skipped))).to_numpy()
             if not kept.any():
@@ -282,7 +281,7 @@ class Library:
         """
         wanted = list(dict.fromkeys(ids))
         if missing := set(wanted) - set(self.ids()):
-            raise LibraryError(f"{self._store.where}: no {_some(missing)}; nothing was removed")
+            raise LibraryError(f"{self._store.where}: no {some(missing)}; nothing was removed")
         if wanted:
             with self._newest() as table:
                 table.delete(f"id IN {quoted(wanted)}")
@@ -383,7 +382,7 @@ class Library:
 
     def _ids_of(self, regions: Regions | ArrayLike) -> NDArray[np.int32]:
         if not isinstance(regions, Regions):
-            ids = self._checked_tokens(regions, "the query")
+            ids = checked_tokens(regions, self._about["universe_size"], "the query")
         else:
             ids = self.universe.encode(regions)
         if not len(ids):
@@ -392,33 +391,6 @@ class Library:
                 "is it the same genome?"
             )
         return ids
-
-    def _batches(
-        self, token_lists: Iterable[ArrayLike], n: int, batch: int
-    ) -> Iterator[tuple[int, list[NDArray[np.int32]]]]:
-        lists = iter(token_lists)
-        for first in range(0, n, batch):
-            size = min(batch, n - first)
-            taken = [
-                self._checked_tokens(tokens, f"set {first + i}")
-                for i, tokens in enumerate(islice(lists, size))
-            ]
-            if len(taken) < size:
-                raise LibraryError(f"{first + len(taken)} token lists for {n} rows of metadata")
-            yield first, taken
-        if next(lists, None) is not None:
-            raise LibraryError(f"more token lists than the {n} rows of metadata")
-
-    def _checked_tokens(self, tokens: ArrayLike, where: str) -> NDArray[np.int32]:
-        array = np.asarray(tokens)
-        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-            raise LibraryError(f"{where}: ids must be a list of integers")
-        try:
-            size = self._about["universe_size"]
-            check_tokens(array, np.full(len(array), 255), size, where)
-        except AtlasError as error:
-            raise LibraryError(str(error)) from None
-        return array.astype(np.int32)
 
     def _write(self, about: pl.DataFrame, sets: list[NDArray[np.int32]], *, replace: bool) -> None:
         """Write a batch in one commit of the store."""
@@ -474,34 +446,3 @@ def _minilm() -> TextEncoder:
     from genoglot.text import MiniLM
 
     return MiniLM()
-
-
-def _checked(metadata: pl.DataFrame) -> pl.DataFrame:
-    """Give the columns that are kept, as text, known to be sound."""
-    for name in ("id", "description"):
-        if name not in metadata.columns:
-            raise LibraryError(f"metadata: no column {name!r}; add it")
-    about = metadata.select(
-        pl.col(name).cast(pl.String)
-        if name in metadata.columns
-        else pl.lit(None, pl.String).alias(name)
-        for name in ("id", *FIELDS)
-    )
-    for name in ("id", "description"):
-        empty = (about[name].fill_null("").str.strip_chars() == "").arg_true()
-        if len(empty):
-            raise LibraryError(f"metadata: no {name} in row {empty[0]}; fill it in")
-    if len(long := about.filter(pl.col("id").str.len_chars() > MAX_ID)):
-        raise LibraryError(
-            f"metadata: id {long['id'][0][:30]}... is longer than {MAX_ID} characters"
-        )
-    if len(repeated := about.filter(pl.col("id").is_duplicated())):
-        raise LibraryError(f"metadata: {_some(repeated['id'])} repeated; each set needs its own id")
-    return about
-
-
-def _some(names: Iterable[str]) -> str:
-    """Name a few of many ids."""
-    ids = sorted(set(names))
-    more = f" and {len(ids) - 5} others" if len(ids) > 5 else ""
-    return f"{', '.join(repr(name[:60]) for name in ids[:5])}{more}"
