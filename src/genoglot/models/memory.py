@@ -302,13 +302,18 @@ class MemoryGenerator(Trainable):
         drawn = torch.randint(len(self._candidates), (self.regions_per_step,))
         regions = self._candidates[drawn]
         target = torch.from_numpy(membership(batch.ids, regions.numpy())).to(device)
+        logits = self._logits(self._read(batch), regions)
+        return F.binary_cross_entropy_with_logits(logits, target)
+
+    def _read(self, batch: Batch) -> Tensor:
+        """Codes for a batch, (batch, heads, rank): a training set does not see its own group."""
         hidden = ridge_code = None
         if batch.training:
-            rows = batch.rows.cpu()
+            rows, device = batch.rows.cpu(), batch.vectors.device
             hidden = (self._groups[rows][:, None] == self._groups).to(device)
             ridge_code = self._ridge_codes[rows].to(device)
-        codes = self.network.memory(batch.vectors, hidden, ridge_code)
-        return F.binary_cross_entropy_with_logits(self._logits(codes, regions), target)
+        codes: Tensor = self.network.memory(batch.vectors, hidden, ridge_code)
+        return codes
 
     @torch.inference_mode()
     def codes(self, texts: Sequence[str]) -> Tensor:
@@ -406,3 +411,9 @@ def membership(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) ->
             place = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
             row[:] = ids[place] == regions
     return held
+
+
+def spread(vectors: Tensor) -> Tensor:
+    """Take the standard deviation of each dimension, kept off zero: (n, dim) -> (dim,)."""
+    deviation = vectors.std(0, correction=0)
+    return deviation.clamp(min=1e-2 * float(deviation.max()))
