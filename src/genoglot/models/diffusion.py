@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Scores
 from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory, spread
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.diffusion import NoiseSchedule, time_features
-from genoglot.nn.unet import UNet
+from genoglot.nn.unet import DEPTH, UNet
 from genoglot.text import MiniLM, load_text_encoder
 
 DROPPED = 0.1  # share of training texts that are blanked, for classifier-free guidance
@@ -44,6 +45,11 @@ class SeedDiffusion(Trainable):
         Of the training.
     seed
         Seed of everything random.
+
+    Raises
+    ------
+    ModelError
+        If there are not six widths.
     """
 
     kind = "diffusion-seed"
@@ -53,6 +59,10 @@ class SeedDiffusion(Trainable):
         widths: Sequence[int] = (16, 32, 64, 128, 256, 256), epochs: int = 10, batch_size: int = 8,
         learning_rate: float = 1e-3, seed: int = 0,
     ) -> None:  # fmt: skip
+        if len(widths) != DEPTH + 1:
+            raise ModelError(
+                f"widths has {len(widths)} numbers, but the U-Net has {DEPTH + 1} sizes"
+            )
         self.steps, self.sampling_steps, self.widths = steps, sampling_steps, tuple(widths)
         self.noising = NoiseSchedule("linear", steps)
         self.schedule = Schedule(epochs, batch_size, learning_rate)
@@ -262,7 +272,7 @@ class Diffusion(MemoryGenerator):
     _usual: Tensor  # (rank,)
 
     def __init__(
-        self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.0,
+        self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.5,
         samples: int = 16, hidden: int = 256, **settings: Any,
     ) -> None:  # fmt: skip
         super().__init__(**settings)
