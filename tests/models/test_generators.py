@@ -18,7 +18,13 @@ QUICK = {
     "direct-seed": {"epochs": 3},
     "text2bed": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
     "direct": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
-}
+    "diffusion-seed": {"steps": 20, "sampling_steps": 5, "widths": (4, 4, 4, 8, 8, 8), "epochs": 1},
+    "diffusion": {"rank": 16, "epochs": 3, "min_steps": 10, "sampling_steps": 5, "samples": 2},
+    "seq2regions-seed": {"dim": 32, "heads": 2, "layers": 1, "rank": 8, "set_tokens": 16,
+                         "drawn": 100, "epochs": 1},
+    "seq2regions": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128, "dim": 16,
+                    "set_tokens": 8},
+}  # fmt: skip
 TEXTS = ["CTCF ChIP-seq in human liver", "open chromatin, human kidney"]
 
 
@@ -86,7 +92,7 @@ def test_bad_requests_are_refused_in_one_line(fitted: Generator) -> None:
             fitted.generate("liver", n)
 
 
-@pytest.mark.parametrize("kind", ["text2bed", "direct", "direct-seed", "text2bed-seed"])
+@pytest.mark.parametrize("kind", list(QUICK))
 def test_gradients_reach_every_parameter(kind: str, toy_atlas: Atlas) -> None:
     generator = create(kind, **QUICK[kind])
     assert isinstance(generator, Trainable)

@@ -21,7 +21,7 @@ from genoglot.regions import Genes, Regions, Universe
 
 log = logging.getLogger("genoglot")
 
-TRAINED = ("text2bed", "direct")
+TRAINED = ("text2bed", "direct", "diffusion", "seq2regions")
 QUERIES: dict[str, dict[str, str]] = {  # query -> what it says of biosamples, as in the sheet
     "kidney, human, cancer": {"organ": "kidney", "state": "cancer"},
     "pediatric, lung, inflammation": {"age": "pediatric", "organ": "lung", "state": "inflammation"},

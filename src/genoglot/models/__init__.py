@@ -20,6 +20,10 @@ GENERATORS = {
     "text2bed-seed": "genoglot.models.text2bed:SeedText2Bed",
     "direct": "genoglot.models.direct:DirectEncoder",
     "direct-seed": "genoglot.models.direct:SeedDirectEncoder",
+    "diffusion": "genoglot.models.diffusion:Diffusion",
+    "diffusion-seed": "genoglot.models.diffusion:SeedDiffusion",
+    "seq2regions": "genoglot.models.seq2regions:Seq2Regions",
+    "seq2regions-seed": "genoglot.models.seq2regions:SeedSeq2Regions",
 }
 BASELINES = ("popularity", "nearest", "ridge")
 ANNOTATOR = "annotator"

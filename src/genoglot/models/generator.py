@@ -79,11 +79,16 @@ class Generator(Pretrained):
         TextError
             If the text is empty.
         """
+        self._check_n(n)
+        return self._answer(*self.top(text, n))
+
+    def _check_n(self, n: int) -> None:
         if not 1 <= n <= len(self.universe):
             raise ModelError(
                 f"n is {n}, but must be between 1 and {len(self.universe)}, the universe's size"
             )
-        ids, raw = self.top(text, n)
+
+    def _answer(self, ids: NDArray[np.integer[Any]], raw: Scores) -> Regions:
         return self.universe.decode(ids).with_columns(
             name=[f"region_{i}" for i in ids.tolist()],
             score=np.rint(1000 * np.clip(raw, 0, 1)).astype(np.int32),

@@ -406,3 +406,9 @@ def membership(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) ->
             place = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
             row[:] = ids[place] == regions
     return held
+
+
+def spread(vectors: Tensor) -> Tensor:
+    """Take the standard deviation of each dimension, kept off zero: (n, dim) -> (dim,)."""
+    deviation = vectors.std(0, correction=0)
+    return deviation.clamp(min=1e-2 * float(deviation.max()))

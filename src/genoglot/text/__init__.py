@@ -3,5 +3,6 @@
 from genoglot.text.encoder import TextEncoder, load_text_encoder
 from genoglot.text.minilm import MiniLM
 from genoglot.text.tfidf import Tfidf
+from genoglot.text.wordpiece import WordPiece
 
-__all__ = ["MiniLM", "TextEncoder", "Tfidf", "load_text_encoder"]
+__all__ = ["MiniLM", "TextEncoder", "Tfidf", "WordPiece", "load_text_encoder"]

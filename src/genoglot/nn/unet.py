@@ -1,0 +1,120 @@
+"""U-Net over images, told the time step and a condition in every block."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genoglot.nn.diffusion import time_features
+
+DEPTH = 5  # down-samplings, and up-samplings
+
+
+class UNet(nn.Module):
+    """Five down-samplings, five up-samplings, skip concatenation (Ronneberger et al. 2015).
+
+    Channels grow as the image shrinks. The time step and the condition are added in every block.
+
+    Parameters
+    ----------
+    channels
+        Of the image, in and out.
+    condition_dim
+        Length of the condition.
+    widths
+        Channels at the six sizes, from the full one to the smallest.
+    time_dim
+        Length of the time embedding.
+
+    Examples
+    --------
+    >>> net = UNet(3, condition_dim=384, widths=(4, 4, 8, 8, 16, 16))
+    >>> net(torch.randn(2, 3, 20, 37), torch.tensor([0, 9]), torch.randn(2, 384)).shape
+    torch.Size([2, 3, 20, 37])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        condition_dim: int,
+        widths: tuple[int, ...] = (16, 32, 64, 128, 256, 256),
+        time_dim: int = 64,
+    ) -> None:
+        super().__init__()
+        if len(widths) != DEPTH + 1:
+            raise ValueError(f"{len(widths)} widths given, but a U-Net of {DEPTH} levels has 6")
+        self.time_dim = time_dim
+        about = 2 * time_dim
+        self.time = nn.Sequential(nn.Linear(time_dim, about), nn.SiLU(), nn.Linear(about, about))
+        self.condition = nn.Linear(condition_dim, about)
+        self.first = nn.Conv2d(channels, widths[0], 3, padding=1)
+        larger, smaller = widths[:-1], widths[1:]
+        self.down = nn.ModuleList(Block(w, w, about) for w in larger)
+        self.shrink = nn.ModuleList(
+            nn.Conv2d(w, v, 4, stride=2, padding=1) for w, v in zip(larger, smaller, strict=True)
+        )
+        self.middle = Block(widths[-1], widths[-1], about)
+        self.grow = nn.ModuleList(
+            nn.ConvTranspose2d(v, w, 4, stride=2, padding=1)
+            for w, v in zip(larger, smaller, strict=True)
+        )
+        self.up = nn.ModuleList(Block(2 * w, w, about) for w in larger)
+        self.last = nn.Conv2d(widths[0], channels, 1)
+
+    def forward(self, image: Tensor, step: Tensor, condition: Tensor) -> Tensor:
+        """Predict the noise in images.
+
+        Parameters
+        ----------
+        image
+            (batch, channels, height, width), of any size.
+        step
+            (batch,) time steps.
+        condition
+            (batch, condition_dim).
+
+        Returns
+        -------
+        (batch, channels, height, width).
+        """
+        height, width = image.shape[-2:]
+        unit = 2**DEPTH
+        image = F.pad(image, (0, -width % unit, 0, -height % unit))
+        about = F.silu(self.time(time_features(step, self.time_dim)) + self.condition(condition))
+        hidden, skips = self.first(image), []
+        for block, shrink in zip(self.down, self.shrink, strict=True):
+            hidden = block(hidden, about)
+            skips.append(hidden)
+            hidden = shrink(hidden)
+        hidden = self.middle(hidden, about)
+        for block, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
+            hidden = block(torch.cat([grow(hidden), skips.pop()], 1), about)
+        predicted: Tensor = self.last(hidden)[..., :height, :width]
+        return predicted
+
+
+class Block(nn.Module):
+    """Two convolutions; what is known of step and condition is added between them.
+
+    Parameters
+    ----------
+    before, after
+        Channels.
+    about_dim
+        Length of the embedding of time step and condition.
+    """
+
+    def __init__(self, before: int, after: int, about_dim: int) -> None:
+        super().__init__()
+        self.about = nn.Linear(about_dim, after)
+        self.one = nn.Conv2d(before, after, 3, padding=1)
+        self.norm_one = nn.GroupNorm(1, after)
+        self.two = nn.Conv2d(after, after, 3, padding=1)
+        self.norm_two = nn.GroupNorm(1, after)
+
+    def forward(self, image: Tensor, about: Tensor) -> Tensor:
+        """(batch, before, height, width) -> (batch, after, height, width)."""
+        hidden = F.silu(self.norm_one(self.one(image))) + self.about(about)[..., None, None]
+        return F.silu(self.norm_two(self.two(hidden)))

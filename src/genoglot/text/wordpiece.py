@@ -1,0 +1,92 @@
+"""WordPiece: text to token ids, as BERT reads it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ModelError
+from genoglot.text.encoder import check_texts
+from genoglot.text.minilm import _bundled_folder
+
+log = logging.getLogger("genoglot")
+
+
+class WordPiece:
+    """Token ids of texts, with [CLS] before and [SEP] after, padded with zeros.
+
+    Parameters
+    ----------
+    file
+        A `tokenizer.json`; by default that of BERT (uncased, 30,522 tokens), which comes with
+        MiniLM: no network is used.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or no tokenizer.
+
+    Examples
+    --------
+    >>> WordPiece()(["kidney", "renal cortex"])
+    array([[  101, 14234,   102,     0],
+           [  101, 17400, 15930,   102]])
+    """
+
+    def __init__(self, file: str | Path | None = None) -> None:
+        from tokenizers import Tokenizer
+
+        path = _bundled_folder() / "tokenizer.json" if file is None else Path(file)
+        try:
+            self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except Exception as error:  # tokenizers raises bare exceptions
+            raise ModelError(f"{path}: no tokenizer ({error}); give a tokenizer.json") from None
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def __call__(self, texts: Sequence[str], max_tokens: int = 512) -> NDArray[np.int64]:
+        """Tokenize texts.
+
+        Parameters
+        ----------
+        texts
+            A list, even for one text.
+        max_tokens
+            What is longer is cut, with a notice; the last token stays [SEP].
+
+        Returns
+        -------
+        (texts, length of the longest) int64.
+
+        Raises
+        ------
+        TextError
+            If a text is empty.
+        """
+        rows = []
+        for text, encoding in zip(
+            texts, self._tokenizer.encode_batch(check_texts(texts)), strict=True
+        ):
+            ids = encoding.ids
+            if len(ids) > max_tokens:
+                log.warning("a text is longer than the model reads; its end is ignored: %.60s...",
+                            text)  # fmt: skip
+                ids = [*ids[: max_tokens - 1], ids[-1]]
+            rows.append(ids)
+        tokens = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
+        for row, ids in zip(tokens, rows, strict=True):
+            row[: len(ids)] = ids
+        return tokens
+
+    def save(self, file: str | Path) -> None:
+        """Write a `tokenizer.json`."""
+        self._tokenizer.save(str(file))

@@ -1,0 +1,56 @@
+"""U-Net: sizes, what it is told, and what it can learn."""
+
+import pytest
+import torch
+
+from genoglot.nn.unet import UNet
+
+SMALL = (4, 4, 8, 8, 16, 16)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (20, 37), (1, 1), (33, 31)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_output_has_the_size_of_the_image(size: tuple[int, int], channels: int) -> None:
+    net = UNet(channels, condition_dim=8, widths=SMALL)
+    image = torch.randn(2, channels, *size)
+    assert net(image, torch.tensor([1, 2]), torch.randn(2, 8)).shape == image.shape
+
+
+def test_images_shrink_five_times_while_channels_grow() -> None:
+    net = UNet(3, condition_dim=8)
+    widths = [conv.out_channels for conv in net.shrink]
+    assert len(net.shrink) == len(net.grow) == 5
+    assert widths == sorted(widths) and widths[0] < widths[-1]
+    assert all(conv.stride == (2, 2) for conv in [*net.shrink, *net.grow])
+
+
+def test_every_block_is_told_step_and_condition() -> None:
+    torch.manual_seed(0)
+    net = UNet(1, condition_dim=8, widths=SMALL)
+    image, step, condition = torch.randn(1, 1, 32, 32), torch.tensor([5]), torch.randn(1, 8)
+    plain = net(image, step, condition)
+    assert not torch.allclose(plain, net(image, torch.tensor([50]), condition))
+    assert not torch.allclose(plain, net(image, step, -condition))
+    plain.sum().backward()
+    for block in [*net.down, net.middle, *net.up]:
+        assert block.about.weight.grad.abs().sum() > 0
+
+
+def test_one_condition_can_be_told_from_another() -> None:
+    torch.manual_seed(0)
+    net = UNet(1, condition_dim=2, widths=SMALL)
+    target = torch.randn(2, 1, 32, 32).sign()
+    condition, step = torch.eye(2), torch.zeros(2, dtype=torch.long)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    image = torch.zeros_like(target) + torch.randn(1, 1, 32, 32)
+    for _ in range(150):
+        loss = (net(image, step, condition) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.5
+
+
+def test_another_number_of_levels_is_refused() -> None:
+    with pytest.raises(ValueError, match="6"):
+        UNet(1, condition_dim=2, widths=(4, 8))
