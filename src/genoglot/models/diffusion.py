@@ -122,8 +122,7 @@ class SeedDiffusion(Trainable):
 
     def _save(self, folder: Path) -> Arrays:
         self.minilm.save(folder / "minilm")
-        arrays = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
-        return {"shape": np.array(self.shape), **arrays}
+        return {"shape": np.array(self.shape), **self._network_arrays()}
 
     @classmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
@@ -134,13 +133,7 @@ class SeedDiffusion(Trainable):
         height, width = arrays["shape"].tolist()
         self.shape = (height, width)
         self.network = self._unet().eval()
-        self.network.load_state_dict(
-            {
-                k.removeprefix("network."): torch.from_numpy(v)
-                for k, v in arrays.items()
-                if k.startswith("network.")
-            }
-        )
+        self.network.load_state_dict(cls._network_state(arrays))
         return self
 
 

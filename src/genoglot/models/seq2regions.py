@@ -223,8 +223,7 @@ class SeedSeq2Regions(SetDecoder, Trainable):
 
     def _save(self, folder: Path) -> Arrays:
         self.wordpiece.save(folder / "tokenizer.json")
-        arrays = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
-        return {"set_size": np.array([self.set_size]), **arrays}
+        return {"set_size": np.array([self.set_size]), **self._network_arrays()}
 
     @classmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
@@ -232,13 +231,7 @@ class SeedSeq2Regions(SetDecoder, Trainable):
         self.wordpiece = WordPiece(folder / "tokenizer.json")
         self.set_size = float(arrays["set_size"][0])
         self.network = self._transformer(len(arrays["network.bias"])).eval()
-        self.network.load_state_dict(
-            {
-                k.removeprefix("network."): torch.from_numpy(v)
-                for k, v in arrays.items()
-                if k.startswith("network.")
-            }
-        )
+        self.network.load_state_dict(cls._network_state(arrays))
         return self
 
 
