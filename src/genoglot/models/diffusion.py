@@ -55,8 +55,8 @@ class SeedDiffusion(Trainable):
     kind = "diffusion-seed"
 
     def __init__(
-        self, *, steps: int = 300, sampling_steps: int = 50,
-        widths: Sequence[int] = (16, 32, 64, 128, 256, 256), epochs: int = 10, batch_size: int = 8,
+        self, *, steps: int = 300, sampling_steps: int = 25,
+        widths: Sequence[int] = (8, 16, 32, 64, 128, 128), epochs: int = 10, batch_size: int = 8,
         learning_rate: float = 1e-3, seed: int = 0,
     ) -> None:  # fmt: skip
         if len(widths) != DEPTH + 1:

@@ -39,7 +39,7 @@ class UNet(nn.Module):
         channels: int,
         *,
         condition_dim: int,
-        widths: tuple[int, ...] = (16, 32, 64, 128, 256, 256),
+        widths: tuple[int, ...] = (8, 16, 32, 64, 128, 128),
         time_dim: int = 64,
     ) -> None:
         super().__init__()
