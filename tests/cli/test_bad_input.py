@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
+from genoglot.atlas import Atlas
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,6 +43,8 @@ BAD = {
     "train ridge --atlas atlas -o new --set penalty=many": "must be a number, as 1.0",
     "generate nowhere kidney": "nowhere: no saved model here",
     "generate ridge kidney -n 5001 -o new": "between 1 and 5000",
+    "generate ridge 人の肝臓": "not in Latin letters ('人の肝臓'); write it in English",
+    "generate ridge kidney --decode beam": "a ridge model does not decode; --decode is for seq2re",
     "generate ridge kidney --genes world/genome.fa -o new": "genome.fa:1:",
 }
 
@@ -51,8 +56,40 @@ def test_bad_input_is_told_in_one_line(command: str, ridge: Path, run: Run, fold
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def test_an_empty_query(ridge: Path, run: Run) -> None:
+def test_queries_that_are_none(ridge: Path, run: Run) -> None:
     assert "empty" in complaint(run, "generate", "ridge", "  ")
+    assert "the text has 100,000 characters" in complaint(run, "generate", "ridge", 50_000 * "a ")
+
+
+def test_a_query_of_unknown_words_is_answered_with_a_notice(ridge: Path, run: Run) -> None:
+    done = run("generate", "ridge", "menschliche Leber", "-n", "3")
+    assert len(done.stdout.splitlines()) == 4
+    assert "no word is known from the training descriptions: menschliche Leber" in done.stderr
+
+
+@pytest.mark.parametrize("part", ["model.safetensors", "config.json", "universe.parquet"])
+def test_a_truncated_model(part: str, direct: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(direct, tmp_path / "model")
+    whole = (direct / part).read_bytes()
+    (tmp_path / "model" / part).write_bytes(whole[: len(whole) // 2])
+    assert part in complaint(run, "generate", tmp_path / "model", "kidney")
+
+
+def test_a_truncated_checkpoint(direct: Path, run: Run, folder: Path) -> None:
+    (checkpoint,) = folder.glob("direct.training/checkpoints/last.ckpt*")
+    shutil.copytree(folder / "direct.training", folder / "cut.training")
+    cut = folder / "cut.training" / "checkpoints" / checkpoint.name
+    if cut.is_dir():
+        cut = max((f for f in cut.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    train = ("train", "direct", "--atlas", "atlas", "--split", "random-group", "-o", "cut")
+    message = complaint(run, *train, "--epochs", "3", "--set", "heads=1", "--resume")
+    assert "cut.training" in message and not (folder / "cut").exists()
+
+
+def test_a_model_of_another_universe(ridge: Path, toy_atlas: Atlas, run: Run, folder: Path) -> None:
+    done = complaint(run, "evaluate", "ridge", "--atlas", toy_atlas.path, "--no-baselines")
+    assert "universe" in done
 
 
 @pytest.mark.parametrize("command", ["", "train wat --atlas a -o b", "generate only", "nonsense"])

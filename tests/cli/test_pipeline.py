@@ -86,6 +86,22 @@ def test_hnsw_tells_its_recall(toy_atlas: Atlas, run: Run, folder: Path) -> None
     assert notice.startswith("genoglot: HNSW found ") and "recall@20" in notice
 
 
+def test_decoding_region_by_region(toy_atlas: Atlas, run: Run, folder: Path) -> None:
+    model = create("seq2regions", rank=20, min_steps=2, epochs=1, dim=16).fit(toy_atlas)
+    model.save_pretrained(folder / "s2r")
+    ranked = run("generate", "s2r", QUERY, "-n", "20").stdout
+    answers = [
+        run("generate", "s2r", QUERY, "-n", "20", "--decode", *how.split()).stdout
+        for how in ("greedy", "beam --beams 2", "sample --seed 1 --top-p 0.9", "sample --seed 2")
+    ]
+    assert all(len(answer.splitlines()) == 21 for answer in answers)
+    assert len({ranked, *answers[1:]}) == 4
+    done = run(
+        "generate", "s2r", QUERY, "-n", "9", "--decode", "sample", "--temperature", "0", status=2
+    )
+    assert "a temperature above 0" in done.stderr
+
+
 def test_evaluating_beside_the_baselines(ridge: Path, run: Run, split: str, folder: Path) -> None:
     done = run(
         *("evaluate", "ridge", "--atlas", "atlas", "--split", split),

@@ -101,7 +101,8 @@ def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: A
 def test_codes_of_sets_give_back_the_sets(fitted: Diffusion, toy_atlas: Atlas) -> None:
     # Rank 40 of 48 sets: nearly all that can be told of a training set.
     rows = np.flatnonzero(np.arange(60) % 10 > 1)[:5]
-    codes = fitted._codes_of(toy_atlas.tokens_of(rows))
+    sums = toy_atlas.presence(rows) @ fitted.factors.numpy()
+    codes = fitted._codes_of(torch.from_numpy(sums))
     presence = codes @ fitted.factors.T + torch.from_numpy(fitted.share)
     held = torch.from_numpy(toy_atlas.presence(rows).toarray()).bool()
     assert presence[held].mean() > presence[~held].mean() + 0.5

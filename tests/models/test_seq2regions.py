@@ -89,6 +89,9 @@ def test_bad_requests_are_refused(fitted: SetDecoder) -> None:
         fitted.decode(TEXT, 401)
     with pytest.raises(ModelError, match="choose greedy, beam or sample"):
         fitted.decode(TEXT, 10, method="best")  # type: ignore[arg-type]
+    for wrong in ({"beams": 0}, {"temperature": 0.0}, {"top_p": 1.5}, {"temperature": np.nan}):
+        with pytest.raises(ModelError, match="at least one beam, a temperature above 0"):
+            fitted.decode(TEXT, 10, **wrong)
 
 
 def test_a_loaded_model_decodes_as_before(fitted: SetDecoder, tmp_path: Path) -> None:

@@ -53,6 +53,22 @@ def generate(
         Literal["exact", "hnsw"] | None,
         typer.Option(help="Index that text2bed searches.", show_default="as saved"),
     ] = None,
+    decode: Annotated[
+        Literal["greedy", "beam", "sample"] | None,
+        typer.Option(
+            help="Let seq2regions decode region by region, each given those before it.",
+            show_default="rank regions, all at once",
+        ),
+    ] = None,
+    beams: Annotated[int, typer.Option(min=1, help="With --decode beam: how many.")] = 4,
+    temperature: Annotated[
+        float, typer.Option(help="With --decode sample: below 1, fewer surprises.")
+    ] = 1.0,
+    top_p: Annotated[
+        float,
+        typer.Option(help="With --decode sample: the most probable regions of this probability."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="With --decode sample.")] = 0,
 ) -> None:
     """Answer a text with a BED file, best region first.
 
@@ -72,7 +88,16 @@ def generate(
         raise ModelError(f"{model}: a {generator.kind} model has no index; --index is for text2bed")
     if index is not None and index != generator.index_kind:
         generator.use_index(index)
-    regions = generator.generate(text, n)
+    if decode is None:
+        regions = generator.generate(text, n)
+    elif hasattr(generator, "decode"):
+        regions = generator.decode(
+            text, n, method=decode, beams=beams, temperature=temperature, top_p=top_p, seed=seed
+        )
+    else:
+        raise ModelError(
+            f"{model}: a {generator.kind} model does not decode; --decode is for seq2regions"
+        )
     if getattr(generator, "index_kind", "exact") == "hnsw":
         _tell_recall(generator, text, n)
     if annotation is not None:

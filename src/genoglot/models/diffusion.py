@@ -262,7 +262,9 @@ class Diffusion(MemoryGenerator):
 
     network: Denoiser
     _projection: Tensor  # (rank, rank), from sums of factors to codes
+    _squares: Tensor  # (rank,), of the factors
     _usual: Tensor  # (rank,)
+    _known: Tensor  # (sets, rank), of the training sets
 
     def __init__(
         self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.5,
@@ -281,26 +283,33 @@ class Diffusion(MemoryGenerator):
         """Fit text features, region factors and ridge regressions; make the network."""
         super().prepare(atlas, rows)
         squares = self.factors.T.double() @ self.factors.double()
+        self._squares = squares.diagonal().float()
         self._projection = torch.linalg.pinv(squares, hermitian=True, rtol=1e-6).float()
         self._usual = torch.from_numpy(self.share) @ self.factors
+        sums = np.asarray(atlas.presence(rows) @ self.factors.numpy())
+        self._known = self._codes_of(torch.from_numpy(sums))
 
-    def _codes_of(self, sets: list[Any]) -> Tensor:
-        """Code of each set of ids, by least squares: (sets, rank)."""
-        sums = torch.stack([self.factors[torch.from_numpy(ids).long()].sum(0) for ids in sets])
+    def _codes_of(self, sums: Tensor) -> Tensor:
+        """Code of each set by least squares, from the sum of its factors: (sets, rank)."""
         codes: Tensor = (sums - self._usual) @ self._projection
         return codes
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared error of the clean code, weighed as errors of presence are."""
         device, scale = batch.vectors.device, self.network.scale
-        clean = self._codes_of(batch.ids).to(device) / scale
+        if batch.training:
+            codes = self._known[batch.rows.cpu()]
+        else:
+            sums = [self.factors[torch.from_numpy(ids).long()].sum(0) for ids in batch.ids]
+            codes = self._codes_of(torch.stack(sums))
+        clean = codes.to(device) / scale
         told = self._read(batch)[:, :-1] / scale
         blank = (torch.rand(len(told), 1, 1) < DROPPED).to(device)
         step = torch.randint(self.steps, (len(clean),)).to(device)
         noise = torch.randn(clean.shape).to(device)
         noisy = self.noising.to(device).noised(clean, step, noise)
         predicted: Tensor = self.network(noisy, step, told.masked_fill(blank, 0))
-        weight = scale**2 * self.factors.square().sum(0).to(device)
+        weight = scale**2 * self._squares.to(device)
         return ((predicted - clean).square() * (weight / weight.mean())).mean()
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.regions import Regions
+from genoglot.text import check_query
 
 Scores = NDArray[np.float32]
 Ids = NDArray[np.int32]
@@ -77,12 +78,13 @@ class Generator(Pretrained):
         ModelError
             If `n` is not between 1 and the size of the universe.
         TextError
-            If the text is empty.
+            If the text is empty, overlong or not in Latin letters.
         """
-        self._check_n(n)
+        self._check(text, n)
         return self._answer(*self.top(text, n))
 
-    def _check_n(self, n: int) -> None:
+    def _check(self, text: str, n: int) -> None:
+        check_query(text)
         if not 1 <= n <= len(self.universe):
             raise ModelError(
                 f"n is {n}, but must be between 1 and {len(self.universe)}, the universe's size"

@@ -6,7 +6,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class SetDecoder(Generator):
 
     @torch.inference_mode()
     def decode(
-        self, text: str, n: int = 1000, *, method: Decoding = "greedy", width: int = 4,
+        self, text: str, n: int = 1000, *, method: Decoding = "greedy", beams: int = 4,
         temperature: float = 1.0, top_p: float = 1.0, seed: int = 0,
     ) -> Regions:  # fmt: skip
         """Decode a region set, each region given those before it, none twice.
@@ -89,10 +89,10 @@ class SetDecoder(Generator):
         n
             How many regions.
         method
-            `"greedy"`: always the most probable; `"beam"`: the most probable of `width`
+            `"greedy"`: always the most probable; `"beam"`: the most probable of `beams`
             sequences; `"sample"`: at random.
-        width
-            Beams.
+        beams
+            How many sequences are kept.
         temperature, top_p, seed
             Of sampling: see `genoglot.nn.decoding.sample`.
 
@@ -104,11 +104,18 @@ class SetDecoder(Generator):
         Raises
         ------
         ModelError
-            If `n` is not between 1 and the size of the universe.
+            If `n` is not between 1 and the size of the universe, or the decoding is none.
         TextError
-            If the text is empty.
+            If the text is empty, overlong or not in Latin letters.
         """
-        self._check_n(n)
+        self._check(text, n)
+        if method not in get_args(Decoding):
+            raise ModelError(f"no decoding named {method!r}; choose greedy, beam or sample")
+        if not (beams >= 1 and temperature > 0 and 0 < top_p <= 1):
+            raise ModelError(
+                f"beams {beams}, temperature {temperature:g}, top_p {top_p:g}: give at least one "
+                "beam, a temperature above 0 and a top_p above 0 and at most 1"
+            )
         hidden, state = self._start([text])
         first = torch.cat(
             [
@@ -128,11 +135,9 @@ class SetDecoder(Generator):
             own = 1_000_003 * seed + zlib.crc32(text.encode())
             found = sample(step, state, n, temperature=temperature, top_p=top_p, seed=own)
         elif method == "beam":
-            found = beam_search(step, state, n, width=width, reorder=self._reordered)
-        elif method == "greedy":
-            found = greedy(step, state, n)
+            found = beam_search(step, state, n, width=beams, reorder=self._reordered)
         else:
-            raise ModelError(f"no decoding named {method!r}; choose greedy, beam or sample")
+            found = greedy(step, state, n)
         return self._answer(listed[found.ids].numpy(), found.probabilities.numpy())
 
 

@@ -1,8 +1,8 @@
 """Language 1 of 3, text: encoders that turn descriptions and queries into vectors."""
 
-from genoglot.text.encoder import TextEncoder, load_text_encoder
+from genoglot.text.encoder import TextEncoder, check_query, load_text_encoder
 from genoglot.text.minilm import MiniLM
 from genoglot.text.tfidf import Tfidf
 from genoglot.text.wordpiece import WordPiece
 
-__all__ = ["MiniLM", "TextEncoder", "Tfidf", "WordPiece", "load_text_encoder"]
+__all__ = ["MiniLM", "TextEncoder", "Tfidf", "WordPiece", "check_query", "load_text_encoder"]

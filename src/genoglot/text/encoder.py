@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from genoglot.errors import ModelError, TextError
 from genoglot.files import atomic_path
 
 CONFIG = "config.json"
+MAX_QUERY = 10_000  # characters
 
 
 class TextEncoder(ABC):
@@ -144,6 +146,36 @@ def check_texts(texts: Sequence[str]) -> list[str]:
         if not text.strip():
             raise TextError(f"text {i} is empty; give a query or description")
     return checked
+
+
+def check_query(text: str) -> None:
+    """Refuse a query that no encoder can read.
+
+    Raises
+    ------
+    TextError
+        If it is empty, longer than 10,000 characters, or mostly in letters that are neither Latin
+        nor Greek: the encoders read English. (A language in Latin letters cannot be told from rare
+        English words.)
+
+    Examples
+    --------
+    >>> check_query("TGF-β response, human liver")
+    >>> check_query("人类肝脏")
+    Traceback (most recent call last):
+    ...
+    genoglot.errors.TextError: the text is not in Latin letters ('人类肝脏'); write it in English
+    """
+    check_texts([text])
+    if len(text) > MAX_QUERY:
+        raise TextError(
+            f"the text has {len(text):,} characters, but a query at most {MAX_QUERY:,}; "
+            "describe the wanted regions in a sentence"
+        )
+    letters = [unicodedata.name(letter, "") for letter in text if letter.isalpha()]
+    read = sum(name.startswith(("LATIN", "GREEK", "MICRO")) for name in letters)
+    if 2 * read < len(letters):
+        raise TextError(f"the text is not in Latin letters ({text[:30]!r}); write it in English")
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

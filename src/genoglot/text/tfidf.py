@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,8 @@ from genoglot.text.encoder import TextEncoder, check_texts
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import TfidfVectorizer
+
+log = logging.getLogger("genoglot")
 
 # Keeps what biology writes as one name (H3K27ac, NKX2-1, HL-60, CD34+, B of "B cell"), which
 # scikit-learn's own pattern cuts apart or, for single letters, drops.
@@ -95,7 +98,10 @@ class Tfidf(TextEncoder):
         checked = check_texts(texts)
         if not checked:
             return csr_array((0, self.dim), dtype=np.float32)
-        return csr_array(self._fitted().transform(checked), dtype=np.float32)
+        vectors = csr_array(self._fitted().transform(checked), dtype=np.float32)
+        for row in np.flatnonzero(np.diff(vectors.indptr) == 0):
+            log.warning("no word is known from the training descriptions: %.60s", checked[row])
+        return vectors
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         dense: NDArray[np.float32] = self.encode_sparse(texts).toarray()

@@ -34,7 +34,7 @@ class WordPiece:
     --------
     >>> WordPiece()(["kidney", "renal cortex"])
     array([[  101, 14234,   102,     0],
-           [  101, 17400, 15930,   102]])
+           [  101, 25125, 17132,   102]])
     """
 
     def __init__(self, file: str | Path | None = None) -> None:
