@@ -16,12 +16,13 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.generator import Arrays, Scores
+from genoglot.models.generator import Arrays, Ids, Scores, best
 from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory, spread
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
 from genoglot.text import MiniLM, load_text_encoder
+from genoglot.threads import one_thread
 
 DROPPED = 0.1  # share of training texts that are blanked, for classifier-free guidance
 PIXELS = 1 << 21  # pixels that go through the U-Net at a time
@@ -333,6 +334,15 @@ class Diffusion(MemoryGenerator):
         )
         mean = drawn.view(len(texts), self.samples, -1).mean(1) * self.network.scale
         return mean[:, None]
+
+    @torch.inference_mode()
+    def top(self, text: str, n: int) -> tuple[Ids, Scores]:
+        """Ids and scores of the `n` best regions, best first."""
+        with one_thread():
+            code = self.codes([text])[0, 0].numpy()
+        presence = self.factors.numpy() @ code + self.share  # by numpy: see `direct`
+        ids = best(presence, n)
+        return ids, sharpened(torch.from_numpy(presence[ids])).sigmoid().numpy()
 
     def _settings(self) -> dict[str, Any]:
         own = ("steps", "sampling_steps", "guidance", "samples", "hidden")

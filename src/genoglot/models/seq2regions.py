@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,130 +13,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
-from genoglot.errors import ModelError
 from genoglot.models.direct import log_odds
-from genoglot.models.generator import Arrays, Generator, Scores, best
+from genoglot.models.generator import Arrays, Ids, Scores, best
 from genoglot.models.memory import (
-    CHUNK,
     MemoryGenerator,
     MemoryNetwork,
     TextMemory,
     membership,
     spread,
 )
+from genoglot.models.set_decoder import SetDecoder
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
-from genoglot.nn.decoding import beam_search, greedy, sample
 from genoglot.nn.transformer import Decoder, EncoderLayer, Source, sinusoids
-from genoglot.regions import Regions
 from genoglot.text import WordPiece
+from genoglot.threads import one_thread
 
-Decoding = Literal["greedy", "beam", "sample"]
-
-SHORTLIST = 1 << 15  # regions among which a set is decoded
 MAX_TEXT = 512
-
-
-class SetDecoder(Generator):
-    """A generator that can also decode a set region by region, each knowing those before it."""
-
-    set_size: float  # mean number of regions of a training set
-    context: int
-
-    @abstractmethod
-    def _start(self, texts: Sequence[str]) -> tuple[Tensor, Any]:
-        """Hidden states (texts, dim) before any region, and the state to go on with."""
-
-    @abstractmethod
-    def _next(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Hidden states (batch, dim) after one more region each, and the state."""
-
-    @abstractmethod
-    def _logits_of(self, hidden: Tensor, state: Any, regions: slice | Tensor) -> Tensor:
-        """Logits of the next region: hidden states (..., dim) -> (..., regions)."""
-
-    @abstractmethod
-    def _reordered(self, state: Any, rows: Tensor) -> Any:
-        """Rows of the state's batch."""
-
-    @torch.inference_mode()
-    def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its chance to be among as many draws as a usual set has regions.
-
-        The probability is that of the first region decoded, before any other is known.
-        """
-        hidden, state = self._start(texts)
-        logits = torch.empty(len(texts), len(self.universe))
-        for start in range(0, len(self.universe), CHUNK):
-            part = slice(start, start + CHUNK)
-            logits[:, part] = self._logits_of(hidden, state, part)
-        return -torch.expm1(-self.set_size * logits.softmax(1)).numpy()
-
-    @torch.inference_mode()
-    def decode(
-        self, text: str, n: int = 1000, *, method: Decoding = "greedy", beams: int = 4,
-        temperature: float = 1.0, top_p: float = 1.0, seed: int = 0,
-    ) -> Regions:  # fmt: skip
-        """Decode a region set, each region given those before it, none twice.
-
-        Of a large universe, the regions that are likely at the start are candidates.
-
-        Parameters
-        ----------
-        text
-            A description.
-        n
-            How many regions.
-        method
-            `"greedy"`: always the most probable; `"beam"`: the most probable of `beams`
-            sequences; `"sample"`: at random.
-        beams
-            How many sequences are kept.
-        temperature, top_p, seed
-            Of sampling: see `genoglot.nn.decoding.sample`.
-
-        Returns
-        -------
-        Regions in the order of decoding, with columns as `generate` gives them; `raw` is the
-        probability given the regions before.
-
-        Raises
-        ------
-        ModelError
-            If `n` is not between 1 and the size of the universe, or the decoding is none.
-        TextError
-            If the text is empty, overlong or not in Latin letters.
-        """
-        self._check(text, n)
-        if method not in get_args(Decoding):
-            raise ModelError(f"no decoding named {method!r}; choose greedy, beam or sample")
-        if not (beams >= 1 and temperature > 0 and 0 < top_p <= 1):
-            raise ModelError(
-                f"beams {beams}, temperature {temperature:g}, top_p {top_p:g}: give at least one "
-                "beam, a temperature above 0 and a top_p above 0 and at most 1"
-            )
-        hidden, state = self._start([text])
-        first = torch.cat(
-            [
-                self._logits_of(hidden, state, slice(start, start + CHUNK))[0]
-                for start in range(0, len(self.universe), CHUNK)
-            ]
-        )
-        listed = torch.from_numpy(np.sort(best(first.numpy(), max(SHORTLIST, 8 * n)))).long()
-
-        def step(last: Tensor | None, state: Any) -> tuple[Tensor, Any]:
-            if last is None:
-                return self._logits_of(hidden, state, listed), state
-            after, state = self._next(listed[last], state)
-            return self._logits_of(after, state, listed), state
-
-        if method == "sample":
-            own = 1_000_003 * seed + zlib.crc32(text.encode())
-            found = sample(step, state, n, temperature=temperature, top_p=top_p, seed=own)
-        elif method == "beam":
-            found = beam_search(step, state, n, width=beams, reorder=self._reordered)
-        else:
-            found = greedy(step, state, n)
-        return self._answer(listed[found.ids].numpy(), found.probabilities.numpy())
 
 
 class SeedSeq2Regions(SetDecoder, Trainable):
@@ -396,11 +286,16 @@ class SetNetwork(MemoryNetwork):
         -------
         (batch, n, regions).
         """
-        point = torch.einsum("bhe,h->be", codes[:, :-1], self.head_weight)
-        points = point[:, None] + self.leave(hidden) * self.code_scale
         popular = log_odds((codes[:, -1] @ factors.T + share).clamp(0, 1))
-        logits: Tensor = points @ factors.T + self.popularity_weight * popular[:, None]
+        told = self.points(codes, hidden) @ factors.T
+        logits: Tensor = told + self.popularity_weight * popular[:, None]
         return logits
+
+    def points(self, codes: Tensor, hidden: Tensor) -> Tensor:
+        """Where among the factors the next region is sought: (batch, n, rank)."""
+        point = torch.einsum("bhe,h->be", codes[:, :-1], self.head_weight)
+        points: Tensor = point[:, None] + self.leave(hidden) * self.code_scale
+        return points
 
     def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
         """Logits of the first region: see `MemoryNetwork`."""
@@ -472,6 +367,20 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
         there &= target.any(2)
         first, later = told[:, :1], told[:, 1:]
         return -(mean_where(first, there[:, :1]) + mean_where(later, there[:, 1:])) / 2
+
+    @torch.inference_mode()
+    def top(self, text: str, n: int) -> tuple[Ids, Scores]:
+        """Ids and scores of the `n` best regions, best first."""
+        with one_thread():
+            hidden, (codes, _) = self._start([text])
+            point = self.network.points(codes, hidden[:, None])[0, 0]
+            factors = self.factors.numpy()  # times a vector by numpy: see `direct`
+            share = torch.from_numpy(factors @ codes[0, -1].numpy() + self.share)
+            popular = self.network.popularity_weight * log_odds(share.clamp_(0, 1))
+            logits = torch.from_numpy(factors @ point.numpy()) + popular
+            ids = best(logits.numpy(), n)
+            log_p = logits[torch.from_numpy(ids).long()] - logits.logsumexp(0)
+        return ids, -torch.expm1(-self.set_size * log_p.exp()).numpy()
 
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, tuple[Tensor, Source]]:
         codes = self.codes(texts)
