@@ -25,6 +25,7 @@ from genoglot.text import MiniLM, load_text_encoder
 from genoglot.threads import one_thread
 
 DROPPED = 0.1  # share of training texts that are blanked, for classifier-free guidance
+FORGOTTEN = 0.2  # dropout of the denoising network
 PIXELS = 1 << 21  # pixels that go through the U-Net at a time
 
 
@@ -204,7 +205,10 @@ class Denoiser(MemoryNetwork):
         nn.init.constant_(last.bias, 1 / heads)  # it starts from what the heads say on average
         self.weights = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), last)
         self.entry = nn.Linear((heads + 1) * rank + 64, hidden)
-        self.layers = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.layers = nn.Sequential(
+            nn.SiLU(), nn.Dropout(FORGOTTEN), nn.Linear(hidden, hidden), nn.SiLU(),
+            nn.Dropout(FORGOTTEN),
+        )  # fmt: skip
         self.exit = nn.Linear(hidden, rank)
         nn.init.zeros_(self.exit.weight)
         nn.init.zeros_(self.exit.bias)
@@ -268,7 +272,7 @@ class Diffusion(MemoryGenerator):
     _known: Tensor  # (sets, rank), of the training sets
 
     def __init__(
-        self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.5,
+        self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.0,
         samples: int = 16, hidden: int = 256, **settings: Any,
     ) -> None:  # fmt: skip
         super().__init__(**settings)
