@@ -220,8 +220,8 @@ def drawn_regions(sets: Sequence[NDArray[np.int32]], most: int) -> Tensor:
 class SetNetwork(MemoryNetwork):
     """A decoder whose text side is what the text reads from memory.
 
-    The logits of the next region are those of `text2bed`, a weighted sum of the codes that were
-    read, plus what the decoder makes of the regions before it.
+    The logits of the first region are those of `text2bed`, a weighted sum of the codes that were
+    read; to those of a later one is added what the decoder makes of the regions before it.
 
     Parameters
     ----------
@@ -249,12 +249,10 @@ class SetNetwork(MemoryNetwork):
         self.head_weight = nn.Parameter(torch.full((heads,), 2.0))
         self.popularity_weight = nn.Parameter(torch.ones(1))
         self.which_head = nn.Parameter(0.1 * torch.randn(heads, dim))
-        self.begin = nn.Parameter(torch.zeros(dim))
         self.enter_code, self.enter_region = nn.Linear(rank, dim), nn.Linear(rank, dim)
         self.decoder = Decoder(dim, decoder_heads, layers)
-        self.leave = nn.Linear(dim, rank)
+        self.leave = nn.Linear(dim, rank, bias=False)
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
 
     def source(self, codes: Tensor) -> Source:
         """Make the codes read, (batch, heads + 1, rank), what the decoder attends to."""
@@ -267,10 +265,16 @@ class SetNetwork(MemoryNetwork):
         return embedded
 
     def forward(self, factors: Tensor, source: Source) -> Tensor:
-        """Hidden states before each region and after the last: (batch, n, rank) -> n + 1."""
-        begin = self.begin.expand(len(factors), 1, -1)
-        hidden: Tensor = self.decoder(torch.cat([begin, self.embed(factors)], 1), source)
-        return hidden
+        """Hidden states before the first region, zero, and after each: (batch, n, rank) -> n + 1.
+
+        A decoder that speaks before it knows a region learns the training sets by heart: average
+        precision on real peaks is 0.52 without and 0.47 with it.
+        """
+        return F.pad(self.decoder(self.embed(factors), source), (0, 0, 1, 0))
+
+    def before(self, texts: int) -> Tensor:
+        """Hidden states before the first region: (texts, dim)."""
+        return torch.zeros(texts, self.leave.in_features)
 
     def next_logits(self, codes: Tensor, hidden: Tensor, factors: Tensor, share: Tensor) -> Tensor:
         """Logits of the next region.
@@ -299,8 +303,7 @@ class SetNetwork(MemoryNetwork):
 
     def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
         """Logits of the first region: see `MemoryNetwork`."""
-        begin = self.begin.expand(len(codes), 1, -1)
-        hidden = self.decoder(begin, self.source(codes))
+        hidden = self.before(len(codes))[:, None].to(codes.device)
         return self.next_logits(codes, hidden, factors, share)[:, 0]
 
 
@@ -331,7 +334,7 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
         super().__init__(**settings)
         self.dim, self.decoder_heads, self.layers = dim, decoder_heads, layers
         self.set_tokens = set_tokens
-        self.context = set_tokens + 1
+        self.context = set_tokens
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
@@ -384,9 +387,7 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
 
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, tuple[Tensor, Source]]:
         codes = self.codes(texts)
-        begin = self.network.begin.expand(len(texts), -1)
-        hidden, source = self.network.decoder.step(begin, self.network.source(codes), self.context)
-        return hidden, (codes, source)
+        return self.network.before(len(texts)), (codes, self.network.source(codes))
 
     def _next(
         self, ids: Tensor, state: tuple[Tensor, Source]
