@@ -1,0 +1,21 @@
+"""Language 3: DNA. Letters and codes, FASTA files, genomes, tokenizers."""
+
+from genoglot.sequence.alphabet import reverse_complement, soft_mask, stack_codes, to_codes, to_text
+from genoglot.sequence.fasta import FastaRecord, read_fasta
+from genoglot.sequence.genome import Genome
+from genoglot.sequence.onehot import from_one_hot, one_hot
+from genoglot.sequence.windows import tile
+
+__all__ = [
+    "FastaRecord",
+    "Genome",
+    "from_one_hot",
+    "one_hot",
+    "read_fasta",
+    "reverse_complement",
+    "soft_mask",
+    "stack_codes",
+    "tile",
+    "to_codes",
+    "to_text",
+]

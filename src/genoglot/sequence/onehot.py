@@ -1,0 +1,146 @@
+"""DNA as one-hot arrays, in any order of channels, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from genoglot.errors import SequenceError
+from genoglot.sequence.alphabet import CODES, LETTERS, Codes, N, ascii_letters, to_codes
+
+CHANNELS = "ACGT"
+"""The usual order of channels. DeepSEA and ExPecto have A G C T."""
+
+_BLOCK = 1 << 17  # letters at a time, so that they are still in the cache for the next channel
+
+
+def one_hot(
+    sequence: str | bytes | NDArray[np.uint8],
+    *,
+    channels: str = CHANNELS,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
+    """Turn DNA into one-hot arrays, channel first, as convolutions read them.
+
+    An unknown base, N or another IUPAC letter for more than one, is all zero.
+
+    Parameters
+    ----------
+    sequence
+        Letters of one sequence, in either case, or codes, uint8 (..., length).
+    channels
+        The letters A, C, G and T in the order of the channels, such as `"AGCT"` for DeepSEA.
+    dtype
+        Of the result, such as int8, bool or float32.
+
+    Returns
+    -------
+    (4, length) for letters, (..., 4, length) for codes
+
+    Raises
+    ------
+    SequenceError
+        If a character is no letter of DNA, a code above 4, or `channels` another set of letters.
+
+    Examples
+    --------
+    >>> one_hot("acgtn", dtype=np.int8)
+    array([[1, 0, 0, 0, 0],
+           [0, 1, 0, 0, 0],
+           [0, 0, 1, 0, 0],
+           [0, 0, 0, 1, 0]], dtype=int8)
+    >>> one_hot(np.zeros((2, 1000), np.uint8)).shape
+    (2, 4, 1000)
+    """
+    order = channel_codes(channels)
+    if isinstance(sequence, str | bytes):
+        out = np.empty((4, len(sequence)), dtype)
+        _write_letters(sequence, order, _flags(out))
+        return out
+    codes = np.asarray(sequence)
+    if codes.dtype != np.uint8:
+        raise SequenceError(f"the codes are {codes.dtype}; give uint8, as to_codes returns them")
+    out = np.empty((*codes.shape[:-1], 4, codes.shape[-1]), dtype)
+    length = codes.shape[-1]
+    n = math.prod(codes.shape[:-1])
+    flags, rows = _flags(out).reshape(n, 4, length), codes.reshape(n, length)
+    for block in _blocks(*rows.shape):
+        part = rows[block]
+        if part.max(initial=0) > N:
+            raise SequenceError(f"code {part.max()} is none of A C G T N = 0 1 2 3 4")
+        for channel, code in enumerate(order):
+            flags[block[0], channel, block[1]] = part == code
+    return out
+
+
+def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
+    """Turn one-hot arrays, or probabilities of bases, into codes.
+
+    Parameters
+    ----------
+    values
+        (..., 4, length), of any number type or bool.
+    channels
+        The letter of each channel.
+
+    Returns
+    -------
+    uint8 (..., length): the base whose value exceeds one half, else N
+
+    Examples
+    --------
+    >>> from_one_hot(one_hot("ACGTN"))
+    array([0, 1, 2, 3, 4], dtype=uint8)
+    """
+    order = channel_codes(channels)
+    if values.ndim < 2 or values.shape[-2] != 4:
+        raise SequenceError(f"the array is {values.shape}; give (..., 4, length), channel first")
+    codes = np.full((*values.shape[:-2], values.shape[-1]), N, np.uint8)
+    for channel, code in enumerate(order):
+        np.copyto(codes, np.uint8(code), where=values[..., channel, :] > 0.5)
+    return codes
+
+
+def channel_codes(channels: str) -> list[int]:
+    """Code of each channel; a SequenceError unless they are A, C, G and T in some order."""
+    if sorted(channels) != sorted(CHANNELS):
+        raise SequenceError(f"channels are {channels!r}; give A, C, G and T in some order")
+    return [LETTERS.index(letter) for letter in channels]
+
+
+def _flags(out: NDArray[Any]) -> NDArray[Any]:
+    """View an array of single bytes as bool, so that comparisons are written right into it."""
+    return out.view(np.bool_) if out.dtype in (np.int8, np.uint8) else out
+
+
+def _blocks(rows: int, length: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an array into blocks of whole rows, or of parts of one row if these are long."""
+    height, width = max(_BLOCK // max(length, 1), 1), min(length, _BLOCK)
+    for row in range(0, rows, height):
+        for column in range(0, length, max(width, 1)):
+            yield slice(row, row + height), slice(column, column + width)
+
+
+def _write_letters(text: str | bytes, order: list[int], flags: NDArray[Any]) -> None:
+    """Compare letters with those of the channels: half the work of looking up their codes."""
+    letters = [ord(LETTERS[code]) for code in order]
+    for at in range(0, len(text), _BLOCK):
+        raw = ascii_letters(text[at : at + _BLOCK], "sequence")
+        block = flags[:, at : at + len(raw)]
+        upper = np.frombuffer(raw, np.uint8) & 0xDF  # the bit that small letters have more
+        known = np.zeros(len(raw), np.bool_)
+        for channel, letter in zip(block, letters, strict=True):
+            hit = np.equal(upper, letter, out=channel if channel.dtype == np.bool_ else None)
+            known |= hit
+            if hit is not channel:
+                channel[:] = hit
+        if not known.all():
+            codes = raw.translate(CODES)
+            if 255 in codes:
+                to_codes(text)  # tells the position
+            for channel, code in zip(block, order, strict=True):
+                channel[:] = np.frombuffer(codes, np.uint8) == code
