@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import CODES, LETTERS, Codes, N, ascii_letters, to_codes
+from genoglot.sequence.alphabet import (
+    CODES,
+    LETTERS,
+    NO_LETTER,
+    Codes,
+    N,
+    ascii_letters,
+    to_codes,
+    to_text,
+)
+from genoglot.sequence.batch import Lengths, Padding, Tensors, checked_codes, laid_out, room_for
+from genoglot.sequence.tokenizer import DnaTokenizer
 
 CHANNELS = "ACGT"
 """The usual order of channels. DeepSEA and ExPecto have A G C T."""
@@ -56,7 +68,7 @@ def one_hot(
     >>> one_hot(np.zeros((2, 1000), np.uint8)).shape
     (2, 4, 1000)
     """
-    order = channel_codes(channels)
+    order = ordered_codes(channels, "channels")
     if isinstance(sequence, str | bytes):
         out = np.empty((4, len(sequence)), dtype)
         _write_letters(sequence, order, _flags(out))
@@ -96,7 +108,7 @@ def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
     >>> from_one_hot(one_hot("ACGTN"))
     array([0, 1, 2, 3, 4], dtype=uint8)
     """
-    order = channel_codes(channels)
+    order = ordered_codes(channels, "channels")
     if values.ndim < 2 or values.shape[-2] != 4:
         raise SequenceError(f"the array is {values.shape}; give (..., 4, length), channel first")
     codes = np.full((*values.shape[:-2], values.shape[-1]), N, np.uint8)
@@ -105,11 +117,81 @@ def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
     return codes
 
 
-def channel_codes(channels: str) -> list[int]:
-    """Code of each channel; a SequenceError unless they are A, C, G and T in some order."""
-    if sorted(channels) != sorted(CHANNELS):
-        raise SequenceError(f"channels are {channels!r}; give A, C, G and T in some order")
-    return [LETTERS.index(letter) for letter in channels]
+class OneHotTokenizer(DnaTokenizer):
+    """A one-hot vector for every base, zero for N (and other IUPAC letters for several bases).
+
+    There are no ids and no special tokens: `input_values`, float32 (n, 4, length), stand in for
+    `input_ids`, channel first, as convolutions read them; padding is zero. (For ids of single
+    bases, to mask some, take `KmerTokenizer(k=1)`.)
+
+    Parameters
+    ----------
+    channels
+        The letters A, C, G and T in the order of the channels, such as `"AGCT"` for DeepSEA.
+
+    Examples
+    --------
+    >>> tokenizer = OneHotTokenizer()
+    >>> batch = tokenizer(["ACGT", "AC"], padding=True, return_tensors="np")
+    >>> batch["input_values"].shape, batch["attention_mask"].tolist()
+    ((2, 4, 4), [[1, 1, 1, 1], [1, 1, 0, 0]])
+    >>> tokenizer.batch_decode(batch["input_values"])
+    ['ACGT', 'ACNN']
+    """
+
+    tokenizer_class: ClassVar[str] = "OneHotTokenizer"
+
+    def __init__(self, channels: str = CHANNELS) -> None:
+        ordered_codes(channels, "channels")
+        self.channels = channels
+
+    def from_codes(  # noqa: D102  (see DnaTokenizer)
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        padding: Padding = False,
+        truncation: bool = False,
+        max_length: int | None = None,
+        return_tensors: Tensors = "np",
+        add_special_tokens: bool = True,
+    ) -> dict[str, Any]:
+        codes, lengths = checked_codes(codes, lengths)
+        room = room_for(padding, truncation, max_length, 0)
+        if room is not None:
+            lengths = np.minimum(lengths, room)
+        rows, mask = laid_out(codes.copy(), lengths, N, padding, max_length, return_tensors)
+        values: Any
+        if return_tensors is None:
+            values = [self._values(np.array(row, np.uint8)).tolist() for row in rows]
+        elif return_tensors == "np":
+            values = self._values(rows)
+        else:
+            import torch
+
+            values = torch.from_numpy(self._values(rows.numpy()))
+        return {"input_values": values, "attention_mask": mask}
+
+    def _values(self, codes: Codes) -> NDArray[np.float32]:
+        return one_hot(codes, channels=self.channels)
+
+    def decode(self, tokens: Any) -> str:
+        """Turn the values of one sequence, (4, length), back into letters."""
+        return to_text(from_one_hot(np.asarray(tokens), channels=self.channels))
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        return {"channels": self.channels}
+
+    @classmethod
+    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
+        return cls(config["channels"])
+
+
+def ordered_codes(letters: str, name: str) -> list[int]:
+    """Code of each letter; a SequenceError unless they are A, C, G and T in some order."""
+    if sorted(letters) != sorted(CHANNELS):
+        raise SequenceError(f"{name} is {letters!r}; give A, C, G and T in some order")
+    return [LETTERS.index(letter) for letter in letters]
 
 
 def _flags(out: NDArray[Any]) -> NDArray[Any]:
@@ -140,7 +222,7 @@ def _write_letters(text: str | bytes, order: list[int], flags: NDArray[Any]) -> 
                 channel[:] = hit
         if not known.all():
             codes = raw.translate(CODES)
-            if 255 in codes:
+            if NO_LETTER in codes:
                 to_codes(text)  # tells the position
             for channel, code in zip(block, order, strict=True):
                 channel[:] = np.frombuffer(codes, np.uint8) == code
