@@ -69,9 +69,9 @@ class BpeTokenizer(IdTokenizer):
     ) -> Self:
         """Learn a vocabulary.
 
-        Sequences are cut at N and into pieces of 256 bases: the library keeps all pieces in
-        memory, about 60 bytes per base, and long ones make it slow. Of a genome take a sample,
-        such as some batches of `tile`.
+        Sequences are cut at N and into pieces of 256 bases, all of which the library keeps: it
+        takes about 100 bytes of memory and a microsecond for every base. Of a large genome take a
+        sample, such as some batches of `tile`.
 
         Parameters
         ----------

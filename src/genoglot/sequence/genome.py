@@ -231,10 +231,10 @@ class Genome:
         """
         if end < start:
             raise SequenceError(f"{chrom}:{start}-{end}: end is before start")
-        record = self._records((chrom,))
-        kept = 2 * MASKED - 1 if soft_mask else MASKED - 1
-        at = np.array([start], np.int64) - self._offset[record]
-        return to_text(self._gather(record, at, end - start, kept)[0])
+        record = int(self._records((chrom,))[0])
+        begin = start - int(self._offset[record])
+        text = to_text(self._stretch(record, begin, begin + end - start))
+        return text if soft_mask else text.upper()
 
     def _cut(self, regions: Regions, width: int | None, kept: int) -> Codes:
         start = regions.start
@@ -271,18 +271,26 @@ class Genome:
             # Every window of the genome as a row of one array, which takes no memory.
             shape = (len(bases) - width + 1, width)
             windows: Codes = np.ndarray(shape, np.uint8, bases.data, strides=(1, 1))
-            rows = np.clip(first + at, 0, len(windows) - 1)
+            rows = np.minimum(np.maximum(first + at, 0), len(windows) - 1)
             step = max(_BLOCK // width, 1)
             for i in range(0, len(out), step):
                 np.bitwise_and(windows[rows[i : i + step]], np.uint8(kept), out=out[i : i + step])
         for i in outside.tolist():
-            begin, end = max(int(at[i]), 0), min(int(at[i]) + width, int(length[i]))
-            out[i] = N & kept
-            if begin < end:
-                shift = int(first[i])
-                part = bases[shift + begin : shift + end]
-                out[i, begin - at[i] : end - at[i]] = part & np.uint8(kept)
+            begin = int(at[i])
+            out[i] = self._stretch(int(records[i]), begin, begin + width) & np.uint8(kept)
         return out
+
+    def _stretch(self, record: int, begin: int, end: int) -> Codes:
+        """Cut bases `begin` to `end` of a record, which may lie outside of it, case included."""
+        first, length = int(self._first[record]), int(self._length[record])
+        low = min(max(begin, 0), length)
+        high = max(min(end, length), low)
+        bases = self._packed.bases[first + low : first + high]
+        if high - low == end - begin:
+            return bases
+        codes = np.full(end - begin, N, np.uint8)
+        codes[low - begin : high - begin] = bases
+        return codes
 
 
 def _places(names: Sequence[str], origin: Origin | None) -> list[tuple[str, int]]:
