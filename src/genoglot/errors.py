@@ -68,5 +68,9 @@ class TextError(GenoglotError):
     """A query or description that cannot be encoded."""
 
 
+class SequenceError(GenoglotError):
+    """DNA that cannot be read: a letter that is none, or a FASTA file that is damaged."""
+
+
 class ModelError(GenoglotError):
     """A saved model that is missing, damaged or of an unknown kind."""

@@ -1,0 +1,32 @@
+"""Language 3: DNA. Letters and codes, FASTA files, genomes, tokenizers."""
+
+from genoglot.sequence.alphabet import reverse_complement, soft_mask, stack_codes, to_codes, to_text
+from genoglot.sequence.bpe import BpeTokenizer
+from genoglot.sequence.fasta import FastaRecord, read_fasta
+from genoglot.sequence.genome import Genome
+from genoglot.sequence.ids import IdTokenizer
+from genoglot.sequence.kmer import KmerTokenizer
+from genoglot.sequence.kpatch import PatchTokenizer
+from genoglot.sequence.onehot import OneHotTokenizer, from_one_hot, one_hot
+from genoglot.sequence.tokenizer import DnaTokenizer
+from genoglot.sequence.windows import tile
+
+__all__ = [
+    "BpeTokenizer",
+    "DnaTokenizer",
+    "FastaRecord",
+    "Genome",
+    "IdTokenizer",
+    "KmerTokenizer",
+    "OneHotTokenizer",
+    "PatchTokenizer",
+    "from_one_hot",
+    "one_hot",
+    "read_fasta",
+    "reverse_complement",
+    "soft_mask",
+    "stack_codes",
+    "tile",
+    "to_codes",
+    "to_text",
+]

@@ -1,0 +1,239 @@
+"""Reading FASTA files, plain, gzip or bgzip, and telling where they are broken."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import SequenceError
+from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
+
+_BLOCK = 1 << 22  # bytes read at a time
+_SPACE = b" \t\r\n"
+
+
+@dataclass(frozen=True, eq=False)
+class FastaRecord:
+    """One sequence of a FASTA file.
+
+    Attributes
+    ----------
+    name
+        First word of the header line.
+    description
+        The rest of the header line.
+    codes
+        A C G T N = 0 1 2 3 4, uint8 (length,).
+    soft_mask
+        Where letters are in lower case, bool (length,).
+    """
+
+    name: str
+    description: str
+    codes: Codes
+    soft_mask: NDArray[np.bool_]
+
+
+class Header(NamedTuple):
+    """A header line, as `scan_fasta` meets it."""
+
+    name: str
+    description: str
+
+
+def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
+    r"""Read a FASTA file record by record.
+
+    Blank lines, Windows line ends, a UTF-8 mark and a missing last line end are understood. U is
+    read as T, and IUPAC letters for more than one base as N.
+
+    Parameters
+    ----------
+    path
+        The file, plain, gzip or bgzip; `-` is standard input.
+
+    Raises
+    ------
+    SequenceError
+        With file and line, if a name comes twice or is missing, a record is empty, a letter is
+        not one of DNA, sequence stands before the first header, or there is no record at all.
+    SequenceError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.fa"
+    >>> _ = path.write_text(">chrM test\nACGT\nacg\n>chr2\nNN\n")
+    >>> [(record.name, record.description, len(record.codes)) for record in read_fasta(path)]
+    [('chrM', 'test', 7), ('chr2', '', 2)]
+    """
+    header: Header | None = None
+    marked = bytearray()
+    for item in scan_fasta(path):
+        if not isinstance(item, Header):
+            marked += item
+            continue
+        if header is not None:
+            yield _record(header, marked)
+        header, marked = item, bytearray()
+    if header is not None:
+        yield _record(header, marked)
+
+
+def _record(header: Header, marked: bytearray) -> FastaRecord:
+    codes = np.frombuffer(marked, np.uint8)
+    return FastaRecord(*header, codes & np.uint8(MASKED - 1), codes >= MASKED)
+
+
+def scan_fasta(path: str | Path) -> Iterator[Header | bytes]:
+    """Read a FASTA file in pieces: each header, then its sequence in one or more.
+
+    Yields
+    ------
+    A header, or a piece of sequence: a byte per base, its code, plus `MASKED` in lower case.
+    """
+    return _Scan(path).pieces()
+
+
+class _Scan:
+    """A walk through one file, which knows its line and record."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self.line = 1  # number of the line to be read next
+        self.name = ""
+        self.header_line = 0
+        self.length = 0  # bases of this record so far
+        self.lines_of: dict[str, int] = {}  # of each name
+
+    def pieces(self) -> Iterator[Header | bytes]:
+        data, ended = b"", False
+        with _opened(self.path) as file:
+            at_line_start = True
+            while not ended:
+                block = file.read(_BLOCK)
+                ended = not block
+                data += block
+                at = 0
+                while at < len(data):
+                    if at_line_start and data[at : at + 1] == b">":
+                        stop = data.find(b"\n", at)
+                        if stop < 0 and not ended:
+                            break  # the rest of the header is still to come
+                        stop = len(data) if stop < 0 else stop
+                        yield self._header(data[at + 1 : stop])
+                        at = stop + 1
+                        continue
+                    stop = _next_header(data, at)
+                    piece = data[at:stop]
+                    at_line_start = piece.endswith(b"\n")
+                    if codes := self._sequence(piece):
+                        yield codes
+                    at = stop
+                data = data[at:]
+        self._close_record()
+        if not self.lines_of:
+            raise SequenceError(f"{self.path}: no record in this file; give a FASTA file")
+
+    def _header(self, line: bytes) -> Header:
+        self._close_record()
+        words = line.decode("utf-8", "replace").split(maxsplit=1)
+        if not words:
+            raise self._error(self.line, "the header has no name; write one after >")
+        name = words[0]
+        if name in self.lines_of:
+            raise self._error(
+                self.line,
+                f"the name {name!r} comes twice, first in line {self.lines_of[name]}; "
+                "rename or remove one of the records",
+            )
+        self.lines_of[name] = self.header_line = self.line
+        self.name, self.length = name, 0
+        self.line += 1
+        return Header(name, words[1].strip() if len(words) > 1 else "")
+
+    def _sequence(self, piece: bytes) -> bytes:
+        codes = piece.translate(MARKED_CODES, _SPACE)
+        if codes and not self.lines_of:
+            before = len(piece) - len(piece.lstrip())
+            line = self.line + piece.count(b"\n", 0, before)
+            raise self._error(
+                line, "sequence before the first header (a line >name); is this a FASTA file?"
+            )
+        if NO_LETTER in codes:
+            raise self._bad_letter(piece)
+        self.line += piece.count(b"\n")
+        self.length += len(codes)
+        return codes
+
+    def _bad_letter(self, piece: bytes) -> SequenceError:
+        for number, line in enumerate(piece.split(b"\n"), self.line):
+            letters = line.translate(None, _SPACE)
+            at = letters.translate(MARKED_CODES).find(NO_LETTER)
+            if at >= 0:
+                return self._error(
+                    number,
+                    f"{chr(letters[at])!r} at position {self.length + at + 1} of record "
+                    f"{self.name!r} is no letter of DNA; "
+                    "remove it or write N (or is this a protein?)",
+                )
+            self.length += len(letters)
+        raise AssertionError("called for a piece without a bad letter")
+
+    def _close_record(self) -> None:
+        if self.lines_of and not self.length:
+            raise self._error(
+                self.header_line, f"record {self.name!r} is empty; add its sequence or remove it"
+            )
+
+    def _error(self, line: int, problem: str) -> SequenceError:
+        return SequenceError(f"{self.path}:{line}: {problem}")
+
+
+def _next_header(data: bytes, at: int) -> int:
+    """Where the next line that begins with > begins, or the end of the data."""
+    while True:
+        at = data.find(b">", at)
+        if at < 0:
+            return len(data)
+        if at and data[at - 1 : at] == b"\n":
+            return at
+        at += 1
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, decompressed if it is gzip or bgzip."""
+    try:
+        if str(path) == "-":
+            yield _decompressed(cast(BinaryIO, sys.stdin.buffer))
+            return
+        with Path(path).open("rb") as file:
+            yield _decompressed(cast(BinaryIO, file))
+    except FileNotFoundError:
+        raise SequenceError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise SequenceError(f"{path}: is a directory; give a FASTA file") from None
+    except PermissionError:
+        raise SequenceError(f"{path}: may not be read (permission denied)") from None
+    except (EOFError, OSError, zlib.error) as error:
+        raise SequenceError(f"{path}: damaged gzip file ({error}); fetch it again") from None
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    # Buffered readers and gzip files can look ahead.
+    if file.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
+        file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if file.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
+        file.read(3)  # a UTF-8 mark
+    return file

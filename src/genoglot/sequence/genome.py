@@ -1,0 +1,345 @@
+"""`Genome`: DNA by regions, from FASTA files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError
+from genoglot.regions import Regions
+from genoglot.regions.chromosomes import Alias, rename_chromosome
+from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
+from genoglot.sequence.packed import Packed, is_packed, open_packed, packed_from_fasta
+
+Origin = Mapping[str, tuple[str, int]] | Literal["names"]
+Ints = NDArray[np.int64]
+
+_BLOCK = 1 << 18  # bases fetched at a time, so that they are still in the cache when cleaned
+_WINDOW = re.compile(r"(.+):(\d+)-(\d+)")
+
+
+class Genome:
+    """Random access to DNA by `Regions`; made by `Genome.open`.
+
+    A genome can be used by several threads at once, and pickled (for workers of a DataLoader):
+    only the path of the packed form travels, and all processes share its memory.
+    """
+
+    def __init__(self, packed: Packed, chroms: Sequence[str], offsets: Sequence[int]) -> None:
+        self._packed = packed
+        self._names = tuple(chroms)
+        self._code = {name: i for i, name in enumerate(self._names)}
+        self._offset = np.array(offsets, np.int64)
+        self._length = np.array(packed.lengths, np.int64)
+        self._first = np.cumsum(self._length) - self._length
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | Sequence[str | Path],
+        *,
+        origin: Origin | None = None,
+        alias: Alias | None = None,
+        packed: str | Path | None = None,
+    ) -> Genome:
+        r"""Open a genome.
+
+        A FASTA file is read once and packed into a file of a byte per base, which is mapped into
+        memory from then on. It is made again when size or time of the FASTA file change. Files of
+        less than 8 MB are read each time, into memory, unless `packed` is given.
+
+        Parameters
+        ----------
+        path
+            FASTA, plain, gzip or bgzip; several such files, which together make the genome; or a
+            packed genome.
+        origin
+            For records that are windows of a chromosome: record name -> (chromosome, 0-based
+            position of its first base there); `"names"` reads that from names such as
+            `22:20000001-21000000` (from 1, both ends included, as samtools writes them). Records
+            that it lacks are whole chromosomes under their own names.
+        alias
+            Spelling of the chromosomes to translate to, as for BED files: `"ucsc"` (1 to chr1),
+            `"ensembl"` (chr1 to 1) or a mapping of old to new names.
+        packed
+            Where the packed form lies or shall lie. By default in the cache, `$GENOGLOT_CACHE`.
+
+        Raises
+        ------
+        SequenceError
+            With file and line, if a FASTA file is malformed: see `read_fasta`.
+        ChromosomeNameError
+            If two records become one chromosome, or `origin` names a record that is not there.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.fa"
+        >>> _ = path.write_text(">chr1\nACGTACGT\n>chr2\nGGGG\n")
+        >>> genome = Genome.open(path)
+        >>> genome
+        Genome(2 chromosomes, 12 bases: chr1, chr2)
+        >>> genome.fetch(Regions(["chr1", "chr2"], [2, 0], [4, 2]), width=4)
+        array([[1, 2, 3, 0],
+               [4, 2, 2, 2]], dtype=uint8)
+        """
+        files = [Path(path)] if isinstance(path, str | Path) else [Path(file) for file in path]
+        if not files:
+            raise SequenceError("no file is given; give the FASTA files of a genome")
+        if len(files) == 1 and is_packed(files[0]):
+            found = open_packed(files[0])
+        else:
+            found = packed_from_fasta(files, Path(packed) if packed else None)
+        places = _places(found.names, origin)
+        chroms = [rename_chromosome(chrom, alias) for chrom, _ in places]
+        record_of: dict[str, str] = {}
+        for record, chrom in zip(found.names, chroms, strict=True):
+            if chrom in record_of:
+                raise ChromosomeNameError(
+                    f"{files[0]}: records {record_of[chrom]!r} and {record!r} are both chromosome "
+                    f"{chrom!r}; give them different names in origin or alias"
+                )
+            record_of[chrom] = record
+        return cls(found, chroms, [offset for _, offset in places])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the chromosomes, in the order of the file."""
+        return self._names
+
+    @property
+    def chrom_sizes(self) -> dict[str, int]:
+        """End of each chromosome in bp (of a window: where it ends on its chromosome)."""
+        ends = self._offset + self._length
+        return dict(zip(self._names, ends.tolist(), strict=True))
+
+    @property
+    def extents(self) -> Regions:
+        """What the genome holds: a region per chromosome, from 0 unless the record is a window."""
+        return Regions(self._names, self._offset, self._offset + self._length)
+
+    @property
+    def n_bases(self) -> int:
+        """Number of bases, N included."""
+        return int(self._length.sum())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, as hex, of names, places and bases of the chromosomes; case does not matter."""
+        content = [
+            [chrom, offset, digest]
+            for chrom, offset, digest in zip(
+                self._names, self._offset.tolist(), self._packed.digests, strict=True
+            )
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, chrom: object) -> bool:
+        return chrom in self._code
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self._names[:3]) + (", ..." if len(self) > 3 else "")
+        return f"Genome({len(self)} chromosomes, {self.n_bases:,} bases: {shown})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Genome) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        packed = self._packed.path or self._packed
+        return _reopened, (packed, self._names, self._offset.tolist(), self.digest)
+
+    def fetch(self, regions: Regions, width: int | None = None, *, stranded: bool = True) -> Codes:
+        """Fetch the DNA of regions.
+
+        Parameters
+        ----------
+        regions
+            n regions, in any order. They may reach past the ends of a chromosome.
+        width
+            Length of the windows in bp, each centered on its region: from `center - width // 2`
+            where center is `(start + end) // 2`. By default the regions themselves, which must be
+            equally long.
+        stranded
+            Read regions with `-` in a column `strand` on the other strand.
+
+        Returns
+        -------
+        uint8 (n, width), A C G T N = 0 1 2 3 4; N where the genome holds nothing
+
+        Raises
+        ------
+        ChromosomeNameError
+            If the genome lacks a chromosome, or spells it another way.
+        SequenceError
+            If the regions have different lengths and no width is given.
+        """
+        codes = self._cut(regions, width, MASKED - 1)
+        minus = _on_minus(regions) if stranded else None
+        if minus is not None and len(minus):
+            codes[minus] = reverse_complement(codes[minus])
+        return codes
+
+    def soft_mask(
+        self, regions: Regions, width: int | None = None, *, stranded: bool = True
+    ) -> NDArray[np.bool_]:
+        """Where the DNA of regions is in lower case, mostly repeats: bool (n, width).
+
+        Parameters and errors are those of `fetch`.
+        """
+        masked = self._cut(regions, width, MASKED) > 0
+        minus = _on_minus(regions) if stranded else None
+        if minus is not None and len(minus):
+            masked[minus] = masked[minus, ::-1]
+        return masked
+
+    def sequence(self, chrom: str, start: int, end: int, *, soft_mask: bool = False) -> str:
+        r"""Fetch letters of one stretch, on the plus strand.
+
+        Parameters
+        ----------
+        chrom
+            Chromosome.
+        start, end
+            0-based, half-open; N stands where the genome holds nothing, before 0 too.
+        soft_mask
+            Write soft-masked letters in lower case.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.fa"
+        >>> _ = path.write_text(">22:101-104\nAcgT\n")
+        >>> Genome.open(path, origin="names").sequence("22", 99, 106, soft_mask=True)
+        'NAcgTNN'
+        """
+        if end < start:
+            raise SequenceError(f"{chrom}:{start}-{end}: end is before start")
+        record = int(self._records((chrom,))[0])
+        begin = start - int(self._offset[record])
+        text = to_text(self._stretch(record, begin, begin + end - start))
+        return text if soft_mask else text.upper()
+
+    def _cut(self, regions: Regions, width: int | None, kept: int) -> Codes:
+        start = regions.start
+        if width is None:
+            lengths = regions.end - start
+            width = int(lengths[0]) if len(lengths) else 0
+            if (lengths != width).any():
+                raise SequenceError(
+                    f"the regions are {lengths.min()} to {lengths.max()} bp long; give a width, "
+                    "for windows around their centers"
+                )
+        elif width < 0:
+            raise SequenceError(f"width is {width}; give a number of base pairs")
+        else:
+            start = (start + regions.end) // 2 - width // 2
+        records = self._records(regions.chrom_names)[regions.chrom_codes]
+        return self._gather(records, start - self._offset[records], width, kept)
+
+    def _records(self, names: Sequence[str]) -> Ints:
+        for name in names:
+            if name not in self._code:
+                raise _unknown(name, self._code)
+        return np.array([self._code[name] for name in names], np.int64)
+
+    def _gather(self, records: Ints, at: Ints, width: int, kept: int) -> Codes:
+        """Copy windows that begin `at` a base of their record, and of each byte the bits `kept`."""
+        bases = self._packed.bases
+        out = np.empty((len(records), width), np.uint8)
+        if width == 0:
+            return out
+        first, length = self._first[records], self._length[records]
+        outside = np.flatnonzero((at < 0) | (at + width > length))
+        if len(outside) < len(out):
+            # Every window of the genome as a row of one array, which takes no memory.
+            shape = (len(bases) - width + 1, width)
+            windows: Codes = np.ndarray(shape, np.uint8, bases.data, strides=(1, 1))
+            rows = np.minimum(np.maximum(first + at, 0), len(windows) - 1)
+            step = max(_BLOCK // width, 1)
+            for i in range(0, len(out), step):
+                np.bitwise_and(windows[rows[i : i + step]], np.uint8(kept), out=out[i : i + step])
+        for i in outside.tolist():
+            begin = int(at[i])
+            out[i] = self._stretch(int(records[i]), begin, begin + width) & np.uint8(kept)
+        return out
+
+    def _stretch(self, record: int, begin: int, end: int) -> Codes:
+        """Cut bases `begin` to `end` of a record, which may lie outside of it, case included."""
+        first, length = int(self._first[record]), int(self._length[record])
+        low = min(max(begin, 0), length)
+        high = max(min(end, length), low)
+        bases = self._packed.bases[first + low : first + high]
+        if high - low == end - begin:
+            return bases
+        codes = np.full(end - begin, N, np.uint8)
+        codes[low - begin : high - begin] = bases
+        return codes
+
+
+def _places(names: Sequence[str], origin: Origin | None) -> list[tuple[str, int]]:
+    """Chromosome and offset of each record."""
+    if origin is None:
+        return [(name, 0) for name in names]
+    if isinstance(origin, str):
+        if origin != "names":
+            raise GenoglotError(f'origin is {origin!r}; use "names" or a mapping of records')
+        found = ((name, _WINDOW.fullmatch(name)) for name in names)
+        return [(m[1], int(m[2]) - 1) if m and int(m[2]) else (name, 0) for name, m in found]
+    unknown = list(origin.keys() - set(names))
+    if unknown:
+        raise ChromosomeNameError(
+            f"origin names the record {unknown[0]!r}, but the records are {_some(names)}"
+        )
+    return [origin.get(name, (name, 0)) for name in names]
+
+
+def _unknown(name: str, known: Mapping[str, int]) -> ChromosomeNameError:
+    for alias in ("ucsc", "ensembl"):
+        other = rename_chromosome(name, alias)
+        if other in known:
+            back = "ensembl" if alias == "ucsc" else "ucsc"
+            return ChromosomeNameError(
+                f"the regions say {name!r} where the genome says {other!r}; open the genome with "
+                f'alias="{back}", or read the regions with alias="{alias}" (--alias {alias})'
+            )
+    return ChromosomeNameError(
+        f"the genome has no chromosome {name!r}; it has {_some(list(known))}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
+
+
+def _on_minus(regions: Regions) -> Ints | None:
+    if "strand" not in regions.columns.columns:
+        return None
+    return np.flatnonzero(regions.columns["strand"].to_numpy() == "-")
+
+
+def _reopened(
+    packed: Path | Packed, chroms: Sequence[str], offsets: list[int], digest: str
+) -> Genome:
+    found = open_packed(packed) if isinstance(packed, Path) else packed
+    if len(found.names) == len(chroms):
+        genome = Genome(found, chroms, offsets)
+        if genome.digest == digest:
+            return genome
+    raise SequenceError(f"{found.path}: the genome has changed in the meantime; open it again")

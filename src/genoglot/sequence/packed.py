@@ -1,0 +1,197 @@
+"""Genomes packed into one file that is mapped into memory: a byte per base, then an index.
+
+A byte is the base's code, plus `MASKED` in lower case. The file ends with the index as JSON, its
+length in eight bytes, and a magic word, so that it is written in one pass. Why a byte, and not two
+or four bits: docs/decisions/0011.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from genoglot.errors import SequenceError
+from genoglot.files import atomic_path
+from genoglot.sequence.alphabet import MASKED, Codes
+from genoglot.sequence.fasta import Header, scan_fasta
+
+SMALL = 8 << 20
+"""FASTA files of up to so many bytes are read again, in less than 0.2 s, rather than packed."""
+
+_MAGIC = b"GENOGLOT"
+_FORMAT = 1
+_UNMASKED = bytes(code & (MASKED - 1) for code in range(256))
+_AGAIN = "remove it, so that it is made again"
+
+
+class Packed(NamedTuple):
+    """A packed genome.
+
+    Attributes
+    ----------
+    path
+        Its file; None if it is in memory only.
+    bases
+        Codes of all records one after the other, plus `MASKED` in lower case; uint8.
+    names
+        Of the records.
+    lengths
+        Of the records, in bases.
+    digests
+        SHA-256 of the codes of each record, as hex, whatever their case.
+    source
+        Path, size and time of change of each FASTA file that it was made of.
+    """
+
+    path: Path | None
+    bases: Codes
+    names: list[str]
+    lengths: list[int]
+    digests: list[str]
+    source: list[list[str | int]]
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is a packed genome."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_MAGIC), os.SEEK_END)
+            return file.read() == _MAGIC
+    except OSError:
+        return False
+
+
+def open_packed(path: Path) -> Packed:
+    """Map a packed genome into memory.
+
+    Raises
+    ------
+    SequenceError
+        If it is missing, damaged or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            index = _read_index(file, path)
+        bases = np.asarray(np.memmap(path, np.uint8, "r", shape=(sum(index["lengths"]),)))
+    except FileNotFoundError:
+        raise SequenceError(f"{path}: no such file; open the genome's FASTA file again") from None
+    except OSError as error:
+        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
+    return Packed(path, bases, **index)
+
+
+def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
+    """Pack one or more FASTA files, or map what was packed before if they have not changed.
+
+    Parameters
+    ----------
+    fasta
+        The files.
+    path
+        Where the packed form lies or shall lie. If None: in the cache, or, of small files, in
+        memory only.
+
+    Raises
+    ------
+    SequenceError
+        If a FASTA file cannot be read, or the packed form not be written.
+    """
+    source = [_stamp(file) for file in fasta]
+    if path is None and sum(int(size) for _, size, _ in source) <= SMALL:
+        buffer = io.BytesIO()
+        _write(fasta, source, buffer)
+        index = _read_index(buffer, fasta[0])
+        return Packed(
+            None, np.frombuffer(buffer.getvalue(), np.uint8, sum(index["lengths"])), **index
+        )
+    path = path or _in_cache(fasta)
+    if path.exists():
+        try:
+            found = open_packed(path)
+        except SequenceError:
+            found = None
+        if found is not None and found.source == source:
+            return found
+    try:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            _write(fasta, source, file)
+    except OSError as error:
+        raise SequenceError(
+            f"{path}: the packed genome cannot be written there ({error.strerror}); choose "
+            "another place with packed= or the environment variable GENOGLOT_CACHE"
+        ) from None
+    return open_packed(path)
+
+
+def _stamp(file: Path) -> list[str | int]:
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise SequenceError(f"{file}: cannot be read ({error.strerror})") from None
+    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def _in_cache(fasta: Sequence[Path]) -> Path:
+    """`$GENOGLOT_CACHE/genomes`, or in the user's cache, under a name that the paths determine."""
+    chosen = os.environ.get("GENOGLOT_CACHE")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(chosen) if chosen else Path(cache) / "genoglot"
+    key = hashlib.sha256("\n".join(str(file.resolve()) for file in fasta).encode()).hexdigest()
+    return folder / "genomes" / f"{fasta[0].name}-{key[:16]}.genome"
+
+
+def _write(fasta: Sequence[Path], source: list[list[str | int]], packed: BinaryIO) -> None:
+    lengths: dict[str, int] = {}  # of the records, by name
+    digests: dict[str, Any] = {}
+    for file in fasta:
+        name = ""
+        for item in scan_fasta(file):
+            if not isinstance(item, Header):
+                packed.write(item)
+                lengths[name] += len(item)
+                digests[name].update(item.translate(_UNMASKED))
+                continue
+            name = item.name
+            if name in lengths:
+                raise SequenceError(
+                    f"{file}: record {name!r} is in a file before it as well; "
+                    "rename or remove one of them"
+                )
+            lengths[name], digests[name] = 0, hashlib.sha256()
+    index = {
+        "format": _FORMAT,
+        "names": list(lengths),
+        "lengths": list(lengths.values()),
+        "digests": [digest.hexdigest() for digest in digests.values()],
+        "source": source,
+    }
+    tail = json.dumps(index).encode()
+    packed.write(tail + len(tail).to_bytes(8, "little") + _MAGIC)
+
+
+def _read_index(file: BinaryIO, path: Path) -> dict[str, Any]:
+    """Read names, lengths, digests and source of the records."""
+    size, tail = file.seek(0, os.SEEK_END), 8 + len(_MAGIC)
+    file.seek(max(size - tail, 0))
+    length, magic = int.from_bytes(file.read(8), "little"), file.read()
+    if magic != _MAGIC or length > size - tail:
+        raise SequenceError(f"{path}: no packed genome, or a damaged one; {_AGAIN}")
+    file.seek(size - tail - length)
+    try:
+        index: dict[str, Any] = json.loads(file.read(length))
+        kind = index.pop("format")
+        sound = sum(index["lengths"]) + length + tail == size
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sound, kind = False, _FORMAT
+    if kind != _FORMAT:
+        raise SequenceError(f"{path}: packed by another version of Genoglot; {_AGAIN}")
+    if not sound or index.keys() != {"names", "lengths", "digests", "source"}:
+        raise SequenceError(f"{path}: a damaged packed genome; {_AGAIN}")
+    return index

@@ -1,0 +1,114 @@
+"""FASTA files as people have them: good, odd and broken."""
+
+import gzip
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from genoglot.errors import GenoglotError, SequenceError
+from genoglot.regions.bed import bgzip
+from genoglot.sequence import Genome, read_fasta, to_text
+from genoglot.sequence import fasta as fasta_module
+
+TEXT = ">chr1 first one\nACGTNacgtn\nACG\n>chr2\nRYUu\n"
+GOOD = [("chr1", "first one", "ACGTNACGTNACG"), ("chr2", "", "NNTT")]
+
+
+def records(path):
+    return [(r.name, r.description, to_text(r.codes)) for r in read_fasta(path)]
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    def write(content, name="a.fa"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(params=[1, 2, 5, 1 << 20])
+def block(request, monkeypatch):
+    """Files are read in blocks, the borders of which may fall anywhere."""
+    monkeypatch.setattr(fasta_module, "_BLOCK", request.param)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT,
+        TEXT.rstrip("\n"),
+        TEXT.replace("\n", "\r\n"),
+        "\ufeff" + TEXT,
+        "\n\n" + TEXT,
+        TEXT.replace("\nACG\n", "\n\nA\nC\nG\n\n\n"),
+        TEXT.replace("acgtn", "acgtn  "),
+        TEXT.replace(">chr1 first", "> chr1   first"),
+        gzip.compress(TEXT.encode()),
+        bgzip(TEXT.encode()),
+        gzip.compress(TEXT[:21].encode()) + gzip.compress(TEXT[21:].encode()),
+    ],
+)
+def test_every_way_of_writing_the_same_records(fasta, block, content):
+    assert records(fasta(content)) == GOOD
+
+
+def test_lower_case_is_kept_as_a_mask(fasta):
+    first, second = read_fasta(fasta(TEXT))
+    assert np.flatnonzero(first.soft_mask).tolist() == [5, 6, 7, 8, 9]
+    assert second.soft_mask.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "problem"),
+    [
+        (">a\nACGT\n>b\nAC\n>a\nGG\n", 5, "the name 'a' comes twice, first in line 1"),
+        (">a\nACGT\n>b\n>c\nAC\n", 3, "record 'b' is empty"),
+        (">a\nACGT\n>b\n\n\n", 3, "record 'b' is empty"),
+        (">a", 1, "record 'a' is empty"),
+        ("\n\nACGT\n>a\nAC\n", 3, "sequence before the first header"),
+        ("chr1\t5\t9\n", 1, "sequence before the first header"),
+        (">a\nAC\n>\nAC\n", 3, "the header has no name"),
+        (">a\nACGT\nAC\n>p\nACGT\n\nMKLV\n", 7, "'L' at position 7 of record 'p'"),
+        (">a\nAC-GT\n", 2, "'-' at position 3 of record 'a'"),
+        (">a\nACGT>b\nAC\n", 2, "'>' at position 5 of record 'a'"),
+        (">a\n1 ACGT\n", 2, "'1' at position 1 of record 'a'"),
+    ],
+)
+def test_a_broken_file_is_named_with_line_and_problem(fasta, block, content, line, problem):
+    path = fasta(content)
+    for read in (records, Genome.open):
+        with pytest.raises(SequenceError) as raised:
+            read(path)
+        assert str(raised.value).startswith(f"{path}:{line}: ")
+        assert problem in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"")])
+def test_a_file_without_records_is_refused(fasta, content):
+    with pytest.raises(SequenceError, match="no record in this file"):
+        records(fasta(content))
+
+
+def test_a_file_that_cannot_be_read(fasta, tmp_path):
+    for path, problem in [
+        (tmp_path / "none.fa", "no such file"),
+        (tmp_path, "is a directory"),
+        (fasta(gzip.compress(TEXT.encode() * 99)[:40]), "damaged gzip file"),
+        (fasta(b"\x1f\x8b" + b"?" * 40, "b.fa"), "damaged gzip file"),
+    ]:
+        with pytest.raises(SequenceError, match=problem):
+            records(path)
+        with pytest.raises(GenoglotError) as raised:
+            Genome.open(path)
+        assert "\n" not in str(raised.value)
+
+
+def test_standard_input(monkeypatch):
+    for content in (TEXT.encode(), gzip.compress(TEXT.encode())):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+        assert records("-") == GOOD

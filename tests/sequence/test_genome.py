@@ -1,0 +1,260 @@
+"""DNA by regions, beside slices of Python strings."""
+
+import gzip
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError
+from genoglot.regions import Regions
+from genoglot.regions.bed import bgzip
+from genoglot.sequence import Genome, reverse_complement, tile, to_text
+from genoglot.sequence import genome as genome_module
+from genoglot.sequence import packed as packed_module
+
+
+def random_dna(rng, n):
+    return "".join(rng.choice(list("ACGTNacgt"), n))
+
+
+CHROMS = {
+    name: random_dna(np.random.default_rng(i), size)
+    for i, (name, size) in enumerate([("chr1", 997), ("chr2", 60), ("chr3", 1), ("chrX", 300)])
+}
+TEXT = "".join(
+    f">{name} x\n" + "".join(f"{dna[i : i + 60]}\n" for i in range(0, len(dna), 60))
+    for name, dna in CHROMS.items()
+)
+
+
+@pytest.fixture(scope="module")
+def genomes(tmp_path_factory):
+    """The same genome from every kind of file, in memory and packed."""
+    folder = tmp_path_factory.mktemp("genomes")
+    plain, one_line = folder / "a.fa", folder / "b.fa"
+    plain.write_text(TEXT)
+    one_line.write_text("".join(f">{name}\r\n{dna}\r\n" for name, dna in CHROMS.items()))
+    zipped, blocked = folder / "a.fa.gz", folder / "a.fa.bgz"
+    zipped.write_bytes(gzip.compress(TEXT.encode()))
+    blocked.write_bytes(bgzip(TEXT.encode()))
+    halves = TEXT.partition(">chr3")
+    parts = [folder / "1.fa", folder / "2.fa"]
+    parts[0].write_text(halves[0])
+    parts[1].write_text(halves[1] + halves[2])
+    opened = [Genome.open(path) for path in (plain, one_line, zipped, blocked, parts)]
+    opened.append(Genome.open(zipped, packed=folder / "a.genome"))
+    opened.append(Genome.open(folder / "a.genome"))
+    return opened
+
+
+def sliced(chrom, start, end):
+    dna = CHROMS[chrom]
+    return "".join(dna[i] if 0 <= i < len(dna) else "N" for i in range(start, end))
+
+
+def test_every_kind_of_file_gives_the_same_genome(genomes):
+    for genome in genomes:
+        assert genome.names == tuple(CHROMS)
+        assert genome.chrom_sizes == {name: len(dna) for name, dna in CHROMS.items()}
+        assert genome.digest == genomes[0].digest
+        assert genome == genomes[0]
+        assert len(genome) == 4
+        assert genome.n_bases == sum(map(len, CHROMS.values()))
+        assert "chr2" in genome
+        assert list(genome) == list(CHROMS)
+        for name, dna in CHROMS.items():
+            assert genome.sequence(name, 0, len(dna), soft_mask=True) == dna
+            assert genome.sequence(name, 0, len(dna)) == dna.upper()
+
+
+WHERE = st.tuples(
+    st.sampled_from(list(CHROMS)),
+    st.integers(0, 1200),
+    st.integers(0, 90),
+    st.sampled_from("+-."),
+)
+
+
+@settings(max_examples=100)
+@given(st.data(), st.lists(WHERE, max_size=12), st.integers(0, 130))
+def test_windows_are_slices_of_the_chromosome(genomes, data, where, width):
+    genome = data.draw(st.sampled_from(genomes))
+    chrom, start, length, strand = zip(*where, strict=True) if where else ([], [], [], [])
+    end = np.array(start, int) + np.array(length, int)
+    regions = Regions(chrom, start, end, {"strand": np.array(strand, object)})
+    codes = genome.fetch(regions, width)
+    mask = genome.soft_mask(regions, width)
+    forward = genome.fetch(regions, width, stranded=False)
+    assert codes.shape == mask.shape == (len(regions), width)
+    assert codes.dtype == np.uint8
+    for i, name in enumerate(chrom):
+        begin = (start[i] + end[i]) // 2 - width // 2
+        letters = sliced(name, begin, begin + width)
+        assert to_text(forward[i]) == letters.upper()
+        assert genome.sequence(name, begin, begin + width, soft_mask=True) == letters
+        if strand[i] == "-":
+            letters = reverse_complement(letters)
+        assert to_text(codes[i]) == letters.upper()
+        assert mask[i].tolist() == [letter.islower() for letter in letters]
+
+
+def test_regions_of_one_length_need_no_width(genomes):
+    regions = Regions(["chr1", "chrX", "chr2"], [5, 290, 0], [25, 310, 20])
+    texts = [to_text(row) for row in genomes[0].fetch(regions)]
+    assert texts == [
+        sliced(c, s, s + 20).upper() for c, s in zip(regions.chrom, regions.start, strict=True)
+    ]
+    with pytest.raises(SequenceError, match="1 to 20 bp long; give a width"):
+        genomes[0].fetch(Regions(["chr1", "chr1"], [1, 1], [2, 21]))
+    assert genomes[0].fetch(Regions([], [], [])).shape == (0, 0)
+    assert genomes[0].fetch(Regions([], [], []), width=7).shape == (0, 7)
+
+
+def test_blocks_do_not_show(genomes, monkeypatch):
+    regions = Regions(["chr1"] * 500, np.arange(500), np.arange(500) + 30)
+    whole = genomes[0].fetch(regions)
+    for size in (1, 45, 1000):
+        monkeypatch.setattr(genome_module, "_BLOCK", size)
+        assert (genomes[0].fetch(regions) == whole).all()
+
+
+def test_threads_and_other_processes_see_the_same(genomes):
+    regions = Regions(["chr1"] * 300, np.arange(300), np.arange(300) + 30)
+    for genome in genomes:
+        expected = genome.fetch(regions)
+        copy = pickle.loads(pickle.dumps(genome))
+        assert (copy.fetch(regions) == expected).all()
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(genome.fetch, [regions] * 8):
+                assert (found == expected).all()
+    assert len(pickle.dumps(genomes[-1])) < 1000
+
+
+def test_windows_of_a_genome_keep_its_coordinates(tmp_path):
+    path = tmp_path / "windows.fa"
+    path.write_text(">22:101-110\nACGTACGTAC\n>z\nGGGGCCCC\n>MT\nAAAA\n")
+    named = Genome.open(path, origin="names")
+    assert named.chrom_sizes == {"22": 110, "z": 8, "MT": 4}
+    assert named.sequence("22", 98, 104) == "NNACGT"
+    assert named.sequence("22", 108, 113) == "ACNNN"
+    given_ = Genome.open(path, origin={"z": ("20", 1000), "22:101-110": ("22", 100)}, alias="ucsc")
+    assert given_.chrom_sizes == {"chr22": 110, "chr20": 1008, "chrM": 4}
+    assert to_text(given_.fetch(Regions(["chr20"], [1003], [1006]))[0]) == "GCC"
+    assert to_text(given_.fetch(Regions(["chr20"], [0], [3]))[0]) == "NNN"
+    assert given_.extents.loci == ["chr22:101-110", "chr20:1001-1008", "chrM:1-4"]
+    assert named.digest != given_.digest
+    with pytest.raises(ChromosomeNameError, match="origin names the record 'y'"):
+        Genome.open(path, origin={"y": ("20", 0)})
+    with pytest.raises(ChromosomeNameError, match="'22:101-110' and 'z' are both chromosome '22'"):
+        Genome.open(path, origin={"z": ("22", 0), "22:101-110": ("22", 100)})
+    with pytest.raises(GenoglotError, match="origin is 'name'"):
+        Genome.open(path, origin="name")
+
+
+def test_other_spellings_of_chromosomes_are_one_clear_error(genomes, tmp_path):
+    with pytest.raises(ChromosomeNameError, match=r"the regions say '1' .* says 'chr1'") as raised:
+        genomes[0].fetch(Regions(["chr2", "1"], [0, 0], [5, 5]))
+    assert 'alias="ensembl"' in str(raised.value)
+    assert 'alias="ucsc"' in str(raised.value)
+    with pytest.raises(ChromosomeNameError, match="no chromosome 'chr9'; it has chr1, chr2"):
+        genomes[0].sequence("chr9", 0, 5)
+    path = tmp_path / "a.fa"
+    path.write_text(TEXT)
+    renamed = Genome.open(path, alias="ensembl")
+    assert renamed.sequence("1", 0, 9) == genomes[0].sequence("chr1", 0, 9)
+
+
+def test_wrong_requests(genomes):
+    with pytest.raises(SequenceError, match="end is before start"):
+        genomes[0].sequence("chr1", 5, 4)
+    with pytest.raises(SequenceError, match="width is -1"):
+        genomes[0].fetch(Regions(["chr1"], [0], [5]), width=-1)
+    with pytest.raises(SequenceError, match="no file is given"):
+        Genome.open([])
+
+
+def test_a_large_file_is_packed_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed_module, "SMALL", 0)
+    monkeypatch.setenv("GENOGLOT_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.fa"
+    path.write_text(TEXT)
+    first = Genome.open(path)
+    [packed] = (tmp_path / "cache" / "genomes").iterdir()
+    before = packed.stat().st_ino
+    assert Genome.open(path) == first
+    assert packed.stat().st_ino == before
+    path.write_text(TEXT.replace("chr1", "chr7"))
+    os.utime(path, (1, 1))
+    second = Genome.open(path)
+    assert second.names[0] == "chr7"
+    assert first.sequence("chr1", 0, 9) == second.sequence("chr7", 0, 9)
+    assert list((tmp_path / "cache" / "genomes").iterdir()) == [packed]
+    assert pickle.loads(pickle.dumps(first)) == first  # other names for the same bases
+    for other in (TEXT.replace("A", "C"), ">chr1\nACGT\n"):
+        path.write_text(other)
+        Genome.open(path)
+        with pytest.raises(SequenceError, match="has changed"):
+            pickle.loads(pickle.dumps(first))
+
+
+def test_a_damaged_packed_genome_is_made_again_or_refused(tmp_path):
+    path, packed = tmp_path / "a.fa", tmp_path / "a.genome"
+    path.write_text(TEXT)
+    good = Genome.open(path, packed=packed)
+    content = packed.read_bytes()
+    for damaged in (content[:100], content[100:], b"", content.replace(b'"names"', b'"nomes"')):
+        packed.write_bytes(damaged)
+        with pytest.raises(SequenceError):
+            Genome.open(packed)
+        assert Genome.open(path, packed=packed) == good
+    packed.write_bytes(content.replace(b'"format": 1', b'"format": 9'))
+    with pytest.raises(SequenceError, match="another version"):
+        Genome.open(packed)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    path = tmp_path / "a.fa"
+    path.write_text(TEXT)
+    with pytest.raises(SequenceError, match="cannot be written there") as raised:
+        Genome.open(path, packed=path / "a.genome")
+    assert "GENOGLOT_CACHE" in str(raised.value)
+
+
+def test_a_broken_file_leaves_no_packed_genome(tmp_path):
+    path = tmp_path / "a.fa"
+    path.write_text(">a\nACGT\n>a\nACGT\n")
+    with pytest.raises(SequenceError, match="comes twice"):
+        Genome.open(path, packed=tmp_path / "a.genome")
+    assert list(tmp_path.iterdir()) == [path]
+    twin = tmp_path / "b.fa"
+    path.write_text(">a\nACGT\n")
+    twin.write_text(">a\nAC\n")
+    with pytest.raises(SequenceError, match=r"b\.fa: record 'a' is in a file before it"):
+        Genome.open([path, twin])
+
+
+def test_tiling_covers_the_known_genome_once(genomes):
+    genome = genomes[0]
+    for width, batch in ((1, 1000), (7, 3), (50, 2), (61, 10)):
+        batches = list(tile(genome, width, max_unknown=1.0, batch=batch))
+        assert all(0 < len(regions) <= batch for regions in batches)
+        regions = Regions.concat(batches)
+        expected = [
+            (name, i) for name, dna in CHROMS.items() for i in range(0, len(dna) - width + 1, width)
+        ]
+        assert list(zip(regions.chrom, regions.start, strict=True)) == expected
+        assert (regions.end - regions.start == width).all()
+        few = Regions.concat(tile(genome, width, max_unknown=0.1))
+        kept = [
+            place
+            for place in expected
+            if CHROMS[place[0]][place[1] : place[1] + width].count("N") <= 0.1 * width
+        ]
+        assert list(zip(few.chrom, few.start, strict=True)) == kept
+    with pytest.raises(SequenceError, match="must be positive"):
+        next(tile(genome, 0))
