@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -110,3 +111,10 @@ def read_text(path: str | Path) -> TextIO:
     """Read a file's text (plain, gzip or bgzip; `-`: standard input) without any UTF-8 mark."""
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     return cast(TextIO, io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"))
+
+
+def cache_folder() -> Path:
+    """`$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`."""
+    if chosen := os.environ.get("GENOGLOT_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genoglot"

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genoglot.files import cache_folder
 from genoglot.text import MiniLM
-from genoglot.text.cache import EmbeddingCache, default_cache_folder
+from genoglot.text.cache import EmbeddingCache
 
 WRITER = """
 import sys, pathlib, numpy as np
@@ -125,9 +126,9 @@ def test_the_cache_lies_where_the_environment_says(
 ) -> None:
     monkeypatch.delenv("GENOGLOT_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert default_cache_folder() == Path.home() / ".cache/genoglot"
+    assert cache_folder() == Path.home() / ".cache/genoglot"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_folder() == tmp_path / "genoglot"
+    assert cache_folder() == tmp_path / "genoglot"
     monkeypatch.setenv("GENOGLOT_CACHE", str(tmp_path / "mine"))
     MiniLM().encode(["kidney"])
     assert (tmp_path / "mine/embeddings.sqlite").exists()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot import __version__
+from genoglot import __version__, hub
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
 from genoglot.regions import Universe
@@ -97,22 +97,8 @@ class Pretrained(ABC):
 
 
 def local_folder(path: str | Path) -> Path:
-    """Return the directory itself, or the local copy of a hub repository `owner/name`."""
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    if folder.exists() or str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-        raise ModelError(f"{path}: no saved model here (neither a directory nor a hub id)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(path)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{path}: no such directory, and not to be had from the hub ({reason})"
-        ) from None
+    """Return the directory of a saved model, or the local copy of a hub repository."""
+    return hub.local_folder(path, what="saved model", error=ModelError)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import atomic_path
+from genoglot.files import atomic_path, cache_folder
 from genoglot.sequence.alphabet import MASKED, Codes
 from genoglot.sequence.fasta import Header, scan_fasta
 
@@ -139,12 +139,9 @@ def _stamp(file: Path) -> list[str | int]:
 
 
 def _in_cache(fasta: Sequence[Path]) -> Path:
-    """`$GENOGLOT_CACHE/genomes`, or in the user's cache, under a name that the paths determine."""
-    chosen = os.environ.get("GENOGLOT_CACHE")
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) if chosen else Path(cache) / "genoglot"
+    """In the cache, under a name that the paths determine."""
     key = hashlib.sha256("\n".join(str(file.resolve()) for file in fasta).encode()).hexdigest()
-    return folder / "genomes" / f"{fasta[0].name}-{key[:16]}.genome"
+    return cache_folder() / "genomes" / f"{fasta[0].name}-{key[:16]}.genome"
 
 
 def _write(fasta: Sequence[Path], source: list[list[str | int]], packed: BinaryIO) -> None:

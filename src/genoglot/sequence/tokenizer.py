@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
+from genoglot.hub import local_folder
 from genoglot.sequence.alphabet import Codes, stack_codes
 from genoglot.sequence.batch import Lengths, Padding, Tensors
 
@@ -140,7 +141,7 @@ class DnaTokenizer(ABC):
         SequenceError
             If there is no tokenizer, or one of another kind.
         """
-        folder = _local_folder(path)
+        folder = local_folder(path, what="tokenizer", error=SequenceError, patterns=FILES)
         config = _read_config(folder)
         kinds = _kinds()
         kind = kinds.get(str(config.get("tokenizer_class")))
@@ -178,25 +179,6 @@ def _kinds() -> dict[str, type[DnaTokenizer]]:
 
     kinds = (BpeTokenizer, KmerTokenizer, OneHotTokenizer, PatchTokenizer)
     return {kind.tokenizer_class: kind for kind in kinds}
-
-
-def _local_folder(path: str | Path) -> Path:
-    """Return the folder itself, or the local copy of a hub repository `owner/name`."""
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    if folder.exists() or str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-        raise SequenceError(f"{path}: no tokenizer here (neither a folder nor a hub id)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(path), allow_patterns=FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise SequenceError(
-            f"{path}: no such folder, and not to be had from the hub ({reason})"
-        ) from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -21,13 +20,6 @@ CREATE = (
 )
 SELECT = "SELECT vector, truncated FROM embedding WHERE key = ?"
 INSERT = "INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)"
-
-
-def default_cache_folder() -> Path:
-    """`$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`."""
-    if chosen := os.environ.get("GENOGLOT_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genoglot"
 
 
 class EmbeddingCache:

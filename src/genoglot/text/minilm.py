@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
-from genoglot.files import file_digest
-from genoglot.text.cache import EmbeddingCache, default_cache_folder
+from genoglot.files import cache_folder, file_digest
+from genoglot.text.cache import EmbeddingCache
 from genoglot.text.encoder import TextEncoder
 from genoglot.threads import one_thread
 
@@ -84,7 +84,7 @@ class MiniLM(TextEncoder):
         self.name_or_path, self.device = name_or_path, device
         self._cache_folder: Path | None
         if isinstance(cache, bool):
-            self._cache_folder = default_cache_folder() if cache else None
+            self._cache_folder = cache_folder() if cache else None
         else:
             self._cache_folder = Path(cache)
 
