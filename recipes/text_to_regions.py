@@ -23,7 +23,7 @@ from genoglot.interpret.plots import interval_plot
 from genoglot.models import BASELINES, GENERATORS, create
 from genoglot.training import train
 
-HIGHLIGHT = ("text2bed", "direct")
+HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 
 def fitted(kind: str, atlas: Atlas, split: Split, seed: int) -> Scorer:

@@ -59,11 +59,12 @@ def what_was_done(report: Report, demo: Demo) -> None:
             f"chromosomes, and {info['n_sets']} BED files of {info['n_groups']} experiments in "
             f"{info['n_biosamples']} biosamples, each with a description in words.",
             f"The files became an atlas, split by experiment: {len(parts.train)} region sets to "
-            f"train on, {len(parts.validation)} to stop the training by, {len(parts.test)} to "
+            f"train on, {len(parts.validation)} to watch the training by, {len(parts.test)} to "
             "test on. Replicates of an experiment stay on one side.",
-            "Two models were trained, text2bed and direct, and three baselines fitted: "
-            "popularity (the most frequent regions, whatever the text), nearest (the training set "
-            "with the most similar description) and ridge (linear regression on the words).",
+            f"{len(demo.logs)} models were trained ({', '.join(demo.logs)}), and three baselines "
+            "fitted: popularity (the most frequent regions, whatever the text), nearest (the "
+            "training set with the most similar description) and ridge (linear regression on the "
+            "words).",
             "Each model answered the descriptions of the test sets, which it had not seen.",
         ]
     )
@@ -121,7 +122,7 @@ def training(report: Report, demo: Demo) -> None:
     report.figure(
         plots.loss_curves(demo.logs),
         "Mean loss of each epoch; the weights of the last one are kept. In training a set may not "
-        "read from its own experiment, so that the two curves are not on one scale.",
+        "read from its own experiment, so that its loss is not on the scale of validation's.",
     )
 
 
