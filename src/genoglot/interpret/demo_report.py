@@ -209,7 +209,7 @@ def queries(report: Report, demo: Demo) -> None:
         row: list[Cell] = [(query, "; ".join(names))]
         judged: list[NDArray[np.integer]] = [np.arange(len(there)), *tops]
         for chosen in judged:
-            row.append((f"{there[chosen].mean():.2f}", f"{elsewhere[chosen].mean():.2f} elsewhere"))
+            row.append((f"{there[chosen].mean():.2f}", f"{elsewhere[chosen].mean():.2f}"))
         rows.append(row)
     report.table(
         ["query", "all regions", "popularity", *demo.logs],
@@ -220,7 +220,7 @@ def queries(report: Report, demo: Demo) -> None:
     )
     report.paragraph(
         f"The ten best regions by {SHOWN} follow, with the nearest gene and the distance from its "
-        "start, negative upstream. All 1,000, and those of the other model, are BED files in "
+        "start, negative upstream. All 1,000, and those of the other models, are BED files in "
         "the folder answers/ beside this page."
     )
     for query, answers in demo.answers.items():
