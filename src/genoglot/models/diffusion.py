@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Ids, Scores, best
-from genoglot.models.memory import MemoryGenerator, MemoryNetwork, TextMemory, spread
+from genoglot.models.memory import CHUNK, MemoryGenerator, MemoryNetwork, TextMemory, spread
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
@@ -287,7 +287,9 @@ class Diffusion(MemoryGenerator):
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
         super().prepare(atlas, rows)
-        squares = self.factors.T.double() @ self.factors.double()
+        squares = torch.zeros(self.factors.shape[1], self.factors.shape[1], dtype=torch.float64)
+        for part in torch.split(self.factors, CHUNK):
+            squares += part.double().T @ part.double()
         self._squares = squares.diagonal().float()
         self._projection = torch.linalg.pinv(squares, hermitian=True, rtol=1e-6).float()
         self._usual = torch.from_numpy(self.share) @ self.factors
