@@ -38,7 +38,8 @@ class SeedSeq2Regions(SetDecoder, Trainable):
     width 512 over 512 regions drawn from a set, without positions, since a set has no order;
     cross-entropy over the universe, Adam. A million outputs at 512 positions do not fit into
     memory: the softmax is over regions drawn at random beside the right one (Jean et al. 2015),
-    and input and output share region vectors of low rank. That, the layers and the heads are ours.
+    and input and output share region vectors of low rank. That, the layers, the heads and the bias of
+the output, which starts from popularity, are ours.
 
     Parameters
     ----------
@@ -74,9 +75,14 @@ class SeedSeq2Regions(SetDecoder, Trainable):
         """Make the network."""
         self.universe = atlas.universe
         self.wordpiece = WordPiece()
-        self.set_size = atlas.presence(rows).nnz / max(1, len(atlas.descriptions(rows)))
+        presence = atlas.presence(rows)
+        self.set_size = presence.nnz / max(1, presence.shape[0])
         torch.manual_seed(self.seed)
         self.network = self._transformer(len(self.universe))
+        # So short a training would not even learn which regions are popular.
+        held = torch.bincount(torch.from_numpy(presence.indices), minlength=len(self.universe))
+        with torch.no_grad():
+            self.network.bias.copy_((held + 0.1).log())
 
     def _transformer(self, regions: int) -> SeedTransformer:
         words = self.wordpiece.vocabulary
