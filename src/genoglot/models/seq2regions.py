@@ -38,8 +38,8 @@ class SeedSeq2Regions(SetDecoder, Trainable):
     width 512 over 512 regions drawn from a set, without positions, since a set has no order;
     cross-entropy over the universe, Adam. A million outputs at 512 positions do not fit into
     memory: the softmax is over regions drawn at random beside the right one (Jean et al. 2015),
-    and input and output share region vectors of low rank. That, the layers, the heads and the bias of
-the output, which starts from popularity, are ours.
+    and input and output share region vectors of low rank. That, the layers, the heads and the
+    output's bias, which starts from popularity, are ours.
 
     Parameters
     ----------
