@@ -21,7 +21,16 @@ log = logging.getLogger("genoglot")
 
 def train(
     name: Annotated[
-        Literal["popularity", "nearest", "ridge", "text2bed", "direct", "annotator"],
+        Literal[
+            "popularity",
+            "nearest",
+            "ridge",
+            "text2bed",
+            "direct",
+            "diffusion",
+            "seq2regions",
+            "annotator",
+        ],
         typer.Argument(help="Kind of model.", show_default=False),
     ],
     atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],
@@ -35,7 +44,10 @@ def train(
     ] = None,
     preset: Annotated[
         Literal["better", "seed"],
-        typer.Option(help="The improved model, or the published one (text2bed, direct)."),
+        typer.Option(
+            help="The improved model, or the published one (text2bed, direct, diffusion, "
+            "seq2regions)."
+        ),
     ] = "better",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     epochs: Annotated[
@@ -81,7 +93,10 @@ def train(
 
     closed_form = (*BASELINES, ANNOTATOR)
     if name in closed_form and preset == "seed":
-        raise ModelError(f"{name} has one form only; --preset seed is for text2bed and direct")
+        raise ModelError(
+            f"{name} has one form only; --preset seed is for text2bed, direct, diffusion "
+            "and seq2regions"
+        )
     if index and name != "text2bed":
         raise ModelError(f"{name} has no index; --index is for text2bed")
     log_folder = out.with_name(f"{out.name}.training")
