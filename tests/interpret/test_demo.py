@@ -19,7 +19,16 @@ from genoglot.interpret.demo import QUERIES, demo
 from genoglot.models import load
 from genoglot.regions import Genes, Regions
 
-MODELS = ["popularity", "nearest", "ridge", "text2bed", "direct", "oracle"]
+MODELS = [
+    "popularity",
+    "nearest",
+    "ridge",
+    "text2bed",
+    "direct",
+    "diffusion",
+    "seq2regions",
+    "oracle",
+]
 
 
 @pytest.fixture(scope="module")
