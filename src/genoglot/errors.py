@@ -1,5 +1,6 @@
 """Errors that Genoglot raises: each says what is wrong, where, and what to do, in one line."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -74,3 +75,17 @@ class SequenceError(GenoglotError):
 
 class ModelError(GenoglotError):
     """A saved model that is missing, damaged or of an unknown kind."""
+
+
+def some(names: Iterable[str]) -> str:
+    """Name a few of many, for a message.
+
+    Examples
+    --------
+    >>> some(["c", "a", "b", "f", "e", "d", "g"])
+    "'c', 'a', 'b', 'f', 'e' and 2 others"
+    """
+    known = list(dict.fromkeys(names))
+    others = len(known) - 5
+    more = "" if others < 1 else " and 1 other" if others == 1 else f" and {others} others"
+    return f"{', '.join(repr(name[:60]) for name in known[:5])}{more}"

@@ -279,9 +279,17 @@ def test_bad_queries_are_refused(
         filled.search(**query)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["Ränder und Öffnungen", "肾脏", "AND (", '"', "a:b* ^~", "🧬"])
+@pytest.mark.parametrize("text", ["Ränder und Öffnungen", "AND (", '"', "a:b* ^~", "🧬"])
 def test_no_text_is_taken_for_a_command(text: str, filled: Library) -> None:
     assert len(filled.search(text)) == 10
+
+
+def test_a_text_in_another_script_is_refused_but_its_words_can_be_looked_for(
+    filled: Library,
+) -> None:
+    with pytest.raises(TextError, match="not in Latin letters"):
+        filled.search("肾脏")
+    assert len(filled.search("kidney", keywords="肾脏")) == 10
 
 
 def test_other_folders_are_left_alone(tmp_path: Path, line: Universe, small: Library) -> None:

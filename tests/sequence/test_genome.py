@@ -161,7 +161,7 @@ def test_other_spellings_of_chromosomes_are_one_clear_error(genomes, tmp_path):
         genomes[0].fetch(Regions(["chr2", "1"], [0, 0], [5, 5]))
     assert 'alias="ensembl"' in str(raised.value)
     assert 'alias="ucsc"' in str(raised.value)
-    with pytest.raises(ChromosomeNameError, match="no chromosome 'chr9'; it has chr1, chr2"):
+    with pytest.raises(ChromosomeNameError, match="no chromosome 'chr9'; it has 'chr1', 'chr2'"):
         genomes[0].sequence("chr9", 0, 5)
     path = tmp_path / "a.fa"
     path.write_text(TEXT)

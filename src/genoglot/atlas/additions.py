@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas.layout import check_tokens
 from genoglot.atlas.ranking import FIELDS
-from genoglot.errors import AtlasError, LibraryError
+from genoglot.errors import AtlasError, LibraryError, some
 
 MAX_ID = 1_000  # characters
 
@@ -42,7 +42,8 @@ def checked_metadata(metadata: pl.DataFrame) -> pl.DataFrame:
             f"metadata: id {long['id'][0][:30]}... is longer than {MAX_ID} characters"
         )
     if len(repeated := about.filter(pl.col("id").is_duplicated())):
-        raise LibraryError(f"metadata: {some(repeated['id'])} repeated; each set needs its own id")
+        twice = some(sorted(repeated["id"]))
+        raise LibraryError(f"metadata: {twice} repeated; each set needs its own id")
     return about
 
 
@@ -86,16 +87,3 @@ def checked_tokens(tokens: ArrayLike, universe_size: int, where: str) -> NDArray
     except AtlasError as error:
         raise LibraryError(str(error)) from None
     return array.astype(np.int32)
-
-
-def some(names: Iterable[str]) -> str:
-    """Name a few of many ids.
-
-    Examples
-    --------
-    >>> some(["c", "a", "b", "f", "e", "d", "g"])
-    "'a', 'b', 'c', 'd', 'e' and 2 others"
-    """
-    ids = sorted(set(names))
-    more = f" and {len(ids) - 5} others" if len(ids) > 5 else ""
-    return f"{', '.join(repr(name[:60]) for name in ids[:5])}{more}"

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.atlas.additions import checked_batches, checked_metadata, checked_tokens, some
+from genoglot.atlas.additions import checked_batches, checked_metadata, checked_tokens
 from genoglot.atlas.lance import (
     SETS,
     UNIVERSE,
@@ -28,10 +28,12 @@ from genoglot.atlas.lance import (
     universe_table,
     vectors,
 )
-from genoglot.atlas.ranking import FIELDS, Found, Hit, check_query, condition_of, fuse, run
+from genoglot.atlas.ranking import FIELDS, Found, Hit, condition_of, fuse, run
 from genoglot.atlas.sketch import DIM, CountSketch, jaccard, pack, unpack
-from genoglot.errors import LibraryError
+from genoglot.errors import LibraryError, TextError, some
 from genoglot.regions import Regions, Universe
+from genoglot.text import check_query
+from genoglot.text.encoder import MAX_QUERY
 
 if TYPE_CHECKING:
     from genoglot.atlas.store import Atlas
@@ -232,7 +234,8 @@ class Library:
         known = set(self.ids()) & set(about["id"])
         if known and existing == "refuse":
             raise LibraryError(
-                f"{self._store.where}: holds {some(known)} already; replace or skip what is there"
+                f"{self._store.where}: holds {some(sorted(known))} already; "
+                "replace or skip what is there"
             )
         skipped = known if existing == "skip" else set()
         added = 0
@@ -281,7 +284,8 @@ class Library:
         """
         wanted = list(dict.fromkeys(ids))
         if missing := set(wanted) - set(self.ids()):
-            raise LibraryError(f"{self._store.where}: no {some(missing)}; nothing was removed")
+            unknown = some(sorted(missing))
+            raise LibraryError(f"{self._store.where}: no {unknown}; nothing was removed")
         if wanted:
             with self._newest() as table:
                 table.delete(f"id IN {quoted(wanted)}")
@@ -341,7 +345,7 @@ class Library:
         Raises
         ------
         TextError
-            If a text is empty or longer than 10,000 characters.
+            If the text is empty or not in Latin letters, or words are more than 10,000 characters.
         LibraryError
             If nothing is asked for, no region is in the universe, or a filter is unknown.
         ChromosomeNameError
@@ -351,7 +355,10 @@ class Library:
             raise LibraryError(f"n is {n}; ask for at least one hit")
         if keywords is None:
             keywords = text or ""
-        check_query(text, keywords)
+        if text is not None:
+            check_query(text)
+        if len(keywords) > MAX_QUERY:
+            raise TextError(f"{len(keywords):,} characters of keywords; give {MAX_QUERY:,} at most")
         if text is None and regions is None and not keywords.strip():
             raise LibraryError("nothing to search for; give a text, keywords or regions")
         condition, depth = condition_of(where), max(CANDIDATES, 10 * n)

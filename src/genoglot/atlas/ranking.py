@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genoglot.atlas.lance import quoted
-from genoglot.errors import LibraryError, TextError
+from genoglot.errors import LibraryError
 
 FIELDS = ("description", "assay", "target", "biosample")
-MAX_TEXT = 10_000  # characters of a query
 RRF = 60
 """Constant of reciprocal rank fusion, as in Cormack et al. 2009."""
 
@@ -58,17 +57,6 @@ class Found(NamedTuple):
 
     row: dict[str, Any]
     value: float
-
-
-def check_query(text: str | None, keywords: str) -> None:
-    """Refuse texts that are empty or too long to be meant."""
-    for query in (text, keywords):
-        if query is not None and len(query) > MAX_TEXT:
-            raise TextError(
-                f"the query has {len(query):,} characters; at most {MAX_TEXT:,} are searched by"
-            )
-    if text is not None and not text.strip():
-        raise TextError("the text is empty; give a query or leave it away")
 
 
 def condition_of(where: Mapping[str, str] | None) -> str | None:

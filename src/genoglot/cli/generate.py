@@ -86,18 +86,18 @@ def generate(
     generator: Any = load(model)
     if index is not None and not hasattr(generator, "use_index"):
         raise ModelError(f"{model}: a {generator.kind} model has no index; --index is for text2bed")
+    if decode is not None and not hasattr(generator, "decode"):
+        raise ModelError(
+            f"{model}: a {generator.kind} model does not decode; --decode is for seq2regions"
+        )
     if index is not None and index != generator.index_kind:
         generator.use_index(index)
-    if decode is None:
-        regions = generator.generate(text, n)
-    elif hasattr(generator, "decode"):
+    if decode is not None:
         regions = generator.decode(
             text, n, method=decode, beams=beams, temperature=temperature, top_p=top_p, seed=seed
         )
     else:
-        raise ModelError(
-            f"{model}: a {generator.kind} model does not decode; --decode is for seq2regions"
-        )
+        regions = generator.generate(text, n)
     if getattr(generator, "index_kind", "exact") == "hnsw":
         _tell_recall(generator, text, n)
     if annotation is not None:

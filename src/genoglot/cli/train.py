@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("genoglot")
 
+Kind = Literal["popularity", "nearest", "ridge", "text2bed", "direct", "diffusion", "seq2regions",
+               "annotator"]  # fmt: skip
+
 
 def train(
     name: Annotated[
-        Literal[
-            "popularity",
-            "nearest",
-            "ridge",
-            "text2bed",
-            "direct",
-            "diffusion",
-            "seq2regions",
-            "annotator",
-        ],
+        Kind,
         typer.Argument(help="Kind of model.", show_default=False),
     ],
     atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],

@@ -44,17 +44,21 @@ class SetDecoder(Generator):
     def _reordered(self, state: Any, rows: Tensor) -> Any:
         """Rows of the state's batch."""
 
+    def _all_logits(self, hidden: Tensor, state: Any) -> Tensor:
+        """Logits over the universe, part by part: (texts, universe)."""
+        logits = torch.empty(len(hidden), len(self.universe))
+        for start in range(0, len(self.universe), CHUNK):
+            part = slice(start, start + CHUNK)
+            logits[:, part] = self._logits_of(hidden, state, part)
+        return logits
+
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region by its chance to be among as many draws as a usual set has regions.
 
         The probability is that of the first region decoded, before any other is known.
         """
-        hidden, state = self._start(texts)
-        logits = torch.empty(len(texts), len(self.universe))
-        for start in range(0, len(self.universe), CHUNK):
-            part = slice(start, start + CHUNK)
-            logits[:, part] = self._logits_of(hidden, state, part)
+        logits = self._all_logits(*self._start(texts))
         return -torch.expm1(-self.set_size * logits.softmax(1)).numpy()
 
     @torch.inference_mode()
@@ -64,7 +68,8 @@ class SetDecoder(Generator):
     ) -> Regions:  # fmt: skip
         """Decode a region set, each region given those before it, none twice.
 
-        Of a large universe, the regions that are likely at the start are candidates.
+        Of a large universe, the regions that are likely at the start are candidates, and
+        probabilities are those among them.
 
         Parameters
         ----------
@@ -101,13 +106,8 @@ class SetDecoder(Generator):
                 "beam, a temperature above 0 and a top_p above 0 and at most 1"
             )
         hidden, state = self._start([text])
-        first = torch.cat(
-            [
-                self._logits_of(hidden, state, slice(start, start + CHUNK))[0]
-                for start in range(0, len(self.universe), CHUNK)
-            ]
-        )
-        listed = torch.from_numpy(np.sort(best(first.numpy(), max(SHORTLIST, 8 * n)))).long()
+        first = self._all_logits(hidden, state)[0].numpy()
+        listed = torch.from_numpy(np.sort(best(first, max(SHORTLIST, 8 * n)))).long()
 
         def step(last: Tensor | None, state: Any) -> tuple[Tensor, Any]:
             if last is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError
+from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError, some
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, rename_chromosome
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
@@ -305,7 +305,7 @@ def _places(names: Sequence[str], origin: Origin | None) -> list[tuple[str, int]
     unknown = list(origin.keys() - set(names))
     if unknown:
         raise ChromosomeNameError(
-            f"origin names the record {unknown[0]!r}, but the records are {_some(names)}"
+            f"origin names the record {unknown[0]!r}, but the records are {some(names)}"
         )
     return [origin.get(name, (name, 0)) for name in names]
 
@@ -319,13 +319,7 @@ def _unknown(name: str, known: Mapping[str, int]) -> ChromosomeNameError:
                 f"the regions say {name!r} where the genome says {other!r}; open the genome with "
                 f'alias="{back}", or read the regions with alias="{alias}" (--alias {alias})'
             )
-    return ChromosomeNameError(
-        f"the genome has no chromosome {name!r}; it has {_some(list(known))}"
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
+    return ChromosomeNameError(f"the genome has no chromosome {name!r}; it has {some(known)}")
 
 
 def _on_minus(regions: Regions) -> Ints | None:

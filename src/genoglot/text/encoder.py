@@ -149,7 +149,7 @@ def check_texts(texts: Sequence[str]) -> list[str]:
 
 
 def check_query(text: str) -> None:
-    """Refuse a query that no encoder can read.
+    """Refuse a query that no encoder can read, or that is too long to be meant.
 
     Raises
     ------

