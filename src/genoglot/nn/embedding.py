@@ -79,7 +79,7 @@ class OneHotEmbedding(nn.Module):
         self.convolution = nn.Conv1d(4, dim, kernel, padding=kernel // 2)
 
     def forward(self, values: Tensor, seen: Tensor | None = None) -> Embedded:
-        """(batch, 4, bases), `seen` (batch, bases) -> (batch, bases / pool, dim), and which count."""
+        """(batch, 4, bases), `seen` (batch, bases) -> (batch, bases / pool, dim)."""
         if seen is None:
             x = F.max_pool1d(self.convolution(values), self.pool, ceil_mode=True)
             return x.transpose(1, 2), None

@@ -179,8 +179,8 @@ class EncoderLayer(nn.Module):
             bias = scale * self._distance_logits(queries, keys, place, table)
             mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
         x = x + self.drop(self.attention.read(queries, keys, values, mask, scale=scale))
-        x = x + self.drop(self.feed_forward(x))
-        return x
+        added: Tensor = self.drop(self.feed_forward(x))
+        return x + added
 
     def _distance_logits(
         self, queries: Tensor, keys: Tensor, place: Tensor, table: Tensor
@@ -192,7 +192,8 @@ class EncoderLayer(nn.Module):
         rows = place.expand(batch, heads, n, n)
         to_position = (queries @ place_keys).gather(-1, rows)  # query i, distance i - j
         from_position = (keys @ place_queries).gather(-1, rows)  # key j, distance j - i
-        return to_position + from_position.transpose(-1, -2)
+        logits: Tensor = to_position + from_position.transpose(-1, -2)
+        return logits
 
 
 class GatedFeedForward(nn.Module):
