@@ -13,6 +13,7 @@ from genoglot.cli import (
     annotate,
     atlas,
     demo,
+    embed,
     evaluate,
     generate,
     library,
@@ -39,6 +40,8 @@ app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
 app.command("pretrain")(pretrain.pretrain)
+app.command("embed")(embed.embed)
+app.command("predict")(embed.predict)
 app.command("demo")(demo.demo)
 
 

@@ -266,6 +266,12 @@ class SequenceModel:
         )
         return self.encoder.embed(codes, lengths, strands=strands, batch_size=batch_size)
 
+    def to(self, device: str | torch.device) -> Self:
+        """Move to a device, as torch modules do."""
+        self.encoder.to(device)
+        self._head().to(device)
+        return self
+
     def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save into a directory: `config.json`, `model.safetensors` and the tokenizer.
 
