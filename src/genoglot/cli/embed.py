@@ -77,10 +77,10 @@ def predict(
 
     Parquet has a column of each output behind the names or regions; NPY the predictions only.
     """
-    from genoglot.training.supervised import SequenceModel
+    from genoglot.models.predictor import SequencePredictor
 
     _check_out(out)
-    loaded = SequenceModel.from_pretrained(model).to(_device(device))
+    loaded = SequencePredictor.from_pretrained(model).to(_device(device))
     about, predictions = _read(sequences, genome, width, loaded.predict)
     names = loaded.names or [f"output_{i}" for i in range(predictions.shape[1])]
     _write(out, about, predictions, names)

@@ -14,22 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.files import atomic_path
 from genoglot.models.heads import Head, Target
-from genoglot.models.pretrained import local_folder, read_arrays, read_config, write_model
-from genoglot.models.sequence_encoder import (
-    ENCODER,
-    Lengths,
-    SequenceEncoder,
-    batches,
-    load_weights,
-    numpy_rows,
-    other_strand,
-    resting,
-    seeded,
-    weights_of,
-)
-from genoglot.models.settings import Settings
+from genoglot.models.predictor import PredictorSettings, SequencePredictor
+from genoglot.models.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
 from genoglot.sequence.alphabet import Codes
 from genoglot.training.loop import (
     Decay,
@@ -46,7 +33,6 @@ from genoglot.training.watch import Metric, Watch
 Labels = NDArray[Any]
 View = tuple[Tensor, Tensor | None]
 
-KIND, HEAD = "sequence-model", "head."
 VALIDATION = "validation.csv"
 
 _OBJECTIVE_OF: dict[Target, Objective] = {
@@ -57,26 +43,16 @@ _OBJECTIVE_OF: dict[Target, Objective] = {
 }
 
 
-class SupervisedSettings(Settings):
-    """Settings of a `SequenceModel`.
+class SupervisedSettings(PredictorSettings):
+    """Settings of a `SequenceModel`, besides those of a `SequencePredictor`.
 
     Attributes
     ----------
-    target
-        What is predicted: see `Head`.
     objective
         `"bce"` or `"focal"` for labels, `"mse"` or `"huber"` for values, `"cross-entropy"` for
         classes; by default the first.
     frozen
         Train the head only. Vectors are computed once, before the training.
-    strands
-        `"forward"`: sequences as they are given. `"random"`: training reads each on a strand drawn
-        at random, prediction reads both. `"both"`: training, too, reads both. Where both are read,
-        their logits (or values) are averaged.
-    hidden
-        Width between the two layers of the head; by default that of the vector.
-    dropout
-        In the head.
     epochs, max_steps
         Passes over the data, or steps in their place.
     batch_size
@@ -85,16 +61,10 @@ class SupervisedSettings(Settings):
         See `Schedule`.
     warm_up
         Share of the steps in which the learning rate rises.
-    seed
-        Of the head's weights, order, strands and dropout.
     """
 
-    target: Target = "binary"
     objective: Objective | None = None
     frozen: bool = False
-    strands: Literal["forward", "random", "both"] = "forward"
-    hidden: int | None = Field(None, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     epochs: int = Field(10, ge=1)
     max_steps: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=1)
@@ -102,10 +72,9 @@ class SupervisedSettings(Settings):
     warm_up: float = Field(0.1, ge=0, le=1)
     decay: Decay = "linear"
     weight_decay: float = Field(0.01, ge=0)
-    seed: int = Field(0, ge=0)
 
 
-class SequenceModel:
+class SequenceModel(SequencePredictor):
     """An encoder with a head: `fit` it to labels, then `predict`.
 
     Parameters
@@ -135,7 +104,9 @@ class SequenceModel:
     def __init__(
         self, encoder: SequenceEncoder, *, names: Sequence[str] | None = None, **settings: Any
     ) -> None:
-        self.settings = s = SupervisedSettings.of(settings, "sequence model")
+        s = SupervisedSettings.of(settings, "sequence model")
+        super().__init__(encoder, s)
+        self.settings: SupervisedSettings = s
         default = _OBJECTIVE_OF[s.target]
         self.objective: Objective = s.objective or default
         fits = {"bce": ("bce", "focal"), "mse": ("mse", "huber")}.get(default, (default,))
@@ -143,9 +114,7 @@ class SequenceModel:
             raise ModelError(
                 f"{self.objective} is no objective for {s.target}; use {' or '.join(fits)}"
             )
-        self.encoder = encoder
         self.names = list(names) if names is not None else None
-        self.head: Head | None = None
 
     def fit(
         self,
@@ -237,107 +206,9 @@ class SequenceModel:
             parameter.requires_grad_(was)
         return self
 
-    def predict(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
-    ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values.
-
-        Parameters
-        ----------
-        codes, lengths
-            As in `fit`.
-        batch_size
-            Sequences at a time.
-
-        Returns
-        -------
-        float32 (n, outputs)
-        """
-        head = self._head()
-        logits = self._logits(codes, lengths, batch_size)
-        return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
-
-    def embed(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
-    ) -> NDArray[np.float32]:
-        """Vectors of the encoder, float32 (n, dim): the mean of both strands if it reads both."""
-        strands: Literal["forward", "both"] = (
-            "forward" if self.settings.strands == "forward" else "both"
-        )
-        return self.encoder.embed(codes, lengths, strands=strands, batch_size=batch_size)
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move to a device, as torch modules do."""
-        self.encoder.to(device)
-        self._head().to(device)
-        return self
-
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, `model.safetensors` and the tokenizer.
-
-        `SequenceEncoder.from_pretrained` reads the encoder from it.
-
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        head = self._head()
-        settings = {
-            "encoder": self.encoder.description(),
-            "model": self.settings.model_dump(mode="json"),
-            "outputs": head.center.numel(),
-            "names": self.names,
-        }
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            self.encoder.tokenizer.save_pretrained(folder)
-            arrays = weights_of(self.encoder, ENCODER) | weights_of(head, HEAD)
-            write_model(folder, KIND, settings, arrays)
-
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> Self:
-        """Load a model, from a directory or a hub id.
-
-        Raises
-        ------
-        ModelError
-            If there is none, or it is damaged.
-        """
-        folder = local_folder(path)
-        config = read_config(folder)
-        if config["kind"] != KIND:
-            raise ModelError(
-                f"{path}: holds a {config['kind']!r}, which predicts nothing; train a model on it"
-            )
-        settings = config["settings"]
-        try:
-            made = cls(
-                SequenceEncoder.from_pretrained(folder), names=settings["names"],
-                **settings["model"],
-            )  # fmt: skip
-            made.head = made._new_head(settings["outputs"]).eval()
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path}: damaged model ({error}); save it again") from error
-        load_weights(made.head, read_arrays(folder), HEAD, path)
-        return made
-
-    def _head(self) -> Head:
-        if self.head is None:
-            raise ModelError("the model is not fitted; fit it to labels")
-        return self.head
-
-    def _logits(self, codes: Codes, lengths: Lengths | None, batch_size: int) -> list[Tensor]:
-        head = self._head()
-        both = self.settings.strands != "forward"
-        found = []
-        with resting(self.encoder), resting(head):
-            for part, some in batches(codes, lengths, batch_size):
-                logits = head(self.encoder(*self.encoder._inputs(part, some)).sequence)
-                if both:
-                    turned = self.encoder._inputs(other_strand(part, some), some)
-                    logits = (logits + head(self.encoder(*turned).sequence)) / 2
-                found.append(logits)
-        return found
+    def _of(cls, encoder: SequenceEncoder, settings: dict[str, Any]) -> Self:
+        return cls(encoder, **settings)
 
     def _watch(
         self,
@@ -351,14 +222,6 @@ class SequenceModel:
             return torch.cat(self._logits(codes, None, self.settings.batch_size))
 
         return Watch(logits, network.loss, network.head, labels, choose_by, path)
-
-    def _new_head(self, outputs: int) -> Head:
-        s = self.settings
-        with seeded(s.seed):
-            return Head(
-                self.encoder.dim, outputs, s.target, hidden=s.hidden or self.encoder.dim,
-                dropout=s.dropout,
-            )  # fmt: skip
 
     def _make_head(self, labels: Labels) -> None:
         """Make the head that the labels need, unless there is one from before."""
