@@ -125,10 +125,10 @@ def _sort_settings(
             value = json.loads(text)
         except ValueError:
             value = text
-        if key in AttentionSettings.model_fields:
-            of_encoder[key] = value
-        elif key in PretrainSettings.model_fields:
-            of_training[key] = value
-        else:
+        taken = False
+        for kind, chosen in ((AttentionSettings, of_encoder), (PretrainSettings, of_training)):
+            if key in kind.model_fields:
+                chosen[key], taken = value, True
+        if not taken:
             known = ", ".join([*AttentionSettings.model_fields, *PretrainSettings.model_fields])
             raise ModelError(f"--set {key}={text}: no such setting (there are: {known})")

@@ -298,7 +298,7 @@ class _Network(nn.Module):
     def loss(self, logits: Tensor, labels: Tensor) -> Part:
         if self.head.target == "regression":
             labels = (labels - self.head.center) / self.head.scale
-        return OBJECTIVES[self.objective](logits, labels)
+        return OBJECTIVES[self.objective](logits.float(), labels)
 
 
 class _Data:
