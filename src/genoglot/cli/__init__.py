@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli import annotate, atlas, demo, evaluate, generate, library, simulate, train
+from genoglot.cli import (
+    annotate,
+    atlas,
+    demo,
+    embed,
+    evaluate,
+    generate,
+    library,
+    pretrain,
+    simulate,
+    train,
+)
 from genoglot.cli.session import Commands, show_version
 
 app = typer.Typer(
@@ -28,6 +39,9 @@ app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
+app.command("pretrain")(pretrain.pretrain)
+app.command("embed")(embed.embed)
+app.command("predict")(embed.predict)
 app.command("demo")(demo.demo)
 
 

@@ -6,13 +6,18 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from genoglot import __version__
-from genoglot.errors import GenoglotError
+from genoglot.errors import GenoglotError, ModelError
+
+log = logging.getLogger("genoglot")
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -90,3 +95,44 @@ def pairs(options: list[str], option: str) -> dict[str, str]:
             raise GenoglotError(f"{option} {text!r}: {key} is given twice")
         found[key] = value
     return found
+
+
+def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse before a training what could not be saved after it."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
+        raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
+    begun = any(log_folder.glob("checkpoints/*"))
+    if begun and not resume and not overwrite:
+        raise GenoglotError(
+            f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"
+        )
+    if resume and not begun:
+        log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU that is not there."""
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
+
+
+@contextmanager
+def trainer_errors() -> Iterator[None]:
+    """Make an error of bad input of what Lightning says of its options."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        yield
+    except MisconfigurationException as error:  # such as more devices than there are
+        raise ModelError(str(error)) from error
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that saves, of those that trained together."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    rank: int = getattr(rank_zero_only, "rank", 0)
+    return rank == 0

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.session import pairs
-from genoglot.errors import GenoglotError, ModelError
+from genoglot.cli.session import (
+    check_device,
+    check_free,
+    is_first_process,
+    pairs,
+    trainer_errors,
+)
+from genoglot.errors import ModelError
 
 if TYPE_CHECKING:
     from genoglot.atlas import Atlas
@@ -94,8 +100,8 @@ def train(
     if index and name != "text2bed":
         raise ModelError(f"{name} has no index; --index is for text2bed")
     log_folder = out.with_name(f"{out.name}.training")
-    _check_free(out, log_folder, resume=resume, overwrite=overwrite)
-    _check_device(device)
+    check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    check_device(device)
     opened = Atlas.open(atlas)
     parts = opened.split(split) if split is not None else None
     rows, validation = (parts.train, parts.validation) if parts else (None, None)
@@ -123,7 +129,7 @@ def train(
         )
     if index:
         model.use_index(index)
-    if name in closed_form or _is_first_process():
+    if name in closed_form or is_first_process():
         model.save_pretrained(out, overwrite=overwrite)
         log.info("%s: %s trained on %d sets", out, kind, len(opened if rows is None else rows))
 
@@ -135,43 +141,10 @@ def _new(kind: str, **settings: Any) -> Any:
 
 
 def _train(generator: Generator, atlas: Atlas, rows: Any, **how: Any) -> None:
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
     from genoglot.training import train
 
-    try:
+    with trainer_errors():
         train(generator, atlas, rows, **how)
-    except MisconfigurationException as error:  # such as more devices than there are
-        raise ModelError(str(error)) from error
-
-
-def _is_first_process() -> bool:
-    """Whether this is the process that saves, of those that trained together."""
-    from lightning.pytorch.utilities import rank_zero_only
-
-    rank: int = getattr(rank_zero_only, "rank", 0)
-    return rank == 0
-
-
-def _check_device(device: str) -> None:
-    if device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
-
-
-def _check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse before the work what could not be saved after it."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
-        raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
-    begun = any(log_folder.glob("checkpoints/*"))
-    if begun and not resume and not overwrite:
-        raise GenoglotError(
-            f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"
-        )
-    if resume and not begun:
-        log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
 
 
 def _settings(kind: str, seed: int, epochs: int | None, given: dict[str, str]) -> dict[str, Any]:

@@ -1,16 +1,20 @@
-"""Models that turn a text into regions, one file each, behind one interface; and the way back."""
+"""Models, one file each: text to regions behind one interface, the way back, and DNA to vectors."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genoglot.errors import ModelError
 from genoglot.models.annotation import Annotation, Answer, Neighbor
 from genoglot.models.annotator import Annotator
 from genoglot.models.generator import Generator
 from genoglot.models.pretrained import local_folder, read_config
+
+if TYPE_CHECKING:
+    from genoglot.models.predictor import SequencePredictor
+    from genoglot.models.sequence_encoder import SequenceEncoder
 
 GENERATORS = {
     "popularity": "genoglot.models.baselines:Popularity",
@@ -27,6 +31,7 @@ GENERATORS = {
 }
 BASELINES = ("popularity", "nearest", "ridge")
 ANNOTATOR = "annotator"
+OF_DNA = ("sequence-encoder", "sequence-model")
 
 
 def generator_class(kind: str) -> type[Generator]:
@@ -71,6 +76,8 @@ def load(path: str | Path) -> Generator:
     folder = local_folder(path)
     if (kind := read_config(folder)["kind"]) == ANNOTATOR:
         raise ModelError(f"{path}: an annotator, which describes BED files; use genoglot annotate")
+    if kind in OF_DNA:
+        raise ModelError(f"{path}: reads DNA; use genoglot embed or genoglot predict")
     return generator_class(kind).from_pretrained(folder)
 
 
@@ -95,6 +102,32 @@ def is_annotator(path: str | Path) -> bool:
     return bool(read_config(local_folder(path))["kind"] == ANNOTATOR)
 
 
+def load_encoder(path: str | Path) -> SequenceEncoder:
+    """Load an encoder of DNA of any kind, from a directory or a hub id.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
+    from genoglot.models.sequence_encoder import SequenceEncoder
+
+    return SequenceEncoder.from_pretrained(path)
+
+
+def load_predictor(path: str | Path) -> SequencePredictor:
+    """Load a model that predicts something of DNA, from a directory or a hub id.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
+    from genoglot.models.predictor import SequencePredictor
+
+    return SequencePredictor.from_pretrained(path)
+
+
 __all__ = [
     "ANNOTATOR",
     "BASELINES",
@@ -109,4 +142,6 @@ __all__ = [
     "is_annotator",
     "load",
     "load_annotator",
+    "load_encoder",
+    "load_predictor",
 ]

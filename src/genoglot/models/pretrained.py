@@ -56,21 +56,13 @@ class Pretrained(ABC):
         GenoglotError
             If the directory exists, is not empty and `overwrite` is false.
         """
-        from safetensors.numpy import save_file
-
         with atomic_path(path, directory=True, overwrite=overwrite) as folder:
             arrays = self._save(folder)
-            save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / WEIGHTS)
             self.universe.save(folder / UNIVERSE)
-            config = {
-                "kind": self.kind,
-                "format": FORMAT,
-                "genoglot": __version__,
-                "genome": self.universe.genome,
-                "universe": {"digest": self.universe.digest, "size": len(self.universe)},
-                "settings": self._settings(),
-            }
-            (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+            write_model(
+                folder, self.kind, self._settings(), arrays, genome=self.universe.genome,
+                universe={"digest": self.universe.digest, "size": len(self.universe)},
+            )  # fmt: skip
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
@@ -99,6 +91,18 @@ class Pretrained(ABC):
 def local_folder(path: str | Path) -> Path:
     """Return the directory of a saved model, or the local copy of a hub repository."""
     return hub.local_folder(path, what="saved model", error=ModelError)
+
+
+def write_model(
+    folder: Path, kind: str, settings: dict[str, Any], arrays: Arrays, **about: Any
+) -> None:
+    """Write the `config.json` and the arrays of a model."""
+    from safetensors.numpy import save_file
+
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / WEIGHTS)
+    config = {"kind": kind, "format": FORMAT, "genoglot": __version__, **about}
+    config["settings"] = settings
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -27,11 +27,45 @@ class Attention(nn.Module):
         self.query, self.out = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
 
+    def queries(self, x: Tensor) -> Tensor:
+        """Make queries of what attends: (batch, m, dim) -> (batch, heads, m, head)."""
+        batch, m, _ = x.shape
+        queries: Tensor = self.query(x).view(batch, m, self.heads, -1)
+        return queries.transpose(1, 2)
+
     def keys_values(self, source: Tensor) -> Tensor:
         """Keys and values of what is attended to: (batch, n, dim) -> (2, batch, heads, n, head)."""
         batch, n, _ = source.shape
         both: Tensor = self.key_value(source).view(batch, n, 2, self.heads, -1)
         return both.permute(2, 0, 3, 1, 4)
+
+    def read(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, *,
+        causal: bool = False, scale: float | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Attend by given queries, keys and values, each (batch, heads, m or n, head).
+
+        Parameters
+        ----------
+        queries, keys, values
+            As `queries` and `keys_values` make them, turned or shifted as may be.
+        mask
+            What fits (batch, heads, m, n): bool, true where a key is seen, or numbers to add to
+            the logits.
+        causal
+            Query i sees keys 0 to i only.
+        scale
+            Of the logits; by default one over the root of the width of a head.
+
+        Returns
+        -------
+        (batch, m, dim).
+        """
+        read = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal, scale=scale
+        )
+        attended: Tensor = self.out(read.transpose(1, 2).flatten(2))
+        return attended
 
     def forward(
         self, query: Tensor, keys_values: Tensor, *, seen: Tensor | None = None,
@@ -54,14 +88,9 @@ class Attention(nn.Module):
         -------
         (batch, m, dim).
         """
-        batch, m, dim = query.shape
-        q = self.query(query).view(batch, m, self.heads, -1).transpose(1, 2)
         mask = None if seen is None else seen[:, None, None]
-        read = F.scaled_dot_product_attention(
-            q, keys_values[0], keys_values[1], attn_mask=mask, is_causal=causal
-        )
-        attended: Tensor = self.out(read.transpose(1, 2).reshape(batch, m, dim))
-        return attended
+        keys, values = keys_values
+        return self.read(self.queries(query), keys, values, mask, causal=causal)
 
 
 def _feed_forward(dim: int) -> nn.Sequential:

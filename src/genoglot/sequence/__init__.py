@@ -5,6 +5,7 @@ from genoglot.sequence.bpe import BpeTokenizer
 from genoglot.sequence.fasta import FastaRecord, read_fasta
 from genoglot.sequence.genome import Genome
 from genoglot.sequence.ids import IdTokenizer
+from genoglot.sequence.inputs import Sequences, read_sequences
 from genoglot.sequence.kmer import KmerTokenizer
 from genoglot.sequence.kpatch import PatchTokenizer
 from genoglot.sequence.onehot import OneHotTokenizer, from_one_hot, one_hot
@@ -20,9 +21,11 @@ __all__ = [
     "KmerTokenizer",
     "OneHotTokenizer",
     "PatchTokenizer",
+    "Sequences",
     "from_one_hot",
     "one_hot",
     "read_fasta",
+    "read_sequences",
     "reverse_complement",
     "soft_mask",
     "stack_codes",

@@ -9,10 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import lightning
 import numpy as np
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
@@ -20,6 +18,7 @@ from genoglot.errors import ModelError
 from genoglot.models import Generator
 from genoglot.models.trainable import Trainable, quiet_lightning
 from genoglot.training.checkpoints import SafeCheckpointIO, weights
+from genoglot.training.trainer import new_trainer
 
 Rows = Sequence[int] | NDArray[Any]
 
@@ -92,23 +91,16 @@ def train(
         callbacks: list[Callback] = [keeper] if folder or watch else []
         if watch:
             callbacks.append(EarlyStopping(watch, patience=patience))
-        if show:
-            callbacks.append(RichProgressBar())
-        trainer = lightning.Trainer(
+        trainer = new_trainer(
+            folder,
             max_epochs=generator.schedule.epochs,
-            accelerator={"cuda": "gpu"}.get(device, device),
+            callbacks=callbacks,
+            checkpoints=keeper in callbacks,
+            progress=show,
+            device=device,
             devices=devices,
             num_nodes=num_nodes,
             strategy=strategy,
-            precision="bf16-mixed" if _on_gpu(device) else "32-true",
-            logger=_loggers(folder),
-            callbacks=callbacks,
-            plugins=[SafeCheckpointIO()],
-            enable_checkpointing=keeper in callbacks,
-            enable_progress_bar=show,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
         )
         generator.optimize(trainer, atlas, rows, validation=validation, checkpoint=checkpoint)
         if watch and keeper.best_model_path:
@@ -123,26 +115,11 @@ def train(
     return generator
 
 
-def _on_gpu(device: str) -> bool:
-    import torch
-
-    return device != "cpu" and torch.cuda.is_available()
-
-
 def _keeper(folder: Path, watch: str | None) -> ModelCheckpoint:
     return ModelCheckpoint(
         folder / "checkpoints", filename="best", monitor=watch, save_top_k=1, save_last=True,
         enable_version_counter=False, save_on_train_epoch_end=True,
     )  # fmt: skip
-
-
-def _loggers(folder: Path | None) -> list[Any] | bool:
-    if folder is None:
-        return False
-    return [
-        CSVLogger(folder, name="", version="csv"),
-        TensorBoardLogger(folder, name="", version="tensorboard"),
-    ]
 
 
 def _checkpoint(

@@ -1,0 +1,201 @@
+"""`SequencePredictor`: an encoder of DNA with a head, that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from genoglot.errors import ModelError
+from genoglot.files import atomic_path
+from genoglot.models.heads import Head, Target
+from genoglot.models.pretrained import local_folder, read_arrays, read_config, write_model
+from genoglot.models.sequence_encoder import (
+    ENCODER,
+    Lengths,
+    SequenceEncoder,
+    batches,
+    load_weights,
+    numpy_rows,
+    other_strand,
+    resting,
+    seeded,
+    weights_of,
+)
+from genoglot.models.settings import Settings
+from genoglot.sequence.alphabet import Codes
+
+KIND, HEAD = "sequence-model", "head."
+
+
+class PredictorSettings(Settings):
+    """Settings of a `SequencePredictor`.
+
+    Attributes
+    ----------
+    target
+        What is predicted: see `Head`.
+    strands
+        `"forward"`: sequences as they are given. `"random"`: training reads each on a strand drawn
+        at random, prediction reads both. `"both"`: training, too, reads both. Where both are read,
+        their logits (or values) are averaged.
+    hidden
+        Width between the two layers of the head; by default that of the vector.
+    dropout
+        In the head.
+    seed
+        Of the head's weights; in training, of order, strands and dropout too.
+    """
+
+    target: Target = "binary"
+    strands: Literal["forward", "random", "both"] = "forward"
+    hidden: int | None = Field(None, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+
+class SequencePredictor:
+    """An encoder with a head, as `from_pretrained` loads it.
+
+    (To train one: `genoglot.training.supervised.SequenceModel`.)
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    settings
+        Those of the head and of what it is given.
+
+    Attributes
+    ----------
+    names
+        Of the outputs: labels, values or classes; None if they have none.
+    head
+        None before the model is fitted.
+    """
+
+    settings: PredictorSettings
+
+    def __init__(self, encoder: SequenceEncoder, settings: PredictorSettings) -> None:
+        self.encoder, self.settings = encoder, settings
+        self.names: list[str] | None = None
+        self.head: Head | None = None
+
+    def predict(
+        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
+    ) -> NDArray[np.float32]:
+        """Predict probabilities of labels or classes, or values.
+
+        Parameters
+        ----------
+        codes, lengths
+            As for `SequenceEncoder.embed`.
+        batch_size
+            Sequences at a time.
+
+        Returns
+        -------
+        float32 (n, outputs)
+        """
+        head = self._head()
+        logits = self._logits(codes, lengths, batch_size)
+        return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
+
+    def embed(
+        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
+    ) -> NDArray[np.float32]:
+        """Vectors of the encoder, float32 (n, dim): the mean of both strands if it reads both."""
+        strands: Literal["forward", "both"] = (
+            "forward" if self.settings.strands == "forward" else "both"
+        )
+        return self.encoder.embed(codes, lengths, strands=strands, batch_size=batch_size)
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move to a device, as torch modules do."""
+        self.encoder.to(device)
+        self._head().to(device)
+        return self
+
+    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Save into a directory: `config.json`, `model.safetensors` and the tokenizer.
+
+        `SequenceEncoder.from_pretrained` reads the encoder from it.
+
+        Raises
+        ------
+        GenoglotError
+            If the directory exists, is not empty and `overwrite` is false.
+        """
+        head = self._head()
+        settings = {
+            "encoder": self.encoder.description(),
+            "model": self.settings.model_dump(mode="json"),
+            "outputs": head.center.numel(),
+            "names": self.names,
+        }
+        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
+            self.encoder.tokenizer.save_pretrained(folder)
+            arrays = weights_of(self.encoder, ENCODER) | weights_of(head, HEAD)
+            write_model(folder, KIND, settings, arrays)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> Self:
+        """Load a model, from a directory or a hub id.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or it is damaged.
+        """
+        folder = local_folder(path)
+        config = read_config(folder)
+        if config["kind"] != KIND:
+            raise ModelError(
+                f"{path}: holds a {config['kind']!r}, which predicts nothing; train a model on it"
+            )
+        settings = config["settings"]
+        try:
+            made = cls._of(SequenceEncoder.from_pretrained(folder), settings["model"])
+            made.names = settings["names"]
+            made.head = made._new_head(settings["outputs"]).eval()
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path}: damaged model ({error}); save it again") from error
+        load_weights(made.head, read_arrays(folder), HEAD, path)
+        return made
+
+    @classmethod
+    def _of(cls, encoder: SequenceEncoder, settings: dict[str, Any]) -> Self:
+        """Make one from the settings of a saved model."""
+        known = {k: v for k, v in settings.items() if k in PredictorSettings.model_fields}
+        return cls(encoder, PredictorSettings.of(known, "sequence model"))
+
+    def _new_head(self, outputs: int) -> Head:
+        s = self.settings
+        with seeded(s.seed):
+            return Head(
+                self.encoder.dim, outputs, s.target, hidden=s.hidden or self.encoder.dim,
+                dropout=s.dropout,
+            )  # fmt: skip
+
+    def _head(self) -> Head:
+        if self.head is None:
+            raise ModelError("the model is not fitted; fit it to labels")
+        return self.head
+
+    def _logits(self, codes: Codes, lengths: Lengths | None, batch_size: int) -> list[Tensor]:
+        head = self._head()
+        both = self.settings.strands != "forward"
+        found = []
+        with resting(self.encoder), resting(head):
+            for part, some in batches(codes, lengths, batch_size):
+                logits = head(self.encoder(*self.encoder._inputs(part, some)).sequence)
+                if both:
+                    turned = self.encoder._inputs(other_strand(part, some), some)
+                    logits = (logits + head(self.encoder(*turned).sequence)) / 2
+                found.append(logits)
+        return found

@@ -1,0 +1,137 @@
+"""Pre-training, vectors and predictions from the command line; bad input in one line."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from genoglot.cli import app
+from genoglot.models.attention_encoder import AttentionEncoder
+from genoglot.sequence import Genome, KmerTokenizer, stack_codes
+from genoglot.training.loop import Where
+from genoglot.training.supervised import SequenceModel
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Here = Callable[..., str]
+
+TINY = ("--preset", "small", "--set", "dim=16", "--set", "heads=2", "--set", "layers=1")
+
+
+@pytest.fixture(scope="module")
+def files(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    letters = ["".join(rng.choice(list("ACGT"), 3000)) for _ in range(2)]
+    (folder / "genome.fa").write_text(f">chr1\n{letters[0]}\n>chr2\n{letters[1]}\n")
+    (folder / "some.fa").write_text(">a\nACGTACGTACGT\n>b first\nACGTAC\n")
+    (folder / "some.bed").write_text("chr1\t10\t50\tx\t0\t+\nchr2\t20\t60\ty\t0\t-\n")
+    (folder / "ragged.bed").write_text("chr1\t10\t50\nchr2\t20\t70\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(run: Run, files: Path) -> Path:
+    done = run(
+        *("pretrain", "genome.fa", "-o", "encoder", *TINY, "--tokenizer", "kmer", "--k", "3"),
+        *("--max-steps", "3", "--batch-size", "4", "--device", "cpu"),
+    )
+    assert "encoder: kmer encoder trained on 6,000 bases" in done.stderr
+    return files / "encoder"
+
+
+@pytest.fixture(scope="module")
+def model(files: Path) -> Path:
+    codes, _ = stack_codes(["ACGTACGTACGT", "TTTTTTTTTTTT"])
+    encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)
+    made = SequenceModel(encoder, target="multi-label", names=["open", "name"], max_steps=2)
+    made.fit(codes, np.eye(2, dtype=np.float32), where=Where("cpu"))
+    made.save_pretrained(files / "model")
+    return files / "model"
+
+
+@pytest.fixture
+def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Run the command in this process, which has imported all it needs; what it says."""
+    monkeypatch.chdir(files)
+
+    def run(*arguments: str | Path, status: int = 0) -> str:
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == status, done.output
+        return done.stderr
+
+    return run
+
+
+def test_pretrain_writes_a_curve_and_replaces_nothing(
+    here: Here, encoder: Path, files: Path
+) -> None:
+    lines = (files / "encoder.training" / "loss.csv").read_text().splitlines()
+    assert lines[0] == "step,loss,learning_rate" and len(lines) == 4
+    again = here("pretrain", "genome.fa", "-o", "encoder", *TINY, status=2)
+    assert "encoder: exists; choose another name or --overwrite it" in again
+
+
+def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
+    here("embed", encoder, "some.fa", "-o", "some.parquet", "--device", "cpu")
+    table = pl.read_parquet(files / "some.parquet")
+    assert table["name"].to_list() == ["a", "b"]
+    codes, lengths = stack_codes(["ACGTACGTACGT", "ACGTAC"])
+    expected = AttentionEncoder.from_pretrained(encoder).embed(codes, lengths)
+    np.testing.assert_allclose(table["vector"].to_numpy(), expected, atol=1e-6)
+    here("embed", encoder, "some.fa", "-o", "some.npy", "--strands", "both", "--device", "cpu")
+    assert np.load(files / "some.npy").shape == (2, 16)
+
+
+def test_vectors_of_regions_are_read_on_their_strand(
+    here: Here, encoder: Path, files: Path
+) -> None:
+    here("embed", encoder, "some.bed", "--genome", "genome.fa", "-o", "bed.parquet")
+    table = pl.read_parquet(files / "bed.parquet")
+    assert table.columns[:3] == ["chrom", "start", "end"]
+    genome = Genome.open(files / "genome.fa")
+    text = genome.sequence("chr2", 20, 60).translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    codes, _ = stack_codes([genome.sequence("chr1", 10, 50), text])
+    expected = AttentionEncoder.from_pretrained(encoder).embed(codes)
+    np.testing.assert_allclose(table["vector"].to_numpy(), expected, atol=1e-6)
+
+
+def test_predictions_have_the_names_of_the_outputs(here: Here, model: Path, files: Path) -> None:
+    here("predict", model, "some.fa", "-o", "p.parquet")
+    table = pl.read_parquet(files / "p.parquet")
+    assert table.columns == ["input_name", "open", "name"]
+    codes, lengths = stack_codes(["ACGTACGTACGT", "ACGTAC"])
+    expected = SequenceModel.from_pretrained(model).predict(codes, lengths)
+    np.testing.assert_allclose(table.select("open", "name").to_numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("embed", "nowhere", "some.fa", "-o", "x.npy"), "no saved model here"),
+        (("embed", "model", "some.bed", "-o", "x.npy"), "regions are of a genome"),
+        (
+            ("embed", "model", "ragged.bed", "--genome", "genome.fa", "-o", "x.npy"),
+            "40 to 50 bp long; give a width",
+        ),
+        (("embed", "model", "some.fa", "-o", "x.csv"), "ends with .parquet or .npy"),
+        (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
+        (("predict", "encoder", "some.fa", "-o", "x.npy"), "predicts nothing"),
+        (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
+        (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
+        (("pretrain", "genome.fa", "-o", "n", "--mask-rate", "2"), "should be less than 1"),
+        (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
+    ],
+)
+def test_bad_input_is_one_line(
+    here: Here, encoder: Path, model: Path, files: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    (files / "protein.fa").write_text(">p\nMEEPQSDPSV\n")
+    said = here(*arguments, status=2)
+    assert said.startswith("genoglot: error: ") and says in said
+    assert said.count("\n") == 1
+    assert not (files / "x.npy").exists()
