@@ -74,3 +74,7 @@ class SequenceError(GenoglotError):
 
 class ModelError(GenoglotError):
     """A saved model that is missing, damaged or of an unknown kind."""
+
+
+class TaskError(GenoglotError):
+    """Data of a benchmark task that are missing or damaged, or that make no such task."""
