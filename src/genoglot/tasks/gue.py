@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 
 from genoglot.errors import SequenceError, TaskError
-from genoglot.files import read_bytes
 from genoglot.sequence import Genome
-from genoglot.sequence.alphabet import Codes, N, to_codes
+from genoglot.sequence.alphabet import Codes, to_codes
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.splits import random_parts
+from genoglot.tasks.tables import present, read_table
 from genoglot.tasks.task import Published, Task
 from genoglot.tasks.writer import write_task
 
@@ -147,22 +147,9 @@ def read_csv(path: Path) -> pl.DataFrame:
     TaskError
         If it has other columns, no row, or a label or sequence is missing.
     """
-    try:
-        table = pl.read_csv(read_bytes(path), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise TaskError(f"{path}: no CSV table ({str(error).splitlines()[0]})") from None
-    if missing := [name for name in COLUMNS if name not in table.columns]:
-        raise TaskError(
-            f"{path}:1: the header has no column {missing[0]!r} (it is "
-            f"{','.join(table.columns)!r}); it must name sequence and label"
-        )
-    table = table.select(pl.col(COLUMNS).str.strip_chars())
-    if not len(table):
-        raise TaskError(f"{path}: no rows in this file")
+    table = read_table(path, COLUMNS).select(COLUMNS)
     for name in COLUMNS:
-        empty = (table[name].is_null() | (table[name] == "")).arg_true()
-        if len(empty):
-            raise TaskError(f"{path}:{int(empty[0]) + 2}: the {name} is missing; remove the row")
+        present(table, name, path)
     return table
 
 

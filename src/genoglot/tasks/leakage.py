@@ -13,6 +13,7 @@ from genoglot.tasks.dataset import Ints, Rows, TaskData
 from genoglot.tasks.sketch import (
     UNKNOWN,
     Hashes,
+    Sketch,
     canonical_kmers,
     minimizers,
     sequence_hashes,
@@ -159,9 +160,7 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
         block = np.asarray(asked[begin : begin + asked_step])
         hashes = sequence_hashes(block)[0]
         wanted = minimizers(block, K, WINDOW)
-        order = np.argsort(wanted.hashes, kind="stable")
-        sketch = wanted.hashes[order], wanted.rows[order]
-        distinct = np.bincount(wanted.rows, minlength=len(block))
+        sketch, distinct = wanted.by_hash(), np.bincount(wanted.rows, minlength=len(block))
         for i in range(0, len(searched), step):
             others = np.asarray(searched[i : i + step])
             _exact(part, block, hashes, others, i)
@@ -188,17 +187,15 @@ def _exact(
 def _near(
     found: Matches,
     asked: Codes,
-    sketch: tuple[Hashes, Ints],
+    sketch: Sketch,
     distinct: Ints,
     searched: Codes,
     offset: int,
 ) -> None:
     """Note near duplicates among the sequences that have no exact one."""
     hashes, rows = sketch
-    theirs = minimizers(searched, K, WINDOW)
-    order = np.argsort(theirs.hashes, kind="stable")
-    keys, owners = theirs.hashes[order], theirs.rows[order]
-    first = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else order
+    keys, owners = minimizers(searched, K, WINDOW).by_hash()
+    first = np.flatnonzero(np.r_[len(keys) > 0, keys[1:] != keys[:-1]])
     count = np.minimum(np.diff(np.r_[first, len(keys)]), _KEPT)
     keys = keys[first]
     open_ = found.kind[rows] < 2

@@ -29,11 +29,18 @@ class Sketch(NamedTuple):
     hashes
         uint32 (m,).
     rows
-        Number of the sequence that each is of, int64 (m,), rising.
+        Number of the sequence that each is of, int64 (m,).
     """
 
     hashes: Hashes
     rows: NDArray[np.int64]
+
+    def by_hash(self) -> Sketch:
+        """Sort by hash, and by row among equal ones."""
+        # One sort of 64-bit numbers takes a tenth of the time of sorting indices.
+        both = np.sort(self.hashes.astype(np.uint64) << np.uint64(32) | self.rows.astype(np.uint64))
+        hashes = (both >> np.uint64(32)).astype(np.uint32)
+        return Sketch(hashes, both.astype(np.uint32).astype(np.int64))
 
 
 def mixed(numbers: Hashes) -> Hashes:
