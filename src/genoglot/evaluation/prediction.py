@@ -244,7 +244,7 @@ def measure_predictions(
         classes = told.argmax(axis=1)[:, None] if told.shape[1] > 1 else told
         values = _each_output(name, truth, classes if name in OF_CLASSES else told, None)[0]
         low = high = np.nan
-        if draws and group.max() > 0:
+        if draws and group.max() > 0 and not np.isnan(values).all():
             means = _drawn(name, truth, classes if name in OF_CLASSES else told, group, draws, seed)
             low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")

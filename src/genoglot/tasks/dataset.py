@@ -332,7 +332,7 @@ class TaskData:
                 total, squares = total + values.sum(), squares + (values**2).sum()
                 if self.kind == "classes":
                     classes += np.bincount(values.astype(np.int64), minlength=len(classes))
-            mean = total / known if known else float("nan")
+            mean = float(total) / known if known else float("nan")
             row: dict[str, Any] = {"part": name, "examples": len(rows)}
             row["missing"] = 1 - known / count if count else 0.0
             if self.kind == "classes":
@@ -340,7 +340,7 @@ class TaskData:
             elif self.kind == "binary":
                 row["positive"] = mean
             else:
-                variance = squares / known - mean**2 if known else float("nan")
+                variance = float(squares) / known - mean**2 if known else float("nan")
                 row |= {"mean": mean, "sd": max(variance, 0.0) ** 0.5}
             found.append(row)
         return found
