@@ -35,7 +35,7 @@ class Published(NamedTuple):
 
 Sources = Sequence[Path]
 
-_COMMON = ("sources", "out", "genome", "seed", "leakage", "overwrite")
+_COMMON = ("sources", "out", "task", "genome", "seed", "leakage", "overwrite")
 
 
 def _alone(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:

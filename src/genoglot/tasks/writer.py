@@ -25,7 +25,6 @@ from genoglot.tasks.dataset import (
     LABELS,
     LEAKAGE,
     PARTS,
-    Floats,
     Kind,
     TaskData,
     canonical,
@@ -101,9 +100,11 @@ class TaskWriter:
     def add(
         self,
         codes: Codes,
-        labels: Floats,
+        labels: NDArray[Any],
         examples: pl.DataFrame | Mapping[str, Any],
         alternative: Codes | None = None,
+        *,
+        packed: bool = False,
     ) -> None:
         """Append a batch of examples.
 
@@ -112,12 +113,15 @@ class TaskWriter:
         codes, alternative
             uint8 (n, length).
         labels
-            (n, outputs), or class numbers (n, 1).
+            (n, outputs), or class numbers (n, 1); or, if `packed`, bits as of `np.packbits`.
         examples
             Any of the columns id, chrom, start, end, strand, group, and for each split a column
             `split:NAME` that holds train, validation, test or null; n rows.
+        packed
+            Whether binary labels are bits.
         """
-        labels = np.asarray(labels, np.float32).reshape(len(codes), self._width)
+        if not packed:
+            labels = np.asarray(labels, np.float32).reshape(len(codes), self._width)
         frame = pl.DataFrame(examples)
         known = [
             pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
@@ -128,7 +132,9 @@ class TaskWriter:
             raise TaskError(f"{len(codes)} sequences, {len(frame)} rows; give as many of each")
         if codes.max(initial=0) > N:
             raise TaskError(f"code {codes.max()} is none of A C G T N = 0 1 2 3 4")
-        if self.about["bits"]:
+        if packed:
+            self._arrays[LABELS].add(labels)
+        elif self.about["bits"]:
             if not np.isin(labels, (0, 1)).all():
                 raise TaskError("binary labels must be 0 or 1")
             self._arrays[LABELS].add(np.packbits(labels > 0, axis=1))
@@ -140,7 +146,7 @@ class TaskWriter:
         self._examples.add(frame)
         self._count(frame, labels)
 
-    def _count(self, frame: pl.DataFrame, labels: Floats) -> None:
+    def _count(self, frame: pl.DataFrame, labels: NDArray[Any]) -> None:
         for column in (name for name in frame.columns if name.startswith("split:")):
             split = column.removeprefix("split:")
             counts = self._counts.setdefault(split, dict.fromkeys(PARTS, 0))
