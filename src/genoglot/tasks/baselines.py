@@ -41,9 +41,7 @@ class Baseline(ABC):
 
     name: ClassVar[str]
 
-    def __init__(
-        self, kind: Kind, n_outputs: int, *, seed: int = 0, most: int = 100_000
-    ) -> None:
+    def __init__(self, kind: Kind, n_outputs: int, *, seed: int = 0, most: int = 100_000) -> None:
         self.kind, self.n_outputs, self.seed, self.most = kind, n_outputs, seed, most
 
     def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:

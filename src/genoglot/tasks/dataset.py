@@ -243,7 +243,9 @@ class TaskData:
         split = split or self.default_split
         if split in self.splits:
             column = self._column(f"split:{split}")
-            return column.replace_strict(PARTS, [0, 1, 2], default=-1, return_dtype=pl.Int8).to_numpy()
+            return column.replace_strict(
+                PARTS, [0, 1, 2], default=-1, return_dtype=pl.Int8
+            ).to_numpy()
         group = split.removeprefix(LEAVE_OUT)
         if not split.startswith(LEAVE_OUT) or group not in self.groups:
             known = ", ".join([*self.splits, *(LEAVE_OUT + name for name in self.groups[:3])])

@@ -222,5 +222,3 @@ def chosen(inputs: Inputs, rows: NDArray[Any]) -> Inputs:
 def _block(sequences: Sequences, first: int, step: int) -> Codes:
     codes: Codes = np.asarray(sequences[first : first + step])
     return codes
-
-

@@ -178,7 +178,9 @@ class TaskWriter:
         digests[EXAMPLES] = self._examples.close()
         if set(self._counts) != set(splits):
             raise TaskError(f"splits {sorted(self._counts)}, but described are {sorted(splits)}")
-        for split, unknown in ((s, self._asked.get(s, set()) - self._taught[s]) for s in self._taught):
+        for split, unknown in (
+            (s, self._asked.get(s, set()) - self._taught[s]) for s in self._taught
+        ):
             if unknown:
                 label = self.about["outputs"][int(min(unknown))]
                 raise TaskError(
