@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli import annotate, atlas, demo, evaluate, generate, library, simulate, train
+from genoglot.cli import annotate, atlas, demo, evaluate, generate, library, simulate, task, train
 from genoglot.cli.session import Commands, show_version
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
+app.add_typer(task.app, name="task")
 app.command("demo")(demo.demo)
 
 

@@ -318,4 +318,5 @@ def _first_of_each(ordered: NDArray[Any]) -> NDArray[np.int64]:
 
 def _ratio(above: Values, below: Values) -> Values:
     """Divide, with NaN where there is nothing to divide by."""
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    ratio: Values = np.full(np.shape(above), np.nan)
+    return np.divide(above, below, out=ratio, where=below > 0)

@@ -91,7 +91,8 @@ class Baseline(ABC):
         values = values[:, None] if values.ndim == 1 else values
         if self.kind != "classes":
             return values
-        return (values == np.arange(self.n_outputs)).astype(np.float32)
+        columns: Floats = (values == np.arange(self.n_outputs)).astype(np.float32)
+        return columns
 
     def _features(self, inputs: Inputs) -> Floats:
         return described(inputs, self._describe)
@@ -126,7 +127,7 @@ class Constant(Baseline):
 class _Linear(Baseline):
     """Logistic regression, or ridge regression of real labels, on features."""
 
-    PENALTIES: ClassVar[tuple[float, ...]] = (1.0, 0.1, 0.01, 0.001)
+    PENALTIES: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
     def _fit(self, x: Floats, y: Floats, x_check: Floats, y_check: Floats) -> None:
         self._center = x.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -144,7 +145,8 @@ class _Linear(Baseline):
         return predict_linear(self._scaled(x), self._weights, self.kind)
 
     def _scaled(self, x: Floats) -> Floats:
-        return (x - self._center) / self._scale
+        scaled: Floats = (x - self._center) / self._scale
+        return scaled
 
 
 class KmerLinear(_Linear):

@@ -59,7 +59,7 @@ class Rows:
         self.dtype = array.dtype if outputs is None else np.dtype(np.float32)
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return int(self.shape[0])
 
     def __getitem__(self, index: int | slice | ArrayLike) -> NDArray[Any]:
         index = index if isinstance(index, int | slice) else np.asarray(index)

@@ -25,7 +25,7 @@ _SCANNED = 1 << 13  # bases at a time where motifs are looked for
 
 @lru_cache(maxsize=MAX_K)
 def _ranks(k: int) -> tuple[NDArray[np.int32], int]:
-    """Number the k-mers that are the smaller of both strands from 0: 136 of 256 for k = 4."""
+    """Give numbers to the k-mers that are the smaller of both strands: 136 of 256 for k = 4."""
     letters = np.arange(4**k)[:, None] >> 2 * np.arange(k - 1, -1, -1) & 3
     smaller = canonical_kmers(letters.astype(np.uint8), k)[:, 0] == np.arange(4**k)
     return np.where(smaller, np.cumsum(smaller) - 1, -1).astype(np.int32), int(smaller.sum())
@@ -131,7 +131,7 @@ class Motifs:
 
 
 def _words(codes: Codes) -> NDArray[np.intp]:
-    """Number of the four bases from each one on, N and what is behind the end as A."""
+    """Make a number of each base and the three behind it; N, and what is past the end, is A."""
     ranks = np.pad(codes & np.uint8(3), ((0, 0), (0, 3)))
     first, second = ranks[:, :-1] * np.uint8(4) + ranks[:, 1:], np.uint8(16)
     return (first[:, :-2] * second + first[:, 2:]).astype(np.intp)
@@ -213,7 +213,7 @@ def described(inputs: Inputs, describe: Callable[[Codes], Floats]) -> Floats:
 
 
 def chosen(inputs: Inputs, rows: NDArray[Any]) -> Inputs:
-    """Some rows of the inputs, in memory."""
+    """Read some rows of the inputs into memory."""
     if isinstance(inputs, tuple):
         return np.asarray(inputs[0][rows]), np.asarray(inputs[1][rows])
     return np.asarray(inputs[rows])

@@ -156,7 +156,8 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
     step = max(_INDEXED // searched.shape[1], 1)
     asked_step = max(_ASKED // asked.shape[1], 1)
     for begin in range(0, n, asked_step):
-        part = Matches(*(array[begin : begin + asked_step] for array in found))
+        some = slice(begin, begin + asked_step)
+        part = Matches(found.row[some], found.kind[some], found.containment[some])
         block = np.asarray(asked[begin : begin + asked_step])
         hashes = sequence_hashes(block)[0]
         wanted = minimizers(block, K, WINDOW)

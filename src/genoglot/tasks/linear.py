@@ -81,7 +81,7 @@ def fit_linear(
 
 def predict_linear(x: Floats, weights: Floats, kind: Kind) -> Floats:
     """Values, or probabilities, float32 (n, outputs)."""
-    z = x @ weights[:-1] + weights[-1]
+    z: Floats = x @ weights[:-1] + weights[-1]
     if kind == "real":
         return z
     if kind == "binary":

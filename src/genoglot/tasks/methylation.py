@@ -82,8 +82,8 @@ def build(
             sites[chrom] = np.unique(np.concatenate(found))
     if len(sites) < 3:
         raise TaskError(
-            f"{len(sites)} chromosomes have CpGs with {min_reads} reads; three are needed to train, "
-            "validate and test on"
+            f"{len(sites)} chromosomes have CpGs with {min_reads} reads; three are needed to "
+            "train, validate and test on"
         )
     part_of, rule = chromosome_parts(list(sites), RRBS, [len(at) for at in sites.values()])
     with write_task(

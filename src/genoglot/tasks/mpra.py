@@ -31,7 +31,7 @@ SHARES = (0.6, 0.2, 0.2)
 COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element")
 
 ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
-"""Elements of Kircher et al. that are no promoters: what stands before the first - or . of a name."""
+"""Elements of Kircher et al. that are no promoters, by their names up to the first - or dot."""
 
 
 def build(
@@ -177,7 +177,7 @@ def _without(table: pl.DataFrame, left_out: pl.Expr) -> tuple[pl.DataFrame, int]
 
 
 def _elements(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
-    """Reference base of each position of each element: Chrom, Pos, Ref, sorted by Pos."""
+    """Find the reference base of each position of each element: Chrom, Pos, Ref, by Pos."""
     bases = table.group_by("Element", "Pos", maintain_order=True).agg(
         pl.col("Chrom").first(), pl.col("Ref").first(), pl.col("line").first(),
         same=(pl.col("Ref").n_unique() == 1) & (pl.col("Chrom").n_unique() == 1),
@@ -219,7 +219,7 @@ def _by_position(table: pl.DataFrame, rng: np.random.Generator) -> Parts:
 
 
 def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple[Codes, int]:
-    """The 1,400 bp around an element, and where they begin (from 0)."""
+    """Return the 1,400 bp around an element, and where they begin (from 0)."""
     at = element["Pos"].to_numpy() - 1
     bases = to_codes("".join(element["Ref"]))
     start = (int(at[0]) + int(at[-1]) + 1) // 2 - WINDOW // 2

@@ -1,9 +1,9 @@
-"""PromVary and PromFix: does a sequence hold a promoter?
+"""PromVary and PromFix: whether a sequence holds a promoter.
 
 Source formats, both of the Eukaryotic Promoter Database (EPDnew): its BED files, whose columns 7
 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583 960643
 KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA toolkit, in
-fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence in 31-51,
+fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence in 34-51,
 strand in 53, position from 1 in 54-63.
 """
 

@@ -54,7 +54,7 @@ def mixed(numbers: Hashes) -> Hashes:
 
 
 def canonical_kmers(codes: Codes, k: int) -> Hashes:
-    """Number every k-mer so that both strands give the same: the smaller of the two.
+    """Make a number of every k-mer, the smaller one of both strands.
 
     Parameters
     ----------

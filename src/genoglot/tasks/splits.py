@@ -52,7 +52,8 @@ def random_parts(n: int, shares: Sequence[float], rng: np.random.Generator) -> P
     code = np.zeros(n, np.int64)
     code[: held[0]] = 1
     code[held[0] : sum(held)] = 2
-    return _NAMES[rng.permutation(code)]
+    parts: Parts = _NAMES[rng.permutation(code)]
+    return parts
 
 
 def drawn_parts(n: int, shares: Sequence[float], rng: np.random.Generator) -> Parts:

@@ -150,5 +150,5 @@ class Task:
         ]
 
     def figures(self, dataset: str = "") -> list[Published]:
-        """Published figures of a dataset of this task."""
+        """List the published figures of a dataset of this task."""
         return [figure for figure in self.published if figure.dataset in ("", dataset)]

@@ -1,4 +1,4 @@
-"""CausalSNP: does a variant change the expression of a gene in a tissue?
+"""CausalSNP: whether a variant changes the expression of a gene in a tissue.
 
 Source format: the fine-mapping table of GTEx v8 by DAP-G (GTEx_v8_finemapping_DAPG.txt.gz):
 tab-separated tissue_id, gene_id, cluster_id, cluster_pip, variant_id (chr1_12345_A_G_b38, position
@@ -45,10 +45,10 @@ def build(
 ) -> TaskData:
     """Build the task.
 
-    An example is a single-base variant in a tissue: the 1,000 bp around it without and with it, its
-    base the 501st. It is positive if its posterior for any gene there is above 0.9, negative if for
-    all below 0.01; of the negatives, twice as many as positives are drawn in each tissue. Insertions
-    and deletions are left out. `group` is the tissue.
+    An example is a single-base variant in a tissue: the 1,000 bp around it without and with it,
+    its base the 501st. It is positive if its posterior for any gene there is above 0.9, negative
+    if for all below 0.01; of the negatives, twice as many as positives are drawn in each tissue.
+    Insertions and deletions are left out. `group` is the tissue.
 
     Splits: `random` (the seed's: 70/10/20 % of the positives and of the negatives of each tissue),
     `variant` (the same for whole variants: one that is known from several tissues is in one part

@@ -121,7 +121,8 @@ def _cpgs(sequence: NDArray[np.uint8]) -> NDArray[np.int64]:
     near = np.minimum(
         np.abs(cut[np.minimum(after, len(cut) - 1)] - cpg), np.abs(cpg - cut[after - 1])
     )
-    return cpg[near <= _REACH]
+    seen: NDArray[np.int64] = cpg[near <= _REACH]
+    return seen
 
 
 def _write_bed_methyl(

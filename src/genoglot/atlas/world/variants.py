@@ -74,9 +74,7 @@ def change_sites(
     forward = sites.strand[site] > 0
     at = np.where(forward, sites.start[site] + column, sites.end[site] - 1 - column)
     reference, alternative = (np.where(forward, code, 3 - code) for code in (before, base))
-    return Changes(
-        site, at, reference.astype(np.uint8), alternative.astype(np.uint8), score
-    )
+    return Changes(site, at, reference.astype(np.uint8), alternative.astype(np.uint8), score)
 
 
 def log_odds_after(
@@ -267,7 +265,9 @@ def write_mutagenesis(
     missing = frames[-1][-2:].select(
         *(pl.lit("NA").alias(name) for name in frames[-1].columns if name not in _KNOWN), *_KNOWN
     )
-    table = pl.concat([*(frame.cast(pl.String) for frame in frames), missing.select(frames[0].columns)])
+    table = pl.concat(
+        [*(frame.cast(pl.String) for frame in frames), missing.select(frames[0].columns)]
+    )
     write_gzip(path, table)
 
 
