@@ -59,7 +59,9 @@ def test_other_genomes_hold_out_their_last_chromosomes() -> None:
     assert set(parts.values()) == set(PARTS)
     assert "our choice" in rule
     large = {f"chr{i}": 100 - i for i in range(1, 30)}
-    parts, _ = chromosome_parts(list(large), RRBS._replace(test=(), validation=()), [*large.values()])
+    parts, _ = chromosome_parts(
+        list(large), RRBS._replace(test=(), validation=()), [*large.values()]
+    )
     for name in ("test", "validation"):
         share = sum(large[c] for c in large if parts[c] == name) / sum(large.values())
         assert 0.1 <= share < 0.2

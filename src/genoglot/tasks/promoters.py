@@ -87,7 +87,7 @@ def build(
     windows = _around(
         promoters, CENTER - WINDOW // 2 + (shift if task == "PromVary" else 0), WINDOW
     )
-    whole = check_chromosomes(windows, genome, path)
+    whole = check_chromosomes(windows, genome, path) & (windows.end - windows.start == WINDOW)
     windows = windows[whole]
     if not len(windows):
         raise TaskError(f"{path}: no promoter lies wholly in the genome; give the one it is of")
@@ -201,6 +201,8 @@ def _chromosome(sequence: str, known: set[str]) -> str:
 def _read_bed(path: Path) -> Regions:
     regions = Regions.from_bed(path)
     columns = regions.columns
+    if not len(regions):
+        return regions
     if "strand" not in columns.columns or not columns["strand"].is_in(["+", "-"]).all():
         raise TaskError(
             f"{path}: a promoter has no strand in column 6; give EPD's BED or .fps file"
@@ -225,13 +227,12 @@ def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
     """Windows that begin `offset` bp from each TSS, in the direction of the gene."""
     plus = promoters.columns["strand"].to_numpy() == "+"
     start = np.where(plus, promoters.start + offset, promoters.start - offset - width + 1)
-    # Past the beginning of a chromosome there is nothing; such windows are left out later on.
-    low = np.maximum(start, 0)
+    # Nothing is before the beginning of a chromosome: what would reach there is cut.
     return Regions.from_codes(
         promoters.chrom_names,
         promoters.chrom_codes,
-        low,
-        np.maximum(np.where(start < 0, low, start + width), low),
+        np.maximum(start, 0),
+        np.maximum(start + width, 0),
         promoters.columns,
     )
 

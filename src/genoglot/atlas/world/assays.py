@@ -187,7 +187,7 @@ def write_expression(
         rpkm = np.exp(-3.0 + drive + noise).round(4)
         columns[tissue_id(sample)] = np.where(rpkm < 0.02, 0, rpkm)
     table = pl.DataFrame({"": np.arange(len(genes)), **columns})
-    table.write_csv(folder / "geneanno.exp.csv")
+    table.write_csv(folder / "geneanno.exp.csv", quote_style="never")
 
 
 def write_gzip(path: Path, frame: pl.DataFrame, *, header: bool = True) -> None:
