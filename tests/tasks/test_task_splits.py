@@ -58,6 +58,9 @@ def test_other_genomes_hold_out_their_last_chromosomes() -> None:
     parts, rule = chromosome_parts(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
     assert set(parts.values()) == set(PARTS)
     assert "our choice" in rule
+    # chr20 and chr22 are of DART-Eval's test, but nothing of its validation is there.
+    parts, rule = chromosome_parts(["chr1", "chr17", "chr20", "chr22"], DART)
+    assert (parts["chr20"], parts["chr22"]) == ("validation", "test") and "our choice" in rule
     large = {f"chr{i}": 100 - i for i in range(1, 30)}
     parts, _ = chromosome_parts(
         list(large), RRBS._replace(test=(), validation=()), [*large.values()]

@@ -96,7 +96,9 @@ def chromosome_parts(
         name: "test" if b in held.test else "validation" if b in held.validation else "train"
         for name, b in bare.items()
     }
+    source = held.source
     if set(parts.values()) != set(PARTS):
+        source = "the last ones; our choice"
         size = dict(zip(names, weights or [1] * len(names), strict=True))
         left = sorted(names, key=natural_order)
         parts = dict.fromkeys(left, "train")
@@ -111,8 +113,7 @@ def chromosome_parts(
         for part in ("validation", "test")
     }
     rule = f"by chromosome: validation {told['validation']}; test {told['test']}"
-    published = all(parts[n] == "train" or bare[n] in held.test + held.validation for n in names)
-    return parts, f"{rule} ({held.source if published else 'the last ones; our choice'})"
+    return parts, f"{rule} ({source})"
 
 
 def group_parts(
