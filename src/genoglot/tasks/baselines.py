@@ -138,8 +138,9 @@ class _Linear(Baseline):
         for penalty in self.PENALTIES:  # strongest first, each starting where the last one ended
             weights = fit_linear(x, y, self.kind, penalty, start=weights)
             error = _loss(self.kind, y_check, predict_linear(x_check, weights, self.kind))
-            if error < best:
-                best, self._weights, self.penalty = error, weights, penalty
+            if error >= best:  # from here on it only fits noise, and takes ever longer
+                break
+            best, self._weights, self.penalty = error, weights, penalty
 
     def _predict(self, x: Floats) -> NDArray[Any]:
         return predict_linear(self._scaled(x), self._weights, self.kind)
