@@ -77,6 +77,10 @@ class ModelError(GenoglotError):
     """A saved model that is missing, damaged or of an unknown kind."""
 
 
+class TaskError(GenoglotError):
+    """Data of a benchmark task that are missing or damaged, or that make no such task."""
+
+
 def some(names: Iterable[str]) -> str:
     """Name a few of many, for a message.
 

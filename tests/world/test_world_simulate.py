@@ -33,7 +33,7 @@ def test_progress_is_told_up_to_the_last_file(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     simulate(tmp_path / "w", size="small", seed=3, progress=lambda *step: told.append(step))
     assert told[-1] == ("files", 140, 140)
-    assert {stage for stage, _, _ in told} == {"elements", "genome", "files"}
+    assert {stage for stage, _, _ in told} == {"elements", "genome", "assays", "files"}
 
 
 def test_a_full_directory_and_an_unknown_size_are_refused(world: World, tmp_path: Path) -> None:

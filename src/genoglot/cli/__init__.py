@@ -19,6 +19,7 @@ from genoglot.cli import (
     library,
     pretrain,
     simulate,
+    task,
     train,
 )
 from genoglot.cli.session import Commands, show_version
@@ -39,6 +40,7 @@ app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
+app.add_typer(task.app, name="task")
 app.command("pretrain")(pretrain.pretrain)
 app.command("embed")(embed.embed)
 app.command("predict")(embed.predict)

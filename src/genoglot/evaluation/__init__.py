@@ -4,11 +4,14 @@ from genoglot.evaluation.annotation import Describer, evaluate_annotators
 from genoglot.evaluation.evaluate import Scorer, evaluate
 from genoglot.evaluation.intervals import Interval, bootstrap_interval, paired_difference
 from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
+from genoglot.evaluation.prediction import METRICS, Measured, measure_predictions
 from genoglot.evaluation.table import Result, Table
 
 __all__ = [
+    "METRICS",
     "Describer",
     "Interval",
+    "Measured",
     "Measures",
     "Ranking",
     "Result",
@@ -18,6 +21,7 @@ __all__ = [
     "evaluate",
     "evaluate_annotators",
     "measure",
+    "measure_predictions",
     "metric_names",
     "paired_difference",
 ]

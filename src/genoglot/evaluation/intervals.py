@@ -159,15 +159,15 @@ def _drawn_means(
     at_once = max(1, DRAWN_AT_ONCE // n_groups)
     for first in range(0, draws, at_once):
         size = min(at_once, draws - first)
-        group_weights = _drawn_counts(size, n_groups, rng)
-        run_weights = _drawn_counts(size, n_runs, rng)
+        group_weights = drawn_counts(size, n_groups, rng)
+        run_weights = drawn_counts(size, n_runs, rng)
         total = (group_weights @ sums.T * run_weights).sum(1)
         weight = (group_weights @ counts.T * run_weights).sum(1)
         parts.append(total[weight > 0] / weight[weight > 0])
     return np.concatenate(parts)
 
 
-def _drawn_counts(size: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How often each of n things is drawn in n draws with replacement: (size, n)."""
+def drawn_counts(size: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How often each of n things is drawn in n draws with replacement, float64 (size, n)."""
     drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)

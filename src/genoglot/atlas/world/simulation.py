@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from genoglot.atlas.world.assays import write_expression, write_methylation, write_promoters
 from genoglot.atlas.world.biosamples import Biosample, biosamples, expression, programs
 from genoglot.atlas.world.elements import Elements, Sites, choose_factors, lay_out, plant_sites
 from genoglot.atlas.world.experiments import DROPOUT, OFF_UNIVERSE, SPURIOUS, PeakWriter, design
-from genoglot.atlas.world.factors import FACTORS, load_motifs
+from genoglot.atlas.world.factors import FACTORS, Motif, load_motifs
 from genoglot.atlas.world.genes import Gene, gene_table, link_table, make_genes, write_gtf
 from genoglot.atlas.world.genome import write_fasta
 from genoglot.atlas.world.parameters import Parameters, Size, parameters_of
 from genoglot.atlas.world.regulation import Regulation
 from genoglot.atlas.world.truth import read_regulation, write_truth
+from genoglot.atlas.world.variants import write_eqtls, write_mutagenesis
 from genoglot.atlas.world.world import FORMAT, World
 from genoglot.files import atomic_path
 
@@ -70,8 +72,8 @@ def simulate(
 
 
 def _build(directory: Path, parameters: Parameters, size: Size, seed: int, tell: Progress) -> None:
-    streams = np.random.SeedSequence(seed).spawn(6)
-    biology, layout, sites_seed, genome, plan, noise = streams
+    streams = np.random.SeedSequence(seed).spawn(7)
+    biology, layout, sites_seed, genome, plan, noise, assays = streams
     factors = FACTORS[: parameters.factors]
     names = [factor.name for factor in factors]
     motifs = load_motifs(factors)
@@ -95,6 +97,10 @@ def _build(directory: Path, parameters: Parameters, size: Size, seed: int, tell:
     tell("genome", 1, 1)
 
     regulation = read_regulation(truth)
+    tell("assays", 0, 1)
+    _write_assays(directory, elements, sites, motifs, regulation, assays)
+    tell("assays", 1, 1)
+
     rng = np.random.default_rng(plan)
     experiments = design(parameters, samples, factors, regulation, rng)
     experiments = experiments.insert_column(0, _file_names(experiments))
@@ -129,6 +135,33 @@ def _write_genome(
     link_table(elements, genes).write_parquet(truth / "links.parquet")
     universe = pl.read_parquet(truth / "elements.parquet", columns=["chrom", "start", "end"])
     universe.write_csv(directory / "universe.bed", separator="\t", include_header=False)
+
+
+def _write_assays(
+    directory: Path,
+    elements: Elements,
+    sites: Sites,
+    motifs: list[Motif],
+    regulation: Regulation,
+    seed: np.random.SeedSequence,
+) -> None:
+    """Write what other public archives would hold, each from a seed of its own."""
+    methylation, expressed, eqtls, mutagenesis = map(np.random.default_rng, seed.spawn(4))
+    folder, truth, fasta = directory / "assays", directory / "truth", directory / "genome.fa"
+    folder.mkdir()
+    genes = pl.read_parquet(truth / "genes.parquet")
+    links = pl.read_parquet(truth / "links.parquet")
+    write_promoters(folder, elements, genes)
+    write_methylation(folder, truth, fasta, elements, regulation, methylation)
+    write_expression(folder, genes, links, regulation, expressed)
+    write_eqtls(
+        folder / "finemapping_DAPG.txt.gz",
+        *(truth, fasta, elements, sites, motifs, genes, links, regulation, eqtls),
+    )
+    write_mutagenesis(
+        folder / "saturation_mutagenesis.tsv.gz",
+        *(truth, fasta, elements, sites, motifs, genes, regulation, mutagenesis),
+    )
 
 
 def _file_names(experiments: pl.DataFrame) -> pl.Series:

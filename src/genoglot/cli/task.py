@@ -1,0 +1,233 @@
+"""`genoglot task build` and `info`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from genoglot.cli.session import pairs
+from genoglot.errors import TaskError
+
+log = logging.getLogger("genoglot")
+
+app = typer.Typer(no_args_is_help=True, help="Build and look at benchmark tasks of DNA.")
+
+Name = Literal[
+    "PromVary",
+    "PromFix",
+    "Methyl96",
+    "Track7878",
+    "DeepSEA919",
+    "GeneExp",
+    "CausalSNP",
+    "MPRAProm",
+    "GUE",
+]
+
+
+@app.command("build")
+def build(
+    name: Annotated[Name, typer.Argument(help="The task.", show_default=False)],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Public files that it is made of.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory to make.")],
+    genome: Annotated[
+        list[Path] | None,
+        typer.Option(help="FASTA, for tasks whose files hold places.", show_default=False),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A record that is a window, as z=chr20:1000001.", show_default=False),
+    ] = None,
+    alias: Annotated[
+        Literal["ucsc", "ensembl"] | None,
+        typer.Option(help="Spell the genome's chromosomes chr1 (ucsc) or 1 (ensembl)."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the task, as min_reads=5.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    leakage: Annotated[
+        bool, typer.Option(help="Look for sequences that stand in two parts of a split.")
+    ] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Build the data of a task from public files.
+
+    GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders.
+    """
+    from genoglot.sequence import Genome
+    from genoglot.tasks import TASKS
+
+    task = TASKS[name]
+    given = pairs(options or [], "--set")
+    dna = None
+    if genome:
+        windows = {
+            record: _window(text) for record, text in pairs(origin or [], "--origin").items()
+        }
+        dna = Genome.open(genome, origin=windows or "names", alias=alias)
+    made = task.build(
+        sources,
+        out,
+        genome=dna,
+        seed=seed,
+        leakage=leakage,
+        overwrite=overwrite,
+        **{key: _typed(task.options.get(key), key, text) for key, text in given.items()},
+    )
+    for data in made:
+        log.info("%s: %s, %d examples of %d bp", data.path, data.name, len(data), data.length)
+        _tell_leakage(data)
+
+
+@app.command("info")
+def info(
+    folder: Annotated[Path, typer.Argument(help="Directory of the task.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read everything and compare it with the digest.")
+    ] = False,
+) -> None:
+    """Show what a task holds: sizes of its splits, balance of its labels, leakage, figures."""
+    from genoglot.tasks import TASKS, TaskData
+
+    data = TaskData.open(folder)
+    if check:
+        data.verify()
+    task = TASKS.get(data.task)
+    facts: dict[str, Any] = {
+        "task": data.task,
+        "name": data.name,
+        "examples": len(data),
+        "length": data.length,
+        "kind": data.kind,
+        "outputs": len(data.outputs),
+        "metrics": data.about["metrics"],
+        "digest": data.digest,
+        "notes": data.about["notes"],
+        "default_split": data.default_split,
+        "splits": {
+            split: {
+                "rule": rule,
+                "parts": data.balance(split),
+                "leakage": data.about["leakage"].get(split),
+            }
+            for split, rule in data.about["split_rules"].items()
+        },
+        "leave_out": data.groups if len(data.groups) > 2 else [],
+        "published": [row._asdict() for row in task.figures(data.name)] if task else [],
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    _show(facts, data.outputs)
+
+
+def _show(facts: dict[str, Any], outputs: list[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    about = Table(box=box.SIMPLE, show_header=False)
+    about.add_column()
+    about.add_column(overflow="fold")
+    for key in ("task", "name", "examples", "length", "kind", "outputs", "metrics", "digest"):
+        value = facts[key]
+        shown = f"{value:,}" if isinstance(value, int) else value
+        about.add_row(key, Text(", ".join(shown) if isinstance(shown, list) else str(shown)))
+    for key, value in facts["notes"].items():
+        about.add_row(key.replace("_", " "), Text(str(value)))
+    console.print(about)
+    for split, found in facts["splits"].items():
+        default = ", the published one" if split == facts["default_split"] else ""
+        console.print(Text(f"split {split}{default}: {found['rule']}"))
+        table = Table(box=box.SIMPLE)
+        for column in ("part", "examples", "labels", "duplicates: same, reverse, near"):
+            table.add_column(column)
+        for part in found["parts"]:
+            row = (part["part"], f"{part['examples']:,}", _labels(part, outputs))
+            table.add_row(*map(Text, (*row, _duplicates(part["part"], found["leakage"]))))
+        console.print(table)
+    if groups := facts["leave_out"]:
+        shown = ", ".join(groups[:5]) + (f", ... ({len(groups)})" if len(groups) > 5 else "")
+        console.print(Text(f"splits leave-out:GROUP test on one of {shown}"))
+    for figure in facts["published"]:
+        told = f"{figure['metric']} {figure['value']:.4g}"
+        console.print(Text(f"published: {figure['model']} {told} ({figure['source']})"))
+
+
+def _labels(part: dict[str, Any], outputs: list[str]) -> str:
+    missing = f", {part['missing']:.1%} missing" if part["missing"] else ""
+    if "classes" in part:
+        return ", ".join(f"{name}: {n}" for name, n in zip(outputs, part["classes"], strict=True))
+    if "positive" in part:
+        return f"{part['positive']:.2%} positive{missing}"
+    return f"mean {part['mean']:.3g}, sd {part['sd']:.3g}{missing}"
+
+
+def _duplicates(part: str, leakage: list[dict[str, Any]] | None) -> str:
+    if leakage is None:
+        return "not looked for"
+    return "; ".join(
+        f"{row['same']}, {row['reverse_complement']}, {row['near']} in {row['other_part']}"
+        for row in leakage
+        if row["part"] == part
+    )
+
+
+def _tell_leakage(data: Any) -> None:
+    """Log, for each split, how much of its test part has been seen before."""
+    for split, rows in data.about["leakage"].items():
+        for row in rows:
+            if row["part"] == "test" and row["other_part"] == "train":
+                log.info(
+                    "split %s: %d of %d test examples have a duplicate in train "
+                    "(%d the same, %d reverse complements, %d near)",
+                    *(split, row["same"] + row["reverse_complement"] + row["near"]),
+                    *(row["examples"], row["same"], row["reverse_complement"], row["near"]),
+                )
+
+
+def _window(text: str) -> tuple[str, int]:
+    """Read chrom:first, counted from 1.
+
+    Examples
+    --------
+    >>> _window("chr20:1000001")
+    ('chr20', 1000000)
+    """
+    chrom, _, first = text.rpartition(":")
+    if not chrom or not first.isdecimal() or int(first) < 1:
+        raise TaskError(
+            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
+        )
+    return chrom, int(first) - 1
+
+
+def _typed(default: Any, key: str, text: str) -> Any:
+    """Read an option's value as the type of its default; unknown options are left to the task.
+
+    Examples
+    --------
+    >>> _typed(10, "min_reads", "5"), _typed(True, "promoters_only", "false")
+    (5, False)
+    """
+    if default is None:
+        return text
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise TaskError(f"--set {key}={text}: give true or false")
+        return text.lower() == "true"
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise TaskError(f"--set {key}={text}: no number; give one such as {default}") from None

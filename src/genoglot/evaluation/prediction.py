@@ -1,0 +1,322 @@
+"""How well predictions of labels are: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
+
+Every metric takes weights, many draws of them at once: a bootstrap sample is a weight for each
+example, so that examples are sorted once and not once for each draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genoglot.errors import GenoglotError
+from genoglot.evaluation.intervals import DRAWN_AT_ONCE, drawn_counts
+
+Values = NDArray[np.float64]
+
+
+class Measured(NamedTuple):
+    """One metric of a set of predictions.
+
+    Attributes
+    ----------
+    metric
+        Its name, a key of `METRICS`.
+    value
+        Mean over the outputs for which it is defined.
+    low, high
+        95 % bootstrap interval of `value`; NaN if it was not asked for.
+    outputs
+        Its value for each output, NaN where it is not defined; float64 (outputs,).
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    outputs: Values
+
+
+def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Area under the receiver operating characteristic: ties count a half.
+
+    Parameters
+    ----------
+    labels
+        0 or 1, (n,).
+    scores
+        Higher for 1, (n,).
+    weights
+        Of each example, (draws, n); by default all 1.
+
+    Returns
+    -------
+    float64 (draws,), or (1,) without weights; NaN where one of the classes is missing
+
+    Examples
+    --------
+    >>> auroc([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
+    array([0.875])
+    """
+    positive, negative = _by_score(labels, scores, weights)
+    below = np.cumsum(negative, axis=1) - negative
+    area = (positive * (below + negative / 2)).sum(axis=1)
+    return _ratio(area, positive.sum(axis=1) * negative.sum(axis=1))
+
+
+def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Area under the precision-recall curve, as average precision.
+
+    There is a threshold at each distinct score, as in ``sklearn.metrics.average_precision_score``.
+    Parameters and result are those of `auroc`.
+
+    Examples
+    --------
+    >>> auprc([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8]).round(4)
+    array([0.8333])
+    """
+    positive, negative = (array[:, ::-1] for array in _by_score(labels, scores, weights))
+    hits, misses = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
+    precision = hits / np.maximum(hits + misses, np.finfo(np.float64).tiny)
+    return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
+
+
+def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Share of right classes; parameters as `mcc`.
+
+    Examples
+    --------
+    >>> accuracy([0, 1, 2, 2], [0, 1, 1, 2])
+    array([0.75])
+    """
+    right = np.asarray(labels) == np.asarray(classes)
+    weight = _weights(weights, len(right))
+    return _ratio(weight @ right, weight.sum(axis=1))
+
+
+def mcc(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Matthews' correlation coefficient, for two classes or more (Gorodkin 2004).
+
+    Parameters
+    ----------
+    labels, classes
+        True and predicted class numbers, (n,).
+    weights
+        As in `auroc`.
+
+    Returns
+    -------
+    float64 (draws,); 0 where all labels, or all predictions, are the same class
+
+    Examples
+    --------
+    >>> mcc([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
+    array([0.5774])
+    """
+    truth, told = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
+    weight = _weights(weights, len(truth))
+    of_class = range(int(max(truth.max(initial=0), told.max(initial=0))) + 1)
+    true = np.stack([weight[:, truth == c].sum(axis=1) for c in of_class], axis=1)
+    predicted = np.stack([weight[:, told == c].sum(axis=1) for c in of_class], axis=1)
+    total, right = weight.sum(axis=1), weight[:, truth == told].sum(axis=1)
+    spread = [total**2 - (counts**2).sum(axis=1) for counts in (true, predicted)]
+    covariance = right * total - (true * predicted).sum(axis=1)
+    return np.nan_to_num(_ratio(covariance, np.sqrt(spread[0] * spread[1])))
+
+
+def spearman(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Spearman's rank correlation; ties have their mean rank.
+
+    Parameters
+    ----------
+    labels, values
+        True and predicted, (n,).
+    weights
+        As in `auroc`.
+
+    Returns
+    -------
+    float64 (draws,); NaN where either side is constant
+
+    Examples
+    --------
+    >>> spearman([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.9]).round(4)
+    array([0.8])
+    """
+    weight = _weights(weights, len(np.asarray(labels)))
+    a, b = (_ranks(np.asarray(side, np.float64), weight) for side in (labels, values))
+    total = weight.sum(axis=1, keepdims=True)
+    a, b = (side - (weight * side).sum(axis=1, keepdims=True) / total for side in (a, b))
+    variance = (weight * a**2).sum(axis=1) * (weight * b**2).sum(axis=1)
+    return _ratio((weight * a * b).sum(axis=1), np.sqrt(variance))
+
+
+def mse(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Mean squared error; parameters as `spearman`.
+
+    Examples
+    --------
+    >>> mse([1, 2], [1, 4])
+    array([2.])
+    """
+    error = (np.asarray(labels, np.float64) - np.asarray(values, np.float64)) ** 2
+    weight = _weights(weights, len(error))
+    return _ratio(weight @ error, weight.sum(axis=1))
+
+
+Metric = Callable[[Any, Any, Any], Values]
+
+METRICS: dict[str, Metric] = {
+    "AUROC": auroc,
+    "AUPRC": auprc,
+    "MCC": mcc,
+    "accuracy": accuracy,
+    "Spearman": spearman,
+    "MSE": mse,
+}
+"""By the name that tables show."""
+
+OF_CLASSES = ("MCC", "accuracy")
+"""Metrics of class numbers; of probabilities of the classes, the highest counts."""
+
+
+def measure_predictions(
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    metrics: Sequence[str],
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Measured]:
+    """Measure predictions, with bootstrap intervals.
+
+    Parameters
+    ----------
+    labels
+        (n, outputs) or (n,), NaN where there is none; of classes, their numbers.
+    predictions
+        (n, outputs) or (n,); of classes, their probabilities (n, classes) or numbers (n,).
+    metrics
+        Keys of `METRICS`.
+    groups
+        (n,) labels of what a draw takes whole, such as elements; by default each example.
+    draws
+        Bootstrap draws; 0 for no interval.
+    level
+        Of the interval, between 0 and 1.
+    seed
+        Same seed, same interval.
+
+    Raises
+    ------
+    GenoglotError
+        If a metric is unknown, shapes differ, or a prediction is not a number.
+
+    Examples
+    --------
+    >>> found = measure_predictions([0, 1, 0, 1], [0.1, 0.3, 0.2, 0.8], ["AUROC"], draws=0)
+    >>> found[0].metric, found[0].value
+    ('AUROC', 1.0)
+    """
+    truth, told = (np.asarray(side, np.float64) for side in (labels, predictions))
+    truth, told = (side[:, None] if side.ndim == 1 else side for side in (truth, told))
+    if unknown := [name for name in metrics if name not in METRICS]:
+        raise GenoglotError(f"no metric {unknown[0]!r}; choose of {', '.join(METRICS)}")
+    if len(truth) != len(told) or not len(truth):
+        raise GenoglotError(f"{len(truth)} labels for {len(told)} predictions; give one each")
+    if np.isnan(told).any():
+        raise GenoglotError("some predictions are not numbers (NaN); check the model")
+    by_class = [name for name in metrics if name in OF_CLASSES]
+    if by_class and truth.shape[1] != 1:
+        raise GenoglotError(f"{by_class[0]} needs class numbers, not {truth.shape[1]} labels each")
+    if len(by_class) < len(metrics) and told.shape != truth.shape:
+        raise GenoglotError(f"predictions of shape {told.shape} for labels {truth.shape}")
+    group = np.arange(len(truth))
+    if groups is not None:
+        group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    found = []
+    for name in metrics:
+        classes = told.argmax(axis=1)[:, None] if told.shape[1] > 1 else told
+        values = _each_output(name, truth, classes if name in OF_CLASSES else told, None)[0]
+        low = high = np.nan
+        if draws and group.max() > 0 and not np.isnan(values).all():
+            means = _drawn(name, truth, classes if name in OF_CLASSES else told, group, draws, seed)
+            low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+        value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+        found.append(Measured(name, value, float(low), float(high), values))
+    return found
+
+
+def _drawn(
+    name: str, truth: Values, told: Values, group: NDArray[np.int64], draws: int, seed: int
+) -> Values:
+    """Mean over the outputs in each draw; the same seed draws the same for every metric."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, DRAWN_AT_ONCE // len(truth))
+    means = []
+    for first in range(0, draws, at_once):
+        size = min(at_once, draws - first)
+        weights = drawn_counts(size, int(group.max()) + 1, rng)[:, group]
+        values = _each_output(name, truth, told, weights)
+        known = ~np.isnan(values)
+        means.append(
+            _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+        )
+    return np.concatenate(means)
+
+
+def _each_output(name: str, truth: Values, told: Values, weights: Values | None) -> Values:
+    """Value for each draw and output, (draws, outputs), over the labels that are there."""
+    columns = []
+    for label, value in zip(truth.T, told.T, strict=True):
+        known = ~np.isnan(label)
+        if known.any():
+            some = weights if weights is None or known.all() else weights[:, known]
+            columns.append(METRICS[name](label[known], value[known], some))
+        else:
+            columns.append(np.full(1 if weights is None else len(weights), np.nan))
+    return np.stack(columns, axis=1)
+
+
+def _weights(weights: ArrayLike | None, n: int) -> Values:
+    return np.ones((1, n)) if weights is None else np.asarray(weights, np.float64)
+
+
+def _by_score(
+    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None
+) -> tuple[Values, Values]:
+    """Weight of positives and of negatives at each distinct score, rising: (draws, scores)."""
+    truth, score = np.asarray(labels) > 0, np.asarray(scores)
+    weight = _weights(weights, len(truth))
+    order = np.argsort(score, kind="stable")
+    first = _first_of_each(score[order])
+    weight = weight[:, order]
+    positive = np.add.reduceat(weight * truth[order], first, axis=1)
+    return positive, np.add.reduceat(weight, first, axis=1) - positive
+
+
+def _ranks(values: Values, weight: Values) -> Values:
+    """Mean rank of each example in each draw, but for a constant: (draws, n)."""
+    order = np.argsort(values, kind="stable")
+    first = _first_of_each(values[order])
+    tied = np.add.reduceat(weight[:, order], first, axis=1)
+    rank = np.cumsum(tied, axis=1) - tied / 2
+    of_group = np.repeat(np.arange(len(first)), np.diff(np.r_[first, len(values)]))
+    ranks = np.empty(weight.shape)
+    ranks[:, order] = rank[:, of_group]
+    return ranks
+
+
+def _first_of_each(ordered: NDArray[Any]) -> NDArray[np.int64]:
+    return np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+
+def _ratio(above: Values, below: Values) -> Values:
+    """Divide, with NaN where there is nothing to divide by."""
+    ratio: Values = np.full(np.shape(above), np.nan)
+    return np.divide(above, below, out=ratio, where=below > 0)

@@ -1,0 +1,20 @@
+"""Benchmark tasks of DNA: their data on disk, splits, leakage reports and baselines."""
+
+from genoglot.tasks.baselines import BASELINES, Baseline
+from genoglot.tasks.dataset import Part, Rows, TaskData
+from genoglot.tasks.leakage import find_leakage, match
+from genoglot.tasks.registry import TASKS
+from genoglot.tasks.task import Published, Task
+
+__all__ = [
+    "BASELINES",
+    "TASKS",
+    "Baseline",
+    "Part",
+    "Published",
+    "Rows",
+    "Task",
+    "TaskData",
+    "find_leakage",
+    "match",
+]

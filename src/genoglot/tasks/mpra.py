@@ -1,0 +1,260 @@
+"""MPRAProm: what a single base changes in a promoter's activity, from saturation mutagenesis.
+
+Source format: the table of Kircher et al. 2019, Nature Communications 10:3583 (repository
+kircherlab/MPRA_SaturationMutagenesis): tab-separated Chrom, Pos (from 1), Ref, Alt (`-` is a
+deletion), Barcodes, DNA, RNA, Coefficient (log2 effect), pValue, Element, Release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genoglot.errors import TaskError
+from genoglot.regions import Regions
+from genoglot.sequence import Genome, to_codes
+from genoglot.sequence.alphabet import LETTERS, Codes, N
+from genoglot.tasks.dataset import TaskData
+from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.splits import Parts, group_parts, random_parts
+from genoglot.tasks.tables import numbers, present, read_table
+from genoglot.tasks.task import Published, Task
+from genoglot.tasks.writer import write_task
+
+WINDOW = 1_400
+SHARES = (0.6, 0.2, 0.2)
+COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element")
+
+ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
+"""Elements of Kircher et al. that are no promoters, by their names up to the first - or dot."""
+
+
+def build(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    genome: Genome | None = None,
+    seed: int = 0,
+    leakage: bool = True,
+    overwrite: bool = False,
+    promoters_only: bool = True,
+    min_barcodes: int = 0,
+) -> TaskData:
+    """Build the task.
+
+    An example is a single-base change of an element: the 1,400 bp around the element's center,
+    without and with it. Without a genome the sequence is what the table's own reference bases
+    give, with N on both sides; with one, its bases stand there. Deletions and rows without a
+    coefficient are left out and counted.
+
+    Splits: `positions` (the seed's: 60/20/20 % of the positions, at random; experiments on the
+    same place share them), `element` (whole elements), and `leave-out:LOCUS` for each. A locus is
+    an element, or several that overlap, such as the same promoter in two cell lines.
+
+    Parameters
+    ----------
+    sources
+        The table.
+    out, genome, seed, leakage, overwrite
+        See `Task.build`.
+    promoters_only
+        Leave the enhancers of Kircher et al. out.
+    min_barcodes
+        Leave out changes that fewer barcodes tell of.
+
+    Raises
+    ------
+    TaskError
+        With file and line, if the table is malformed or contradicts itself or the genome.
+    """
+    (path,) = sources
+    notes: dict[str, Any] = {}
+    table = _read(path, promoters_only, min_barcodes, notes)
+    elements = _elements(table, path)
+    loci = _loci(elements)
+    table = table.with_columns(locus=pl.col("Element").replace_strict(loci))
+    splits = {"positions": "60/20/20 % of the positions of each locus, at random"}
+    parts = {"positions": _by_position(table, np.random.default_rng(seed))}
+    names = sorted(set(loci.values()))
+    if len(names) >= 3:
+        of_locus = group_parts(names, SHARES, np.random.default_rng([seed, 1]))
+        parts["element"] = table["locus"].replace_strict(of_locus).to_numpy()
+        told = ", ".join(f"{name} {part}" for name, part in of_locus.items() if part != "train")
+        splits["element"] = f"whole loci, at random: {told}"
+    with write_task(
+        out,
+        task=TASK.name,
+        name=TASK.name,
+        kind=TASK.kind,
+        outputs=["log2 effect"],
+        metrics=TASK.metrics,
+        length=WINDOW,
+        paired=True,
+        default_split="positions",
+        sources=[path],
+        splits=splits,
+        notes=notes,
+        genome=None if genome is None else genome.digest,
+        leakage=leakage,
+        overwrite=overwrite,
+    ) as writer:
+        for name in sorted(elements):
+            rows = np.flatnonzero((table["Element"] == name).to_numpy())
+            part = table[rows]
+            reference, start = _sequence(elements[name], genome, path)
+            codes = np.broadcast_to(reference, (len(part), WINDOW))
+            at = part["Pos"].to_numpy() - 1 - start
+            inside = (at >= 0) & (at < WINDOW)
+            if not inside.all():
+                raise TaskError(f"{path}: element {name!r} is longer than {WINDOW} bp; split it")
+            alternative = codes.copy()
+            alternative[np.arange(len(part)), at] = to_codes("".join(part["Alt"]))
+            writer.add(
+                codes,
+                part["Coefficient"].to_numpy().astype(np.float32)[:, None],
+                part.select(
+                    id=pl.format("{}:{}:{}:{}>{}", *("Element", "Chrom", "Pos", "Ref", "Alt")),
+                    chrom="Chrom",
+                    start=pl.col("Pos") - 1,
+                    end="Pos",
+                    strand=pl.lit("+"),
+                    group="locus",
+                    element="Element",
+                    barcodes="Barcodes",
+                ).with_columns(
+                    **{f"split:{name}": pl.Series(parts[name][rows].astype(str)) for name in splits}
+                ),
+                alternative,
+            )
+    return TaskData.open(out)
+
+
+def _read(
+    path: Path, promoters_only: bool, min_barcodes: int, notes: dict[str, Any]
+) -> pl.DataFrame:
+    """Read the table, its single-base changes only; notes tell what was left out."""
+    table = read_table(path, COLUMNS, separator="\t").with_row_index("line", offset=2)
+    table = table.with_columns(
+        numbers(table, "Pos", path, pl.Int64),
+        numbers(table, "Barcodes", path, pl.Int64),
+        numbers(table, "Coefficient", path),
+    )
+    present(table, "Element", path)
+    if promoters_only:
+        base = pl.col("Element").str.extract(r"^([^-.]+)")
+        table, count = _without(table, base.is_in(ENHANCERS))
+        notes["rows_of_enhancers"] = count
+    missing = pl.any_horizontal(pl.col("Pos", "Coefficient").is_null())
+    table, notes["rows_without_value"] = _without(table, missing)
+    table, notes["deletions"] = _without(table, pl.col("Alt") == "-")
+    table, notes["rows_with_few_barcodes"] = _without(
+        table, pl.col("Barcodes").fill_null(0) < min_barcodes
+    )
+    table = table.with_columns(pl.col("Ref", "Alt").str.to_uppercase())
+    single = pl.all_horizontal(pl.col("Ref", "Alt").is_in(list("ACGT")))
+    wrong = table.filter(~single | (pl.col("Ref") == pl.col("Alt")))
+    if len(wrong):
+        line, ref, alt = wrong.select("line", "Ref", "Alt").row(0)
+        raise TaskError(f"{path}:{line}: {ref}>{alt} is no change of one base of A C G T")
+    key = ["Element", "Pos", "Alt"]
+    repeated = table.filter(pl.struct(key).is_duplicated() & ~pl.struct(key).is_first_distinct())
+    if len(repeated):
+        line, *change = repeated.select("line", *key).row(0)
+        raise TaskError(f"{path}:{line}: {change} is there twice; remove one of them")
+    if not len(table):
+        raise TaskError(f"{path}: no single-base change with a coefficient")
+    return table
+
+
+def _without(table: pl.DataFrame, left_out: pl.Expr) -> tuple[pl.DataFrame, int]:
+    kept = table.filter(~left_out.fill_null(value=False))
+    return kept, len(table) - len(kept)
+
+
+def _elements(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
+    """Find the reference base of each position of each element: Chrom, Pos, Ref, by Pos."""
+    bases = table.group_by("Element", "Pos", maintain_order=True).agg(
+        pl.col("Chrom").first(), pl.col("Ref").first(), pl.col("line").first(),
+        same=(pl.col("Ref").n_unique() == 1) & (pl.col("Chrom").n_unique() == 1),
+    )  # fmt: skip
+    wrong = bases.filter(~pl.col("same"))
+    if len(wrong):
+        name, pos, line = wrong.select("Element", "Pos", "line").row(0)
+        raise TaskError(f"{path}:{line}: position {pos} of {name} has two reference bases")
+    return {str(name): part.sort("Pos") for (name,), part in bases.group_by("Element")}
+
+
+def _loci(elements: dict[str, pl.DataFrame]) -> dict[str, str]:
+    """Name the locus of each element: its own, or those of all that overlap, joined by +."""
+    extent = {
+        name: (str(part["Chrom"][0]), int(part["Pos"][0]), int(part["Pos"][-1]))
+        for name, part in elements.items()
+    }
+    order = sorted(extent, key=lambda name: (extent[name], name))
+    clusters: list[list[str]] = []
+    reach = 0
+    for before, name in pairwise(["", *order]):
+        chrom, first, last = extent[name]
+        if clusters and extent[before][0] == chrom and first <= reach:
+            clusters[-1].append(name)
+            reach = max(reach, last)
+        else:
+            clusters.append([name])
+            reach = last
+    return {name: "+".join(sorted(cluster)) for cluster in clusters for name in cluster}
+
+
+def _by_position(table: pl.DataFrame, rng: np.random.Generator) -> Parts:
+    places = table.select("locus", "Pos").unique().sort("locus", "Pos")
+    sizes = places.group_by("locus", maintain_order=True).len()["len"]
+    parts = np.concatenate([random_parts(size, SHARES, rng) for size in sizes])
+    places = places.with_columns(part=pl.Series(parts.astype(str)))
+    joined = table.join(places, on=["locus", "Pos"], how="left", maintain_order="left")
+    return joined["part"].to_numpy().astype(object)
+
+
+def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple[Codes, int]:
+    """Return the 1,400 bp around an element, and where they begin (from 0)."""
+    at = element["Pos"].to_numpy() - 1
+    bases = to_codes("".join(element["Ref"]))
+    start = (int(at[0]) + int(at[-1]) + 1) // 2 - WINDOW // 2
+    if genome is None:
+        codes = np.full(WINDOW, N, np.uint8)
+        inside = (at >= start) & (at < start + WINDOW)
+        codes[at[inside] - start] = bases[inside]
+        return codes, start
+    chrom = str(element["Chrom"][0])
+    check_chromosomes(Regions([chrom], [int(at[0])], [int(at[-1]) + 1]), genome, path)
+    codes = to_codes(genome.sequence(chrom, start, start + WINDOW))
+    wrong = np.flatnonzero(codes[at - start] != bases)
+    if len(wrong):
+        i = int(wrong[0])
+        raise TaskError(
+            f"{path}:{element['line'][i]}: the reference base of {chrom}:{at[i] + 1} is "
+            f"{LETTERS[bases[i]]}, but {LETTERS[codes[at[i] - start]]} in the genome; give the "
+            "assembly that the table is of"
+        )
+    return codes, start
+
+
+TASK = Task(
+    name="MPRAProm",
+    kind="real",
+    metrics=("Spearman", "MSE"),
+    split="positions",
+    group_split="element",
+    sources="the table of saturation mutagenesis (satMutMPRA TSV)",
+    needs_genome=False,
+    builder=build,
+    published=(
+        Published("Attention", "Spearman", 0.389, "the seed benchmark"),
+        Published("CNN+FC", "Spearman", 0.377, "the seed benchmark"),
+        Published("CNN+LSTM", "Spearman", 0.370, "the seed benchmark"),
+        Published("between replicates", "Spearman", 0.75, "Kircher et al. 2019, the lower end"),
+    ),
+)

@@ -1,0 +1,57 @@
+"""Places in a genome: whether it holds them, and whether the names fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ChromosomeNameError, TaskError
+from genoglot.regions import Regions
+from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.sequence import Genome
+
+
+def check_chromosomes(regions: Regions, genome: Genome, path: Path) -> NDArray[np.bool_]:
+    """Tell which regions lie wholly in the genome, which may be windows of one.
+
+    Parameters
+    ----------
+    regions
+        Of a file.
+    genome
+        The genome.
+    path
+        The file, for the error.
+
+    Returns
+    -------
+    bool (n,)
+
+    Raises
+    ------
+    ChromosomeNameError
+        If the file spells the genome's chromosomes another way.
+    TaskError
+        If there are regions and none is on a chromosome of the genome.
+    """
+    extents = genome.extents
+    place = {name: i for i, name in enumerate(genome.names)}
+    for name in regions.chrom_names:
+        others = {rename_chromosome(name, alias) for alias in ("ucsc", "ensembl")}
+        if name not in place and (found := sorted(others & place.keys())):
+            alias = "ensembl" if found[0].startswith("chr") else "ucsc"
+            raise ChromosomeNameError(
+                f"{path}: says {name!r} where the genome says {found[0]!r}; open the genome with "
+                f'alias="{alias}" (--alias {alias})'
+            )
+    if len(regions) and not any(name in place for name in regions.chrom_names):
+        raise TaskError(
+            f"{path}: chromosomes {', '.join(regions.chrom_names[:3])} are not in the genome "
+            f"({', '.join(genome.names[:3])}); give the genome that the file is of"
+        )
+    chrom = np.array([place.get(name, -1) for name in regions.chrom_names], np.int64)
+    record = chrom[regions.chrom_codes]
+    inside = (regions.start >= extents.start[record]) & (regions.end <= extents.end[record])
+    return inside & (record >= 0)

@@ -1,0 +1,22 @@
+"""All tasks by name."""
+
+from __future__ import annotations
+
+from genoglot.tasks import expression, gue, methylation, mpra, promoters, tracks, variants
+from genoglot.tasks.task import Task
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        promoters.PROM_VARY,
+        promoters.PROM_FIX,
+        methylation.TASK,
+        tracks.TASK,
+        tracks.DEEPSEA_919,
+        expression.TASK,
+        variants.TASK,
+        mpra.TASK,
+        gue.TASK,
+    )
+}
+"""Name of each task, and the task."""

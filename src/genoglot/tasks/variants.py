@@ -1,0 +1,257 @@
+"""CausalSNP: whether a variant changes the expression of a gene in a tissue.
+
+Source format: the fine-mapping table of GTEx v8 by DAP-G (GTEx_v8_finemapping_DAPG.txt.gz):
+tab-separated tissue_id, gene_id, cluster_id, cluster_pip, variant_id (chr1_12345_A_G_b38, position
+from 1) and variant_pip, with that header, or without as its .CS95.txt.gz is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genoglot.errors import TaskError
+from genoglot.files import read_bytes
+from genoglot.regions import Regions
+from genoglot.sequence import Genome, to_codes
+from genoglot.sequence.alphabet import LETTERS
+from genoglot.tasks.dataset import TaskData
+from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.splits import DART, chromosome_parts, random_parts
+from genoglot.tasks.task import Published, Task
+from genoglot.tasks.writer import write_task
+
+WINDOW = 1_000
+CAUSAL, SPURIOUS = 0.9, 0.01
+NEGATIVES = 2
+SHARES = (0.7, 0.1, 0.2)
+COLUMNS = ("tissue_id", "gene_id", "cluster_id", "cluster_pip", "variant_id", "variant_pip")
+_BATCH = 4096
+_VARIANT = r"^([^\t ]+)_(\d+)_([A-Za-z]+)_([A-Za-z]+)(?:_[^_]+)?$"
+
+
+def build(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    genome: Genome | None = None,
+    seed: int = 0,
+    leakage: bool = True,
+    overwrite: bool = False,
+) -> TaskData:
+    """Build the task.
+
+    An example is a single-base variant in a tissue: the 1,000 bp around it without and with it,
+    its base the 501st. It is positive if its posterior for any gene there is above 0.9, negative
+    if for all below 0.01; of the negatives, twice as many as positives are drawn in each tissue.
+    Insertions and deletions are left out. `group` is the tissue.
+
+    Splits: `random` (the seed's: 70/10/20 % of the positives and of the negatives of each tissue),
+    `variant` (the same for whole variants: one that is known from several tissues is in one part
+    only), `chromosome`.
+
+    Parameters
+    ----------
+    sources
+        The table.
+    out, genome, seed, leakage, overwrite
+        See `Task.build`.
+
+    Raises
+    ------
+    GenoglotError
+        With file and line, if the table is malformed, or a reference allele is not the genome's.
+    """
+    assert genome is not None
+    (path,) = sources
+    notes: dict[str, Any] = {}
+    table = _variants(path, genome, notes)
+    rng = np.random.default_rng(seed)
+    table = _balanced(table, rng, path, notes)
+    places = Regions(table["chrom"].to_numpy(), table["at"], table["at"] + 1)
+    parts, splits = _split(table, rng, genome)
+    with write_task(
+        out,
+        task=TASK.name,
+        name=TASK.name,
+        kind="binary",
+        outputs=["causal"],
+        metrics=TASK.metrics,
+        length=WINDOW,
+        paired=True,
+        default_split="random",
+        sources=[path],
+        splits=splits,
+        notes=notes,
+        genome=genome.digest,
+        leakage=leakage,
+        overwrite=overwrite,
+    ) as writer:
+        alternative = to_codes("".join(table["alt"]))
+        for i in range(0, len(table), _BATCH):
+            some = table[i : i + _BATCH]
+            reference = genome.fetch(places[i : i + _BATCH], WINDOW)
+            changed = reference.copy()
+            changed[:, WINDOW // 2] = alternative[i : i + _BATCH]
+            columns = some.select(
+                id=pl.format("{}:{}", "variant_id", "tissue_id"),
+                chrom="chrom",
+                start="at",
+                end=pl.col("at") + 1,
+                strand=pl.lit("+"),
+                group="tissue_id",
+            ).with_columns(
+                **{
+                    f"split:{name}": pl.Series(part[i : i + _BATCH].astype(str))
+                    for name, part in parts.items()
+                }
+            )
+            labels = some["causal"].cast(pl.Float32).to_numpy()[:, None]
+            writer.add(reference, labels, columns, changed)
+    return TaskData.open(out)
+
+
+def _variants(path: Path, genome: Genome, notes: dict[str, Any]) -> pl.DataFrame:
+    """Read, for each single-base variant and tissue, whether it is causal or spurious."""
+    table = _read(path)
+    pip = table["variant_pip"].cast(pl.Float64, strict=False)
+    wrong = (pip.is_null() | (pip < 0) | (pip > 1.0001)).arg_true()
+    if len(wrong):
+        row = int(wrong[0])
+        line, text = table["line"][row], table["variant_pip"][row]
+        raise TaskError(f"{path}:{line}: the posterior is {text!r}, no number from 0 to 1")
+    best = (
+        table.with_columns(pip=pip)
+        .group_by("variant_id", "tissue_id", maintain_order=True)
+        .agg(pl.col("pip").max(), pl.col("line").first())
+    )
+    fields = best["variant_id"].str.extract_groups(_VARIANT).struct.unnest()
+    wrong = fields.to_series(0).is_null().arg_true()
+    if len(wrong):
+        line, text = best.select("line", "variant_id").row(int(wrong[0]))
+        raise TaskError(f"{path}:{line}: {text!r} is no variant such as chr1_12345_A_G_b38")
+    best = best.with_columns(
+        chrom=fields.to_series(0),
+        at=fields.to_series(1).cast(pl.Int64) - 1,
+        ref=fields.to_series(2).str.to_uppercase(),
+        alt=fields.to_series(3).str.to_uppercase(),
+        causal=pl.col("pip") > CAUSAL,
+    )
+    decided = best.filter(pl.col("causal") | (pl.col("pip") < SPURIOUS))
+    notes["rows_in_between"] = len(best) - len(decided)
+    single = decided.filter(
+        (pl.col("ref").str.len_bytes() == 1) & (pl.col("alt").str.len_bytes() == 1)
+    )
+    notes["insertions_and_deletions"] = len(decided) - len(single)
+    places = Regions(single["chrom"].to_numpy(), single["at"], single["at"] + 1)
+    inside = check_chromosomes(places, genome, path)
+    notes["rows_off_the_genome"] = int((~inside).sum())
+    kept = single.filter(pl.Series(inside))
+    if not len(kept):
+        raise TaskError(f"{path}: no single-base variant of it lies in the genome ({notes})")
+    bases = genome.fetch(places[inside])[:, 0]
+    reference, alternative = (
+        to_codes("".join(kept[side]), name=str(path)) for side in ("ref", "alt")
+    )
+    wrong_base = np.flatnonzero((bases != reference) | (reference == alternative))
+    if len(wrong_base):
+        row = int(wrong_base[0])
+        line, text = kept.select("line", "variant_id").row(row)
+        raise TaskError(
+            f"{path}:{line}: the reference allele of {text} is {LETTERS[bases[row]]} in the genome "
+            f"({len(wrong_base)} of {len(kept)} variants do not match); give the right assembly"
+        )
+    return kept
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Read the table as text, with the line of each row, with or without a header."""
+    data = read_bytes(path)
+    first = data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("\t")
+    has_header = "variant_id" in first
+    names = first if has_header else list(COLUMNS)
+    if missing := [name for name in COLUMNS if name not in names] or len(first) != len(names):
+        told = missing if isinstance(missing, list) else COLUMNS
+        raise TaskError(f"{path}:1: no table of DAP-G; it must have the columns {', '.join(told)}")
+    try:
+        table = pl.read_csv(
+            data, has_header=has_header, separator="\t", infer_schema=False, quote_char=None
+        )
+    except pl.exceptions.PolarsError as error:
+        raise TaskError(f"{path}: no table ({str(error).splitlines()[0]})") from None
+    table.columns = names
+    return table.with_row_index("line", offset=2 if has_header else 1)
+
+
+def _balanced(
+    table: pl.DataFrame, rng: np.random.Generator, path: Path, notes: dict[str, Any]
+) -> pl.DataFrame:
+    """Keep, in each tissue, all positives and twice as many negatives."""
+    kept: list[pl.DataFrame] = []
+    silent: list[str] = []
+    for (tissue,), rows in table.sort("tissue_id", "chrom", "at", "alt").group_by(
+        "tissue_id", maintain_order=True
+    ):
+        positive, negative = rows.filter("causal"), rows.filter(~pl.col("causal"))
+        if not len(positive) or not len(negative):
+            silent.append(str(tissue))
+            continue
+        n = min(NEGATIVES * len(positive), len(negative))
+        chosen = np.sort(rng.choice(len(negative), n, replace=False))
+        kept += [positive, negative[chosen]]
+    notes["tissues_without_both_classes"] = silent
+    if not kept:
+        raise TaskError(
+            f"{path}: no tissue has variants with a posterior above {CAUSAL} and below {SPURIOUS}"
+        )
+    return pl.concat(kept)
+
+
+def _split(
+    table: pl.DataFrame, rng: np.random.Generator, genome: Genome
+) -> tuple[dict[str, Any], dict[str, str]]:
+    sizes = table.group_by("tissue_id", "causal", maintain_order=True).len()["len"]
+    parts: dict[str, Any] = {
+        "random": np.concatenate([random_parts(n, SHARES, rng) for n in sizes])
+    }
+    splits = {
+        "random": "70/10/20 % of the positives and of the negatives of each tissue, at random"
+    }
+    variants = table["variant_id"].unique(maintain_order=True).to_list()
+    of_variant = dict(zip(variants, random_parts(len(variants), SHARES, rng).tolist(), strict=True))
+    parts["variant"] = np.array([of_variant[name] for name in table["variant_id"]], object)
+    splits["variant"] = "70/10/20 % of the variants, with all their tissues, at random"
+    chroms = table["chrom"].to_numpy()
+    held = [name for name in genome.names if (chroms == name).any()]
+    part_of, rule = chromosome_parts(held, DART, [int((chroms == name).sum()) for name in held])
+    if part_of:
+        parts["chromosome"] = np.array([part_of[name] for name in chroms], object)
+        splits["chromosome"] = rule
+    return parts, splits
+
+
+_METRICS = ("AUPRC", "AUROC")
+
+TASK = Task(
+    name="CausalSNP",
+    kind="binary",
+    metrics=_METRICS,
+    split="random",
+    group_split="chromosome",
+    sources="the table of DAP-G (GTEx_v8_finemapping_DAPG.txt.gz)",
+    needs_genome=True,
+    builder=build,
+    published=tuple(
+        Published(model, metric, value, "the seed benchmark")
+        for model, values in {
+            "Attention": (0.610, 0.721),
+            "CNN+FC": (0.605, 0.716),
+            "CNN+LSTM": (0.606, 0.718),
+        }.items()
+        for metric, value in zip(_METRICS, values, strict=True)
+    ),
+)

@@ -1,0 +1,86 @@
+"""`genoglot task` on the files of a simulated world, and on files that are no good."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from genoglot.cli.task import Name
+from genoglot.tasks import TASKS
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_command_knows_every_task() -> None:
+    assert list(get_args(Name)) == list(TASKS)
+
+
+@pytest.fixture(scope="module")
+def task(run: Run, world: Path, folder: Path) -> Path:
+    done = run(
+        *("task", "build", "Methyl96", *sorted(world.glob("assays/*.bedMethyl.gz"))),
+        *("--genome", "world/genome.fa", "-o", "methyl", "--set", "min_reads=30"),
+    )
+    assert "split chromosome: 0 of" in done.stderr
+    return folder / "methyl"
+
+
+def test_info_tells_sizes_labels_leakage_and_figures(run: Run, task: Path) -> None:
+    shown = run("task", "info", task).stdout
+    assert "leave-out:GROUP test on one of chr1, chr2, chr3" in shown
+    assert "min reads" in shown and "published: Attention Spearman 0.607" in shown
+    facts = json.loads(run("task", "info", task, "--json", "--check").stdout)
+    parts = facts["splits"]["chromosome"]["parts"]
+    assert sum(part["examples"] for part in parts) == facts["examples"]
+    assert all(0 < part["mean"] < 1 for part in parts)
+
+
+def test_gue_folders_are_built_and_shown(run: Run, folder: Path) -> None:
+    (folder / "gue" / "tf" / "0").mkdir(parents=True)
+    for name in ("train", "dev", "test"):
+        text = "sequence,label\n" + "ACGTTGCATGGATCGATTACAGAT,1\nTTTTTTGGGGCCAATCGATTAGCA,0\n"
+        (folder / "gue" / "tf" / "0" / f"{name}.csv").write_text(text)
+    done = run("task", "build", "GUE", "gue", "-o", "gue_tasks")
+    assert "2 of 2 test examples have a duplicate in train (2 the same" in done.stderr
+    shown = run("task", "info", "gue_tasks/tf/0").stdout
+    assert "0: 1, 1: 1" in shown and "2, 0, 0 in train" in shown and "0.7199" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["GUE", "world", "-o", "x"], "no folder with train.csv"),
+        (["PromVary", "world/genes.gtf", "-o", "x"], "give the genome as FASTA (--genome)"),
+        (["MPRAProm", "world/sheet.csv", "-o", "x"], "the header has no column 'Chrom'"),
+        (["MPRAProm", "none.tsv", "-o", "x"], "none.tsv: no such file"),
+        (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "depth=3"], "has no option 'depth'"),
+        (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "min_barcodes=few"], "no number"),
+        (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "promoters_only=2"], "true or false"),
+        (
+            [
+                *("PromFix", "world/assays/promoters.bed", "-o", "x"),
+                *("--genome", "world/genome.fa", "--alias", "ensembl"),
+            ],
+            "says 'chr1' where the genome says '1'",
+        ),
+        (
+            ["PromFix", "a.bed", "-o", "x", "--genome", "world/genome.fa", "--origin", "z=chr1"],
+            "give it as record=chrom:first",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    run: Run, world: Path, arguments: list[str], problem: str
+) -> None:
+    done = run("task", "build", *arguments, status=2)
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1 and not (world.parent / "x").exists()
+
+
+def test_info_of_what_is_no_task(run: Run, world: Path) -> None:
+    assert "no task data" in run("task", "info", world, status=2).stderr

@@ -1,0 +1,131 @@
+"""Metrics of predictions, held against scikit-learn and SciPy, and their intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as theirs
+
+from genoglot.errors import GenoglotError
+from genoglot.evaluation import METRICS, measure_predictions
+
+SEEDS = st.integers(0, 10_000)
+
+
+def drawn(seed: int, ties: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, scores with ties, and the weights of three bootstrap samples."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 60))
+    labels = rng.integers(0, 2, n)
+    labels[:2] = 0, 1
+    scores = rng.integers(0, 8, n) / 8 if ties else rng.normal(size=n)
+    return labels, scores, np.vstack([np.ones(n, int), rng.integers(0, 4, (2, n))])
+
+
+@given(SEEDS)
+def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int) -> None:
+    labels, scores, weights = drawn(seed)
+    classes = (scores * 8).astype(int) % 3
+    references = {
+        "AUROC": (scores, theirs.roc_auc_score),
+        "AUPRC": (scores, theirs.average_precision_score),
+        "MCC": (classes, theirs.matthews_corrcoef),
+        "accuracy": (classes, theirs.accuracy_score),
+        "Spearman": (scores, lambda a, b: stats.spearmanr(a, b).statistic),
+        "MSE": (scores, theirs.mean_squared_error),
+    }
+    assert references.keys() == METRICS.keys()
+    for name, (told, reference) in references.items():
+        found = METRICS[name](labels, told, weights)
+        for value, weight in zip(found, weights, strict=True):
+            a, b = np.repeat(labels, weight), np.repeat(told, weight)
+            if name in ("AUROC", "AUPRC", "Spearman") and len(np.unique(a)) < 2:
+                assert np.isnan(value) or name == "AUPRC"
+            elif name == "Spearman" and len(np.unique(b)) < 2:
+                assert np.isnan(value)
+            elif len(a):
+                assert value == pytest.approx(reference(a, b), abs=1e-9), name
+
+
+@given(SEEDS)
+def test_several_classes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.integers(0, 4, 50), rng.random((50, 4))
+    mcc, accuracy = measure_predictions(labels, scores, ["MCC", "accuracy"], draws=0)
+    told = scores.argmax(1)
+    assert mcc.value == pytest.approx(theirs.matthews_corrcoef(labels, told))
+    assert accuracy.value == pytest.approx((labels == told).mean())
+
+
+def test_outputs_are_averaged_without_their_missing_labels() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (200, 3)).astype(float)
+    scores = rng.random((200, 3)) + labels * [0.2, 0.5, 0]
+    labels[50:, 0] = np.nan
+    labels[:, 2] = 0  # no positive: not defined, and left out of the mean
+    found = measure_predictions(labels, scores, ["AUROC", "AUPRC"], draws=200)
+    assert found[0].outputs[0] == pytest.approx(
+        theirs.roc_auc_score(labels[:50, 0], scores[:50, 0])
+    )
+    assert np.isnan(found[0].outputs[2])
+    for row in found:
+        assert row.value == pytest.approx(row.outputs[:2].mean())
+        assert row.low < row.value < row.high
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=150)
+        y = x + rng.normal(size=150)
+        row = measure_predictions(x, y, ["Spearman"], draws=200, seed=seed)[0]
+        covered += row.low <= 6 / np.pi * np.arcsin(np.sqrt(0.5) / 2) <= row.high
+    assert 50 <= covered <= 60
+
+
+def test_groups_are_drawn_whole_and_widen_the_interval() -> None:
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(12), 25)
+    truth = rng.normal(size=300)
+    told = truth + np.repeat(rng.normal(0, 2, 12), 25)
+    alone, whole = (
+        measure_predictions(truth, told, ["MSE"], groups=labels)[0] for labels in (None, group)
+    )
+    assert alone.value == whole.value
+    assert whole.high - whole.low > 2 * (alone.high - alone.low)
+    one = measure_predictions(truth, told, ["MSE"], groups=np.zeros(300))[0]
+    assert np.isnan(one.low) and np.isnan(one.high)
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    labels, scores, _ = drawn(3, ties=False)
+    first, second, other = (
+        measure_predictions(labels, scores, ["AUROC"], seed=seed) for seed in (1, 1, 2)
+    )
+    assert first[0][:4] == second[0][:4]
+    assert first[0].low != other[0].low or first[0].high != other[0].high
+
+
+def test_constant_predictions_have_no_rank_correlation() -> None:
+    row = measure_predictions([1.0, 2.0, 3.0], [5.0, 5.0, 5.0], ["Spearman"])[0]
+    assert np.isnan(row.value) and np.isnan(row.low)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told", "metric", "problem"),
+    [
+        ([0, 1], [0.1, 0.2], "F1", "no metric 'F1'; choose of AUROC"),
+        ([0, 1], [0.1], "AUROC", "2 labels for 1 predictions"),
+        ([], [], "AUROC", "0 labels"),
+        ([0, 1], [0.1, np.nan], "AUROC", "not numbers"),
+        ([[0, 1]], [[0.1, 0.2]], "MCC", "needs class numbers"),
+        ([[0, 1], [1, 0]], [0.1, 0.2], "MSE", "predictions of shape"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    labels: list[float], told: list[float], metric: str, problem: str
+) -> None:
+    with pytest.raises(GenoglotError, match=problem):
+        measure_predictions(labels, told, [metric])
