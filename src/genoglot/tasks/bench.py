@@ -180,7 +180,7 @@ def _expanded(
             for choice in block.choices(contender_class(model).axes(model), model)
         ]
         for pattern in block.tasks:
-            if pattern.split("/")[0] not in TASKS:
+            if not any(fnmatchcase(task, pattern.split("/")[0]) for task in TASKS):
                 raise TaskError(f"no task {pattern!r} (there are: {', '.join(TASKS)})")
             names = [name for name in datasets if fnmatchcase(name, pattern)]
             missing += [] if names else [pattern]
@@ -320,12 +320,13 @@ def run_missing(runs: Sequence[Run], workshop: Workshop, tell: Tell) -> int:
             # What another recipe has run is the same.
             same = table.rows(named=True)[:1]
             row = {**same[0], "recipe": run.recipe, "size": run.size} if same else do(run, workshop)
-            append_result(workshop.folder, row)
-            tell(run, row)
         except Exception as error:  # one that does not fit shall not stop a night's work
             log.debug("%s", run, exc_info=True)
             failed += 1
             tell(run, error)
+            continue
+        append_result(workshop.folder, row)
+        tell(run, row)
     return failed
 
 

@@ -275,7 +275,8 @@ def shipped() -> list[str]:
 
 def _problem(error: ValidationError) -> str:
     """Say what is wrong first, and where."""
-    first = error.errors()[0]
+    # An unknown key first: what is missing is often what it was meant to be.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     *above, key = [str(part) for part in first["loc"]] or [""]
     where = f" in {'.'.join(above)}" if above else ""
     if first["type"] == "extra_forbidden":

@@ -269,15 +269,15 @@ def _told(figure: Figure) -> Line:
 def _facts(rows: pl.DataFrame, source: str) -> str:
     """Say what the runs of a section were run on."""
     first = rows.row(0, named=True)
+    most = max(rows["n_train"].to_list())
     parts = [
         f"Split {first['split']}",
-        f"{rows['n_train'].max():,} examples of train, {first['n_validation']:,} of validation, "
+        f"{most:,} examples of train, {first['n_validation']:,} of validation, "
         f"{first['n_test']:,} of test",
         f"data {first['digest'][:12]}",
     ]
-    groups = [json.loads(text).get("measured") for text in rows["settings"].unique()]
-    if groups[0]:
-        parts.append(f"measured: outputs of the groups {groups[0]}, where groups are known")
+    if groups := json.loads(first["settings"])["measured"]:
+        parts.append(f"measured: outputs of the groups {groups}, where groups are known")
     if source:
         parts.append(f"published figures: {source}")
     simulated = " Simulated data: no figure says anything about biology."
