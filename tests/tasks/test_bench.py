@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,9 @@ import pytest
 
 from genoglot.errors import TaskError
 from genoglot.models.attention_encoder import AttentionEncoder
+from genoglot.models.cnn_lstm import CnnLstm
+from genoglot.models.pieces import PieceEncoder, Upper
+from genoglot.models.settings import Settings
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.bench import (
@@ -24,12 +29,13 @@ from genoglot.tasks.bench import (
     read_results,
     run_missing,
 )
-from genoglot.tasks.contender import CONTENDERS, Problem
+from genoglot.tasks.contender import CONTENDERS, Contender, Problem
 from genoglot.tasks.networks import piece_vectors
 from genoglot.tasks.recipe import Choice, Recipe, shipped
 from genoglot.tasks.scoreboard import Scoreboard, to_csv
 from genoglot.tasks.workshop import Workshop
 from genoglot.training.loop import Where
+from genoglot.training.supervised import SequenceModel
 
 Build = Callable[..., TaskData]
 
@@ -420,5 +426,56 @@ def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -
         Problem.of(known, "random", Choice("constant"), {"bases": {}, "measured": "H3"}, 0)
 
 
-def test_models_of_recipes_are_those_of_the_package() -> None:
-    assert list(CONTENDERS)[:3] == ["attention", "cnn-fc", "cnn-lstm"]
+class Upside(Contender):
+    """Predicts the share of A."""
+
+    @classmethod
+    def axes(cls, model: str) -> dict[str, Any]:
+        return {"tokenizer": "patch"}
+
+    @classmethod
+    def check(cls, model: str, settings: Any) -> None:
+        Settings.of(settings, model)
+
+    def fit(self, folder: Path) -> None:
+        self.n_parameters = 0
+
+    def predict(self, inputs: Any) -> np.ndarray:
+        return (np.asarray(inputs) == 0).mean(axis=1, keepdims=True, dtype=np.float32)
+
+
+def test_another_kind_of_model_is_added_by_name(
+    prom: dict[str, TaskData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("upside_down")
+    module.Upside = Upside  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "upside_down", module)
+    monkeypatch.setitem(CONTENDERS, "upside", "upside_down:Upside")
+    made = recipe(grid=[{"tasks": "PromVary", "model": "upside", "tokenizer": "kmer"}])
+    assert (
+        run_missing(expand(made, "small", prom), workshop(tmp_path, prom), lambda run, row: None)
+        == 0
+    )
+    row = read_results(tmp_path).row(0, named=True)
+    assert row["model"] == "upside" and row["tokenizer"] == "kmer" and row["parameters"] == 0
+
+
+def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
+    datasets: dict[str, TaskData], tmp_path: Path
+) -> None:
+    part = datasets["GeneExp"].at(np.arange(8))
+    labels = part.labels[:]
+
+    def whole() -> PieceEncoder:
+        return PieceEncoder(
+            CnnLstm(channels=(4,), dim=8, pool=8), dim=16, heads=2, layers=1, seed=0
+        )
+
+    how = {"target": "regression", "max_steps": 4, "batch_size": 4, "learning_rate": 0.01}
+    codes = part.codes[:]
+    slow = SequenceModel(whole(), **how).fit(codes, labels, where=Where("cpu"))
+    encoder = whole()
+    vectors = encoder.read(codes)
+    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, where=Where("cpu"))
+    np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
+    assert np.ptp(fast.predict(vectors)) > 1e-3

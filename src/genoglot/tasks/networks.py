@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from genoglot.models.cnn_fc import CnnFcSettings
 from genoglot.models.cnn_lstm import CnnLstmSettings
 from genoglot.models.forest import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.heads import Target
-from genoglot.models.pieces import PieceEncoder, PieceSettings
+from genoglot.models.pieces import PieceEncoder, PieceSettings, Upper
 from genoglot.models.sequence_encoder import SequenceEncoder, create_encoder
 from genoglot.models.settings import Settings
 from genoglot.sequence import OneHotTokenizer
@@ -22,7 +23,7 @@ from genoglot.sequence.alphabet import Codes, N
 from genoglot.tasks.contender import Contender, Problem
 from genoglot.tasks.dataset import Floats, Part, Rows, TaskData
 from genoglot.tasks.features import Inputs
-from genoglot.tasks.recipe import MLM, NONE, Choice, Tokens
+from genoglot.tasks.recipe import MLM, NONE, Tokens
 from genoglot.tasks.workshop import Workshop, discard_checkpoints
 from genoglot.training.objectives import Objective
 from genoglot.training.pretrain import PretrainSettings, pretrain
@@ -63,37 +64,132 @@ class Network(Contender):
 
     def __init__(self, problem: Problem, workshop: Workshop) -> None:
         super().__init__(problem, workshop)
-        self.encoder = _encoder(problem, workshop)
+        self.encoder = self._encoder()
         self._model: SequenceModel | None = None
         self._trees: Trees | None = None
 
+    def new(self, length: int, seed: int) -> SequenceEncoder:
+        """Make a new encoder for sequences of a length; another kind of network has its own."""
+        choice, settings = self.problem.choice, dict(self.problem.settings["model"])
+        if choice.model == "attention":
+            tokenizer = self.workshop.tokenizer(cast(Tokens, choice.tokenizer))
+            settings.setdefault("max_length", max(length, 1024))
+            return create_encoder(
+                "attention", tokenizer, **settings, positions=choice.positions, seed=seed
+            )
+        if choice.model == "cnn-fc":
+            settings["length"] = length
+        return create_encoder(choice.model, OneHotTokenizer(), **settings, seed=seed)
+
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
-        if p.train.alternative is None:
-            self._model = fitted(self.encoder, p, self.workshop, folder)
-            self._model.to(self.workshop.device)
-            head = self._model.head
-            assert head is not None
-            self.n_parameters = _count(self.encoder) + _count(head)
-            return
-        self.n_parameters = _count(self.encoder)
         self.encoder.to(self.workshop.device)
-        kind = GradientBoosting if p.data.kind == "real" else RandomForest
-        target: Target = "regression" if p.data.kind == "real" else "binary"
-        self._trees = kind(target, seed=p.seed).fit(
-            self._vectors(p.train.inputs), np.asarray(p.train.labels)
-        )
+        self.n_parameters = _count(self.encoder)
+        if p.train.alternative is not None:
+            kind = GradientBoosting if p.data.kind == "real" else RandomForest
+            target: Target = "regression" if p.data.kind == "real" else "binary"
+            self._trees = kind(target, seed=p.seed).fit(
+                self._vectors(p.train.inputs), np.asarray(p.train.labels)
+            )
+            return
+        if self._in_advance:
+            assert isinstance(self.encoder, PieceEncoder)
+            train, validation = (
+                part._replace(codes=Rows(self.encoder.read(cast(Codes, part.codes))))
+                for part in (p.train, p.validation)
+            )
+            p = replace(p, train=train, validation=validation)
+            self._model = fitted(Upper(self.encoder), p, self.workshop, folder)
+        else:
+            self._model = fitted(self.encoder, p, self.workshop, folder)
+        self._model.to(self.workshop.device)
+        self.n_parameters += _count(self._model.head)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         if self._trees is not None:
             return self._trees.predict(self._vectors(inputs))
         assert self._model is not None
+        if self._in_advance:
+            assert isinstance(self.encoder, PieceEncoder)
+            self.encoder.to(self.workshop.device)  # a fitted model is on the CPU
+            inputs = cast(Codes, self.encoder.read(cast(Codes, inputs)))
         return self._model.predict(cast(Codes, inputs))
+
+    @property
+    def _in_advance(self) -> bool:
+        """Whether pieces of DNA are encoded once, not in every pass."""
+        strands = self.problem.settings["training"].get("strands", "forward")
+        encoder = self.encoder
+        frozen = isinstance(encoder, PieceEncoder) and encoder.settings.frozen
+        return frozen and strands == "forward"
 
     def _vectors(self, inputs: Inputs) -> Floats:
         assert isinstance(inputs, tuple)
         reference, alternative = (piece_vectors(self.encoder, side) for side in inputs)
         return joined(reference, alternative)
+
+    def _encoder(self) -> SequenceEncoder:
+        """Make or load the encoder; above a certain length, with pieces."""
+        problem = self.problem
+        pretrained, length = problem.choice.pretrained, problem.data.length
+        if pretrained == MLM:
+            encoder = SequenceEncoder.from_pretrained(self._masked())
+        elif pretrained != NONE:
+            encoder = SequenceEncoder.from_pretrained(self._supervised())
+        else:
+            of_variants = problem.train.alternative is not None
+            wide = length > (WINDOW if of_variants else LONG)
+            encoder = self.new(WINDOW if wide else length, problem.seed)
+        if length > LONG:
+            return PieceEncoder(encoder, **problem.settings["pieces"], seed=problem.seed)
+        return encoder
+
+    def _masked(self) -> Path:
+        """Where the encoder is that filled in masked DNA of the genome."""
+        choice, settings, shop = self.problem.choice, self.problem.settings, self.workshop
+        training = PretrainSettings.of(
+            settings["pretraining"] | {"mask_rate": choice.mask_rate}, "pretraining"
+        )
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(training.window, training.seed)
+            pretrain(
+                cast(Any, encoder), shop.genome, log_folder=log_folder, resume=True,
+                progress=False, where=shop.where, **training.model_dump(),
+            )  # fmt: skip
+            encoder.save_pretrained(path)
+
+        about = {
+            "model": [choice.model, choice.tokenizer, choice.positions, settings["model"]],
+            "pretraining": training.model_dump(),
+            "genome": shop.genome.digest,
+        }
+        name = f"mlm-{choice.tokenizer}-{choice.positions}-{choice.mask_rate}"
+        return shop.kept(name, about, make)
+
+    def _supervised(self) -> Path:
+        """Where the encoder is that was trained on another task, from scratch."""
+        choice, settings = self.problem.choice, self.problem.settings
+        name = cast(str, choice.pretrained)
+        data = self.workshop.datasets[name]
+        if data.kind == "classes" or data.about["paired"]:
+            raise TaskError(f"{name}: classes and variants are no source; pre-train on Track7878")
+        source = Problem.of(
+            data, settings["source"]["split"], choice._replace(fraction=1.0),
+            {**settings, "measured": None}, seed=0,
+        )  # fmt: skip
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(data.length, 0)
+            fitted(encoder, source, self.workshop, log_folder).save_pretrained(path)
+
+        about = {
+            "model": [choice.model, choice.tokenizer, choice.positions, settings["model"]],
+            "training": settings["training"],
+            "bases": settings["bases"],
+            "source": settings["source"],
+        }
+        return self.workshop.kept(f"{name}-{choice.model}", about, make)
 
 
 def fitted(
@@ -162,85 +258,6 @@ def _head(data: TaskData) -> tuple[Target, Objective | None]:
     if data.kind == "binary":
         return ("binary" if len(data.outputs) == 1 else "multi-label"), None
     return ("multi-class" if data.kind == "classes" else "regression"), None
-
-
-def _encoder(problem: Problem, workshop: Workshop) -> SequenceEncoder:
-    """Make or load the encoder of a run; above a certain length, with pieces."""
-    pretrained = problem.choice.pretrained
-    if pretrained == MLM:
-        encoder = SequenceEncoder.from_pretrained(_masked(problem, workshop))
-    elif pretrained != NONE:
-        encoder = SequenceEncoder.from_pretrained(_supervised(problem, workshop))
-    else:
-        length = problem.data.length
-        of_variants = problem.train.alternative is not None
-        wide = length > (WINDOW if of_variants else LONG)
-        encoder = _new(problem, workshop, WINDOW if wide else length, problem.seed)
-    if problem.data.length > LONG:
-        return PieceEncoder(encoder, **problem.settings["pieces"], seed=problem.seed)
-    return encoder
-
-
-def _new(problem: Problem, workshop: Workshop, length: int, seed: int) -> SequenceEncoder:
-    choice, settings = problem.choice, dict(problem.settings["model"])
-    if choice.model == "attention":
-        tokenizer = workshop.tokenizer(cast(Tokens, choice.tokenizer))
-        settings.setdefault("max_length", max(length, 1024))
-        return create_encoder(
-            "attention", tokenizer, **settings, positions=choice.positions, seed=seed
-        )
-    if choice.model == "cnn-fc":
-        settings["length"] = length
-    return create_encoder(choice.model, OneHotTokenizer(), **settings, seed=seed)
-
-
-def _masked(problem: Problem, workshop: Workshop) -> Path:
-    """Where the encoder is that filled in masked DNA of the genome."""
-    choice, settings = problem.choice, problem.settings
-    training = PretrainSettings.of(
-        settings["pretraining"] | {"mask_rate": choice.mask_rate}, "pretraining"
-    )
-
-    def make(path: Path, log_folder: Path) -> None:
-        encoder = _new(problem, workshop, training.window, training.seed)
-        pretrain(
-            cast(Any, encoder), workshop.genome, log_folder=log_folder, resume=True,
-            progress=False, where=workshop.where, **training.model_dump(),
-        )  # fmt: skip
-        encoder.save_pretrained(path)
-
-    about = {
-        "model": [choice.model, choice.tokenizer, choice.positions, settings["model"]],
-        "pretraining": training.model_dump(),
-        "genome": workshop.genome.digest,
-    }
-    return workshop.kept(
-        f"mlm-{choice.tokenizer}-{choice.positions}-{choice.mask_rate}", about, make
-    )
-
-
-def _supervised(problem: Problem, workshop: Workshop) -> Path:
-    """Where the encoder is that was trained on another task, from scratch."""
-    name = cast(str, problem.choice.pretrained)
-    data = workshop.datasets[name]
-    if data.kind == "classes" or data.about["paired"]:
-        raise TaskError(f"{name}: nothing is pre-trained on classes or variants; take Track7878")
-    split = problem.settings["source"]["split"]
-    choice = Choice(problem.choice.model, *problem.choice[1:3], pretrained=NONE)
-    settings = {**problem.settings, "measured": None}
-    source = Problem.of(data, split, choice, settings, seed=0)
-
-    def make(path: Path, log_folder: Path) -> None:
-        encoder = _new(source, workshop, data.length, 0)
-        fitted(encoder, source, workshop, log_folder).save_pretrained(path)
-
-    about = {
-        "model": [choice.model, choice.tokenizer, choice.positions, settings["model"]],
-        "training": settings["training"],
-        "bases": settings["bases"],
-        "source": problem.settings["source"],
-    }
-    return workshop.kept(f"{name}-{choice.model}", about, make)
 
 
 def _count(module: Any) -> int:
