@@ -314,6 +314,13 @@ def test_tables_show_intervals_spread_and_published_figures(
     console = Console(width=200, record=True, file=(tmp_path / "shown").open("w"))
     console.print(board)
     assert "published: CNN+FC" in console.export_text()
+    # Another setting: another line, and a column that tells which is which.
+    other = recipe(grid=grid, size={"draws": 30, "seeds": 0}, baselines=[])
+    run_missing(expand(other, "small", prom), workshop(tmp_path, prom), lambda run, row: None)
+    other.keep(tmp_path)
+    lines = Scoreboard.read(tmp_path)[0].sections[0].lines
+    assert len({line.settings for line in lines if line.choice["model"] == "attention"}) == 2
+    assert "| positions | settings | AUROC |" in Scoreboard.read(tmp_path)[0].to_markdown()
 
 
 @pytest.mark.parametrize("name", shipped())

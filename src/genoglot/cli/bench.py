@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -90,8 +91,8 @@ def run(
             said = f"failed: {type(row).__name__}: {row}"
         else:
             main = datasets[one.dataset].about["metrics"][0]
-            said = f"{main} {row[main]:.3f}" if row[main] is not None else f"{main} not defined"
-            said += f", {row['seconds']:.1f} s"
+            value = "not defined" if math.isnan(row[main]) else f"{row[main]:.3f}"
+            said = f"{main} {value}, {row['seconds']:.1f} s"
         log.info("%d/%d %s: %s", number, len(missing), one, " ".join(said.splitlines()))
 
     failed = run_missing(missing, Workshop(out, datasets, dna, Where(device)), tell)

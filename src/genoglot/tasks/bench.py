@@ -341,10 +341,8 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
     settings = json.loads(run.settings)
     problem = Problem.of(data, run.split, run.choice, settings, run.seed)
     contender = contender_class(run.choice.model)(problem, workshop)
-    folder = workshop.folder / "runs" / run.key
-    folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    contender.fit(folder)
+    contender.fit(workshop.folder / "runs" / run.key)
     told = contender.predict(problem.validation.inputs)
     (chosen, *_) = problem.measure(problem.validation.labels, told, draws=0)
     predictions = contender.predict(problem.test.inputs)
