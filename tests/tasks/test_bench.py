@@ -196,6 +196,8 @@ def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
+        ({"size": {"models": {"pieces": {"piece": 0}}}}, "pieces: piece: Input should be"),
+        ({"size": {"models": {"pieces": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
         ({"split": "best"}, "no split 'best'"),

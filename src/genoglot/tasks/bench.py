@@ -215,13 +215,11 @@ def _baselines(recipe: Recipe, data: TaskData) -> list[str]:
 
 
 def _check_settings(size: Size) -> None:
-    from genoglot.tasks.networks import SETTINGS, check_training
+    from genoglot.tasks.networks import Network, check_training
 
     for model, settings in size.models.items():
-        if model in SETTINGS:
-            SETTINGS[model].of(settings, f"models: {model}")
-        if model != "pieces":
-            contender_class(model).check(model, settings)
+        kind = Network if model == "pieces" else contender_class(model)
+        kind.check(model, settings)
     check_training(size.training, size.pretraining)
 
 

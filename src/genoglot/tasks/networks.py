@@ -188,6 +188,7 @@ class Network(Contender):
             "training": settings["training"],
             "bases": settings["bases"],
             "source": settings["source"],
+            "genome": settings.get("genome"),  # of byte pairs
         }
         return self.workshop.kept(f"{name}-{choice.model}", about, make)
 
