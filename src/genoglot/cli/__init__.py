@@ -12,6 +12,7 @@ import typer
 from genoglot.cli import (
     annotate,
     atlas,
+    bench,
     demo,
     embed,
     evaluate,
@@ -41,6 +42,7 @@ app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
 app.add_typer(task.app, name="task")
+app.add_typer(bench.app, name="bench")
 app.command("pretrain")(pretrain.pretrain)
 app.command("embed")(embed.embed)
 app.command("predict")(embed.predict)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -14,7 +15,9 @@ from genoglot.models.sequence_encoder import (
     Lengths,
     SequenceEncoder,
     Vectors,
+    batches,
     made_from,
+    resting,
     seeded,
 )
 from genoglot.models.settings import Settings
@@ -126,6 +129,27 @@ class PieceEncoder(SequenceEncoder):
         cls, tokens = self.upper(self.project(read.view(n, m, -1)))
         return Vectors(cls, tokens, None)
 
+    def read(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.float32]:
+        """Vectors of all pieces by the backbone, which an `Upper` reads in the place of DNA.
+
+        Returns
+        -------
+        float32 (n, pieces, dim of the backbone)
+        """
+        rows = []
+        with resting(self):
+            for part, some in batches(codes, lengths, 1):
+                flat, seen = self._inputs(part, some)
+                seen = None if seen is None else seen[0]
+                read = [
+                    self.backbone(
+                        flat[0, i : i + _AT_ONCE], None if seen is None else seen[i : i + _AT_ONCE]
+                    ).sequence
+                    for i in range(0, flat.shape[1], _AT_ONCE)
+                ]
+                rows.append(torch.cat(read).float().cpu().numpy())
+        return np.stack(rows)
+
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen backbone stays without dropout."""
         super().train(mode)
@@ -145,3 +169,46 @@ class PieceEncoder(SequenceEncoder):
         if "backbone" not in own:
             raise ModelError("a piece encoder needs a backbone; make one by PieceEncoder(backbone)")
         return cls(made_from(own.pop("backbone"), tokenizer, "backbone"), **own)
+
+
+class Upper(SequenceEncoder):
+    """The upper transformer of a `PieceEncoder`: reads vectors of pieces, not DNA.
+
+    To train it is to train the whole one with its frozen backbone, whose work is done once and not
+    in every pass.
+
+    Parameters
+    ----------
+    whole
+        The encoder; it shares its weights.
+
+    Examples
+    --------
+    >>> from genoglot.models.cnn_lstm import CnnLstm
+    >>> whole = PieceEncoder(CnnLstm(channels=(4,), dim=4), dim=8, heads=2, layers=1).eval()
+    >>> codes = np.zeros((2, 400), np.uint8)
+    >>> bool(np.allclose(Upper(whole).embed(whole.read(codes)), whole.embed(codes), atol=1e-5))
+    True
+    """
+
+    kind = "upper"
+
+    def __init__(self, whole: PieceEncoder) -> None:
+        super().__init__(whole.tokenizer)
+        self.settings, self.dim, self.token_dim = whole.settings, whole.dim, whole.token_dim
+        self.project, self.upper = whole.project, whole.upper
+
+    def tokenize(
+        self, codes: NDArray[Any], lengths: Lengths | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Take vectors of `PieceEncoder.read`, (n, pieces, dim), as they are."""
+        return torch.from_numpy(np.asarray(codes, np.float32)), None
+
+    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
+        """Encode what `tokenize` gave."""
+        cls, tokens = self.upper(self.project(inputs))
+        return Vectors(cls, tokens, None)
+
+    @classmethod
+    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
+        raise ModelError("an upper transformer is saved with its backbone; save the piece encoder")

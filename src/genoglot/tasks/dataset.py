@@ -280,7 +280,10 @@ class TaskData:
         part
             train, validation or test.
         """
-        rows = self.rows(split, part)
+        return self.at(self.rows(split, part))
+
+    def at(self, rows: Ints) -> Part:
+        """Take some examples, int64 (m,) row numbers, as a part that is read by rows."""
         other = self._array(ALTERNATIVE) if self.about["paired"] else None
         return Part(
             Rows(self._array(CODES), rows),

@@ -201,7 +201,7 @@ class TaskWriter:
             "split_sizes": self._counts,
             "sources": [{"file": path.name, "sha256": file_digest(path)} for path in sources],
             "genome": genome,
-            "notes": dict(notes),
+            "notes": {**notes, **_simulated(sources)},
             "leakage": {},
         }
         self.about["digest"] = content_digest(self.about, digests)
@@ -341,6 +341,12 @@ class _Table:
         if self._writer is not None:
             self._writer.close()
         return self._sum.hexdigest()
+
+
+def _simulated(sources: Iterable[Path]) -> dict[str, bool]:
+    """Note that files are of the simulated world, which nobody shall take for biology."""
+    made = (path.resolve().parent.parent / "world.json" for path in sources)
+    return {"simulated": True} if any(file.is_file() for file in made) else {}
 
 
 def _told(notes: Mapping[str, Any]) -> str:

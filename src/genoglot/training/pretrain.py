@@ -167,7 +167,9 @@ def pretrain(
     return encoder
 
 
-def make_tokenizer(name: TokenizerName, genome: Genome, *, k: int | None = None) -> DnaTokenizer:
+def make_tokenizer(
+    name: TokenizerName, genome: Genome | None = None, *, k: int | None = None
+) -> DnaTokenizer:
     """Make a tokenizer with the seed's settings.
 
     Parameters
@@ -176,14 +178,14 @@ def make_tokenizer(name: TokenizerName, genome: Genome, *, k: int | None = None)
         `"kmer"` (k = 5), `"patch"` (k = 4), `"bpe"` (16,000 tokens, learned from 10 million bases
         of the genome, or all if it has less) or `"onehot"`.
     genome
-        What byte pairs are learned from.
+        What byte pairs are learned from; the others need none.
     k
         Another k.
 
     Raises
     ------
     ModelError
-        If `k` is given with a tokenizer that has none.
+        If `k` is given with a tokenizer that has none, or no genome to learn byte pairs from.
     """
     if name in ("bpe", "onehot") and k is not None:
         raise ModelError(f"the tokenizer {name} has no k; leave it out")
@@ -193,6 +195,8 @@ def make_tokenizer(name: TokenizerName, genome: Genome, *, k: int | None = None)
         return PatchTokenizer(4 if k is None else k)
     if name == "onehot":
         return OneHotTokenizer()
+    if genome is None:
+        raise ModelError("byte pairs are learned from a genome; give one")
     windows = Windows(genome, 1024)
     rows = np.arange(0, len(windows), max(len(windows) * 1024 // BPE_SAMPLE, 1))
     some = (

@@ -1,0 +1,214 @@
+"""`Contender`: what a bench asks of a model, and the models that a recipe can name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import ModelError, TaskError
+from genoglot.evaluation.prediction import Measured, measure_predictions
+from genoglot.tasks.baselines import BASELINES
+from genoglot.tasks.dataset import Floats, Ints, Part, TaskData
+from genoglot.tasks.features import Inputs
+from genoglot.tasks.recipe import Choice
+from genoglot.tasks.workshop import Workshop
+
+CONTENDERS: dict[str, str] = {
+    **dict.fromkeys(("attention", "cnn-fc", "cnn-lstm"), "genoglot.tasks.networks:Network"),
+    **dict.fromkeys(BASELINES, "genoglot.tasks.contender:Cheap"),
+}
+"""Models by the name that recipes use, and where their `Contender` is: add one here."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a model is to learn.
+
+    Attributes
+    ----------
+    data
+        The dataset.
+    train, validation, test
+        What is learned from, chosen by and tested on, once.
+    choice
+        The model.
+    settings
+        Of the model and its training: see `genoglot.tasks.bench.Run`.
+    seed
+        Of everything random.
+    outputs
+        Columns that are measured; None for all.
+    """
+
+    data: TaskData
+    train: Part
+    validation: Part
+    test: Part
+    choice: Choice
+    settings: Mapping[str, Any]
+    seed: int
+    outputs: Ints | None
+
+    @classmethod
+    def of(
+        cls, data: TaskData, split: str, choice: Choice, settings: Mapping[str, Any], seed: int
+    ) -> Self:
+        """Make the problem of a run.
+
+        Of the training part a fraction is drawn by the seed; of all parts not more bases than
+        `settings["bases"]` tells. What is validated and tested on does not depend on the seed.
+        """
+        parts = {}
+        for number, name in enumerate(("train", "validation", "test")):
+            rows = data.rows(split, name)
+            wanted = len(rows)
+            if name == "train":
+                wanted = max(round(choice.fraction * wanted), 1)
+            if (most := settings["bases"].get(name)) is not None:
+                wanted = min(wanted, max(most // data.length, 1))
+            if wanted < len(rows):
+                rng = np.random.default_rng((seed if name == "train" else 0, number))
+                rows = np.sort(rng.choice(rows, wanted, replace=False))
+            parts[name] = data.at(rows)
+        outputs = measured_outputs(data, settings.get("measured"))
+        return cls(data, **parts, choice=choice, settings=settings, seed=seed, outputs=outputs)
+
+    @property
+    def width(self) -> int:
+        """Columns of predictions: outputs, or classes."""
+        return len(self.data.outputs)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the task's metrics, the main one first."""
+        return list(self.data.about["metrics"])
+
+    def measure(self, labels: Any, predictions: Floats, draws: int) -> list[Measured]:
+        """Measure predictions by all metrics."""
+        labels = np.asarray(labels)
+        if self.outputs is not None:
+            labels, predictions = labels[:, self.outputs], predictions[:, self.outputs]
+        return measure_predictions(labels, predictions, self.metrics, draws=draws)
+
+    def score(self, labels: NDArray[Any], predictions: Floats) -> float:
+        """Measure predictions by the main metric; more is better."""
+        if self.outputs is not None:
+            labels, predictions = labels[:, self.outputs], predictions[:, self.outputs]
+        return measure_predictions(labels, predictions, self.metrics[:1], draws=0)[0].value
+
+
+class Contender(ABC):
+    """A model in a bench.
+
+    Parameters
+    ----------
+    problem
+        What it is to learn.
+    workshop
+        What runs share. What is made once for several runs is made here, not in `fit`.
+
+    Attributes
+    ----------
+    trained
+        Whether `training` of a recipe's size is about it.
+    n_parameters
+        How many numbers are learned; None where nobody counts them.
+    """
+
+    trained: ClassVar[bool] = True
+    n_parameters: int | None = None
+
+    def __init__(self, problem: Problem, workshop: Workshop) -> None:
+        self.problem, self.workshop = problem, workshop
+
+    @classmethod
+    @abstractmethod
+    def axes(cls, model: str) -> dict[str, Any]:
+        """Axes of the grid that the model has, besides fraction, each with its default."""
+
+    @classmethod
+    @abstractmethod
+    def check(cls, model: str, settings: Mapping[str, Any]) -> None:
+        """Refuse settings of the model that it does not have, by a GenoglotError."""
+
+    @abstractmethod
+    def fit(self, folder: Path) -> None:
+        """Learn from `train`, with what is best on `validation`; logs go into a folder.
+
+        A folder that holds a training begun before is resumed.
+        """
+
+    @abstractmethod
+    def predict(self, inputs: Inputs) -> Floats:
+        """Predict: probabilities (of classes, one column each) or values, (n, width)."""
+
+
+class Cheap(Contender):
+    """A cheap baseline, of `BASELINES`."""
+
+    trained = False
+
+    @classmethod
+    def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see Contender)
+        return {}
+
+    @classmethod
+    def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
+        try:
+            BASELINES[model]("binary", 1, **settings)
+        except TypeError as error:
+            raise ModelError(f"{model}: {str(error).partition(') ')[2] or error}") from None
+
+    def fit(self, folder: Path) -> None:  # noqa: D102
+        p = self.problem
+        kind = BASELINES[p.choice.model]
+        self._model = kind(p.data.kind, p.width, seed=p.seed, **p.settings["model"])
+        self._model.fit_part(p.train, p.validation)
+
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
+        return self._model.predict(inputs)
+
+
+def contender_class(model: str) -> type[Contender]:
+    """Return what a recipe's model is.
+
+    Raises
+    ------
+    TaskError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> contender_class("kmer-linear").__name__
+    'Cheap'
+    """
+    if model not in CONTENDERS:
+        raise TaskError(f"no model {model!r} (there are: {', '.join(CONTENDERS)})")
+    module, name = CONTENDERS[model].split(":")
+    found: type[Contender] = getattr(import_module(module), name)
+    return found
+
+
+def measured_outputs(data: TaskData, groups: str | None) -> Ints | None:
+    """Columns whose group matches a pattern; None, which is all, if groups are not known.
+
+    Raises
+    ------
+    TaskError
+        If groups are known, and none matches.
+    """
+    if groups is None or not data.output_groups:
+        return None
+    found = np.flatnonzero([fnmatchcase(group, groups) for group in data.output_groups])
+    if not len(found):
+        known = ", ".join(sorted(set(data.output_groups))[:4])
+        raise TaskError(f"{data.path}: no output is of a group {groups!r} (it has {known})")
+    return found
