@@ -13,6 +13,7 @@ from genoglot.models.attention_encoder import AttentionEncoder
 from genoglot.models.cnn_fc import CnnFc
 from genoglot.models.cnn_lstm import CnnLstm
 from genoglot.models.pieces import PieceEncoder
+from genoglot.models.residual_cnn import ResidualCnn
 from genoglot.models.sequence_encoder import SequenceEncoder, create_encoder, other_strand
 from genoglot.sequence import (
     BpeTokenizer,
@@ -51,6 +52,8 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "onehot": lambda: attention("onehot"),
     "cnn-fc": lambda: CnnFc(length=50, channels=(6, 8), dim=12),
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
+    "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
+    "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0),
     "pieces": lambda: PieceEncoder(attention(layers=1), piece=10, context=5, frozen=False, **SMALL),
 }
 

@@ -13,6 +13,7 @@ from genoglot.models.attention_encoder import AttentionEncoder
 from genoglot.models.cnn_fc import CnnFc
 from genoglot.models.cnn_lstm import CnnLstm
 from genoglot.models.pieces import PieceEncoder
+from genoglot.models.residual_cnn import ResidualCnn
 from genoglot.models.sequence_encoder import SequenceEncoder
 from genoglot.sequence import (
     BpeTokenizer,
@@ -45,6 +46,7 @@ ENCODERS: dict[str, Callable[[], SequenceEncoder]] = {
     "onehot": lambda: attention(OneHotTokenizer(), pooling="mean"),
     "cnn-fc": lambda: CnnFc(length=40, channels=(16, 16), dim=16, dropout=0.0),
     "cnn-lstm": lambda: CnnLstm(channels=(16,), dim=16, dropout=0.0),
+    "residual-cnn": lambda: ResidualCnn(width=16, learned=16, queries=0, blocks=1, dropout=0.0),
     "pieces": lambda: PieceEncoder(
         attention(), piece=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
     ),
@@ -265,3 +267,37 @@ def test_what_does_not_fit_is_named(how: dict[str, object], labels: np.ndarray, 
 def test_an_unfitted_model_predicts_nothing() -> None:
     with pytest.raises(ModelError, match="not fitted"):
         model().predict(dna())
+
+
+def test_a_shifted_training_sees_every_shift_and_is_the_same_twice() -> None:
+    codes = dna(1, 30)
+    seen: list[np.ndarray] = []
+
+    class Spy(CnnLstm):
+        def tokenize(self, codes, lengths=None):  # type: ignore[no-untyped-def]
+            seen.append(codes.copy())
+            return super().tokenize(codes, lengths)
+
+    def shifts() -> list[int]:
+        seen.clear()
+        encoder = Spy(channels=(4,), dim=4)
+        model(encoder, shift=2, max_steps=40, batch_size=1).fit(codes, np.ones(1), where=CPU)
+        wide = np.pad(codes[0], 2, constant_values=4)
+        found = []
+        for batch in seen:
+            at = [by for by in range(-2, 3) if (batch[0] == expected(wide, by)).all()]
+            assert len(at) == 1
+            found.append(at[0])
+        return found
+
+    def expected(wide: np.ndarray, by: int) -> np.ndarray:
+        return wide[2 - by : 32 - by]
+
+    first = shifts()
+    assert set(first) == {-2, -1, 0, 1, 2}
+    assert shifts() == first
+
+
+def test_a_frozen_encoder_cannot_be_shown_shifts() -> None:
+    with pytest.raises(ModelError, match="leave shift at 0"):
+        model(frozen=True, shift=3)

@@ -28,6 +28,7 @@ ENCODERS = {
     "attention": "genoglot.models.attention_encoder:AttentionEncoder",
     "cnn-fc": "genoglot.models.cnn_fc:CnnFc",
     "cnn-lstm": "genoglot.models.cnn_lstm:CnnLstm",
+    "residual-cnn": "genoglot.models.residual_cnn:ResidualCnn",
     "pieces": "genoglot.models.pieces:PieceEncoder",
 }
 KIND = "sequence-encoder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,3 +69,109 @@ class ConvolutionTower(nn.Module):
         for _ in self.convolutions:
             length = -(-length // self.pool)
         return length
+
+
+class MotifScan(nn.Module):
+    """Sites of known motifs: how far the better of both strands is above a threshold.
+
+    Its weights are given, not learned.
+
+    Parameters
+    ----------
+    motifs
+        Log-odds of each, (width, 4) in the order A C G T, as those of `genoglot.sequence.Motif`.
+    threshold
+        Where 0 is, as a share of the way from the worst to the best sequence's log-odds; the best
+        sequence has the value 1.
+    most
+        Places of a motif that count: of a wider one those that tell most.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tata = torch.eye(4)[[3, 0, 3, 0]] * 4 - 2  # log-odds 2 for each letter of TATA, else -2
+    >>> scan = MotifScan([tata], threshold=0.5)
+    >>> dna = torch.eye(4)[[1, 3, 0, 3, 0, 1, 3, 0]].T[None]  # CTATACTA
+    >>> scan(dna).shape, round(float(scan(dna).max()), 2)
+    (torch.Size([1, 1, 8]), 1.0)
+    """
+
+    kernels: Tensor
+    floors: Tensor
+
+    def __init__(self, motifs: Sequence[Tensor], threshold: float = 0.8, most: int = 19) -> None:
+        super().__init__()
+        kept = [_telling(motif.double(), most) for motif in motifs]
+        kernels = torch.zeros(len(kept), 4, max(len(motif) for motif in kept))
+        floors = torch.zeros(len(kept))
+        for i, motif in enumerate(kept):
+            best, worst = motif.max(1).values.sum(), motif.min(1).values.sum()
+            floor = worst + threshold * (best - worst)
+            first = (kernels.shape[2] - len(motif)) // 2
+            kernels[i, :, first : first + len(motif)] = motif.T / (best - floor)
+            floors[i] = floor / (best - floor)
+        self.register_buffer("kernels", kernels)
+        self.register_buffer("floors", floors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One-hot DNA, A C G T, (batch, 4, length) -> (batch, motifs, length), 0 or more."""
+        width = self.kernels.shape[2]
+        forward = F.conv1d(F.pad(x, (width // 2, (width - 1) // 2)), self.kernels, -self.floors)
+        turned = self.kernels.flip(1, 2)
+        reverse = F.conv1d(F.pad(x, ((width - 1) // 2, width // 2)), turned, -self.floors)
+        return F.relu(torch.maximum(forward, reverse))
+
+
+def _telling(motif: Tensor, most: int) -> Tensor:
+    """Return the `most` neighboring places of a motif that a site is best told by."""
+    if len(motif) <= most:
+        return motif
+    share = motif.exp2() / 4
+    told = (share * motif).sum(1).unfold(0, most, 1).sum(1)
+    first = int(told.argmax())
+    return motif[first : first + most]
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, the second one over single positions, added to what comes in.
+
+    Parameters
+    ----------
+    channels
+        Of input and output.
+    kernel
+        Positions that the first convolution sees; odd.
+    dropout
+        Of what is added.
+    """
+
+    def __init__(self, channels: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.before = nn.Sequential(nn.BatchNorm1d(channels), nn.GELU())
+        self.convolution = nn.Conv1d(channels, channels, kernel, padding=kernel // 2)
+        self.after = nn.Sequential(
+            nn.BatchNorm1d(channels),
+            nn.GELU(),
+            nn.Conv1d(channels, channels, 1),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Run the block.
+
+        Parameters
+        ----------
+        x
+            (batch, channels, length).
+        seen
+            (batch, 1, length) bool, false for padding, or None.
+
+        Returns
+        -------
+        (batch, channels, length)
+        """
+        inside = self.before(x)
+        if seen is not None:
+            inside = inside * seen
+        added: Tensor = self.after(self.convolution(inside))
+        return x + added

@@ -17,7 +17,7 @@ from genoglot.errors import ModelError
 from genoglot.models.heads import Head, Target
 from genoglot.models.predictor import PredictorSettings, SequencePredictor
 from genoglot.models.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, N
 from genoglot.training.loop import (
     Decay,
     Part,
@@ -53,6 +53,9 @@ class SupervisedSettings(PredictorSettings):
         classes; by default the first.
     frozen
         Train the head only. Vectors are computed once, before the training.
+    shift
+        Training shifts each sequence by up to so many bp to either side, drawn at random; N fills
+        what is left free.
     epochs, max_steps
         Passes over the data, or steps in their place.
     batch_size
@@ -65,6 +68,7 @@ class SupervisedSettings(PredictorSettings):
 
     objective: Objective | None = None
     frozen: bool = False
+    shift: int = Field(0, ge=0)
     epochs: int = Field(10, ge=1)
     max_steps: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=1)
@@ -114,6 +118,8 @@ class SequenceModel(SequencePredictor):
             raise ModelError(
                 f"{self.objective} is no objective for {s.target}; use {' or '.join(fits)}"
             )
+        if s.frozen and s.shift:
+            raise ModelError("a frozen encoder reads each sequence once; leave shift at 0")
         self.names = list(names) if names is not None else None
 
     def fit(
@@ -272,6 +278,15 @@ class SequenceModel(SequencePredictor):
         return labels
 
 
+def _shifted(codes: Codes, by: Rows) -> Codes:
+    """Shift sequences to the right by so many bp each, (n, length) and (n,); N comes in."""
+    width = codes.shape[1]
+    place = np.arange(width) - by[:, None]
+    inside = (place >= 0) & (place < width)
+    moved = np.take_along_axis(codes, np.where(inside, place, 0), axis=1)
+    return np.where(inside, moved, np.uint8(N))
+
+
 def _classes(labels: Labels) -> int:
     return int(labels.max()) + 1
 
@@ -323,10 +338,11 @@ class _Data:
     def batch(self, rows: Rows, number: int) -> _Labeled:
         rows = np.sort(rows)  # files are read in their order
         labels = torch.from_numpy(self.labels[rows])
-        strands = self.settings.strands
+        strands, shift = self.settings.strands, self.settings.shift
         turned = np.zeros(len(rows), np.bool_)
-        if strands == "random":
+        if strands == "random" or shift:
             draws = [np.random.default_rng((self.settings.seed, number, row)) for row in rows]
+        if strands == "random":
             turned = np.array([draw.random() < 0.5 for draw in draws])
         if self.vectors:
             read = [vectors[rows] for vectors in self.vectors]
@@ -337,6 +353,8 @@ class _Data:
         lengths = None if self.lengths is None else self.lengths[rows]
         if turned.any():
             codes = np.where(turned[:, None], other_strand(codes, lengths), codes)
+        if shift:
+            codes = _shifted(codes, np.array([draw.integers(-shift, shift + 1) for draw in draws]))
         views = [self.encoder.tokenize(codes, lengths)]
         if strands == "both":
             views.append(self.encoder.tokenize(other_strand(codes, lengths), lengths))
