@@ -77,10 +77,10 @@ def predict(
 
     Parquet has a column of each output behind the names or regions; NPY the predictions only.
     """
-    from genoglot.models.predictor import SequencePredictor
+    from genoglot.models.ensemble import load_predictor
 
     _check_out(out)
-    loaded = SequencePredictor.from_pretrained(model).to(_device(device))
+    loaded = load_predictor(model).to(_device(device))
     about, predictions = _read(sequences, genome, width, loaded.predict)
     names = loaded.names or [f"output_{i}" for i in range(predictions.shape[1])]
     _write(out, about, predictions, names)

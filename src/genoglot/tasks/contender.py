@@ -23,6 +23,7 @@ from genoglot.tasks.workshop import Workshop
 
 CONTENDERS: dict[str, str] = {
     **dict.fromkeys(("attention", "cnn-fc", "cnn-lstm"), "genoglot.tasks.networks:Network"),
+    "ensemble": "genoglot.tasks.ensemble:Ensemble",
     **dict.fromkeys(BASELINES, "genoglot.tasks.contender:Cheap"),
 }
 """Models by the name that recipes use, and where their `Contender` is: add one here."""

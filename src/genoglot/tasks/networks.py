@@ -84,7 +84,7 @@ class Network(Contender):
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
         self.encoder.to(self.workshop.device)
-        self.n_parameters = _count(self.encoder)
+        self.n_parameters = count_parameters(self.encoder)
         if p.train.alternative is not None:
             kind = GradientBoosting if p.data.kind == "real" else RandomForest
             target: Target = "regression" if p.data.kind == "real" else "binary"
@@ -103,7 +103,7 @@ class Network(Contender):
         else:
             self._model = fitted(self.encoder, p, self.workshop, folder)
         self._model.to(self.workshop.device)
-        self.n_parameters += _count(self._model.head)
+        self.n_parameters += count_parameters(self._model.head)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         if self._trees is not None:
@@ -261,7 +261,8 @@ def _head(data: TaskData) -> tuple[Target, Objective | None]:
     return ("multi-class" if data.kind == "classes" else "regression"), None
 
 
-def _count(module: Any) -> int:
+def count_parameters(module: Any) -> int:
+    """Count the numbers that a torch module learns."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
