@@ -79,16 +79,8 @@ class Motifs:
     """
 
     def __init__(self, threshold: float = 0.85) -> None:
-        from pyjaspar import jaspardb
-
-        database = jaspardb(release="JASPAR2018")
-        found = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
-        found = sorted(found, key=lambda motif: str(motif.matrix_id))
-        self.names = [str(motif.name) for motif in found]
-        tables = [
-            _relative(np.array([motif.counts[base] for base in "ACGT"], np.float64).T)
-            for motif in found
-        ]
+        self.names, counts = jaspar_counts()
+        tables = [_relative(table) for table in counts]
         self._threshold = np.float32(threshold)
         widths = np.array([len(table) for table in tables])
         self._by_width = [
@@ -128,6 +120,17 @@ class Motifs:
                 hits &= (unknown[:, width:] == unknown[:, :places])[:, :, None]
                 out[i : i + step, motifs] = hits.view(np.uint8).sum(axis=1, dtype=np.uint32)
         return out
+
+
+def jaspar_counts() -> tuple[list[str], list[NDArray[np.float64]]]:
+    """Read the motifs of JASPAR 2018, CORE, vertebrates: names, and counts (width, 4) of each."""
+    from pyjaspar import jaspardb
+
+    database = jaspardb(release="JASPAR2018")
+    found = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
+    found = sorted(found, key=lambda motif: str(motif.matrix_id))
+    counts = [np.array([motif.counts[base] for base in "ACGT"], np.float64).T for motif in found]
+    return [str(motif.name) for motif in found], counts
 
 
 def _words(codes: Codes) -> NDArray[np.intp]:
