@@ -139,6 +139,8 @@ class SiteMotifs:
         -------
         float32 (n, motifs)
         """
+        # The three changes of a position share what stands there without them.
+        codes, same = np.unique(codes, axis=0, return_inverse=True)
         found = np.empty((len(codes), len(self._tables)), np.float32)
         for motif, table in enumerate(self._tables):
             width = len(table)
@@ -152,7 +154,7 @@ class SiteMotifs:
                     scores += row[codes[:, first : first + width]]
                 total += np.exp(scores - np.float32(self._threshold * best)).sum(axis=1)
             found[:, motif] = np.log1p(total)
-        return found
+        return found[same.reshape(-1)]
 
     def changes(self, sites: Sites) -> Floats:
         """`occupancy` with the change less that without it, float32 (n, motifs)."""
