@@ -7,6 +7,7 @@ They stand beside the baselines and are called like them: `fit(inputs, labels, v
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,9 @@ from genoglot.tasks.sites import FLANK, SiteMotifs, Sites, find_sites
 
 POWER = 0.75
 """Effects are learned as sign(y) |y|^POWER, so that a few large ones do not decide everything."""
+
+BARCODES = 30.0
+"""An effect that so many barcodes tell of is twice as noisy (variance) as one of very many."""
 
 
 class SiteModel(ABC):
@@ -110,10 +114,6 @@ class SiteModel(ABC):
     def _predict(self, sites: Sites) -> NDArray[Any]: ...
 
 
-BARCODES = 30.0
-"""An effect that so many barcodes tell of is twice as noisy (variance) as one of very many."""
-
-
 class Neighbors(SiteModel):
     """Mean effect of the training changes nearby in the same sequence, weighted by distance.
 
@@ -154,12 +154,21 @@ class SiteBoosting(SiteModel):
     """Gradient-boosted trees (XGBoost) on both alleles, side by side, of what is at the site.
 
     An allele is described by the fit of motifs to it and the 4-mers around it. Neither the
-    sequence's name nor a place in it is given. The number of trees is chosen on validation data.
+    sequence's name nor a place in it is given.
+
+    Parameters
+    ----------
+    common, named
+        See `SiteModel`.
+    trees
+        Numbers of trees to choose of on validation data.
     """
 
     name = "site-boosting"
 
-    TREES: ClassVar[tuple[int, ...]] = (100, 300, 600)
+    def __init__(self, *common: Any, trees: Sequence[int] = (100, 300, 600), **named: Any) -> None:
+        super().__init__(*common, **named)
+        self._sizes = tuple(trees)
 
     def _fit(
         self, sites: Sites, y: Floats, check: Sites, y_check: Floats, noise: NDArray[np.float64]
@@ -167,7 +176,7 @@ class SiteBoosting(SiteModel):
         self._motifs = SiteMotifs()
         x, x_check = self._vectors(sites), self._vectors(check)
         best = np.inf
-        for trees in self.TREES:
+        for trees in self._sizes:
             model = GradientBoosting(
                 "regression", seed=self.seed, n_estimators=trees, colsample_bytree=0.1, n_jobs=1
             ).fit(x, squeezed(y))
