@@ -92,6 +92,8 @@ def test_what_is_no_change_of_one_base_is_refused() -> None:
         Kriging(likeness="far")  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="give one each"):
         Kriging().fit(pair, np.zeros(3), (pair, np.zeros(60)))
+    with pytest.raises(TaskError, match="not fitted"):
+        Kriging().predict(pair)
     with pytest.raises(TaskError, match="no label is there"):
         Kriging().fit(pair, np.full(60, np.nan), (pair, np.zeros(60)))
 

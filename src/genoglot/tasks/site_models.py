@@ -55,6 +55,7 @@ class SiteModel(ABC):
         if kind != "real" or n_outputs != 1:
             raise TaskError(f"{self.name} predicts one real value, not {n_outputs} of kind {kind}")
         self.kind, self.n_outputs, self.seed, self.most = kind, n_outputs, seed, most
+        self._fitted = False
 
     def fit(
         self,
@@ -95,9 +96,18 @@ class SiteModel(ABC):
             raise TaskError("no label is there to learn from, or to validate on; give some")
         noise = 1 + BARCODES / np.maximum(count[rows], 1)
         self._fit(sites.some(rows), y[rows], check[0].some(known), check[1][known], noise)
+        self._fitted = True
 
     def predict(self, inputs: Inputs) -> Floats:
-        """Predict the effects, float32 (n, 1)."""
+        """Predict the effects, float32 (n, 1).
+
+        Raises
+        ------
+        TaskError
+            If the model is not fitted, or a pair differs by more than one base.
+        """
+        if not self._fitted:
+            raise TaskError("the model is not fitted; fit it to effects")
         return np.asarray(self._predict(find_sites(inputs)), np.float32)[:, None]
 
     def fit_part(self, train: Part, validation: Part, barcodes: ArrayLike | None = None) -> None:
