@@ -12,9 +12,6 @@ is left out in turn instead (the next one validates). Writes OUT.csv and OUT.md.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +22,7 @@ import polars as pl
 
 from genoglot.evaluation import measure_predictions
 from genoglot.evaluation.prediction import spearman
+from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.tasks import BASELINES, SITE_MODELS, TASKS, TaskData
 
 MODELS = {**BASELINES, **SITE_MODELS}
@@ -41,16 +39,17 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--leave-out", action="store_true", help="leave each locus out")
     options = parser.parse_args()
-    about = provenance(options)
+    part = "test" if options.leave_out else options.part
+    about = f"Part {part}, seeds {options.seeds}; commit {code_version()}; {hardware()}"
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in options.seeds:
             (data,) = TASKS["MPRAProm"].build(
                 [options.table], Path(folder) / str(seed), seed=seed, leakage=False,
             )  # fmt: skip
-            splits, part, models = ["positions"], options.part, options.models
+            splits, models = ["positions"], options.models
             if options.leave_out:
-                splits, part, models = [f"leave-out:{g}" for g in data.groups], "test", LEFT_OUT
+                splits, models = [f"leave-out:{group}" for group in data.groups], LEFT_OUT
             elif part == "test" and "kriging" in models:
                 models = [*models, MORE]
             for split in splits:
@@ -142,17 +141,6 @@ def left_out(table: pl.DataFrame) -> str:
 
 def shown(value: float, low: float, high: float) -> str:
     return "none" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def provenance(options: argparse.Namespace) -> str:
-    """Part, commit and machine."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    return (
-        f"Part {'test' if options.leave_out else options.part}, seeds {options.seeds}; "
-        f"commit {commit}; {platform.machine()}, {os.cpu_count()} cores"
-    )
 
 
 if __name__ == "__main__":

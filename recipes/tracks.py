@@ -13,9 +13,6 @@ Writes OUT.csv and OUT.md.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.evaluation import measure_predictions
+from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.models.cnn_fc import CnnFc
 from genoglot.tasks import BASELINES, TaskData
 from genoglot.training.supervised import SequenceModel
@@ -43,6 +41,10 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the network")
     options = parser.parse_args()
     data = TaskData.open(options.task)
+    about = (
+        f"Part {options.part}, seeds {options.seeds}; data {data.digest[:12]}; "
+        f"commit {code_version()}; {hardware()}"
+    )
     codes, labels = np.asarray(data.codes), np.asarray(data.labels)
     block = data.examples["start"].to_numpy() // BLOCK
     rows: list[dict[str, Any]] = []
@@ -72,13 +74,7 @@ def main() -> None:
                     print(rows[-2], flush=True)
     table = pl.DataFrame(rows)
     table.write_csv(options.out.with_suffix(".csv"))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    text = (
-        f"Part {options.part}, seeds {options.seeds}; data {data.digest[:12]}; commit {commit}; "
-        f"{platform.machine()}, {os.cpu_count()} cores\n\n{shown(table)}\n"
-    )
+    text = f"{about}\n\n{shown(table)}\n"
     options.out.with_suffix(".md").write_text(text)
     print(text)
 
