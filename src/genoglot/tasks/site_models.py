@@ -164,7 +164,7 @@ class SiteBoosting(SiteModel):
     """Gradient-boosted trees (XGBoost) on both alleles, side by side, of what is at the site.
 
     An allele is described by the fit of motifs to it and the 4-mers around it. Neither the
-    sequence's name nor a place in it is given.
+    sequence's name nor a place in it is given. All labels count alike, whatever their barcodes.
 
     Parameters
     ----------
