@@ -4,6 +4,7 @@ from genoglot.tasks.baselines import BASELINES, Baseline
 from genoglot.tasks.bench import Run, expand, find_datasets, read_results, run_missing
 from genoglot.tasks.contender import CONTENDERS, Contender, Problem
 from genoglot.tasks.dataset import Part, Rows, TaskData
+from genoglot.tasks.kriging import SITE_MODELS
 from genoglot.tasks.leakage import find_leakage, match
 from genoglot.tasks.recipe import Choice, Recipe
 from genoglot.tasks.registry import TASKS
@@ -14,6 +15,7 @@ from genoglot.tasks.workshop import Workshop
 __all__ = [
     "BASELINES",
     "CONTENDERS",
+    "SITE_MODELS",
     "TASKS",
     "Baseline",
     "Choice",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.motifs import jaspar
 from genoglot.tasks.dataset import Floats, Rows
 from genoglot.tasks.sketch import UNKNOWN, canonical_kmers
 
@@ -79,16 +80,8 @@ class Motifs:
     """
 
     def __init__(self, threshold: float = 0.85) -> None:
-        from pyjaspar import jaspardb
-
-        database = jaspardb(release="JASPAR2018")
-        found = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
-        found = sorted(found, key=lambda motif: str(motif.matrix_id))
-        self.names = [str(motif.name) for motif in found]
-        tables = [
-            _relative(np.array([motif.counts[base] for base in "ACGT"], np.float64).T)
-            for motif in found
-        ]
+        self.names = [motif.name for motif in jaspar()]
+        tables = [_relative(motif.log_odds) for motif in jaspar()]
         self._threshold = np.float32(threshold)
         widths = np.array([len(table) for table in tables])
         self._by_width = [
@@ -160,10 +153,8 @@ def _lookups(tables: NDArray[np.float64]) -> list[Floats]:
     ]
 
 
-def _relative(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds (length, 4), shifted and scaled so that a site's sum is its relative score."""
-    probability = counts + 0.01 * counts.sum(axis=1, keepdims=True) / 4
-    log_odds = np.log2(probability / probability.sum(axis=1, keepdims=True) / 0.25)
+def _relative(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift and scale log-odds (width, 4) so that a site's sum is its relative score."""
     worst = log_odds.min(axis=1, keepdims=True)
     scaled: NDArray[np.float64] = (log_odds - worst) / (log_odds - worst).max(axis=1).sum()
     return scaled
