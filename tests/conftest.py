@@ -1,5 +1,11 @@
 """What many tests share: a tiny atlas with a structure to learn, and a cache of its own."""
 
+import os
+
+# One thread each: several processes test at once, and call commands. Set before numpy is imported.
+for threads in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 import numpy as np
 import polars as pl
 import pytest
@@ -52,6 +58,4 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Embeddings are cached for the session, in the tests' own folder, for subprocesses too."""
-    import os
-
     os.environ["GENOGLOT_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")

@@ -53,7 +53,7 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-fc": lambda: CnnFc(length=50, channels=(6, 8), dim=12),
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
     "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
-    "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0),
+    "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, places=21),
     "pieces": lambda: PieceEncoder(attention(layers=1), piece=10, context=5, frozen=False, **SMALL),
 }
 

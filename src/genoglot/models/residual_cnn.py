@@ -30,6 +30,7 @@ class ResidualCnnSettings(Settings):
     blocks: int = Field(3, ge=0)
     block_kernel: int = Field(5, ge=1)
     queries: int = Field(4, ge=0)
+    places: int = Field(0, ge=0)
     dropout: float = Field(0.2, ge=0, lt=1)
     seed: int = Field(0, ge=0)
 
@@ -50,8 +51,9 @@ class ResidualCnn(SequenceEncoder):
     **settings
         Those of `ResidualCnnSettings`: `width` (channels), `learned` (convolutions beside the
         motifs) and their `kernel`, `motifs` (whether to scan for them), `pool` (positions of which
-        the maximum is kept), `blocks` and their `block_kernel` (odd), `queries`, `dropout`,
-        `seed` (of the weights).
+        the maximum is kept), `blocks` and their `block_kernel` (odd), `queries`, `places`
+        (bp from the start in which a site's place matters, as it does around a TSS: a learned
+        vector of the place is added; 0: it does not), `dropout`, `seed` (of the weights).
 
     Raises
     ------
@@ -85,6 +87,9 @@ class ResidualCnn(SequenceEncoder):
             self.first = nn.Sequential(
                 nn.BatchNorm1d(channels), nn.Conv1d(channels, s.width, 1), nn.Dropout(s.dropout)
             )
+            self.places = None
+            if s.places:
+                self.places = nn.Parameter(torch.zeros(s.width, -(-s.places // s.pool)))
             self.blocks = nn.ModuleList(
                 ResidualBlock(s.width, s.block_kernel, s.dropout) for _ in range(s.blocks)
             )
@@ -106,6 +111,9 @@ class ResidualCnn(SequenceEncoder):
         if seen is not None:
             there = self._pooled(seen[:, None].float()) > 0
             seen = there[:, 0]
+        if self.places is not None:
+            known = self.places[:, : x.shape[2]]
+            x = x + F.pad(known, (0, x.shape[2] - known.shape[1]))
         for block in self.blocks:
             x = block(x, there)
         x = self.last(x)

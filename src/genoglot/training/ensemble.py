@@ -31,8 +31,8 @@ class Variant(NamedTuple):
     motifs
         Whether the network scans for the motifs of JASPAR, beside what it learns.
     anchored
-        Whether a sequence is read as it is given, as suits those that begin at a fixed place of a
-        gene; or else on either strand, and a little shifted.
+        Whether a sequence is read as it is given, and where in it something stands matters, as
+        suits those around a TSS; or else it is read on either strand, and a little shifted.
     """
 
     motifs: bool
@@ -131,7 +131,8 @@ def fit_ensemble(
         variant = VARIANTS[number % len(VARIANTS)]
         encoder = ResidualCnn(
             width=s.width, learned=s.learned if variant.motifs else 2 * s.learned,
-            motifs=variant.motifs, blocks=s.blocks, dropout=s.dropout, seed=seed + number,
+            motifs=variant.motifs, places=codes.shape[1] if variant.anchored else 0,
+            blocks=s.blocks, dropout=s.dropout, seed=seed + number,
         )  # fmt: skip
         model = SequenceModel(
             encoder, target=target, names=names, seed=seed + number, epochs=s.epochs,
