@@ -52,8 +52,9 @@ class ResidualCnn(SequenceEncoder):
         Those of `ResidualCnnSettings`: `width` (channels), `learned` (convolutions beside the
         motifs) and their `kernel`, `motifs` (whether to scan for them), `pool` (positions of which
         the maximum is kept), `blocks` and their `block_kernel` (odd), `queries`, `places`
-        (bp from the start in which a site's place matters, as it does around a TSS: a learned
-        vector of the place is added; 0: it does not), `dropout`, `seed` (of the weights).
+        (bp from the start in which it matters where something stands, as around a TSS: each place
+        has a vector of its own, and a part of the sequence's vector is all of them, connected; 0:
+        it does not matter), `dropout`, `seed` (of the weights).
 
     Raises
     ------
@@ -76,7 +77,7 @@ class ResidualCnn(SequenceEncoder):
             raise ModelError(f"residual CNN reads its channels in the order {CHANNELS}")
         self.settings: ResidualCnnSettings = ResidualCnnSettings.of(settings, "residual CNN")
         s = self.settings
-        self.dim, self.token_dim = (2 + s.queries) * s.width, s.width
+        self.dim, self.token_dim = (2 + s.queries + bool(s.places)) * s.width, s.width
         with seeded(s.seed):
             self.learned = nn.Conv1d(4, s.learned, s.kernel, padding="same")
             self.scan = None
@@ -90,6 +91,7 @@ class ResidualCnn(SequenceEncoder):
             self.places = None
             if s.places:
                 self.places = nn.Parameter(torch.zeros(s.width, -(-s.places // s.pool)))
+                self.connect = nn.Linear(self.places.numel(), s.width)
             self.blocks = nn.ModuleList(
                 ResidualBlock(s.width, s.block_kernel, s.dropout) for _ in range(s.blocks)
             )
@@ -112,8 +114,7 @@ class ResidualCnn(SequenceEncoder):
             there = self._pooled(seen[:, None].float()) > 0
             seen = there[:, 0]
         if self.places is not None:
-            known = self.places[:, : x.shape[2]]
-            x = x + F.pad(known, (0, x.shape[2] - known.shape[1]))
+            x = x + _as_long(self.places, x.shape[2])
         for block in self.blocks:
             x = block(x, there)
         x = self.last(x)
@@ -130,6 +131,9 @@ class ResidualCnn(SequenceEncoder):
             weights = None if weights is None else weights.masked_fill(~there, -torch.inf)
         if weights is not None:
             told.append(torch.einsum("bqn,bcn->bqc", weights.softmax(2), x).flatten(1))
+        if self.places is not None:
+            all_of_it = _as_long(x if there is None else x * there, self.places.shape[1])
+            told.append(F.gelu(self.connect(all_of_it.flatten(1))))
         return told
 
     def _pooled(self, x: Tensor) -> Tensor:
@@ -138,3 +142,8 @@ class ResidualCnn(SequenceEncoder):
     @classmethod
     def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
         return cls(tokenizer, **settings)
+
+
+def _as_long(x: Tensor, length: int) -> Tensor:
+    """Cut the last dimension to a length, or fill it up with 0."""
+    return F.pad(x[..., :length], (0, max(length - x.shape[-1], 0)))
