@@ -325,12 +325,19 @@ def test_tables_show_intervals_spread_and_published_figures(
     assert "| positions | settings | AUROC |" in Scoreboard.read(tmp_path)[0].to_markdown()
 
 
-@pytest.mark.parametrize("name", shipped())
+TABLES = ["positions", "tokenizers", "mask-rate", "transfer", "baselines"]
+
+
+def test_there_is_a_recipe_of_each_table_of_the_seed_and_of_gue() -> None:
+    assert sorted([*TABLES, "gue"]) == shipped()
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_recipes_that_ship_run_on_simulated_data(
     name: str, datasets: dict[str, TaskData], genome: Genome, tmp_path: Path
 ) -> None:
     made = Recipe.read(name)
-    assert made.figures and made.title.endswith(f"(table {shipped_table(name)})")
+    assert made.figures and made.title.endswith(f"(table {1 + TABLES.index(name)})")
     assert expand(made, "seed", datasets, genome)[0].settings != ""
     small = made.size("small")
     quick = small.model_copy(
@@ -352,9 +359,24 @@ def test_recipes_that_ship_run_on_simulated_data(
     assert "published: Attention" in board.to_markdown()
 
 
-def shipped_table(name: str) -> int:
-    """Number of the table that a recipe makes."""
-    return ["positions", "tokenizers", "mask-rate", "transfer", "baselines"].index(name) + 1
+def test_the_recipe_of_gue_runs_on_any_folder_of_csv_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 240), ("dev", 60), ("test", 60)):
+        lines = ["sequence,label"]
+        for i in range(n):
+            dna = "".join(rng.choice(list("ACGT"), 40))
+            at = rng.integers(0, 30)
+            lines.append(f"{dna[:at]}TGACTCATCC{dna[at + 10 :]},1" if i % 2 else f"{dna},0")
+        (tmp_path / "csv").mkdir(exist_ok=True)
+        (tmp_path / f"csv/{part}.csv").write_text("\n".join(lines) + "\n")
+    (data,) = TASKS["GUE"].build([tmp_path / "csv"], tmp_path / "tasks/ours")
+    found = {f"GUE/{data.name}": data}
+    runs = expand(Recipe.read("gue"), "small", found)
+    assert len(expand(Recipe.read("gue"), "seed", found)) == 3 * len(runs) == 15
+    assert run_missing(runs[:2], workshop(tmp_path / "out", found), lambda run, row: None) == 0
+    table = read_results(tmp_path / "out")
+    assert table["model"].to_list() == ["ensemble", "constant"]
+    assert table["MCC"][0] > 0.5 and table["parameters"][0] > 1000
 
 
 def test_every_kind_of_task_and_of_pretraining(
