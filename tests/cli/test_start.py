@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
@@ -20,15 +19,8 @@ def test_version(run: Run) -> None:
     assert run("--version").stdout == f"genoglot {__version__}\n"
 
 
-def test_help_is_quick(run: Run) -> None:
-    run("--help")  # compiles what is not compiled yet
-
-    def seconds() -> float:
-        before = time.perf_counter()
-        assert "generate" in run("--help").stdout
-        return time.perf_counter() - before
-
-    assert min(seconds() for _ in range(5)) < 0.5
+def test_help_tells_of_the_commands(run: Run) -> None:
+    assert "generate" in run("--help").stdout
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
