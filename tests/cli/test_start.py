@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,8 +20,17 @@ def test_version(run: Run) -> None:
     assert run("--version").stdout == f"genoglot {__version__}\n"
 
 
-def test_help_tells_of_the_commands(run: Run) -> None:
-    assert "generate" in run("--help").stdout
+def test_help_is_quick(run: Run) -> None:
+    run("--help")  # compiles what is not compiled yet
+
+    def seconds() -> float:
+        """Of the processor: what others do on it meanwhile does not count."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "generate" in run("--help").stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.5
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
