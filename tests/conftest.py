@@ -2,10 +2,6 @@
 
 import os
 
-# One thread each: several processes test at once, and call commands. Set before numpy is imported.
-for threads in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
-    os.environ.setdefault(threads, "1")
-
 import numpy as np
 import polars as pl
 import pytest
