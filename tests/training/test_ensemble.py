@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models.ensemble import SequenceEnsemble, load_predictor, mixture_weights
+from genoglot.models import load_predictor
+from genoglot.models.ensemble import SequenceEnsemble, mixture_weights
 from genoglot.models.predictor import SequencePredictor
 from genoglot.sequence import to_codes, to_text
 from genoglot.training.ensemble import VARIANTS, fit_ensemble

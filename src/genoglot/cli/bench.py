@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Device, Precision
 from genoglot.cli.session import check_device, pairs
 from genoglot.errors import GenoglotError
 
@@ -62,7 +63,8 @@ def run(
     genome: Fasta = None,
     split: Split = None,
     only: Only = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To run on.")] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Do the runs of a recipe that are not done yet, and append a row for each to results.parquet.
 
@@ -95,7 +97,9 @@ def run(
             said = f"{main} {value}, {row['seconds']:.1f} s"
         log.info("%d/%d %s: %s", number, len(missing), one, " ".join(said.splitlines()))
 
-    failed = run_missing(missing, Workshop(out, datasets, dna, Where(device)), tell)
+    failed = run_missing(
+        missing, Workshop(out, datasets, dna, Where(device, precision=precision)), tell
+    )
     if failed:
         log.error("%d of %d runs failed; run the same command to try again", failed, len(missing))
         raise typer.Exit(1)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from genoglot.cli.options import Seed
+
 log = logging.getLogger("genoglot")
 
 
@@ -15,7 +17,7 @@ def demo(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Directory to make; an earlier demo is replaced.")
     ] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     epochs: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
 ) -> None:
     """Simulate a small world, train on it, answer three queries, and write a report (HTML)."""

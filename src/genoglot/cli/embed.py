@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Device
 from genoglot.cli.session import check_device
 from genoglot.errors import GenoglotError
 
@@ -35,7 +36,6 @@ Width = Annotated[
     int | None,
     typer.Option(min=1, help="Window around a region's center, bp.", show_default="the region"),
 ]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To run on.")]
 
 
 def embed(
@@ -77,7 +77,7 @@ def predict(
 
     Parquet has a column of each output behind the names or regions; NPY the predictions only.
     """
-    from genoglot.models.ensemble import load_predictor
+    from genoglot.models import load_predictor
 
     _check_out(out)
     loaded = load_predictor(model).to(_device(device))

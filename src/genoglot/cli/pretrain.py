@@ -8,6 +8,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import (
+    Device,
+    Devices,
+    NumNodes,
+    Overwrite,
+    Precision,
+    Resume,
+    Seed,
+    Settings,
+)
 from genoglot.cli.session import check_device, check_free, is_first_process, trainer_errors
 from genoglot.errors import ModelError
 
@@ -51,24 +61,14 @@ def pretrain(
         int | None,
         typer.Option(min=1, help="Windows of a step, all devices.", show_default="the preset's"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Another setting of encoder or training, as layers=2; repeat it.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model or begin a training anew.")
-    ] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To train on.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
-    num_nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    settings: Settings = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    devices: Devices = 1,
+    num_nodes: NumNodes = 1,
     strategy: Annotated[
         Literal["auto", "ddp"], typer.Option(help="How several devices share the work.")
     ] = "auto",
@@ -102,7 +102,7 @@ def pretrain(
             genome,
             log_folder=log_folder,
             resume=resume,
-            where=Where(device, devices, num_nodes, strategy),
+            where=Where(device, devices, num_nodes, strategy, precision),
             **of_training,
         )
     if is_first_process():

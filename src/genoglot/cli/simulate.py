@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from genoglot.cli.options import Seed
+
 log = logging.getLogger("genoglot")
 
 
@@ -17,7 +19,7 @@ def simulate(
         Literal["small", "medium", "large"],
         typer.Option(help="Seconds, a minute, or the size of ENCODE and many minutes."),
     ] = "small",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Simulate a world whose truth is known: genome, genes, universe, BED files, sample sheet."""
     from rich.console import Console

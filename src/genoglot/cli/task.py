@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Seed
 from genoglot.cli.session import pairs
 from genoglot.errors import TaskError
 
@@ -52,7 +53,7 @@ def build(
         list[str] | None,
         typer.Option("--set", help="An option of the task, as min_reads=5.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     leakage: Annotated[
         bool, typer.Option(help="Look for sequences that stand in two parts of a split.")
     ] = True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Device, Devices, NumNodes, Overwrite, Resume, Seed, Settings
 from genoglot.cli.session import (
     check_device,
     check_free,
@@ -49,7 +50,7 @@ def train(
             "seq2regions)."
         ),
     ] = "better",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="the model's")
     ] = None,
@@ -62,23 +63,16 @@ def train(
             show_default="10 for published models, else 0",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Another setting, as rank=64; repeat it.", show_default=False),
-    ] = None,
+    settings: Settings = None,
     index: Annotated[
         Literal["exact", "hnsw"] | None,
         typer.Option(help="Index to save with text2bed.", show_default="exact"),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model or begin a training anew.")
-    ] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To train on.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
-    num_nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    devices: Devices = 1,
+    num_nodes: NumNodes = 1,
     strategy: Annotated[
         Literal["auto", "ddp", "fsdp"], typer.Option(help="How several devices share the work.")
     ] = "auto",

@@ -13,6 +13,7 @@ from genoglot.models.generator import Generator
 from genoglot.models.pretrained import local_folder, read_config
 
 if TYPE_CHECKING:
+    from genoglot.models.ensemble import SequenceEnsemble
     from genoglot.models.predictor import SequencePredictor
     from genoglot.models.sequence_encoder import SequenceEncoder
 
@@ -115,16 +116,19 @@ def load_encoder(path: str | Path) -> SequenceEncoder:
     return SequenceEncoder.from_pretrained(path)
 
 
-def load_predictor(path: str | Path) -> SequencePredictor:
-    """Load a model that predicts something of DNA, from a directory or a hub id.
+def load_predictor(path: str | Path) -> SequencePredictor | SequenceEnsemble:
+    """Load a model that predicts something of DNA, or an ensemble of such, whichever there is.
 
     Raises
     ------
     ModelError
         If there is none, or it is damaged.
     """
+    from genoglot.models.ensemble import KIND, SequenceEnsemble
     from genoglot.models.predictor import SequencePredictor
 
+    if read_config(local_folder(path))["kind"] == KIND:
+        return SequenceEnsemble.from_pretrained(path)
     return SequencePredictor.from_pretrained(path)
 
 

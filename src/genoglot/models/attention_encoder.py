@@ -63,10 +63,6 @@ class AttentionEncoder(SequenceEncoder):
         self.settings: AttentionSettings = AttentionSettings.of(settings, "attention encoder")
         s = self.settings
         self.dim = self.token_dim = s.dim
-        if s.dim % (2 * s.heads):
-            raise ModelError(
-                f"dim {s.dim} is no multiple of twice the {s.heads} heads; choose others"
-            )
         with seeded(s.seed):
             self.embedding = _embedding(tokenizer, s.dim)
             self.encoder = Encoder(

@@ -108,19 +108,6 @@ class SequenceEnsemble:
         return cls(members, weights)
 
 
-def load_predictor(path: str | Path) -> SequencePredictor | SequenceEnsemble:
-    """Load a model or an ensemble of models, whichever there is.
-
-    Raises
-    ------
-    ModelError
-        If there is none, or it is damaged.
-    """
-    if read_config(local_folder(path))["kind"] == KIND:
-        return SequenceEnsemble.from_pretrained(path)
-    return SequencePredictor.from_pretrained(path)
-
-
 def mixture_weights(likelihoods: NDArray[Any]) -> NDArray[np.float64]:
     """Weights of a mixture that make what was seen likeliest, by expectation maximization.
 

@@ -71,10 +71,6 @@ class PieceEncoder(SequenceEncoder):
         self.settings: PieceSettings = PieceSettings.of(settings, "piece encoder")
         s = self.settings
         self.dim = self.token_dim = s.dim
-        if s.dim % (2 * s.heads):
-            raise ModelError(
-                f"dim {s.dim} is no multiple of twice the {s.heads} heads; choose others"
-            )
         self.backbone = backbone.requires_grad_(not s.frozen)
         with seeded(s.seed):
             self.project = nn.Linear(backbone.dim, s.dim)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genoglot.errors import ModelError
 from genoglot.nn.transformer import Attention
 
 Positions = Literal["rotary", "relative", "absolute"]
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
     dim
         Width of a token.
     heads
-        Number of attention heads; divides `dim`, and for `rotary` into even parts.
+        Number of attention heads; divides `dim` into even parts.
     layers
         Their number.
     positions
@@ -64,6 +65,11 @@ class Encoder(nn.Module):
         fused kernels are twice as fast without, and what is read is dropped anyway.
     max_length
         Most tokens of a sequence, CLS aside, with `absolute` positions.
+
+    Raises
+    ------
+    ModelError
+        If `dim` cannot be shared among the heads.
 
     Examples
     --------
@@ -77,6 +83,8 @@ class Encoder(nn.Module):
         feed_forward: FeedForward = "gated-gelu", dropout: float = 0.1, max_length: int = 1024,
     ) -> None:  # fmt: skip
         super().__init__()
+        if dim % (2 * heads):
+            raise ModelError(f"dim {dim} is no multiple of twice the {heads} heads; choose others")
         self.positions, self.head = positions, dim // heads
         self.cls = nn.Parameter(torch.zeros(dim))
         self.drop = nn.Dropout(dropout)

@@ -22,7 +22,9 @@ from genoglot.tasks.recipe import Choice
 from genoglot.tasks.workshop import Workshop
 
 CONTENDERS: dict[str, str] = {
-    **dict.fromkeys(("attention", "cnn-fc", "cnn-lstm"), "genoglot.tasks.networks:Network"),
+    **dict.fromkeys(
+        ("attention", "cnn-fc", "cnn-lstm", "residual-cnn"), "genoglot.tasks.networks:Network"
+    ),
     "ensemble": "genoglot.tasks.ensemble:Ensemble",
     **dict.fromkeys(BASELINES, "genoglot.tasks.contender:Cheap"),
 }

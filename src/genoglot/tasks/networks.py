@@ -16,6 +16,7 @@ from genoglot.models.cnn_lstm import CnnLstmSettings
 from genoglot.models.forest import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.heads import Target
 from genoglot.models.pieces import PieceEncoder, PieceSettings, Upper
+from genoglot.models.residual_cnn import ResidualCnnSettings
 from genoglot.models.sequence_encoder import SequenceEncoder, create_encoder
 from genoglot.models.settings import Settings
 from genoglot.sequence import OneHotTokenizer
@@ -34,6 +35,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "cnn-fc": CnnFcSettings,
     "cnn-lstm": CnnLstmSettings,
     "pieces": PieceSettings,
+    "residual-cnn": ResidualCnnSettings,
 }
 HEADS: dict[str, tuple[Target, Objective]] = {
     "Track7878": ("multi-label", "focal"),

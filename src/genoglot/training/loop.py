@@ -95,12 +95,13 @@ class Schedule(NamedTuple):
 
 
 class Where(NamedTuple):
-    """On what a training runs: see `lightning.Trainer`."""
+    """On what a training runs, and in which precision: see `lightning.Trainer`."""
 
     device: str = "auto"
     devices: int | str = 1
     num_nodes: int = 1
     strategy: str = "auto"
+    precision: str = "auto"
 
 
 def learn(

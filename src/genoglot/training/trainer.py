@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -24,6 +24,7 @@ def new_trainer(
     devices: int | str,
     num_nodes: int,
     strategy: str,
+    precision: str = "auto",
     **limits: Any,
 ) -> lightning.Trainer:
     """Make a trainer.
@@ -39,20 +40,24 @@ def new_trainer(
     progress
         Show a progress bar.
     device
-        `"auto"`, `"cpu"` or `"cuda"`. On a GPU, bf16 mixed precision is used.
+        `"auto"`, `"cpu"` or `"cuda"`.
     devices, num_nodes, strategy
         As in `lightning.Trainer`.
+    precision
+        As there; `"auto"` is bf16 mixed precision on a GPU, else single precision.
     **limits
         Further arguments of it, such as `max_epochs`.
     """
     bar: list[Callback] = [RichProgressBar()] if progress else []
-    on_gpu = device != "cpu" and torch.cuda.is_available()
+    if precision == "auto":
+        on_gpu = device != "cpu" and torch.cuda.is_available()
+        precision = "bf16-mixed" if on_gpu else "32-true"
     return lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(device, device),
         devices=devices,
         num_nodes=num_nodes,
         strategy=strategy,
-        precision="bf16-mixed" if on_gpu else "32-true",
+        precision=cast(Any, precision),
         logger=_loggers(folder),
         callbacks=[*callbacks, *bar],
         plugins=[SafeCheckpointIO()],

@@ -1,0 +1,26 @@
+"""Options that several commands have, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another setting, as NAME=VALUE; repeat it.", show_default=False),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model or begin a training anew.")
+]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To run on.")]
+Devices = Annotated[int, typer.Option(min=1, help="How many of them.")]
+NumNodes = Annotated[int, typer.Option(min=1, help="Machines.")]
+Precision = Annotated[
+    Literal["auto", "32-true", "bf16-mixed"],
+    typer.Option(help="Of numbers in training; auto: bf16-mixed on a GPU, 32-true on a CPU."),
+]
