@@ -1,4 +1,4 @@
-"""Ensembles: variants that suit the data get the weight; what is saved answers the same."""
+"""Ensembles: they read DNA as suits the data; what is saved answers the same."""
 
 import subprocess
 import sys
@@ -10,14 +10,16 @@ import pytest
 
 from genoglot.errors import ModelError
 from genoglot.models import load_predictor
-from genoglot.models.ensemble import SequenceEnsemble, mixture_weights
+from genoglot.models.cnn_lstm import CnnLstm
+from genoglot.models.ensemble import SequenceEnsemble
 from genoglot.models.predictor import SequencePredictor
 from genoglot.sequence import to_codes, to_text
-from genoglot.training.ensemble import VARIANTS, fit_ensemble
+from genoglot.training.ensemble import fit_ensemble
 from genoglot.training.loop import Where
+from genoglot.training.supervised import SequenceModel
 
 CPU = Where(device="cpu")
-TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 2, "batch_size": 32}
+TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 2, "min_steps": 1, "batch_size": 32}
 
 
 def planted(n: int, site: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,27 +42,57 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> tuple[SequenceEnsemble
     return fitted, folder
 
 
-def test_there_is_a_network_of_each_variant_with_its_curve(
+def test_there_are_networks_with_and_without_motifs_and_their_curves(
     ensemble: tuple[SequenceEnsemble, Path],
 ) -> None:
     fitted, folder = ensemble
-    assert len(fitted.members) == len(VARIANTS) == 4
-    assert abs(fitted.weights.sum() - 1) < 1e-9
-    told = {(m.encoder.settings.motifs, m.settings.strands) for m in fitted.members}
-    assert told == {(motifs, s) for motifs in (True, False) for s in ("forward", "random")}
-    for number, variant in enumerate(VARIANTS):
-        assert (folder / f"{number}-{variant}" / "validation.csv").exists()
+    assert [m.encoder.settings.motifs for m in fitted.members] == [True, False]
+    assert len({m.settings.seed for m in fitted.members}) == 2
+    for name in ("pilot-free", "pilot-anchored", "0-motifs", "1-learned"):
+        assert (folder / name / "validation.csv").exists()
 
 
-def test_the_ensemble_is_the_weighted_mean_and_is_saved(
+def ordered(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences with a site in the first half, or else in the second."""
+    codes = np.random.default_rng(seed).integers(0, 4, (n, 40)).astype(np.uint8)
+    for i in range(n):
+        codes[i, 20 * (i % 2) + 3 :][:10] = to_codes("GGTTTTCCAA")
+    return codes, np.arange(n) % 2
+
+
+def mirrored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences of which every second one holds a site, anywhere in the middle, on any strand."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (n, 40)).astype(np.uint8)
+    for i in range(0, n, 2):
+        codes[i, rng.integers(8, 23) :][:10] = to_codes("GGTTTTCCAA")
+    codes[::4] = 3 - codes[::4, ::-1]
+    return codes, (np.arange(n) % 2 == 0).astype(np.int64)
+
+
+def test_data_decide_whether_strand_and_place_matter() -> None:
+    how = {
+        "target": "multi-class",
+        "names": ["no", "yes"],
+        "where": CPU,
+        **TINY,
+        "width": 16,
+        "epochs": 1,
+    }
+    for make, anchored in ((ordered, True), (mirrored, False)):
+        fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
+        assert {m.encoder.settings.places > 0 for m in fitted.members} == {anchored}
+        assert {m.settings.strands for m in fitted.members} == {"forward" if anchored else "random"}
+    told = fit_ensemble(*ordered(80, 0), ordered(80, 1), anchored=False, **how)
+    assert {m.settings.shift for m in told.members} == {6}
+
+
+def test_the_ensemble_is_the_mean_and_is_saved(
     ensemble: tuple[SequenceEnsemble, Path], tmp_path: Path
 ) -> None:
     fitted, _ = ensemble
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
-    expected = sum(
-        weight * member.predict(codes)
-        for weight, member in zip(fitted.weights, fitted.members, strict=True)
-    )
+    expected = sum(member.predict(codes) for member in fitted.members) / 2
     found = fitted.predict(codes)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
@@ -87,30 +119,15 @@ def test_fitting_again_is_the_same_and_resuming_too(
     how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
     for again in (fit_ensemble(*data, **how), fit_ensemble(*data, log_folder=folder, **how)):
-        np.testing.assert_allclose(again.weights, fitted.weights, atol=1e-6)
         np.testing.assert_allclose(again.predict(codes), fitted.predict(codes), atol=1e-6)
 
 
-def test_the_likeliest_mixture_beats_each_member_and_the_plain_mean() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.random(500) < 0.5
-    told = [np.clip(truth + rng.normal(0, s, 500), 0.05, 0.95) for s in (0.6, 0.7, 3)]
-    likelihoods = np.stack([np.where(truth, p, 1 - p) for p in told])
-    weights = mixture_weights(likelihoods)
-    mixed = np.log(weights @ likelihoods).sum()
-    assert mixed >= np.log(likelihoods).sum(1).max() - 1e-6
-    assert mixed > np.log(likelihoods.mean(0)).sum()
-    for _ in range(200):
-        other = rng.dirichlet(np.ones(3))
-        assert mixed >= np.log(other @ likelihoods).sum() - 1e-3
-
-
 def test_bad_ensembles_are_refused(ensemble: tuple[SequenceEnsemble, Path]) -> None:
-    members = ensemble[0].members
     with pytest.raises(ModelError, match="no model"):
         SequenceEnsemble([])
-    with pytest.raises(ModelError, match="weights"):
-        SequenceEnsemble(members, [1, -1, 1, 1])
+    other = SequenceModel(CnnLstm(channels=(4,), dim=4), names=["a", "b"])
+    with pytest.raises(ModelError, match="other names"):
+        SequenceEnsemble([*ensemble[0].members, other])
     with pytest.raises(ModelError, match="no setting 'epoch'"):
         fit_ensemble(*planted(8, "ACGT", 0), planted(8, "ACGT", 0), target="binary", epoch=3)
     with pytest.raises(ModelError, match="labels and classes"):

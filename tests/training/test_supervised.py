@@ -122,6 +122,19 @@ def test_objectives_are_those_of_torch_where_labels_are_there() -> None:
     assert int(part.number) == 4
 
 
+def test_smoothed_labels_are_those_of_torch() -> None:
+    torch.manual_seed(0)
+    logits, classes = torch.randn(6, 2), torch.tensor([0, 1, 1, 0, 1, 0])
+    expected = F.cross_entropy(logits, classes, reduction="sum", label_smoothing=0.1)
+    torch.testing.assert_close(cross_entropy(logits, classes, smoothing=0.1).total, expected)
+    # Of two classes, cross-entropy is that of the difference of their logits.
+    difference = logits[:, 1:] - logits[:, :1]
+    part = bce(difference, classes[:, None].float(), smoothing=0.1)
+    torch.testing.assert_close(part.total, expected)
+    with pytest.raises(ModelError, match="not smoothed"):
+        SequenceModel(CnnLstm(), target="regression", label_smoothing=0.1)
+
+
 @pytest.mark.parametrize("objective", [bce, focal, huber, mse])
 def test_a_missing_label_has_no_gradient(objective: Callable[..., object]) -> None:
     logits = torch.zeros(2, 2, requires_grad=True)

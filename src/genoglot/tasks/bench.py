@@ -366,7 +366,7 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         "simulated": bool(data.about["notes"].get("simulated")),
         "settings": run.settings,
         "commit": code_version(),
-        "hardware": hardware(),
+        "hardware": f"{hardware()}, {workshop.precision}",
         "version": __version__,
     }
     for metric in measured:

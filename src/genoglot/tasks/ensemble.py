@@ -1,4 +1,4 @@
-"""`Ensemble`: residual CNNs of all variants in a bench, weighed by validation data."""
+"""`Ensemble`: residual CNNs in a bench, with known motifs and without."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Workshop:
     genome
         That encoders are pre-trained on and byte pairs are learned from.
     where
-        Devices.
+        Devices, and the precision of training.
     """
 
     def __init__(
@@ -72,6 +72,14 @@ class Workshop:
 
         wanted = self.where.device if self.where else "auto"
         return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+    @property
+    def precision(self) -> str:
+        """What models are trained in, as `lightning.Trainer` calls it."""
+        wanted = self.where.precision if self.where else "auto"
+        if wanted == "auto":
+            return "bf16-mixed" if self.device == "cuda" else "32-true"
+        return wanted
 
     def kept(self, name: str, about: Any, make: Callable[[Path, Path], None]) -> Path:
         """Return what is kept under a name, making it if it is not there.

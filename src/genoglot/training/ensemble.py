@@ -1,18 +1,18 @@
-"""Ensembles of residual CNNs: variants of one network, weighed by validation data."""
+"""Ensembles of residual CNNs that read DNA as suits the data."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from genoglot.errors import ModelError
-from genoglot.models.ensemble import SequenceEnsemble, mixture_weights
+from genoglot.models.ensemble import SequenceEnsemble
 from genoglot.models.heads import Target
 from genoglot.models.residual_cnn import ResidualCnn
 from genoglot.models.settings import Settings
@@ -22,31 +22,8 @@ from genoglot.training.supervised import Labels, SequenceModel
 
 log = logging.getLogger("genoglot")
 
-
-class Variant(NamedTuple):
-    """What tells the networks of an ensemble apart.
-
-    Attributes
-    ----------
-    motifs
-        Whether the network scans for the motifs of JASPAR, beside what it learns.
-    anchored
-        Whether a sequence is read as it is given, and where in it something stands matters, as
-        suits those around a TSS; or else it is read on either strand, and a little shifted.
-    """
-
-    motifs: bool
-    anchored: bool
-
-    def __str__(self) -> str:
-        """Its name: that of the directory of its curves."""
-        words = "motifs" if self.motifs else "learned", "anchored" if self.anchored else "free"
-        return "-".join(words)
-
-
-VARIANTS = tuple(
-    Variant(motifs, anchored) for motifs in (True, False) for anchored in (True, False)
-)
+STEPS = 64  # a pass, at least
+PILOT_EPOCHS = 2
 
 
 class EnsembleSettings(Settings):
@@ -55,10 +32,19 @@ class EnsembleSettings(Settings):
     Attributes
     ----------
     networks
-        Of each variant.
-    epochs, batch_size, learning_rate, weight_decay
-        Of each network's training. There are 40 steps a pass at least, in smaller batches if need
-        be.
+        Of each kind: with the motifs of JASPAR, and without them.
+    anchored
+        Whether a sequence is read as it is given, and where in it something stands matters, as
+        suits those around a TSS; or else it is read on either strand, and a little shifted. None:
+        as that of two small pilots, trained for two passes, which validation data are likelier
+        with.
+    epochs, min_steps
+        Passes over the data of each network's training; of few data more, until there are so many
+        steps.
+    batch_size
+        Of few data smaller, so that there are 64 steps a pass.
+    learning_rate, weight_decay, label_smoothing
+        Of each network's training.
     shift
         Most bp that sequences are shifted by where they are not anchored.
     width, learned, blocks, dropout
@@ -68,10 +54,13 @@ class EnsembleSettings(Settings):
     """
 
     networks: int = Field(1, ge=1)
-    epochs: int = Field(8, ge=1)
+    anchored: bool | None = None
+    epochs: int = Field(6, ge=1)
+    min_steps: int = Field(768, ge=1)
     batch_size: int = Field(256, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
     shift: int = Field(6, ge=0)
     width: int = Field(128, ge=1)
     learned: int = Field(64, ge=1)
@@ -92,17 +81,16 @@ def fit_ensemble(
     where: Where | None = None,
     **settings: Any,
 ) -> SequenceEnsemble:
-    """Train networks of all variants, and weigh them by what validation data are likeliest with.
+    """Train residual CNNs, with the motifs of JASPAR and without, that answer together.
 
-    So nobody has to know whether strands matter, or whether known motifs do: a variant that does
-    not suit the data gets no weight.
+    Nobody has to know whether strand and place matter in the data, nor whether known motifs do.
 
     Parameters
     ----------
     codes, labels
         As for `SequenceModel.fit`.
     validation
-        Codes and labels that decide on the weights, and on nothing else.
+        Codes and labels that decide how sequences are read, and on nothing else.
     target
         `"binary"`, `"multi-label"` or `"multi-class"`.
     names
@@ -125,35 +113,52 @@ def fit_ensemble(
     if target == "regression":
         raise ModelError("ensembles are of labels and classes; for values, use SequenceModel")
     s = EnsembleSettings.of(settings, "ensemble")
-    batch_size = max(min(s.batch_size, len(codes) // 40), 1)
-    members, likelihoods = [], []
-    for number in range(s.networks * len(VARIANTS)):
-        variant = VARIANTS[number % len(VARIANTS)]
+    folder = None if log_folder is None else Path(log_folder)
+    batch_size = max(min(s.batch_size, len(codes) // STEPS), 1)
+    passes = max(s.epochs, -(-s.min_steps * batch_size // max(len(codes), 1)))
+
+    def trained(
+        name: str, number: int, *, anchored: bool, motifs: bool, epochs: int, width: int
+    ) -> SequenceModel:
         encoder = ResidualCnn(
-            width=s.width, learned=s.learned if variant.motifs else 2 * s.learned,
-            motifs=variant.motifs, places=codes.shape[1] if variant.anchored else 0,
-            blocks=s.blocks, dropout=s.dropout, seed=seed + number,
+            width=width, learned=s.learned if motifs else 2 * s.learned, motifs=motifs,
+            places=codes.shape[1] if anchored else 0, blocks=s.blocks, dropout=s.dropout,
+            seed=seed + number,
         )  # fmt: skip
         model = SequenceModel(
-            encoder, target=target, names=names, seed=seed + number, epochs=s.epochs,
-            batch_size=batch_size, learning_rate=s.learning_rate, weight_decay=s.weight_decay,
-            warm_up=0.2, decay="cosine", dropout=s.head_dropout, hidden=s.width,
-            strands="forward" if variant.anchored else "random",
-            shift=0 if variant.anchored else s.shift,
+            encoder, target=target, names=names, seed=seed + number, epochs=epochs,
+            batch_size=batch_size, learning_rate=s.learning_rate,
+            weight_decay=s.weight_decay, warm_up=0.2, decay="cosine",
+            label_smoothing=s.label_smoothing, dropout=s.head_dropout, hidden=width,
+            strands="forward" if anchored else "random",
+            shift=0 if anchored else s.shift,
         )  # fmt: skip
-        folder = None if log_folder is None else Path(log_folder) / f"{number}-{variant}"
-        model.fit(
-            codes, labels, validation=validation, log_folder=folder,
+        return model.fit(
+            codes, labels, validation=validation, log_folder=folder and folder / name,
             resume=folder is not None, where=where,
         )  # fmt: skip
-        members.append(model)
-        likelihoods.append(
-            _likelihoods(model.predict(validation[0], batch_size=512), validation[1])
+
+    def likelihood(*, anchored: bool) -> float:
+        """Mean log-likelihood of the validation data with a pilot."""
+        pilot = trained(
+            "pilot-anchored" if anchored else "pilot-free", 0, anchored=anchored, motifs=False,
+            epochs=PILOT_EPOCHS, width=-(-s.width // 2),
+        )  # fmt: skip
+        given = _likelihoods(pilot.predict(validation[0], batch_size=512), validation[1])
+        return float(np.log(np.maximum(given, 1e-6)).mean())
+
+    anchored = s.anchored
+    if anchored is None:
+        anchored = likelihood(anchored=True) > likelihood(anchored=False)
+        log.debug("sequences are read %s", "as given" if anchored else "on either strand, shifted")
+    members = []
+    for number in range(2 * s.networks):
+        motifs = number % 2 == 0
+        name = f"{number}-{'motifs' if motifs else 'learned'}"
+        members.append(
+            trained(name, number, anchored=anchored, motifs=motifs, epochs=passes, width=s.width)
         )
-    weights = mixture_weights(np.stack(likelihoods))
-    for number, weight in enumerate(weights):
-        log.debug("%d %s: weight %.2f", number, VARIANTS[number % len(VARIANTS)], weight)
-    return SequenceEnsemble(members, weights)
+    return SequenceEnsemble(members)
 
 
 def _likelihoods(predicted: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:

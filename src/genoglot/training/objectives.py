@@ -18,8 +18,11 @@ from genoglot.training.loop import Part
 Objective = Literal["bce", "focal", "huber", "mse", "cross-entropy"]
 
 
-def bce(logits: Tensor, labels: Tensor) -> Part:
+def bce(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Part:
     """Binary cross-entropy: (batch, outputs), labels 0 to 1.
+
+    With `smoothing` a label is that share of the way nearer to all outcomes being as likely
+    (Szegedy et al. 2016): at 0.1, labels of 0 and 1 count as 0.05 and 0.95.
 
     Examples
     --------
@@ -28,6 +31,7 @@ def bce(logits: Tensor, labels: Tensor) -> Part:
     (1.3863, 2)
     """
     there, labels = _known(labels)
+    labels = labels + smoothing * (0.5 - labels)
     return _part(F.binary_cross_entropy_with_logits(logits, labels, reduction="none"), there)
 
 
@@ -51,13 +55,18 @@ def mse(values: Tensor, labels: Tensor) -> Part:
     return _part((values - labels) ** 2, there)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Part:
-    """Cross-entropy of one of several classes: logits (batch, classes), class numbers (batch,)."""
-    there = labels >= 0
-    return _part(F.cross_entropy(logits, labels.clamp(min=0), reduction="none"), there)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Part:
+    """Cross-entropy of one of several classes: logits (batch, classes), class numbers (batch,).
+
+    `smoothing` as for `bce`.
+    """
+    there, labels = labels >= 0, labels.clamp(min=0)
+    loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return _part(loss, there)
 
 
-OBJECTIVES: dict[Objective, Callable[[Tensor, Tensor], Part]] = {
+SMOOTHED: tuple[Objective, ...] = ("bce", "cross-entropy")
+OBJECTIVES: dict[Objective, Callable[..., Part]] = {
     "bce": bce,
     "focal": focal,
     "huber": huber,

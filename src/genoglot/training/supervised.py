@@ -27,7 +27,7 @@ from genoglot.training.loop import (
     learn,
     tokenizer_digest,
 )
-from genoglot.training.objectives import OBJECTIVES, Objective
+from genoglot.training.objectives import OBJECTIVES, SMOOTHED, Objective
 from genoglot.training.watch import Metric, Watch
 
 Labels = NDArray[Any]
@@ -51,6 +51,9 @@ class SupervisedSettings(PredictorSettings):
     objective
         `"bce"` or `"focal"` for labels, `"mse"` or `"huber"` for values, `"cross-entropy"` for
         classes; by default the first.
+    label_smoothing
+        Share of each label that is spread over all outcomes in training; of `"bce"` and
+        `"cross-entropy"`.
     frozen
         Train the head only. Vectors are computed once, before the training.
     shift
@@ -67,6 +70,7 @@ class SupervisedSettings(PredictorSettings):
     """
 
     objective: Objective | None = None
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     frozen: bool = False
     shift: int = Field(0, ge=0)
     epochs: int = Field(10, ge=1)
@@ -118,6 +122,8 @@ class SequenceModel(SequencePredictor):
             raise ModelError(
                 f"{self.objective} is no objective for {s.target}; use {' or '.join(fits)}"
             )
+        if s.label_smoothing and self.objective not in SMOOTHED:
+            raise ModelError(f"labels of {self.objective} are not smoothed; leave label_smoothing")
         if s.frozen and s.shift:
             raise ModelError("a frozen encoder reads each sequence once; leave shift at 0")
         self.names = list(names) if names is not None else None
@@ -171,7 +177,7 @@ class SequenceModel(SequencePredictor):
         if choose_by is not None and validation is None:
             raise ModelError("weights are chosen by validation data; give some")
         self._make_head(labels)
-        network = _Network(self.encoder, self._head(), self.objective).train()
+        network = _Network(self.encoder, self._head(), self.objective, s.label_smoothing).train()
         learned = [parameter.requires_grad for parameter in self.encoder.parameters()]
         if s.frozen:
             self.encoder.requires_grad_(False)
@@ -302,9 +308,13 @@ class _Labeled(NamedTuple):
 class _Network(nn.Module):
     """Encoder and head, as the training loop sees them."""
 
-    def __init__(self, encoder: SequenceEncoder, head: Head, objective: Objective) -> None:
+    def __init__(
+        self, encoder: SequenceEncoder, head: Head, objective: Objective, smoothing: float
+    ) -> None:
         super().__init__()
-        self.encoder, self.head, self.objective = encoder, head, objective
+        self.encoder, self.head = encoder, head
+        self.objective = OBJECTIVES[objective]
+        self.smoothed = {"smoothing": smoothing} if smoothing else {}
 
     def forward(self, batch: _Labeled) -> Part:
         vectors = batch.vectors or [self.encoder(*view).sequence for view in batch.views]
@@ -313,7 +323,8 @@ class _Network(nn.Module):
     def loss(self, logits: Tensor, labels: Tensor) -> Part:
         if self.head.target == "regression":
             labels = (labels - self.head.center) / self.head.scale
-        return OBJECTIVES[self.objective](logits.float(), labels)
+        smoothed = self.smoothed if self.training else {}
+        return self.objective(logits.float(), labels, **smoothed)
 
 
 class _Data:
