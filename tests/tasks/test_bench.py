@@ -289,15 +289,15 @@ def test_tables_show_intervals_spread_and_published_figures(
     made.keep(tmp_path)
     (board,) = Scoreboard.read(tmp_path)
     text = board.to_markdown()
-    header = "| model | positions | AUROC | min-max | AUPRC | validation AUROC | seeds |"
-    assert text.startswith(f"## X\n\n### PromVary\n\n{header}\n")
+    header = "| model | positions | AUROC | min-max | without duplicates | AUPRC | validation AUROC"
+    assert text.startswith(f"## X\n\n### PromVary\n\n{header} | seeds |\n")
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
     found = read_results(tmp_path).filter(model="attention", positions="rotary")
     mean, low, high = (found[f"AUROC{end}"].mean() for end in ("", "_low", "_high"))
     assert f"| attention | rotary | {mean:.3f} [{low:.3f}, {high:.3f}] | " in rows[0]
     assert f"{found['AUROC'].min():.3f}-{found['AUROC'].max():.3f}" in rows[0]
-    assert "| published: Attention | rotary | 0.945 |  |  |  |  |" in rows
-    assert "| published: CNN+FC |  | 0.939 |  | 0.880 |  |  |" in rows  # the task knows it
+    assert "| published: Attention | rotary | 0.945 |  |  |  |  |  |" in rows
+    assert "| published: CNN+FC |  | 0.939 |  |  | 0.880 |  |  |" in rows  # the task knows it
     assert rows[2].startswith("| constant |  | 0.500")
     best = max(board.sections[0].lines, key=lambda line: line.validation)
     assert [line.split(" | ")[0][2:] for line in rows if " * |" in line] == [best.choice["model"]]
@@ -323,6 +323,39 @@ def test_tables_show_intervals_spread_and_published_figures(
     lines = Scoreboard.read(tmp_path)[0].sections[0].lines
     assert len({line.settings for line in lines if line.choice["model"] == "attention"}) == 2
     assert "| positions | settings | AUROC |" in Scoreboard.read(tmp_path)[0].to_markdown()
+
+
+def test_a_figure_without_test_examples_that_are_duplicates(tmp_path: Path) -> None:
+    """All duplicates have one label and are answered wrong: without them the figure is better."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "csv" / "tf" / "0"
+    folder.mkdir(parents=True)
+    bases = np.array(list("ACGT"))
+
+    def dna(label: int) -> str:
+        shares = [0.1, 0.4, 0.4, 0.1] if label else [0.4, 0.1, 0.1, 0.4]
+        return "".join(rng.choice(bases, 60, p=shares))
+
+    train = [(dna(i % 2), i % 2) for i in range(60)]
+    same = [(sequence, 1 - label) for sequence, label in train[:20]]
+    parts = {
+        "train": train,
+        "dev": [(dna(i % 2), i % 2) for i in range(20)],
+        "test": [(dna(i % 2), i % 2) for i in range(20)] + same,
+    }
+    for name, rows in parts.items():
+        lines = ["sequence,label", *(f"{sequence},{label}" for sequence, label in rows)]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    TASKS["GUE"].build([tmp_path / "csv"], tmp_path / "data")
+    data = find_datasets(tmp_path / "data")
+    made = recipe(grid=[{"tasks": "GUE/*", "model": "kmer-linear"}], baselines=[])
+    run_missing(expand(made, "small", data), workshop(tmp_path / "out", data), lambda *_: None)
+    row = read_results(tmp_path / "out").row(0, named=True)
+    assert row["n_duplicates"] == 20 and row["n_test"] == 40
+    assert row["without_duplicates"] > 0.9 > 0.5 > row["MCC"]
+    made.keep(tmp_path / "out")
+    (board,) = Scoreboard.read(tmp_path / "out")
+    assert "40 of test (20 of them duplicates, exact or near," in board.to_markdown()
 
 
 TABLES = ["positions", "tokenizers", "mask-rate", "transfer", "baselines"]

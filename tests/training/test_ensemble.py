@@ -71,14 +71,8 @@ def mirrored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_data_decide_whether_strand_and_place_matter() -> None:
-    how = {
-        "target": "multi-class",
-        "names": ["no", "yes"],
-        "where": CPU,
-        **TINY,
-        "width": 16,
-        "epochs": 1,
-    }
+    how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
+    how |= {"width": 64, "learned": 32, "epochs": 1}
     for make, anchored in ((ordered, True), (mirrored, False)):
         fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
         assert {m.encoder.settings.places > 0 for m in fitted.members} == {anchored}

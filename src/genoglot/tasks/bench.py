@@ -37,10 +37,12 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(("split", "model", "tokenizer", "positions", "pretrained"), pl.String()),
         **dict.fromkeys(("mask_rate", "fraction"), pl.Float64()),
         **dict.fromkeys(("seed", "n_train", "n_validation", "n_test"), pl.Int64()),
+        "n_duplicates": pl.Int64(),  # of test, exact or near, in the parts before it
         **dict.fromkeys(
             [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")], pl.Float64()
         ),
         "validation": pl.Float64(),  # the task's main metric
+        "without_duplicates": pl.Float64(),  # the same, of test examples that have none
         "seconds": pl.Float64(),
         "parameters": pl.Int64(),
         "simulated": pl.Boolean(),
@@ -360,7 +362,9 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         "n_train": len(problem.train.codes),
         "n_validation": len(problem.validation.codes),
         "n_test": len(problem.test.codes),
+        "n_duplicates": None if problem.duplicated is None else int(problem.duplicated.sum()),
         "validation": chosen.value,
+        "without_duplicates": problem.without_duplicates(predictions),
         "seconds": seconds,
         "parameters": contender.n_parameters,
         "simulated": bool(data.about["notes"].get("simulated")),

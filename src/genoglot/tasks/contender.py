@@ -49,6 +49,9 @@ class Problem:
         Of everything random.
     outputs
         Columns that are measured; None for all.
+    duplicated
+        Which examples of test have a duplicate, exact or near, in the parts before it, bool (m,);
+        None if nobody has looked for them.
     """
 
     data: TaskData
@@ -59,6 +62,7 @@ class Problem:
     settings: Mapping[str, Any]
     seed: int
     outputs: Ints | None
+    duplicated: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -69,7 +73,7 @@ class Problem:
         Of the training part a fraction is drawn by the seed; of all parts not more bases than
         `settings["bases"]` tells. What is validated and tested on does not depend on the seed.
         """
-        parts = {}
+        parts, drawn = {}, {}
         for number, name in enumerate(("train", "validation", "test")):
             rows = data.rows(split, name)
             wanted = len(rows)
@@ -80,9 +84,16 @@ class Problem:
             if wanted < len(rows):
                 rng = np.random.default_rng((seed if name == "train" else 0, number))
                 rows = np.sort(rng.choice(rows, wanted, replace=False))
-            parts[name] = data.at(rows)
+            parts[name], drawn[name] = data.at(rows), rows
         outputs = measured_outputs(data, settings.get("measured"))
-        return cls(data, **parts, choice=choice, settings=settings, seed=seed, outputs=outputs)
+        duplicated = None
+        if split in data.about["leakage"]:
+            leaked = data.rows(split, "test")[data.leaked(split, "test", near=True)]
+            duplicated = np.isin(drawn["test"], leaked)
+        return cls(
+            data, **parts, choice=choice, settings=settings, seed=seed, outputs=outputs,
+            duplicated=duplicated,
+        )  # fmt: skip
 
     @property
     def width(self) -> int:
@@ -100,6 +111,15 @@ class Problem:
         if self.outputs is not None:
             labels, predictions = labels[:, self.outputs], predictions[:, self.outputs]
         return measure_predictions(labels, predictions, self.metrics, draws=draws)
+
+    def without_duplicates(self, predictions: Floats) -> float | None:
+        """Measure predictions of the test examples that have no duplicate; None if not known."""
+        if self.duplicated is None:
+            return None
+        kept = ~self.duplicated
+        if not kept.any():
+            return float("nan")
+        return self.score(np.asarray(self.test.labels)[kept], predictions[kept])
 
     def score(self, labels: NDArray[Any], predictions: Floats) -> float:
         """Measure predictions by the main metric; more is better."""

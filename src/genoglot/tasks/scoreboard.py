@@ -38,8 +38,9 @@ class Line:
     values
         By metric: mean over the seeds; mean of the bounds of their 95 % bootstrap intervals over
         test examples; least and most of the seeds. Of a published figure, the value alone.
-    validation
-        Mean over the seeds of the main metric on validation data; NaN if not known.
+    validation, without_duplicates
+        Mean over the seeds of the main metric on validation data, and on the test examples that
+        have no duplicate in the parts before; NaN if not known.
     seconds, parameters
         Of fitting and predicting, mean over the seeds; and how many numbers are learned.
     settings
@@ -50,6 +51,7 @@ class Line:
     seeds: tuple[int, ...]
     values: dict[str, tuple[float, ...]]
     validation: float = math.nan
+    without_duplicates: float = math.nan
     seconds: float = math.nan
     parameters: int | None = None
     settings: str = ""
@@ -84,12 +86,15 @@ class Section:
         twice = len({tuple(line.choice.values()) for line in self.lines}) < len(self.lines)
         header = [axis.replace("_", " ") for axis in axes] + (["settings"] if twice else [])
         main = self.metrics[0]
-        header += [main, "min-max", *self.metrics[1:], f"validation {main}", "seeds"]
+        searched = any(not math.isnan(line.without_duplicates) for line in self.lines)
+        header += [main, "min-max", *(["without duplicates"] if searched else [])]
+        header += [*self.metrics[1:], f"validation {main}", "seeds"]
         rows = []
         for line in everything:
             row = [_shown(line.choice[axis]) for axis in axes]
             row += [line.settings[:6]] if twice else []
             row += [_interval(line.values.get(main)), _spread(line, main)]
+            row += [_number(line.without_duplicates)] if searched else []
             row += [_interval(line.values.get(metric)) for metric in self.metrics[1:]]
             star = " *" if line in self.best else ""
             row += [_number(line.validation) + star, " ".join(map(str, line.seeds))]
@@ -188,6 +193,11 @@ class Scoreboard:
                         **dict.fromkeys(ends),
                         **dict(zip(ends, found, strict=False)),
                         "validation": None if math.isnan(line.validation) else line.validation,
+                        "without_duplicates": (
+                            None
+                            if math.isnan(line.without_duplicates) or metric != section.metrics[0]
+                            else line.without_duplicates
+                        ),
                         "best_on_validation": line in section.best,
                         "seeds": " ".join(map(str, line.seeds)),
                         "parameters": line.parameters,
@@ -223,13 +233,15 @@ def _line(runs: pl.DataFrame, metrics: tuple[str, ...]) -> Line:
         ends += [runs[name].min(), runs[name].max()]
         values[name] = tuple(math.nan if end is None else float(end) for end in ends)  # type: ignore[arg-type]
     row = runs.row(0, named=True)
-    means = [runs[name].drop_nans().mean() for name in ("validation", "seconds")]
-    validation, seconds = (math.nan if m is None else float(m) for m in means)  # type: ignore[arg-type]
+    names = ("validation", "without_duplicates", "seconds")
+    means = [runs[name].drop_nans().mean() for name in names]
+    validation, without_duplicates, seconds = (math.nan if m is None else float(m) for m in means)  # type: ignore[arg-type]
     return Line(
         {axis: row[axis] for axis in _AXES},
         tuple(runs["seed"].to_list()),
         values,
         validation,
+        without_duplicates,
         seconds,
         row["parameters"],
         digest_of(json.loads(row["settings"])),
@@ -273,7 +285,13 @@ def _facts(rows: pl.DataFrame, source: str) -> str:
     parts = [
         f"Split {first['split']}",
         f"{most:,} examples of train, {first['n_validation']:,} of validation, "
-        f"{first['n_test']:,} of test",
+        f"{first['n_test']:,} of test"
+        + (
+            f" ({first['n_duplicates']:,} of them duplicates, exact or near, of what is in the "
+            "other parts)"
+            if first["n_duplicates"]
+            else ""
+        ),
         f"data {first['digest'][:12]}",
     ]
     if groups := json.loads(first["settings"])["measured"]:
