@@ -384,3 +384,30 @@ def test_windows_of_a_genome_leave_out_what_they_do_not_hold(
         for chrom, (low, high) in windows.items():
             mine = places[places.chrom == chrom]
             assert len(mine) and mine.start.min() >= low and mine.end.max() <= high
+
+
+def test_negatives_that_are_shuffled_positives_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def dna(n: int) -> str:
+        return "".join(rng.choice(list("ACGT"), n))
+
+    def rows(n: int) -> str:
+        lines = ["sequence,label"]
+        for _ in range(n):
+            a, b, c, d = (dna(15) for _ in range(4))
+            # Parts between the same letters change places: all neighbors stay the same.
+            lines += [f"{a}G{b}G{c}G{d},1", f"{a}G{c}G{b}G{d},0"]
+        return "\n".join(lines) + "\n"
+
+    for part, n in (("train", 40), ("dev", 5), ("test", 5)):
+        (tmp_path / f"{part}.csv").write_text(rows(n))
+    (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
+    assert data.about["notes"]["shuffled"] == 1.0
+    assert "100 % of the sequences are shuffles" in caplog.text
+    with (tmp_path / "train.csv").open("a") as file:
+        file.write("".join(f"{dna(63)},{i % 2}\n" for i in range(100)))
+    (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "more", leakage=False)
+    assert data.about["notes"]["shuffled"] == 0.5

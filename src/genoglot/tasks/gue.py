@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError, TaskError
 from genoglot.sequence import Genome
@@ -86,7 +87,8 @@ def build(
 
     Class numbers follow the sorted text of the labels. Sequences shorter than the longest are
     filled up with N at their end. A folder without train.csv (as the splice set is found at
-    times) has its dev.csv split 80 to 20 into train and validation, which the notes tell.
+    times) has its dev.csv split 80 to 20 into train and validation, which the notes tell; they
+    tell too if many sequences are shuffles of others.
 
     Raises
     ------
@@ -104,11 +106,23 @@ def build(
     tables = {part: read_csv(path) for part, path in files.items()}
     classes = sorted({label for table in tables.values() for label in table["label"]})
     length = max(int(table["sequence"].str.len_bytes().max() or 0) for table in tables.values())  # type: ignore[arg-type]
-    rule, notes = "the files train.csv, dev.csv and test.csv", {}
+    rule = "the files train.csv, dev.csv and test.csv"
+    notes: dict[str, Any] = {}
     if "train" not in files:
         rule = "the file test.csv; dev.csv split at random, 80 to 20, into train and validation"
         notes["train"] = "train.csv is missing"
         logger.warning("%s: no train.csv; 80 %% of dev.csv are trained on instead", folder)
+    codes = {part: _codes(table["sequence"], length, files[part]) for part, table in tables.items()}
+    share = _shuffled(
+        np.concatenate(list(codes.values())),
+        pl.concat(table["label"] for table in tables.values()).to_numpy(),
+    )
+    if share > 0.1 and length >= 50:  # shorter ones may share their counts by chance
+        notes["shuffled"] = share
+        logger.warning(
+            "%s: %.0f %% of the sequences are shuffles of one of another class, or it of them",
+            folder, 100 * share,
+        )  # fmt: skip
     with write_task(
         out,
         task="GUE",
@@ -129,7 +143,7 @@ def build(
             if part == "validation" and "train" not in files:
                 parts = random_parts(len(table), (0.8, 0.2, 0.0), np.random.default_rng(seed))
             writer.add(
-                _codes(table["sequence"], length, files[part]),
+                codes[part],
                 np.searchsorted(classes, table["label"].to_numpy()).astype(np.float32),
                 {
                     "id": [f"{part}:{i}" for i in range(len(table))],
@@ -162,6 +176,20 @@ def _codes(sequences: pl.Series, length: int, path: Path) -> Codes:
         for i, text in enumerate(sequences):
             to_codes(text, name=f"{path}:{i + 2}")
         raise
+
+
+def _shuffled(codes: Codes, labels: NDArray[Any]) -> float:
+    """Share of sequences with all dinucleotide counts of one of another class.
+
+    A shuffle that keeps dinucleotides, as those that negatives are made by, has the very counts of
+    what it was made of; two sequences of 70 bp hardly ever have them by chance.
+    """
+    rows = np.arange(len(codes))[:, None] * 25
+    pairs = codes[:, :-1].astype(np.int64) * 5 + codes[:, 1:]
+    counts = np.bincount((rows + pairs).ravel(), minlength=25 * len(codes)).reshape(-1, 25)
+    same = np.unique(counts, axis=0, return_inverse=True)[1].ravel()
+    shared = (np.isin(same[labels == name], same[labels != name]) for name in np.unique(labels))
+    return round(sum(int(part.sum()) for part in shared) / len(codes), 4)
 
 
 def _name(folder: Path) -> str:
