@@ -87,6 +87,26 @@ def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
     assert np.load(files / "some.npy").shape == (2, 16)
 
 
+def test_files_of_many_sequences_are_written_as_they_are_read(
+    here: Here, encoder: Path, files: Path
+) -> None:
+    dna = np.random.default_rng(0).choice(list("ACGT"), (2500, 12))
+    texts = ["".join(row) for row in dna]
+    (files / "many.fa").write_text("".join(f">s{i}\n{text}\n" for i, text in enumerate(texts)))
+    here("embed", encoder, "many.fa", "-o", "many.parquet", "--device", "cpu")
+    here("embed", encoder, "many.fa", "-o", "many.npy", "--device", "cpu")
+    table = pl.read_parquet(files / "many.parquet")
+    assert table["name"].to_list() == [f"s{i}" for i in range(2500)]
+    expected = AttentionEncoder.from_pretrained(encoder).embed(*stack_codes(texts))
+    np.testing.assert_allclose(np.load(files / "many.npy", mmap_mode="r"), expected, atol=1e-6)
+    np.testing.assert_array_equal(table["vector"].to_numpy(), np.load(files / "many.npy"))
+    # An error in the middle of the file leaves nothing.
+    with (files / "many.fa").open("a") as file:
+        file.write(">bad\nACGTEFGH\n")
+    here("embed", encoder, "many.fa", "-o", "bad.npy", status=2)
+    assert not (files / "bad.npy").exists() and not list(files.glob("*bad.npy*"))
+
+
 def test_vectors_of_regions_are_read_on_their_strand(
     here: Here, encoder: Path, files: Path
 ) -> None:

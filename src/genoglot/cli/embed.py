@@ -13,6 +13,8 @@ from genoglot.cli.session import check_device
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
@@ -58,11 +60,10 @@ def embed(
 
     _check_out(out)
     encoder = SequenceEncoder.from_pretrained(model).to(_device(device))
-    about, vectors = _read(
+    parts = _parts(
         sequences, genome, width, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how)
     )
-    _write(out, about, vectors, ["vector"])
-    log.info("%s: %d vectors of %d numbers", out, *vectors.shape)
+    log.info("%s: %d vectors of %d numbers", out, *_write(out, parts, ["vector"]))
 
 
 def predict(
@@ -81,10 +82,8 @@ def predict(
 
     _check_out(out)
     loaded = load_predictor(model).to(_device(device))
-    about, predictions = _read(sequences, genome, width, loaded.predict)
-    names = loaded.names or [f"output_{i}" for i in range(predictions.shape[1])]
-    _write(out, about, predictions, names)
-    log.info("%s: %d predictions of %d outputs", out, *predictions.shape)
+    written = _write(out, _parts(sequences, genome, width, loaded.predict), loaded.names)
+    log.info("%s: %d predictions of %d outputs", out, *written)
 
 
 def _check_out(out: Path) -> None:
@@ -101,40 +100,76 @@ def _device(device: str) -> str:
     return device
 
 
-def _read(
+def _parts(
     path: Path, genome: Path | None, width: int | None, model: Any
-) -> tuple[pl.DataFrame, NDArray[np.float32]]:
+) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
     """Run a model over a file, so many sequences at once as are not too many bases."""
-    import numpy as np
-    import polars as pl
-
     from genoglot.sequence.inputs import read_sequences
 
-    about, rows = [], []
+    part = None
     for part in read_sequences(path, genome=genome, width=width):
         at_once = max(BASES // max(part.codes.shape[1], 1), 1)
-        rows.append(model(part.codes, part.lengths, batch_size=at_once))
-        about.append(part.about)
-    if not rows:
+        yield part.about, model(part.codes, part.lengths, batch_size=at_once)
+    if part is None:
         raise GenoglotError(f"{path}: no region in this file; give one with some")
-    return pl.concat(about), np.concatenate(rows)
 
 
-def _write(out: Path, about: pl.DataFrame, rows: NDArray[np.float32], names: list[str]) -> None:
-    import numpy as np
-    import polars as pl
-
+def _write(
+    out: Path, parts: Iterator[tuple[pl.DataFrame, NDArray[np.float32]]], names: list[str] | None
+) -> tuple[int, int]:
+    """Write rows as they come; return how many there are, of how many numbers."""
     from genoglot.files import atomic_path
 
     with atomic_path(out) as temporary:
         if out.suffix == ".npy":
-            np.save(temporary, rows)
-            return
-        columns = [rows] if names == ["vector"] else list(rows.T)
-        taken = [name for name in names if name in about.columns]
-        about = about.rename({name: f"input_{name}" for name in taken})
-        series = [
-            pl.Series(name, np.ascontiguousarray(column))
-            for name, column in zip(names, columns, strict=True)
-        ]
-        about.with_columns(series).write_parquet(temporary)
+            return _write_npy(temporary, parts)
+        return _write_parquet(temporary, parts, names)
+
+
+def _write_npy(
+    path: Path, parts: Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]
+) -> tuple[int, int]:
+    import numpy as np
+
+    about: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (0, 0)}
+    with path.open("wb") as file:
+        for _, rows in parts:
+            if not file.tell():
+                about["shape"] = 0, rows.shape[1]
+                np.lib.format.write_array_header_1_0(file, about)
+            about["shape"] = about["shape"][0] + len(rows), rows.shape[1]
+            file.write(rows.astype("<f4").tobytes())
+        file.seek(0)  # numpy leaves room in a header for the first axis to grow
+        np.lib.format.write_array_header_1_0(file, about)
+    n, width = about["shape"]
+    return n, width
+
+
+def _write_parquet(
+    path: Path, parts: Iterator[tuple[pl.DataFrame, NDArray[np.float32]]], names: list[str] | None
+) -> tuple[int, int]:
+    import numpy as np
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    n = width = 0
+    writer = None
+    try:
+        for about, rows in parts:
+            width = rows.shape[1]
+            columns = names or [f"output_{i}" for i in range(width)]
+            values = [rows] if columns == ["vector"] else list(rows.T)
+            taken = [name for name in columns if name in about.columns]
+            series = [
+                pl.Series(name, np.ascontiguousarray(column))
+                for name, column in zip(columns, values, strict=True)
+            ]
+            about = about.rename({name: f"input_{name}" for name in taken})
+            table = about.with_columns(series).to_arrow()
+            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+            n += len(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+    return n, width
