@@ -212,6 +212,21 @@ def test_the_best_weights_are_kept_only_if_asked_for(tmp_path: Path) -> None:
     )
 
 
+def test_padding_of_validation_data_does_not_count(tmp_path: Path) -> None:
+    codes, labels = dna(), (np.arange(12) % 2).astype(np.float32)
+    lengths = np.full(12, 30)
+    padded = dna(seed=1)
+    fitted = model(max_steps=3).fit(
+        codes, labels, validation=(padded, labels), validation_lengths=lengths, where=CPU,
+        log_folder=tmp_path,
+    )  # fmt: skip
+    told = (tmp_path / "validation.csv").read_text().splitlines()[-1].split(",")[1]
+    predicted = torch.from_numpy(fitted.predict(padded, lengths))
+    expected = F.binary_cross_entropy(predicted, torch.from_numpy(labels)[:, None])
+    assert float(told) == pytest.approx(float(expected), rel=1e-4)
+    assert not np.allclose(fitted.predict(padded), predicted)
+
+
 class Breaking:
     """Codes in a file that cannot be read any more after some reads."""
 

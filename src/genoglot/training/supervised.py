@@ -135,6 +135,7 @@ class SequenceModel(SequencePredictor):
         *,
         lengths: Lengths | None = None,
         validation: tuple[Codes, Labels] | None = None,
+        validation_lengths: Lengths | None = None,
         choose_by: Metric | Literal["loss"] | None = None,
         log_folder: str | Path | None = None,
         resume: bool = False,
@@ -155,6 +156,8 @@ class SequenceModel(SequencePredictor):
             Bases of each sequence that count, int64 (n,); by default all.
         validation
             Codes and labels on which loss and `choose_by` are measured after every epoch.
+        validation_lengths
+            Bases of each of these that count; by default all.
         choose_by
             Keep the weights of the epoch at which this is best: `"loss"` (lowest), or a function
             of labels and predictions (highest). By default the last weights are kept.
@@ -188,9 +191,8 @@ class SequenceModel(SequencePredictor):
         watch = []
         if validation is not None:
             path = folder / VALIDATION if folder else None
-            watch = [
-                self._watch(network, validation[0], self._checked(*validation), choose_by, path)
-            ]
+            held_out = validation[0], validation_lengths, self._checked(*validation)
+            watch = [self._watch(network, *held_out, choose_by, path)]
         learn(
             network,
             data.batch,
@@ -226,12 +228,13 @@ class SequenceModel(SequencePredictor):
         self,
         network: _Network,
         codes: Codes,
+        lengths: Lengths | None,
         labels: Labels,
         choose_by: Metric | Literal["loss"] | None,
         path: Path | None,
     ) -> Watch:
         def logits() -> Tensor:
-            return torch.cat(self._logits(codes, None, self.settings.batch_size))
+            return torch.cat(self._logits(codes, lengths, self.settings.batch_size))
 
         return Watch(logits, network.loss, network.head, labels, choose_by, path)
 
