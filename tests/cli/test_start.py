@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
+import pytest
+
 from genoglot import __version__
 from genoglot.atlas.world import SIZES
 from genoglot.cli import simulate, train
@@ -39,6 +41,13 @@ def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
     heavy = {"numpy", "polars", "torch", "lightning", "matplotlib", "sklearn", "transformers"}
     assert "typer" in done.stdout.split()
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["text2bed", "direct", "diffusion", "seq2regions", "annotator"])
+def test_asking_a_model_does_not_wait_for_lightning(name: str) -> None:
+    code = f"import sys, genoglot.models.{name}; print('lightning' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_choices_are_those_of_the_packages() -> None:

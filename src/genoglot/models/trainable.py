@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
@@ -22,6 +20,7 @@ from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Generator
 
 if TYPE_CHECKING:
+    import lightning
     from scipy.sparse import csr_array
 
 Rows = Sequence[int] | NDArray[Any]
@@ -97,6 +96,8 @@ class Trainable(Generator):
         atlas, rows
             What to learn from; by default all sets of the atlas.
         """
+        import lightning
+
         self.prepare(atlas, rows)
         with quiet_lightning():
             trainer = lightning.Trainer(
@@ -132,11 +133,13 @@ class Trainable(Generator):
         checkpoint
             A checkpoint of this same training to go on from.
         """
+        from genoglot.models.optimization import Optimization
+
         train_loader = self._loader(atlas, rows, training=True)
         check_loader = None
         if validation is not None and len(validation):
             check_loader = self._loader(atlas, validation, training=False)
-        trainer.fit(_Training(self), train_loader, check_loader, ckpt_path=checkpoint)
+        trainer.fit(Optimization(self), train_loader, check_loader, ckpt_path=checkpoint)
         self.network.cpu().eval()
 
     def _network_arrays(self) -> Arrays:
@@ -219,38 +222,3 @@ class _Batches(Sampler[list[int]]):
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
         for start in range(0, self.size, self.batch_size):
             yield order[start : start + self.batch_size].tolist()
-
-
-class _Training(lightning.LightningModule):
-    """A `Trainable` as Lightning sees it."""
-
-    def __init__(self, generator: Trainable) -> None:
-        super().__init__()
-        self.generator = generator
-        self.network = generator.network
-
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        # Seeded per step: a resumed training draws what an uninterrupted one would have drawn.
-        torch.manual_seed(1_000_003 * self.generator.seed + self.global_step)
-        loss = self.generator.loss(batch)
-        self.log("train_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch.rows))
-        return loss
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(index)
-            loss = self.generator.loss(batch)
-        self.log("validation_loss", loss, prog_bar=True, batch_size=len(batch.rows))
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig | torch.optim.Optimizer:
-        s = self.generator.schedule
-        parameters = self.network.parameters()
-        if not s.weight_decay:
-            optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, s.learning_rate)
-        else:
-            optimizer = torch.optim.AdamW(parameters, s.learning_rate, weight_decay=s.weight_decay)
-        if not s.warm_up:
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, s.learning_rate, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
