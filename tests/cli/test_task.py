@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import polars as pl
 import pytest
 
 from genoglot.cli.task import Name
@@ -49,6 +51,50 @@ def test_gue_folders_are_built_and_shown(run: Run, folder: Path) -> None:
     assert "2 of 2 test examples have a duplicate in train (2 the same" in done.stderr
     shown = run("task", "info", "gue_tasks/tf/0").stdout
     assert "0: 1, 1: 1" in shown and "2, 0, 0 in train" in shown and "0.7199" in shown
+
+
+def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    (folder / "mine").mkdir()
+    for name, n in (("train", 400), ("dev", 60), ("test", 60)):
+        lines = ["sequence,label"]
+        for i in range(n):
+            dna = "".join(rng.choice(list("ACGT"), 40))
+            at = rng.integers(0, 28)
+            site = "GGGGTTTTCCAA" if i % 2 else dna[at : at + 12]
+            lines.append(f"{dna[:at]}{site}{dna[at + 12 :]},{'bound' if i % 2 else 'free'}")
+        (folder / "mine" / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    run("task", "build", "GUE", "mine", "-o", "mine_task")
+    small = (
+        "width=16",
+        "learned=16",
+        "blocks=1",
+        "min_steps=60",
+        "anchored=false",
+        "batch_size=16",
+    )
+    done = run(
+        *("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu"),
+        *(part for text in small for part in ("--set", text)),
+    )
+    assert "MCC" in done.stderr and "on the 60 of the validation part" in done.stderr
+    test = pl.read_csv(folder / "mine" / "test.csv")
+    fasta = "".join(f">s{i}\n{dna}\n" for i, dna in enumerate(test["sequence"]))
+    (folder / "test.fa").write_text(fasta)
+    run("predict", "bound.model", "test.fa", "-o", "p.parquet", "--device", "cpu")
+    told = pl.read_parquet(folder / "p.parquet")
+    assert told.columns == ["name", "bound", "free"]
+    right = ((told["bound"] > 0.5) == (test["label"] == "bound")).mean()
+    assert right is not None and right > 0.8
+    again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
+    assert "exists; choose another name or --overwrite it" in again.stderr
+
+
+def test_values_are_no_labels(run: Run, task: Path) -> None:
+    done = run("task", "train", "methyl", "-o", "x", "--split", "chromosome", status=2)
+    assert "Methyl96" in done.stderr and "\n" not in done.stderr.strip()
+    done = run("task", "train", "gue_tasks/tf/0", "-o", "x", "--set", "widht=3", status=2)
+    assert "no setting 'widht'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`genoglot task build` and `info`."""
+"""`genoglot task build`, `info` and `train`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Seed
-from genoglot.cli.session import pairs
+from genoglot.cli.options import Device, Overwrite, Precision, Resume, Seed, Settings
+from genoglot.cli.session import check_device, check_free, pairs, trainer_errors
 from genoglot.errors import TaskError
 
 log = logging.getLogger("genoglot")
 
-app = typer.Typer(no_args_is_help=True, help="Build and look at benchmark tasks of DNA.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Build tasks of DNA from public files, look at them, and train on one.",
+)
 
 Name = Literal[
     "PromVary",
@@ -129,6 +132,54 @@ def info(
         typer.echo(json.dumps(facts, indent=1))
         return
     _show(facts, data.outputs)
+
+
+@app.command("train")
+def train(
+    folder: Annotated[Path, typer.Argument(help="Directory of the task.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model to make.", show_default=False)],
+    split: Annotated[
+        str | None, typer.Option(help="Which split.", show_default="the task's own")
+    ] = None,
+    seed: Seed = 0,
+    settings: Settings = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train an ensemble of residual CNNs on labels or classes, for genoglot predict.
+
+    It learns from the training part and is measured on the validation part; the test part is not
+    read. A bench (genoglot bench) compares models, and tests them.
+    """
+    import numpy as np
+    import yaml
+
+    from genoglot.evaluation import measure_predictions
+    from genoglot.tasks import TaskData
+    from genoglot.tasks.ensemble import fit_to
+    from genoglot.training.loop import Where
+
+    log_folder = out.with_name(f"{out.name}.training")
+    check_free(out, log_folder, resume=resume, overwrite=overwrite)
+    check_device(device)
+    given = {name: yaml.safe_load(text) for name, text in pairs(settings or [], "--set").items()}
+    data = TaskData.open(folder)
+    learned, held_out = (data.part(split, name) for name in ("train", "validation"))
+    with trainer_errors():
+        model = fit_to(
+            data, learned, held_out, seed=seed, log_folder=log_folder,
+            where=Where(device, precision=precision), **given,
+        )  # fmt: skip
+    model.save_pretrained(out, overwrite=overwrite)
+    predicted = model.predict(np.asarray(held_out.codes), batch_size=512)
+    log.info("%s: trained on %d sequences", out, len(learned.codes))
+    for found in measure_predictions(held_out.labels[:], predicted, data.about["metrics"]):
+        log.info(
+            "%s %.3f [%.3f, %.3f] on the %d of the validation part",
+            found.metric, found.value, found.low, found.high, len(held_out.codes),
+        )  # fmt: skip
 
 
 def _show(facts: dict[str, Any], outputs: list[str]) -> None:

@@ -9,13 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 from genoglot.errors import TaskError
+from genoglot.models.ensemble import SequenceEnsemble
+from genoglot.models.heads import Target
 from genoglot.sequence.alphabet import Codes
 from genoglot.tasks.contender import Contender
-from genoglot.tasks.dataset import Floats, Part
+from genoglot.tasks.dataset import Floats, Part, TaskData
 from genoglot.tasks.features import Inputs
 from genoglot.tasks.networks import count_parameters
 from genoglot.tasks.workshop import discard_checkpoints
 from genoglot.training.ensemble import EnsembleSettings, fit_ensemble
+from genoglot.training.loop import Where
 
 
 class Ensemble(Contender):
@@ -33,28 +36,10 @@ class Ensemble(Contender):
 
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
-        if p.data.kind == "real" or p.train.alternative is not None:
-            raise TaskError(f"{p.data.name}: ensembles are of labels and classes of sequences")
-        if p.data.kind == "classes":
-            target: Any = "multi-class"
-        else:
-            target = "binary" if p.width == 1 else "multi-label"
-
-        def labels(part: Part) -> Any:
-            found = np.asarray(part.labels)
-            return found[:, 0].astype(np.int64) if target == "multi-class" else found
-
-        self._model = fit_ensemble(
-            cast(Codes, p.train.codes),
-            labels(p.train),
-            (cast(Codes, p.validation.codes), labels(p.validation)),
-            target=target,
-            names=p.data.outputs,
-            seed=1000 * p.seed,
-            log_folder=folder,
-            where=self.workshop.where,
-            **p.settings["model"],
-        )
+        self._model = fit_to(
+            p.data, p.train, p.validation, seed=1000 * p.seed, log_folder=folder,
+            where=self.workshop.where, **p.settings["model"],
+        )  # fmt: skip
         self.n_parameters = sum(
             count_parameters(part)
             for member in self._model.members
@@ -65,3 +50,45 @@ class Ensemble(Contender):
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._model.to(self.workshop.device).predict(cast(Codes, inputs), batch_size=512)
+
+
+def fit_to(
+    data: TaskData,
+    train: Part,
+    validation: Part,
+    *,
+    seed: int = 0,
+    log_folder: Path | None = None,
+    where: Where | None = None,
+    **settings: Any,
+) -> SequenceEnsemble:
+    """Fit an ensemble to parts of a dataset: see `fit_ensemble`.
+
+    Raises
+    ------
+    TaskError
+        If its labels are values, or its examples variants.
+    ModelError
+        If a setting is unknown.
+    """
+    if data.kind == "real" or train.alternative is not None:
+        raise TaskError(f"{data.name}: ensembles are of labels and classes of sequences")
+    target: Target = "multi-label" if len(data.outputs) > 1 else "binary"
+    if data.kind == "classes":
+        target = "multi-class"
+
+    def labels(part: Part) -> Any:
+        found = np.asarray(part.labels)
+        return found[:, 0].astype(np.int64) if target == "multi-class" else found
+
+    return fit_ensemble(
+        cast(Codes, train.codes),
+        labels(train),
+        (cast(Codes, validation.codes), labels(validation)),
+        target=target,
+        names=data.outputs,
+        seed=seed,
+        log_folder=log_folder,
+        where=where,
+        **settings,
+    )
