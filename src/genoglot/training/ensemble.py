@@ -24,6 +24,7 @@ log = logging.getLogger("genoglot")
 
 STEPS = 64  # a pass, at least
 PILOT_EPOCHS = 2
+CLEAR = 2.0  # standard errors by which the anchored pilot must be better
 
 
 class EnsembleSettings(Settings):
@@ -36,8 +37,8 @@ class EnsembleSettings(Settings):
     anchored
         Whether a sequence is read as it is given, and where in it something stands matters, as
         suits those around a TSS; or else it is read on either strand, and a little shifted. None:
-        as that of two small pilots, trained for two passes, which validation data are likelier
-        with.
+        if validation data are clearly likelier with it, by two standard errors, of two small
+        pilots that are trained for two passes.
     epochs, min_steps
         Passes over the data of each network's training; of few data more, until there are so many
         steps.
@@ -138,18 +139,19 @@ def fit_ensemble(
             resume=folder is not None, where=where,
         )  # fmt: skip
 
-    def likelihood(*, anchored: bool) -> float:
-        """Mean log-likelihood of the validation data with a pilot."""
+    def logs(*, anchored: bool) -> NDArray[np.float64]:
+        """Log-likelihood of each validation label with a pilot."""
         pilot = trained(
             "pilot-anchored" if anchored else "pilot-free", 0, anchored=anchored, motifs=False,
             epochs=PILOT_EPOCHS, width=-(-s.width // 2),
         )  # fmt: skip
         given = _likelihoods(pilot.predict(validation[0], batch_size=512), validation[1])
-        return float(np.log(np.maximum(given, 1e-6)).mean())
+        return np.log(np.maximum(given, 1e-6))
 
     anchored = s.anchored
     if anchored is None:
-        anchored = likelihood(anchored=True) > likelihood(anchored=False)
+        gain = logs(anchored=True) - logs(anchored=False)
+        anchored = bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
         log.debug("sequences are read %s", "as given" if anchored else "on either strand, shifted")
     members = []
     for number in range(2 * s.networks):
