@@ -47,9 +47,9 @@ def block(request, monkeypatch):
         TEXT.replace("\nACG\n", "\n\nA\nC\nG\n\n\n"),
         TEXT.replace("acgtn", "acgtn  "),
         TEXT.replace(">chr1 first", "> chr1   first"),
-        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
         bgzip(TEXT.encode()),
-        gzip.compress(TEXT[:21].encode()) + gzip.compress(TEXT[21:].encode()),
+        gzip.compress(TEXT[:21].encode(), mtime=0) + gzip.compress(TEXT[21:].encode(), mtime=0),
     ],
 )
 def test_every_way_of_writing_the_same_records(fasta, block, content):
@@ -88,7 +88,7 @@ def test_a_broken_file_is_named_with_line_and_problem(fasta, block, content, lin
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"")])
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"", mtime=0)])
 def test_a_file_without_records_is_refused(fasta, content):
     with pytest.raises(SequenceError, match="no record in this file"):
         records(fasta(content))
@@ -109,6 +109,6 @@ def test_a_file_that_cannot_be_read(fasta, tmp_path):
 
 
 def test_standard_input(monkeypatch):
-    for content in (TEXT.encode(), gzip.compress(TEXT.encode())):
+    for content in (TEXT.encode(), gzip.compress(TEXT.encode(), mtime=0)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
         assert records("-") == GOOD
