@@ -65,18 +65,10 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
             lines.append(f"{dna[:at]}{site}{dna[at + 12 :]},{'bound' if i % 2 else 'free'}")
         (folder / "mine" / f"{name}.csv").write_text("\n".join(lines) + "\n")
     run("task", "build", "GUE", "mine", "-o", "mine_task")
-    small = (
-        "width=16",
-        "learned=16",
-        "blocks=1",
-        "min_steps=60",
-        "anchored=false",
-        "batch_size=16",
-    )
-    done = run(
-        *("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu"),
-        *(part for text in small for part in ("--set", text)),
-    )
+    small = ("width=16", "learned=16", "blocks=1", "min_steps=1", "epochs=2", "anchored=false")
+    command = ("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu")
+    settings = [part for text in small for part in ("--set", text)]
+    done = run(*command, *settings)
     assert "MCC" in done.stderr and "on the 60 of the validation part" in done.stderr
     test = pl.read_csv(folder / "mine" / "test.csv")
     fasta = "".join(f">s{i}\n{dna}\n" for i, dna in enumerate(test["sequence"]))
@@ -88,6 +80,16 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     assert right is not None and right > 0.8
     again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
     assert "exists; choose another name or --overwrite it" in again.stderr
+    # What was begun is gone on with, or begun anew, but never by itself.
+    (folder / "bound.model").rename(folder / "first.model")
+    again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
+    assert "holds a training begun before; --resume it, or --overwrite it" in again.stderr
+    run(*command, *settings, "--resume")
+    run("predict", "bound.model", "test.fa", "-o", "q.parquet", "--device", "cpu")
+    assert pl.read_parquet(folder / "q.parquet").equals(told)
+    run(*command, *settings, "--seed", "1", "--overwrite")
+    run("predict", "bound.model", "test.fa", "-o", "r.parquet", "--device", "cpu")
+    assert not pl.read_parquet(folder / "r.parquet").equals(told)
 
 
 def test_values_are_no_labels(run: Run, task: Path) -> None:

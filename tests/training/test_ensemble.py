@@ -112,7 +112,8 @@ def test_fitting_again_is_the_same_and_resuming_too(
     data = *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1)
     how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
-    for again in (fit_ensemble(*data, **how), fit_ensemble(*data, log_folder=folder, **how)):
+    resumed = fit_ensemble(*data, log_folder=folder, resume=True, **how)
+    for again in (fit_ensemble(*data, **how), resumed):
         np.testing.assert_allclose(again.predict(codes), fitted.predict(codes), atol=1e-6)
 
 

@@ -101,7 +101,7 @@ def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) ->
     """Refuse before a training what could not be saved after it."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
         raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
-    begun = any(log_folder.glob("checkpoints/*"))
+    begun = any(log_folder.rglob("checkpoints/*"))  # an ensemble has a folder of each network
     if begun and not resume and not overwrite:
         raise GenoglotError(
             f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"

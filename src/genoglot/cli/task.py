@@ -169,7 +169,7 @@ def train(
     learned, held_out = (data.part(split, name) for name in ("train", "validation"))
     with trainer_errors():
         model = fit_to(
-            data, learned, held_out, seed=seed, log_folder=log_folder,
+            data, learned, held_out, seed=seed, log_folder=log_folder, resume=resume,
             where=Where(device, precision=precision), **given,
         )  # fmt: skip
     model.save_pretrained(out, overwrite=overwrite)

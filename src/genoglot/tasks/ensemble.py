@@ -38,7 +38,7 @@ class Ensemble(Contender):
         p = self.problem
         self._model = fit_to(
             p.data, p.train, p.validation, seed=1000 * p.seed, log_folder=folder,
-            where=self.workshop.where, **p.settings["model"],
+            resume=True, where=self.workshop.where, **p.settings["model"],
         )  # fmt: skip
         self.n_parameters = sum(
             count_parameters(part)
@@ -59,6 +59,7 @@ def fit_to(
     *,
     seed: int = 0,
     log_folder: Path | None = None,
+    resume: bool = False,
     where: Where | None = None,
     **settings: Any,
 ) -> SequenceEnsemble:
@@ -89,6 +90,7 @@ def fit_to(
         names=data.outputs,
         seed=seed,
         log_folder=log_folder,
+        resume=resume,
         where=where,
         **settings,
     )

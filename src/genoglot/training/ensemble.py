@@ -80,6 +80,7 @@ def fit_ensemble(
     names: Sequence[str] | None = None,
     seed: int = 0,
     log_folder: str | Path | None = None,
+    resume: bool = False,
     where: Where | None = None,
     **settings: Any,
 ) -> SequenceEnsemble:
@@ -100,8 +101,9 @@ def fit_ensemble(
     seed
         Of the first network; each has another one.
     log_folder
-        Where each network's curves are written, and its checkpoint, from which an interrupted
-        training goes on; by default nowhere.
+        Where each network's curves are written, and its checkpoint; by default nowhere.
+    resume
+        Go on from the checkpoints there, to the same result.
     where
         Devices; by default one, a GPU if there is any.
     **settings
@@ -137,7 +139,7 @@ def fit_ensemble(
         )  # fmt: skip
         return model.fit(
             codes, labels, validation=validation, log_folder=folder and folder / name,
-            resume=folder is not None, where=where,
+            resume=resume, where=where,
         )  # fmt: skip
 
     def logs(*, anchored: bool) -> NDArray[np.float64]:
