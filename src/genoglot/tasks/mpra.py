@@ -2,7 +2,8 @@
 
 Source format: the table of Kircher et al. 2019, Nature Communications 10:3583 (repository
 kircherlab/MPRA_SaturationMutagenesis): tab-separated Chrom, Pos (from 1), Ref, Alt (`-` is a
-deletion), Barcodes, DNA, RNA, Coefficient (log2 effect), pValue, Element, Release.
+deletion), Barcodes, DNA, RNA, Coefficient (log2 effect), pValue, Element, Release; or as its web
+page gives it: Chromosome, Position, Ref, Alt, Tags, DNA, RNA, Value, P-Value, Element.
 """
 
 from __future__ import annotations
@@ -30,8 +31,15 @@ WINDOW = 1_400
 SHARES = (0.6, 0.2, 0.2)
 COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element")
 
+_WEB_NAMES = {
+    "Chromosome": "Chrom",
+    "Position": "Pos",
+    "Tags": "Barcodes",
+    "Value": "Coefficient",
+}
+
 ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
-"""Elements of Kircher et al. that are no promoters, by their names up to the first - or dot."""
+"""Elements of Kircher et al. that are no promoters, by how their names begin (MYCrs6983267)."""
 
 
 def build(
@@ -44,6 +52,7 @@ def build(
     overwrite: bool = False,
     promoters_only: bool = True,
     min_barcodes: int = 0,
+    release: str = "GRCh38",
 ) -> TaskData:
     """Build the task.
 
@@ -66,6 +75,8 @@ def build(
         Leave the enhancers of Kircher et al. out.
     min_barcodes
         Leave out changes that fewer barcodes tell of.
+    release
+        The assembly to read, where the table has each element on several (column Release).
 
     Raises
     ------
@@ -74,7 +85,7 @@ def build(
     """
     (path,) = sources
     notes: dict[str, Any] = {}
-    table = _read(path, promoters_only, min_barcodes, notes)
+    table = _read(path, release, promoters_only, min_barcodes, notes)
     elements = _elements(table, path)
     loci = _loci(elements)
     table = table.with_columns(locus=pl.col("Element").replace_strict(loci))
@@ -109,9 +120,6 @@ def build(
             reference, start = _sequence(elements[name], genome, path)
             codes = np.broadcast_to(reference, (len(part), WINDOW))
             at = part["Pos"].to_numpy() - 1 - start
-            inside = (at >= 0) & (at < WINDOW)
-            if not inside.all():
-                raise TaskError(f"{path}: element {name!r} is longer than {WINDOW} bp; split it")
             alternative = codes.copy()
             alternative[np.arange(len(part)), at] = to_codes("".join(part["Alt"]))
             writer.add(
@@ -135,20 +143,27 @@ def build(
 
 
 def _read(
-    path: Path, promoters_only: bool, min_barcodes: int, notes: dict[str, Any]
+    path: Path, release: str, promoters_only: bool, min_barcodes: int, notes: dict[str, Any]
 ) -> pl.DataFrame:
     """Read the table, its single-base changes only; notes tell what was left out."""
-    table = read_table(path, COLUMNS, separator="\t").with_row_index("line", offset=2)
+    table = read_table(path, COLUMNS, separator="\t", renamed=_WEB_NAMES)
+    table = table.with_row_index("line", offset=2)
     table = table.with_columns(
         numbers(table, "Pos", path, pl.Int64),
         numbers(table, "Barcodes", path, pl.Int64),
         numbers(table, "Coefficient", path),
     )
     present(table, "Element", path)
+    present(table, "Chrom", path)
+    if "Release" in table.columns and table["Release"].n_unique() > 1:
+        known = sorted(table["Release"].drop_nulls().unique())
+        if release not in known:
+            raise TaskError(f"{path}: no release {release!r}; set it to one of {', '.join(known)}")
+        table, count = _without(table, pl.col("Release").ne_missing(release))
+        notes["rows_of_other_releases"] = count
     if promoters_only:
-        base = pl.col("Element").str.extract(r"^([^-.]+)")
-        table, count = _without(table, base.is_in(ENHANCERS))
-        notes["rows_of_enhancers"] = count
+        enhancer = pl.col("Element").str.contains(f"^({'|'.join(ENHANCERS)})")
+        table, notes["rows_of_enhancers"] = _without(table, enhancer)
     missing = pl.any_horizontal(pl.col("Pos", "Coefficient").is_null())
     table, notes["rows_without_value"] = _without(table, missing)
     table, notes["deletions"] = _without(table, pl.col("Alt") == "-")
@@ -156,7 +171,7 @@ def _read(
         table, pl.col("Barcodes").fill_null(0) < min_barcodes
     )
     table = table.with_columns(pl.col("Ref", "Alt").str.to_uppercase())
-    single = pl.all_horizontal(pl.col("Ref", "Alt").is_in(list("ACGT")))
+    single = pl.all_horizontal(pl.col("Ref", "Alt").is_in(list("ACGT"))).fill_null(value=False)
     wrong = table.filter(~single | (pl.col("Ref") == pl.col("Alt")))
     if len(wrong):
         line, ref, alt = wrong.select("line", "Ref", "Alt").row(0)
@@ -222,11 +237,13 @@ def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple
     """Return the 1,400 bp around an element, and where they begin (from 0)."""
     at = element["Pos"].to_numpy() - 1
     bases = to_codes("".join(element["Ref"]))
+    if at[-1] - at[0] >= WINDOW:
+        name = element["Element"][0]
+        raise TaskError(f"{path}: element {name!r} is longer than {WINDOW} bp; split it")
     start = (int(at[0]) + int(at[-1]) + 1) // 2 - WINDOW // 2
     if genome is None:
         codes = np.full(WINDOW, N, np.uint8)
-        inside = (at >= start) & (at < start + WINDOW)
-        codes[at[inside] - start] = bases[inside]
+        codes[at - start] = bases
         return codes, start
     chrom = str(element["Chrom"][0])
     check_chromosomes(Regions([chrom], [int(at[0])], [int(at[-1]) + 1]), genome, path)

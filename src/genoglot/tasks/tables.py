@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,13 @@ from genoglot.errors import TaskError
 from genoglot.files import read_bytes
 
 
-def read_table(path: Path, needed: Sequence[str], *, separator: str = ",") -> pl.DataFrame:
+def read_table(
+    path: Path,
+    needed: Sequence[str],
+    *,
+    separator: str = ",",
+    renamed: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
     r"""Read a table with a header, plain or gzip; all columns as text, without outer blanks.
 
     Parameters
@@ -23,6 +29,8 @@ def read_table(path: Path, needed: Sequence[str], *, separator: str = ",") -> pl
         Columns that it must have.
     separator
         Between columns.
+    renamed
+        Other names of columns, and those to give them.
 
     Raises
     ------
@@ -41,6 +49,7 @@ def read_table(path: Path, needed: Sequence[str], *, separator: str = ",") -> pl
         table = pl.read_csv(read_bytes(path), infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
         raise TaskError(f"{path}: no table ({str(error).splitlines()[0]})") from None
+    table = table.rename(renamed or {}, strict=False)
     if missing := [name for name in needed if name not in table.columns]:
         header = separator.join(table.columns)
         shown = header if len(header) <= 80 else header[:77] + "..."

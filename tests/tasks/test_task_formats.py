@@ -1,0 +1,119 @@
+"""The public files as they really are: their spellings, gaps and oddities, against brute force."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genoglot.errors import GenoglotError
+from genoglot.sequence import Genome, to_text
+from genoglot.tasks import TASKS, TaskData
+
+BASES = 4_000
+
+
+@pytest.fixture(scope="module")
+def letters() -> dict[str, str]:
+    """Four chromosomes of random DNA."""
+    rng = np.random.default_rng(0)
+    return {f"chr{i}": to_text(rng.integers(0, 4, BASES, dtype=np.uint8)) for i in range(1, 5)}
+
+
+@pytest.fixture(scope="module")
+def dna(letters: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    path = tmp_path_factory.mktemp("dna") / "g.fa"
+    # Repeats are in lower case, as UCSC has them.
+    path.write_text("".join(f">{c}\n{s[:500].lower()}{s[500:]}\n" for c, s in letters.items()))
+    return Genome.open(path)
+
+
+def build(name: str, sources: list[Path], out: Path, **options: Any) -> TaskData:
+    (data,) = TASKS[name].build(sources, out, leakage=False, **options)
+    return data
+
+
+def refused(name: str, source: Path, problem: str, **options: Any) -> None:
+    """The build fails with one line that says so."""
+    with pytest.raises(GenoglotError, match=problem) as error:
+        build(name, [source], source.parent / "refused", **options)
+    assert "\n" not in str(error.value)
+
+
+def mutagenesis(
+    letters: dict[str, str], elements: list[str], start: int = 1_000, release: str = "GRCh38"
+) -> list[list[str]]:
+    """Rows of the table of saturation mutagenesis: two changes at each of 10 positions."""
+    rows = []
+    for i, element in enumerate(elements):
+        chrom = f"chr{i % 4 + 1}"
+        for pos in range(start + 50 * (i // 4), start + 50 * (i // 4) + 10):
+            ref = letters[chrom][pos - 1]
+            for alt in [base for base in "ACGT" if base != ref][:2]:
+                fields = [chrom[3:], str(pos), ref, alt, "20", "9", "9", f"0.{pos}", "0.5"]
+                rows.append([*fields, element, release])
+    return rows
+
+
+HEADER = ["Chrom", "Pos", "Ref", "Alt", "Barcodes", "DNA", "RNA", "Coefficient", "pValue"]
+HEADER += ["Element", "Release"]
+
+
+def tsv(path: Path, *rows: list[str]) -> Path:
+    body = "".join("\t".join(row) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(body.encode(), mtime=0) if path.suffix == ".gz" else body.encode())
+    return path
+
+
+def test_every_enhancer_of_the_whole_table_is_left_out(
+    letters: dict[str, str], tmp_path: Path
+) -> None:
+    # As they are called in the public table: data/enhancers.tsv and data/promoters.tsv.
+    enhancers = "BCL11A IRF4 IRF6 MYCrs11986220 MYCrs6983267 RET SORT1.2 SORT1-flip SORT1 TCF7L2 "
+    enhancers += "UC88 ZFAND3 ZRSh-13h2 ZRSh-13"
+    promoters = "F9 FOXE1 GP1BA HBB HBG1 HNF4A LDLR.2 LDLR MSMB TERT-GBM PKLR-24h PKLR-48h "
+    promoters += "TERT-GAa TERT-GSc TERT-HEK"
+    rows = mutagenesis(letters, [*enhancers.split(), *promoters.split()])
+    data = build("MPRAProm", [tsv(tmp_path / "m.tsv", HEADER, *rows)], tmp_path / "d")
+    assert set(data.examples["element"]) == set(promoters.split())
+    assert data.about["notes"]["rows_of_enhancers"] == 14 * 20
+
+
+def test_mutagenesis_on_two_assemblies_is_read_on_one(
+    letters: dict[str, str], dna: Genome, tmp_path: Path
+) -> None:
+    names = ["F9", "HBB", "TERT-GBM"]
+    new, old = mutagenesis(letters, names), mutagenesis(letters, names, 3_000, "GRCh37")
+    both = tsv(tmp_path / "m.tsv.gz", HEADER, *old, *new)
+    for release, rows in (("GRCh38", new), ("GRCh37", old)):
+        data = build("MPRAProm", [both], tmp_path / release, release=release)
+        assert [int(row[1]) - 1 for row in rows] == data.examples["start"].to_list()
+        assert data.about["notes"]["rows_of_other_releases"] == len(rows)
+    refused("MPRAProm", both, "no release 'hg19'; set it to one of GRCh37, GRCh38", release="hg19")
+
+
+def test_mutagenesis_as_the_web_page_spells_it(letters: dict[str, str], tmp_path: Path) -> None:
+    rows = mutagenesis(letters, ["F9", "HBB", "LDLR"])
+    header = "Chromosome Position Ref Alt Tags DNA RNA Value P-Value Element".split()
+    table = tsv(tmp_path / "m.tsv", HEADER, *rows)
+    web = tsv(tmp_path / "web.tsv", header, *(row[:-1] for row in rows))
+    wanted, found = (build("MPRAProm", [path], tmp_path / f"d{path.name}") for path in (table, web))
+    assert found.digest == wanted.digest
+
+
+@pytest.mark.parametrize("column", [0, 2, 3])
+def test_mutagenesis_with_a_gap(letters: dict[str, str], tmp_path: Path, column: int) -> None:
+    rows = mutagenesis(letters, ["F9", "HBB", "LDLR"])
+    rows[1][column] = ""
+    file = tsv(tmp_path / "m.tsv", HEADER, *rows)
+    refused("MPRAProm", file, r"m.tsv:3: .*(the Chrom is missing|no change of one base)")
+
+
+def test_an_element_too_long_is_told_of_with_a_genome_too(
+    letters: dict[str, str], dna: Genome, tmp_path: Path
+) -> None:
+    rows = mutagenesis(letters, ["F9"]) + mutagenesis(letters, ["F9"], 2_500)
+    file = tsv(tmp_path / "m.tsv", HEADER, *(["chr1", *row[1:]] for row in rows))
+    for genome in (None, dna):
+        refused("MPRAProm", file, "'F9' is longer than 1400 bp", genome=genome)
