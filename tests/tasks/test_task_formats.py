@@ -62,7 +62,9 @@ HEADER += ["Element", "Release"]
 
 def tsv(path: Path, *rows: list[str]) -> Path:
     body = "".join("\t".join(row) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(body.encode(), mtime=0) if path.suffix == ".gz" else body.encode())
+    path.write_bytes(
+        gzip.compress(body.encode(), mtime=0) if path.suffix == ".gz" else body.encode()
+    )
     return path
 
 
@@ -95,7 +97,18 @@ def test_mutagenesis_on_two_assemblies_is_read_on_one(
 
 def test_mutagenesis_as_the_web_page_spells_it(letters: dict[str, str], tmp_path: Path) -> None:
     rows = mutagenesis(letters, ["F9", "HBB", "LDLR"])
-    header = "Chromosome Position Ref Alt Tags DNA RNA Value P-Value Element".split()
+    header = [
+        "Chromosome",
+        "Position",
+        "Ref",
+        "Alt",
+        "Tags",
+        "DNA",
+        "RNA",
+        "Value",
+        "P-Value",
+        "Element",
+    ]
     table = tsv(tmp_path / "m.tsv", HEADER, *rows)
     web = tsv(tmp_path / "web.tsv", header, *(row[:-1] for row in rows))
     wanted, found = (build("MPRAProm", [path], tmp_path / f"d{path.name}") for path in (table, web))
@@ -117,3 +130,69 @@ def test_an_element_too_long_is_told_of_with_a_genome_too(
     file = tsv(tmp_path / "m.tsv", HEADER, *(["chr1", *row[1:]] for row in rows))
     for genome in (None, dna):
         refused("MPRAProm", file, "'F9' is longer than 1400 bp", genome=genome)
+
+
+CALL = "{chrom}\t{start}\t{end}\ts\t{reads}\t{strand}\t{start}\t{end}\t0,0,0\t{reads}\t{percent}\n"
+
+
+def calls(letters: dict[str, str], width: int = 1) -> str:
+    """A call of each CpG of each chromosome: 1 bp on both strands, or 2 bp of both together."""
+    rows = []
+    for chrom, text in letters.items():
+        for at in (i for i in range(BASES - 1) if text[i : i + 2] == "CG"):
+            one = {"chrom": chrom, "percent": 25 + at % 50}
+            if width == 2:
+                rows.append(CALL.format(**one, start=at, end=at + 2, strand=".", reads=24))
+                continue
+            for strand, start in (("+", at), ("-", at + 1)):
+                rows.append(CALL.format(**one, start=start, end=start + 1, strand=strand, reads=12))
+    return "".join(rows)
+
+
+def test_methylation_calls_of_one_strand_and_of_both_are_the_same_sites(
+    letters: dict[str, str], dna: Genome, tmp_path: Path
+) -> None:
+    (tmp_path / "one.bed").write_text("track name=a\n" + calls(letters))
+    (tmp_path / "both.bed.gz").write_bytes(gzip.compress(calls(letters, width=2).encode()))
+    one, both = (
+        build("Methyl96", [tmp_path / name], tmp_path / f"d{name}", genome=dna)
+        for name in ("one.bed", "both.bed.gz")
+    )
+    assert one.outputs == ["one"] and both.outputs == ["both"]
+    for data in (one, both):
+        places = data.examples.select("chrom", "start").rows()
+        assert places == [
+            (chrom, at)
+            for chrom, text in letters.items()
+            for at in range(BASES - 1)
+            if text[at : at + 2] == "CG"
+        ]
+        assert all(to_text(row)[250:252] == "CG" for row in data.codes[:])
+        wanted = [(25 + at % 50) / 100 for _, at in places]
+        np.testing.assert_allclose(data.labels[:][:, 0], wanted, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("reads", "percent", "problem"),
+    [
+        (".", "5", r"m.bed:4: .*reads \(column 10\)"),
+        ("inf", "5", "m.bed:4: "),
+        ("12", "101", "m.bed:4: .*101"),
+    ],
+)
+def test_methylation_that_is_none_is_told_of_with_its_line(
+    dna: Genome, tmp_path: Path, reads: str, percent: str, problem: str
+) -> None:
+    call = {"chrom": "chr1", "start": 5, "end": 6, "strand": "+"}
+    good, bad = (
+        CALL.format(**call, reads=9, percent=7),
+        CALL.format(**call, reads=reads, percent=percent),
+    )
+    (tmp_path / "m.bed").write_text(f"track name=a\n{good}\n{bad}{good}")
+    refused("Methyl96", tmp_path / "m.bed", problem, genome=dna)
+
+
+def test_methylation_in_nine_columns_is_refused(dna: Genome, tmp_path: Path) -> None:
+    file = tmp_path / "m.bed"
+    file.write_text("chr1\t5\t6\ts\t9\t+\t5\t6\t0,0,0\n")
+    refused("Methyl96", file, "m.bed: has 9 columns; bedMethyl has 11", genome=dna)

@@ -16,6 +16,7 @@ import polars as pl
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
+from genoglot.regions.bed import line_of_region
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, Ints, TaskData
 from genoglot.tasks.places import check_chromosomes
@@ -142,17 +143,19 @@ def read_calls(path: Path, genome: Genome, min_reads: int) -> Calls:
         calls.columns.to_series(column).cast(pl.String).cast(pl.Float64, strict=False).to_numpy()
         for column in (6, 7)
     )
-    wrong = np.flatnonzero(~((reads >= 0) & (percent >= 0) & (percent <= 100)))
+    wrong = np.flatnonzero(~(np.isfinite(reads) & (reads >= 0) & (percent >= 0) & (percent <= 100)))
     if len(wrong):
         row = int(wrong[0])
         raise TaskError(
-            f"{path}: the call at {calls[[row]].loci[0]} has {reads[row]} reads (column 10), of "
-            f"which {percent[row]} % are methylated (column 11); no bedMethyl"
+            f"{path}:{line_of_region(path, row)}: {reads[row]} reads (column 10), of which "
+            f"{percent[row]} % are methylated (column 11); no bedMethyl"
         )
     inside = check_chromosomes(calls, genome, path)
     calls, reads, percent = calls[inside], reads[inside], percent[inside]
+    # A call of both strands together is 2 bp long and begins at the C.
+    calls = Regions.from_codes(calls.chrom_names, calls.chrom_codes, calls.start, calls.start + 1)
     # Two bases on either side tell whether a C, or the G opposite to one, is of a CpG.
-    around = genome.fetch(calls, 3, stranded=False) if len(calls) else np.empty((0, 3), np.uint8)
+    around = genome.fetch(calls, 3)
     forward = (around[:, 1] == _C) & (around[:, 2] == _G)
     backward = (around[:, 1] == _G) & (around[:, 0] == _C)
     cpg = forward | backward
