@@ -10,6 +10,7 @@ import pytest
 from genoglot.errors import GenoglotError
 from genoglot.sequence import Genome, to_text
 from genoglot.tasks import TASKS, TaskData
+from genoglot.tasks.promoters import read_promoters
 
 BASES = 4_000
 
@@ -196,3 +197,45 @@ def test_methylation_in_nine_columns_is_refused(dna: Genome, tmp_path: Path) -> 
     file = tmp_path / "m.bed"
     file.write_text("chr1\t5\t6\ts\t9\t+\t5\t6\t0,0,0\n")
     refused("Methyl96", file, "m.bed: has 9 columns; bedMethyl has 11", genome=dna)
+
+
+EPD = "chr1\t1000\t1060\tA_1\t900\t+\t1049\t1060\nchr2\t2000\t2060\tB_1\t900\t-\t2000\t2011\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("\t-\t", "\t\t", "p.bed:2: .* no strand"),
+        ("\t2011", "\t.", "p.bed: neither columns 7 and 8"),
+        ("\t2000\t2011", "", "p.bed: neither columns 7 and 8"),
+    ],
+)
+def test_promoters_with_gaps_are_refused(
+    dna: Genome, tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    (tmp_path / "p.bed").write_text(EPD.replace(old, new))
+    refused("PromFix", tmp_path / "p.bed", problem, genome=dna)
+
+
+def fps(name: str, sequence: str, strand: str, position: int) -> str:
+    """A line of EPD's functional position sets."""
+    return f"FP   {name:20}:+U  EU:{sequence:18}1{strand}{position:10}; 00001.050*\n"
+
+
+def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Path) -> None:
+    files = {
+        "plain.bed": EPD,
+        "spaces.bed": EPD.replace("\t", " "),
+        "named.bed": f"#chr\tbegin\tend\tgene\tscore\tstrand\tthickStart\tthickEnd\n{EPD}",
+        "a.fps": fps("A_1", "chr1", "+", 1050) + fps("B_1", "chr2", "-", 2011),
+        "title.fps": "TI   EPDnew\nXX\n"
+        + fps("A_1", "NC_000001.11", "+", 1050)
+        + fps("B_1", "NC_000002.12", "-", 2011),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        found = read_promoters(tmp_path / name)
+        assert found.frame.rows() == [
+            ("chr1", 1049, 1050, "A_1", "+"),
+            ("chr2", 2010, 2011, "B_1", "-"),
+        ], name

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.files import read_text
 from genoglot.regions import Regions
+from genoglot.regions.bed import line_of_region
 from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
@@ -160,8 +162,8 @@ def read_promoters(path: Path, genome: Genome | None = None) -> Regions:
     Regions(1 regions on 1 chromosomes: chr1:960632-960633)
     """
     with read_text(path) as lines:
-        first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    found = _read_fps(path, genome) if first.startswith("FP ") else _read_bed(path)
+        is_fps = any(line.startswith("FP ") for line in lines)
+    found = _read_fps(path, genome) if is_fps else _read_bed(path)
     if not len(found):
         raise TaskError(f"{path}: no promoters in this file")
     return found
@@ -203,13 +205,17 @@ def _read_bed(path: Path) -> Regions:
     columns = regions.columns
     if not len(regions):
         return regions
-    if "strand" not in columns.columns or not columns["strand"].is_in(["+", "-"]).all():
+    known = columns.select(pl.col("^strand$").is_in(["+", "-"]).fill_null(value=False))
+    wrong = (~known["strand"]).arg_true() if known.width else [0]
+    if len(wrong):
         raise TaskError(
-            f"{path}: a promoter has no strand in column 6; give EPD's BED or .fps file"
+            f"{path}:{line_of_region(path, int(wrong[0]))}: the promoter has no strand in column "
+            "6; give EPD's BED or .fps file"
         )
     plus = columns["strand"].to_numpy() == "+"
-    if columns.width >= 5 and {"thickStart", "thickEnd"} <= set(columns.columns):
-        tss = np.where(plus, columns["thickStart"].to_numpy(), columns["thickEnd"].to_numpy() - 1)
+    thick = columns.select(pl.col("^thick(Start|End)$"))
+    if thick.dtypes == [pl.Int64, pl.Int64] and not thick.null_count().sum_horizontal()[0]:
+        tss = np.where(plus, thick["thickStart"].to_numpy(), thick["thickEnd"].to_numpy() - 1)
     elif (regions.end - regions.start == 1).all():
         tss = regions.start
     else:
@@ -217,10 +223,8 @@ def _read_bed(path: Path) -> Regions:
             f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
             "give EPD's BED or .fps file"
         )
-    tss = tss.astype(np.int64)
-    return Regions.from_codes(
-        regions.chrom_names, regions.chrom_codes, tss, tss + 1, columns.select("name", "strand")
-    )
+    named = columns.select(columns.to_series(0).alias("name"), "strand")
+    return Regions.from_codes(regions.chrom_names, regions.chrom_codes, tss, tss + 1, named)
 
 
 def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
