@@ -239,3 +239,13 @@ def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Pat
             ("chr1", 1049, 1050, "A_1", "+"),
             ("chr2", 2010, 2011, "B_1", "-"),
         ], name
+
+
+def test_an_empty_peak_makes_no_bin_positive(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text("".join(f">chr{i}\n{'ACGT' * 50_000}\n" for i in range(1, 5)))
+    wanted = [(f"chr{i}", at) for i in range(1, 4) for at in range(0, 200_000, 400)]
+    peaks = "".join(f"{chrom}\t{at}\t{at + 150}\n" for chrom, at in wanted)
+    (tmp_path / "a.narrowPeak").write_text(f"{peaks}chr4\t200\t200\n")
+    genome = Genome.open(tmp_path / "g.fa")
+    data = build("DeepSEA919", [tmp_path / "a.narrowPeak"], tmp_path / "d", genome=genome)
+    assert data.examples.select("chrom", "start").rows() == wanted

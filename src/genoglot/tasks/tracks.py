@@ -200,7 +200,8 @@ def _tracks(sources: Sequence[Path], genome: Genome) -> tuple[list[Track], list[
     tracks = []
     for path, group in listed:
         regions = Regions.from_bed(path, columns=3)
-        held = regions[check_chromosomes(regions, genome, path)].merge()
+        inside = check_chromosomes(regions, genome, path)
+        held = regions[inside & (regions.end > regions.start)].merge()
         peaks = {}
         for code, name in enumerate(held.chrom_names):
             rows = held.chrom_codes == code
