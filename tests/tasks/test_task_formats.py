@@ -249,3 +249,62 @@ def test_an_empty_peak_makes_no_bin_positive(tmp_path: Path) -> None:
     genome = Genome.open(tmp_path / "g.fa")
     data = build("DeepSEA919", [tmp_path / "a.narrowPeak"], tmp_path / "d", genome=genome)
     assert data.examples.select("chrom", "start").rows() == wanted
+
+
+PIP = "Liver\tG\t1\t0.9\t{variant}\t{pip}\n"
+
+
+def variant_rows(letters: dict[str, str]) -> list[str]:
+    """Causal and spurious single-base variants on each chromosome."""
+    rows = []
+    for chrom, text in letters.items():
+        for k, pip in enumerate(["0.95", "0.001", "0.002", "0.003"]):
+            at = 1_000 + 600 * k
+            alt = "ACGT"["ACGT".index(text[at]) - 1]
+            rows.append(PIP.format(variant=f"{chrom}_{at + 1}_{text[at]}_{alt}_b38", pip=pip))
+    return rows
+
+
+def test_variants_with_indels_and_past_the_end(
+    letters: dict[str, str], dna: Genome, tmp_path: Path
+) -> None:
+    rows = variant_rows(letters)
+    ref = letters["chr1"][99:102]
+    rows += [PIP.format(variant=f"chr1_100_{ref}_{ref[0]}_b38", pip="0.99")]
+    rows += [PIP.format(variant="chr1_900000_A_G_b38", pip="0.99")]
+    rows += [PIP.format(variant="chr9_5_A_G_b38", pip="0.99")]
+    rows[0] = rows[0].replace("_b38", "").lower().replace("liver\tg", "Liver\tG")
+    (tmp_path / "v.txt.gz").write_bytes(gzip.compress("".join(rows).encode()))
+    data = build("CausalSNP", [tmp_path / "v.txt.gz"], tmp_path / "d", genome=dna)
+    notes = data.about["notes"]
+    assert notes["insertions_and_deletions"] == 1 and notes["rows_off_the_genome"] == 2
+    assert len(data) == 4 * 3 and data.labels[:].sum() == 4
+    assert data.alternative is not None
+    for i, row in enumerate(data.examples.iter_rows(named=True)):
+        _, at, ref, alt = row["id"].split(":")[0].upper().split("_")[:4]
+        assert row["start"] == int(at) - 1
+        window = letters[row["chrom"]][int(at) - 501 : int(at) + 499]
+        assert to_text(data.codes[i]) == window and window[500] == ref
+        assert to_text(data.alternative[i]) == window[:500] + alt + window[501:]
+
+
+@pytest.mark.parametrize("variant", ["chr1_0_A_G_b38", "chr1_99999999999999999999_A_G", "chr1_7_A"])
+def test_variants_at_no_place_are_told_of_with_their_line(
+    letters: dict[str, str], dna: Genome, tmp_path: Path, variant: str
+) -> None:
+    rows = variant_rows(letters)
+    rows.insert(2, PIP.format(variant=variant, pip="0.99"))
+    (tmp_path / "v.txt").write_text("".join(rows))
+    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is no variant such as", genome=dna)
+
+
+@pytest.mark.parametrize("alt", ["N", "same", "Q"])
+def test_variants_that_change_no_base_are_told_of_as_such(
+    letters: dict[str, str], dna: Genome, tmp_path: Path, alt: str
+) -> None:
+    rows = variant_rows(letters)
+    base = letters["chr1"][6]
+    variant = f"chr1_7_{base}_{base if alt == 'same' else alt}_b38"
+    rows.insert(2, PIP.format(variant=variant, pip="0.99"))
+    (tmp_path / "v.txt").write_text("".join(rows))
+    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is no change of one base", genome=dna)

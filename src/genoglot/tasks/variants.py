@@ -18,7 +18,7 @@ from genoglot.errors import TaskError
 from genoglot.files import read_bytes
 from genoglot.regions import Regions
 from genoglot.sequence import Genome, to_codes
-from genoglot.sequence.alphabet import LETTERS
+from genoglot.sequence.alphabet import LETTERS, N
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import DART, chromosome_parts, random_parts
@@ -117,36 +117,18 @@ def build(
 
 def _variants(path: Path, genome: Genome, notes: dict[str, Any]) -> pl.DataFrame:
     """Read, for each single-base variant and tissue, whether it is causal or spurious."""
-    table = _read(path)
-    pip = table["variant_pip"].cast(pl.Float64, strict=False)
-    wrong = (pip.is_null() | (pip < 0) | (pip > 1.0001)).arg_true()
-    if len(wrong):
-        row = int(wrong[0])
-        line, text = table["line"][row], table["variant_pip"][row]
-        raise TaskError(f"{path}:{line}: the posterior is {text!r}, no number from 0 to 1")
-    best = (
-        table.with_columns(pip=pip)
-        .group_by("variant_id", "tissue_id", maintain_order=True)
-        .agg(pl.col("pip").max(), pl.col("line").first())
-    )
-    fields = best["variant_id"].str.extract_groups(_VARIANT).struct.unnest()
-    wrong = fields.to_series(0).is_null().arg_true()
-    if len(wrong):
-        line, text = best.select("line", "variant_id").row(int(wrong[0]))
-        raise TaskError(f"{path}:{line}: {text!r} is no variant such as chr1_12345_A_G_b38")
-    best = best.with_columns(
-        chrom=fields.to_series(0),
-        at=fields.to_series(1).cast(pl.Int64) - 1,
-        ref=fields.to_series(2).str.to_uppercase(),
-        alt=fields.to_series(3).str.to_uppercase(),
-        causal=pl.col("pip") > CAUSAL,
-    )
+    best = _posteriors(path)
     decided = best.filter(pl.col("causal") | (pl.col("pip") < SPURIOUS))
     notes["rows_in_between"] = len(best) - len(decided)
     single = decided.filter(
         (pl.col("ref").str.len_bytes() == 1) & (pl.col("alt").str.len_bytes() == 1)
     )
     notes["insertions_and_deletions"] = len(decided) - len(single)
+    is_base = pl.all_horizontal(pl.col("ref", "alt").is_in(list(LETTERS[:N])))
+    wrong = single.filter(~is_base | (pl.col("ref") == pl.col("alt")))
+    if len(wrong):
+        line, text = wrong.select("line", "variant_id").row(0)
+        raise TaskError(f"{path}:{line}: {text} is no change of one base of A C G T; remove it")
     places = Regions(single["chrom"].to_numpy(), single["at"], single["at"] + 1)
     inside = check_chromosomes(places, genome, path)
     notes["rows_off_the_genome"] = int((~inside).sum())
@@ -154,10 +136,7 @@ def _variants(path: Path, genome: Genome, notes: dict[str, Any]) -> pl.DataFrame
     if not len(kept):
         raise TaskError(f"{path}: no single-base variant of it lies in the genome ({notes})")
     bases = genome.fetch(places[inside])[:, 0]
-    reference, alternative = (
-        to_codes("".join(kept[side]), name=str(path)) for side in ("ref", "alt")
-    )
-    wrong_base = np.flatnonzero((bases != reference) | (reference == alternative))
+    wrong_base = np.flatnonzero(bases != to_codes("".join(kept["ref"])))
     if len(wrong_base):
         row = int(wrong_base[0])
         line, text = kept.select("line", "variant_id").row(row)
@@ -168,22 +147,57 @@ def _variants(path: Path, genome: Genome, notes: dict[str, Any]) -> pl.DataFrame
     return kept
 
 
+def _posteriors(path: Path) -> pl.DataFrame:
+    """Find the largest posterior of each variant in each tissue: pip, and whether it is causal."""
+    table = _read(path)
+    pip = table["variant_pip"].cast(pl.Float64, strict=False)
+    wrong = (pip.is_null() | (pip < 0) | (pip > 1.0001)).arg_true()
+    if len(wrong):
+        line, text = table.select("line", "variant_pip").row(int(wrong[0]))
+        raise TaskError(f"{path}:{line}: the posterior is {text!r}, no number from 0 to 1")
+    best = (
+        table.with_columns(pip=pip)
+        .group_by("variant_id", "tissue_id", maintain_order=True)
+        .agg(pl.col("pip").max(), pl.col("line").first())
+    )
+    chrom, pos, ref, alt = best["variant_id"].str.extract_groups(_VARIANT).struct.unnest()
+    at = pos.cast(pl.Int64, strict=False) - 1
+    wrong = (at.is_null() | (at < 0)).arg_true()
+    if len(wrong):
+        line, text = best.select("line", "variant_id").row(int(wrong[0]))
+        raise TaskError(f"{path}:{line}: {text!r} is no variant such as chr1_12345_A_G_b38")
+    return best.with_columns(
+        chrom=chrom,
+        at=at,
+        ref=ref.str.to_uppercase(),
+        alt=alt.str.to_uppercase(),
+        causal=pl.col("pip") > CAUSAL,
+    )
+
+
 def _read(path: Path) -> pl.DataFrame:
-    """Read the table as text, with the line of each row, with or without a header."""
+    """Read what is needed of the table as text, with or without a header; and each row's line."""
     data = read_bytes(path)
     first = data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("\t")
     has_header = "variant_id" in first
     names = first if has_header else list(COLUMNS)
-    if missing := [name for name in COLUMNS if name not in names] or len(first) != len(names):
-        told = missing if isinstance(missing, list) else COLUMNS
-        raise TaskError(f"{path}:1: no table of DAP-G; it must have the columns {', '.join(told)}")
+    if not set(COLUMNS) <= set(names) or len(first) != len(names):
+        raise TaskError(
+            f"{path}:1: no table of DAP-G; it must have the columns {', '.join(COLUMNS)}"
+        )
+    needed = sorted(names.index(name) for name in ("tissue_id", "variant_id", "variant_pip"))
     try:
         table = pl.read_csv(
-            data, has_header=has_header, separator="\t", infer_schema=False, quote_char=None
+            data,
+            has_header=has_header,
+            columns=needed,
+            separator="\t",
+            infer_schema=False,
+            quote_char=None,
         )
     except pl.exceptions.PolarsError as error:
         raise TaskError(f"{path}: no table ({str(error).splitlines()[0]})") from None
-    table.columns = names
+    table.columns = [names[i] for i in needed]
     return table.with_row_index("line", offset=2 if has_header else 1)
 
 
