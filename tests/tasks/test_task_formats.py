@@ -308,3 +308,26 @@ def test_variants_that_change_no_base_are_told_of_as_such(
     rows.insert(2, PIP.format(variant=variant, pip="0.99"))
     (tmp_path / "v.txt").write_text("".join(rows))
     refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is no change of one base", genome=dna)
+
+
+def expression(folder: Path, table: str, genes: str | None = None) -> list[Path]:
+    text = "id,symbol,seqnames,strand,TSS,CAGE_representative_TSS,type\n" + (
+        genes or "".join(f"G{i},g,chr{i},-,2000,1500,x\n" for i in range(1, 5))
+    )
+    (folder / "geneanno.csv").write_text(text)
+    (folder / "e.csv").write_text(table)
+    return [folder / "geneanno.csv", folder / "e.csv"]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (",liver\nG1,1\nG2,2\nG3,3\nG4,4\nG2,9\n", "e.csv:6: gene G2 twice"),
+        (",liver\n0,1\n1,inf\n2,3\n3,4\n", "e.csv:3: liver is 'inf', no number"),
+    ],
+)
+def test_expression_that_is_ambiguous_or_no_number(
+    dna: Genome, tmp_path: Path, table: str, problem: str
+) -> None:
+    with pytest.raises(GenoglotError, match=problem):
+        build("GeneExp", expression(tmp_path, table), tmp_path / "d", genome=dna)

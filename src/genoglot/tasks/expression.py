@@ -145,7 +145,7 @@ def _genes(path: Path) -> pl.DataFrame:
     tss = numbers(table, "TSS", path)
     if _BEST_TSS in table.columns:
         best = numbers(table, _BEST_TSS, path)
-        tss = best.fill_null(tss) if best.null_count() else best
+        tss = best.fill_null(tss)
     wrong = (tss.is_null() | (tss < 1)).arg_true()
     if len(wrong):
         raise TaskError(f"{path}:{int(wrong[0]) + 2}: the TSS is missing; remove the gene")
@@ -172,7 +172,11 @@ def _expression(path: Path, ids: list[str]) -> tuple[Floats, list[str]]:
             "(give them as they are, no logarithm)"
         )
     row_of = {name: i for i, name in enumerate(names)}
-    if set(ids) <= row_of.keys():
+    wanted = set(ids)
+    if wanted <= row_of.keys():
+        for i, name in enumerate(names):
+            if name in wanted and row_of[name] != i:
+                raise TaskError(f"{path}:{row_of[name] + 2}: gene {name} twice; remove one row")
         return values[[row_of[name] for name in ids]].astype(np.float32), tissues
     if len(names) != len(ids) or not all((name or "").isdecimal() for name in names):
         raise TaskError(

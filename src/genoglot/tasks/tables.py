@@ -88,7 +88,7 @@ def numbers(table: pl.DataFrame, column: str, path: Path, kind: Any = pl.Float64
     text = table[column]
     text = text.set(text.is_in(["", "NA", "NaN", "nan", "."]).fill_null(value=False), None)
     found = text.cast(kind, strict=False)
-    wrong = (found.is_null() & text.is_not_null()).arg_true()
+    wrong = ((found.is_null() | ~found.is_finite()) & text.is_not_null()).arg_true()
     if len(wrong):
         row = int(wrong[0])
         raise TaskError(f"{path}:{row + 2}: {column} is {text[row]!r}, no number; correct it")
