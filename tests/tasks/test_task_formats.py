@@ -98,20 +98,9 @@ def test_mutagenesis_on_two_assemblies_is_read_on_one(
 
 def test_mutagenesis_as_the_web_page_spells_it(letters: dict[str, str], tmp_path: Path) -> None:
     rows = mutagenesis(letters, ["F9", "HBB", "LDLR"])
-    header = [
-        "Chromosome",
-        "Position",
-        "Ref",
-        "Alt",
-        "Tags",
-        "DNA",
-        "RNA",
-        "Value",
-        "P-Value",
-        "Element",
-    ]
+    header = "Chromosome\tPosition\tRef\tAlt\tTags\tDNA\tRNA\tValue\tP-Value\tElement"
     table = tsv(tmp_path / "m.tsv", HEADER, *rows)
-    web = tsv(tmp_path / "web.tsv", header, *(row[:-1] for row in rows))
+    web = tsv(tmp_path / "web.tsv", [header], *(row[:-1] for row in rows))
     wanted, found = (build("MPRAProm", [path], tmp_path / f"d{path.name}") for path in (table, web))
     assert found.digest == wanted.digest
 

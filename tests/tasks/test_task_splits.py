@@ -54,6 +54,15 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
         assert held.source in rule
 
 
+def test_haplotypes_and_unplaced_parts_go_with_their_chromosome() -> None:
+    names = [f"chr{name}" for name in [*range(1, 23), "X", "Y"]]
+    names += ["chr6_apd_hap1", "chr10_KI270824v1_alt", "chr1_KI270706v1_random", "chrUn_KI270302v1"]
+    parts, _ = chromosome_parts(names, DART)
+    assert parts["chr6_apd_hap1"] == parts["chr6"] == "validation"
+    assert parts["chr10_KI270824v1_alt"] == parts["chr10"] == "test"
+    assert parts["chr1_KI270706v1_random"] == parts["chrUn_KI270302v1"] == "train"
+
+
 def test_other_genomes_hold_out_their_last_chromosomes() -> None:
     parts, rule = chromosome_parts(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
     assert set(parts.values()) == set(PARTS)
