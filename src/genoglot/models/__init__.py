@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from genoglot.errors import ModelError
@@ -50,8 +50,7 @@ def generator_class(kind: str) -> type[Generator]:
     """
     if kind not in GENERATORS:
         raise ModelError(f"no model named {kind!r}; choose from {', '.join(GENERATORS)}")
-    module, name = GENERATORS[kind].split(":")
-    found: type[Generator] = getattr(import_module(module), name)
+    found: type[Generator] = resolve_name(GENERATORS[kind])
     return found
 
 

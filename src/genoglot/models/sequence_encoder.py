@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -241,8 +241,7 @@ def made_from(
     kind = description.get("kind")
     if kind not in ENCODERS:
         raise ModelError(f"{where}: no encoder {kind!r}; choose from {', '.join(ENCODERS)}")
-    module, name = ENCODERS[kind].split(":")
-    found: type[SequenceEncoder] = getattr(import_module(module), name)
+    found: type[SequenceEncoder] = resolve_name(ENCODERS[kind])
     return found._make(description["settings"], tokenizer)
 
 

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -215,8 +215,7 @@ def contender_class(model: str) -> type[Contender]:
     """
     if model not in CONTENDERS:
         raise TaskError(f"no model {model!r} (there are: {', '.join(CONTENDERS)})")
-    module, name = CONTENDERS[model].split(":")
-    found: type[Contender] = getattr(import_module(module), name)
+    found: type[Contender] = resolve_name(CONTENDERS[model])
     return found
 
 
