@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.sequence.motifs import jaspar
+
 FAMILY_AFFINITY = 0.25
 """How well a factor uses the site of another factor of its family, relative to its own."""
 
@@ -203,18 +205,12 @@ def strength(score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load_motifs(factors: Sequence[Factor]) -> list[Motif]:
-    """Read the factors' matrices from JASPAR 2018, which pyjaspar carries.
-
-    Source: Khan et al. 2018, JASPAR 2018, Nucleic Acids Research 46.
-    """
-    from pyjaspar import jaspardb
-
-    database = jaspardb(release="JASPAR2018")
+    """Make the factors' matrices of their counts in JASPAR 2018."""
+    counts = {motif.id: motif.counts for motif in jaspar()}
     motifs = []
     for factor in factors:
-        counts = database.fetch_motif_by_id(factor.matrix).counts
-        table = np.array([counts[base] for base in "ACGT"], dtype=np.float64).T.copy()
-        table += 0.01 * table.sum(1, keepdims=True) / 4  # a pseudocount: no base is impossible
+        table = counts[factor.matrix]
+        table = table + 0.01 * table.sum(1, keepdims=True) / 4  # a pseudocount: no base impossible
         motifs.append(Motif(table / table.sum(1, keepdims=True)))
     return motifs
 
