@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from genoglot.errors import GenoglotError
@@ -14,6 +16,7 @@ def local_folder(
     what: str,
     error: type[GenoglotError],
     patterns: Sequence[str] | None = None,
+    cached: bool = False,
 ) -> Path:
     """Return the folder itself, or the local copy of a hub repository `owner/name`.
 
@@ -27,6 +30,8 @@ def local_folder(
         Class of the error to raise.
     patterns
         Files to fetch from the hub; by default all.
+    cached
+        Take what was fetched before as it is, without asking the hub for a newer version.
 
     Raises
     ------
@@ -37,15 +42,19 @@ def local_folder(
     if folder.is_dir():
         return folder
     if folder.exists() or str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-        raise error(f"{path}: no {what} here (neither a directory nor a hub id)")
+        raise error(f"{path}: no {what} here (no such folder, and no hub id)")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    allowed = list(patterns) if patterns is not None else None
+    fetch = partial(snapshot_download, str(path), allow_patterns=list(patterns or []) or None)
     try:
-        return Path(snapshot_download(str(path), allow_patterns=allowed))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as problem:
-        reason = str(problem).splitlines()[0]
+        if cached:
+            with suppress(LocalEntryNotFoundError):
+                return Path(fetch(local_files_only=True))
+        return Path(fetch())
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
+        reason = str(problem).strip().splitlines()[0]
         raise error(
-            f"{path}: no such directory, and not to be had from the hub ({reason})"
+            f"{path}: no such folder, and not to be had from the hub ({reason}); "
+            f"give a folder or the name of a {what}"
         ) from None

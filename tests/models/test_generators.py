@@ -193,6 +193,8 @@ def test_another_universe_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
 def test_damaged_and_missing_models_are_refused_in_one_line(
     toy_atlas: Atlas, tmp_path: Path
 ) -> None:
+    with pytest.raises(ModelError, match="my model/x: no such folder"):  # no such name is possible
+        load("my model/x")
     with pytest.raises(ModelError, match="no saved model"):
         load(tmp_path / "nothing")
     create("popularity").fit(toy_atlas).save_pretrained(tmp_path / "model")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.files import cache_folder, file_digest
+from genoglot.hub import local_folder
 from genoglot.text.cache import EmbeddingCache
 from genoglot.text.encoder import TextEncoder
 from genoglot.threads import one_thread
@@ -184,26 +185,12 @@ def bundled_folder() -> Path:
 
 def _find(name_or_path: str | Path) -> Path:
     """Find the folder of a sentence transformer: a local one, or one fetched from the hub."""
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    name = (
-        str(name_or_path) if "/" in str(name_or_path) else f"sentence-transformers/{name_or_path}"
-    )
+    name = str(name_or_path)
+    if "/" not in name and not Path(name).is_dir():
+        name = f"sentence-transformers/{name}"
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
-    try:
-        try:  # what was fetched before needs no network
-            return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
-        except LocalEntryNotFoundError:
-            return Path(snapshot_download(name, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"{name_or_path}: no such folder, and not to be had from the hub ({reason}); "
-            "give a folder or the name of a sentence transformer"
-        ) from None
+    what = "sentence transformer"
+    return local_folder(name, what=what, error=ModelError, patterns=patterns, cached=True)
 
 
 def _model_files(folder: Path) -> list[Path]:
