@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, Ints, TaskData
 from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import RRBS, chromosome_parts
-from genoglot.tasks.task import Published, Task
+from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
 
 WINDOW = 501
@@ -193,26 +193,25 @@ def _levels(samples: Sequence[Calls], chrom: str, at: Ints) -> Floats:
     return levels
 
 
-_MODELS: dict[str, dict[str, Any]] = {
-    "Attention": {"Spearman": 0.607, "MSE": 0.052},
-    "CNN+FC": {"Spearman": 0.576},
-    "CNN+LSTM": {"Spearman": 0.572},
-    "Attention, from scratch": {"Spearman": 0.592, "MSE": 0.055},
-    "Attention, from Track7878": {"Spearman": 0.598, "MSE": 0.049},
-}
+_METRICS = ("Spearman", "MSE")
 
 TASK = Task(
     name="Methyl96",
     kind="real",
-    metrics=("Spearman", "MSE"),
+    metrics=_METRICS,
     split="chromosome",
     group_split="chromosome",
     sources="bedMethyl files, one for each sample",
     needs_genome=True,
     builder=build,
-    published=tuple(
-        Published(model, metric, value, "the seed benchmark")
-        for model, values in _MODELS.items()
-        for metric, value in values.items()
+    published=published_figures(
+        _METRICS,
+        {
+            "Attention": (0.607, 0.052),
+            "CNN+FC": (0.576,),
+            "CNN+LSTM": (0.572,),
+            "Attention, from scratch": (0.592, 0.055),
+            "Attention, from Track7878": (0.598, 0.049),
+        },
     ),
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from genoglot.sequence.alphabet import N
 from genoglot.tasks.dataset import Ints, TaskData
 from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import DART, chromosome_parts, random_parts
-from genoglot.tasks.task import Published, Task
+from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
 
 WINDOW = 500
@@ -274,8 +275,6 @@ def _negatives(genome: Genome, core: Regions, n: int, rng: np.random.Generator) 
 _STRANDS: NDArray[np.object_] = np.array(["+", "-"], object)
 
 _METRICS = ("AUROC", "AUPRC")
-_SOURCE = "the seed benchmark"
-_FORMATS = "EPD promoters, .fps or .bed"
 
 PROM_VARY = Task(
     name="PromVary",
@@ -283,39 +282,32 @@ PROM_VARY = Task(
     metrics=_METRICS,
     split="random",
     group_split="chromosome",
-    sources=_FORMATS,
+    sources="EPD promoters, .fps or .bed",
     needs_genome=True,
     builder=partial(build, task="PromVary"),
-    published=tuple(
-        Published(model, metric, value, _SOURCE)
-        for model, values in {
+    published=published_figures(
+        _METRICS,
+        {
             "Attention": (0.954, 0.905),
             "CNN+FC": (0.939, 0.880),
             "CNN+LSTM": (0.942, 0.887),
             "Attention, rotary": (0.945, 0.897),
             "Attention, relative": (0.942, 0.891),
             "Attention, absolute": (0.935, 0.885),
-        }.items()
-        for metric, value in zip(_METRICS, values, strict=True)
+        },
     ),
 )
 
-PROM_FIX = Task(
+PROM_FIX = replace(
+    PROM_VARY,
     name="PromFix",
-    kind="binary",
-    metrics=_METRICS,
-    split="random",
-    group_split="chromosome",
-    sources=_FORMATS,
-    needs_genome=True,
     builder=partial(build, task="PromFix"),
-    published=tuple(
-        Published(model, metric, value, _SOURCE)
-        for model, values in {
+    published=published_figures(
+        _METRICS,
+        {
             "Attention, rotary": (0.979, 0.982),
             "Attention, relative": (0.980, 0.983),
             "Attention, absolute": (0.971, 0.975),
-        }.items()
-        for metric, value in zip(_METRICS, values, strict=True)
+        },
     ),
 )

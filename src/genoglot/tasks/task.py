@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,26 @@ class Published(NamedTuple):
     value: float
     source: str
     dataset: str = ""
+
+
+SEED = "the seed benchmark"
+
+
+def published_figures(
+    metrics: Sequence[str], values: Mapping[str, Sequence[float]], source: str = SEED
+) -> tuple[Published, ...]:
+    """List what a source publishes of each model, in the order of the metrics, or of the first.
+
+    Examples
+    --------
+    >>> [row[:3] for row in published_figures(("AUROC", "AUPRC"), {"a": (0.9, 0.8), "b": (0.7,)})]
+    [('a', 'AUROC', 0.9), ('a', 'AUPRC', 0.8), ('b', 'AUROC', 0.7)]
+    """
+    return tuple(
+        Published(model, metric, value, source)
+        for model, row in values.items()
+        for metric, value in zip(metrics, row, strict=False)
+    )
 
 
 Sources = Sequence[Path]

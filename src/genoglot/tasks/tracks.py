@@ -12,6 +12,7 @@ sheet (CSV or TSV) with a column `file`, and `assay` if there is one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import DEEPSEA, chromosome_parts, drawn_parts
 from genoglot.tasks.tables import present, read_table
-from genoglot.tasks.task import Published, Task
+from genoglot.tasks.task import SEED, Task, published_figures
 from genoglot.tasks.writer import write_task
 
 BIN, CONTEXT = 200, 400
@@ -85,7 +86,10 @@ def build(
     sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in held]
     part_of, rule = chromosome_parts(held, DEEPSEA, sizes)
     splits = {"random": "96/1/3 % of the bins, at random"}
-    notes: dict[str, Any] = {"bins": 0, "tracks_without_peaks": _silent(tracks)}
+    notes: dict[str, Any] = {
+        "bins": 0,
+        "tracks_without_peaks": sum(not track.peaks for track in tracks),
+    }
     if part_of:
         splits["chromosome"] = rule
     rng = np.random.default_rng(seed)
@@ -221,10 +225,6 @@ def _name(path: Path) -> str:
     return name
 
 
-def _silent(tracks: Sequence[Track]) -> int:
-    return sum(not track.peaks for track in tracks)
-
-
 def _stretches(genome: Genome, chroms: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """Cut the wanted chromosomes into runs of whole bins: chrom, first bin, one past the last."""
     extents = genome.extents
@@ -235,7 +235,6 @@ def _stretches(genome: Genome, chroms: Sequence[str]) -> Iterator[tuple[str, int
 
 
 _METRICS = ("AUPRC", "AUROC")
-_SOURCE = "the seed benchmark"
 
 TASK = Task(
     name="Track7878",
@@ -246,34 +245,29 @@ TASK = Task(
     sources="peak files (narrowPeak or BED), or one sheet (CSV, TSV) with a column file",
     needs_genome=True,
     builder=partial(build, task="Track7878"),
-    published=tuple(
-        Published(model, metric, value, _SOURCE)
-        for model, values in {
+    published=published_figures(
+        _METRICS,
+        {
             "Attention": (0.401, 0.887),
             "CNN+FC": (0.391, 0.870),
             "CNN+LSTM": (0.395, 0.874),
-        }.items()
-        for metric, value in zip(_METRICS, values, strict=True)
+        },
     ),
 )
 
-DEEPSEA_919 = Task(
+DEEPSEA_919 = replace(
+    TASK,
     name="DeepSEA919",
-    kind="binary",
-    metrics=_METRICS,
     split="chromosome",
-    group_split="chromosome",
-    sources=TASK.sources,
-    needs_genome=True,
     builder=partial(build, task="DeepSEA919"),
-    published=tuple(
-        Published(f"Attention, {tokens}", metric, value, f"{_SOURCE}, TF columns")
-        for tokens, values in {
-            "BPE": (0.299, 0.907),
-            "one-hot": (0.340, 0.925),
-            "4-patch": (0.357, 0.935),
-            "5-mer": (0.352, 0.931),
-        }.items()
-        for metric, value in zip(_METRICS, values, strict=True)
+    published=published_figures(
+        _METRICS,
+        {
+            "Attention, BPE": (0.299, 0.907),
+            "Attention, one-hot": (0.340, 0.925),
+            "Attention, 4-patch": (0.357, 0.935),
+            "Attention, 5-mer": (0.352, 0.931),
+        },
+        f"{SEED}, TF columns",
     ),
 )

@@ -22,7 +22,7 @@ from genoglot.sequence.alphabet import LETTERS, N
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import DART, chromosome_parts, random_parts
-from genoglot.tasks.task import Published, Task
+from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
 
 WINDOW = 1_000
@@ -259,13 +259,12 @@ TASK = Task(
     sources="the table of DAP-G (GTEx_v8_finemapping_DAPG.txt.gz)",
     needs_genome=True,
     builder=build,
-    published=tuple(
-        Published(model, metric, value, "the seed benchmark")
-        for model, values in {
+    published=published_figures(
+        _METRICS,
+        {
             "Attention": (0.610, 0.721),
             "CNN+FC": (0.605, 0.716),
             "CNN+LSTM": (0.606, 0.718),
-        }.items()
-        for metric, value in zip(_METRICS, values, strict=True)
+        },
     ),
 )
