@@ -20,7 +20,7 @@ from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, TaskData
 from genoglot.tasks.places import check_chromosomes
-from genoglot.tasks.splits import EXPECTO, chromosome_parts
+from genoglot.tasks.splits import EXPECTO, split_by_chromosome
 from genoglot.tasks.tables import numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
 from genoglot.tasks.writer import write_task
@@ -79,13 +79,11 @@ def build(
     known = inside & ~np.isnan(rpkm).all(axis=1)
     genes, places = genes.filter(pl.Series(known)), places[known]
     levels = np.log(rpkm[known] + pseudocount).astype(np.float32)
-    present_ = [chrom for chrom in genome.names if chrom in places.chrom_names]
-    sizes = [int((places.chrom == chrom).sum()) for chrom in present_]
-    part_of, rule = chromosome_parts(present_, EXPECTO, sizes)
-    if not part_of:
+    parts, rule = split_by_chromosome(places.chrom, EXPECTO)
+    if parts is None:
         raise TaskError(
-            f"{sources[0]}: genes on {len(present_)} chromosomes of the genome; three are needed "
-            "to train, validate and test on"
+            f"{sources[0]}: genes on {len(places.chrom_names)} chromosomes of the genome; three "
+            "are needed to train, validate and test on"
         )
     with write_task(
         out,
@@ -113,7 +111,7 @@ def build(
                 "end": some.end,
                 "strand": some.columns["strand"],
                 "group": chrom,
-                "split:chromosome": [part_of[name] for name in chrom],
+                "split:chromosome": parts[i : i + _BATCH].astype(str),
             }
             writer.add(_windows(genome, some), levels[i : i + _BATCH], columns)
     return TaskData.open(out)

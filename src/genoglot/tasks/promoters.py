@@ -29,7 +29,7 @@ from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
 from genoglot.tasks.dataset import Ints, TaskData
 from genoglot.tasks.places import check_chromosomes
-from genoglot.tasks.splits import DART, chromosome_parts, random_parts
+from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
 from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
 
@@ -100,14 +100,11 @@ def build(
     label = np.r_[np.ones(len(windows)), np.zeros(len(negatives))].astype(np.float32)
     order = rng.permutation(len(examples))
     examples, label = examples[order], label[order]
-    present = [chrom for chrom in genome.names if chrom in examples.chrom_names]
-    sizes = [int((examples.chrom == chrom).sum()) for chrom in present]
-    part_of, rule = chromosome_parts(present, DART, sizes)
     splits = {"random": "80/10/10 %, at random"}
     parts = {"random": random_parts(len(label), SHARES, rng)}
-    if part_of:
-        splits["chromosome"] = rule
-        parts["chromosome"] = np.array([part_of[chrom] for chrom in examples.chrom], object)
+    by_chromosome, rule = split_by_chromosome(examples.chrom, DART)
+    if by_chromosome is not None:
+        splits["chromosome"], parts["chromosome"] = rule, by_chromosome
     with write_task(
         out,
         task=task,

@@ -117,6 +117,20 @@ def chromosome_parts(
     return parts, f"{rule} ({source})"
 
 
+def split_by_chromosome(chrom: NDArray[np.object_], held: Held) -> tuple[Parts | None, str]:
+    """Part of each example by its chromosome, and the rule in words: see `chromosome_parts`.
+
+    Returns
+    -------
+    None and an empty rule if there are less than three chromosomes.
+    """
+    names, index, sizes = np.unique(chrom.astype(str), return_inverse=True, return_counts=True)
+    part_of, rule = chromosome_parts(names.tolist(), held, sizes.tolist())
+    if not part_of:
+        return None, rule
+    return np.array([part_of[name] for name in names.tolist()], object)[index], rule
+
+
 def group_parts(
     groups: Sequence[str], shares: Sequence[float], rng: np.random.Generator
 ) -> dict[str, str]:

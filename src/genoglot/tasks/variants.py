@@ -21,7 +21,7 @@ from genoglot.sequence import Genome, to_codes
 from genoglot.sequence.alphabet import LETTERS, N
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.places import check_chromosomes
-from genoglot.tasks.splits import DART, chromosome_parts, random_parts
+from genoglot.tasks.splits import DART, Parts, random_parts, split_by_chromosome
 from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
 
@@ -73,7 +73,7 @@ def build(
     rng = np.random.default_rng(seed)
     table = _balanced(table, rng, path, notes)
     places = Regions(table["chrom"].to_numpy(), table["at"], table["at"] + 1)
-    parts, splits = _split(table, rng, genome)
+    parts, splits = _split(table, rng)
     with write_task(
         out,
         task=TASK.name,
@@ -226,12 +226,10 @@ def _balanced(
 
 
 def _split(
-    table: pl.DataFrame, rng: np.random.Generator, genome: Genome
-) -> tuple[dict[str, Any], dict[str, str]]:
+    table: pl.DataFrame, rng: np.random.Generator
+) -> tuple[dict[str, Parts], dict[str, str]]:
     sizes = table.group_by("tissue_id", "causal", maintain_order=True).len()["len"]
-    parts: dict[str, Any] = {
-        "random": np.concatenate([random_parts(n, SHARES, rng) for n in sizes])
-    }
+    parts = {"random": np.concatenate([random_parts(n, SHARES, rng) for n in sizes])}
     splits = {
         "random": "70/10/20 % of the positives and of the negatives of each tissue, at random"
     }
@@ -239,12 +237,9 @@ def _split(
     of_variant = dict(zip(variants, random_parts(len(variants), SHARES, rng).tolist(), strict=True))
     parts["variant"] = np.array([of_variant[name] for name in table["variant_id"]], object)
     splits["variant"] = "70/10/20 % of the variants, with all their tissues, at random"
-    chroms = table["chrom"].to_numpy()
-    held = [name for name in genome.names if (chroms == name).any()]
-    part_of, rule = chromosome_parts(held, DART, [int((chroms == name).sum()) for name in held])
-    if part_of:
-        parts["chromosome"] = np.array([part_of[name] for name in chroms], object)
-        splits["chromosome"] = rule
+    by_chromosome, rule = split_by_chromosome(table["chrom"].to_numpy(), DART)
+    if by_chromosome is not None:
+        splits["chromosome"], parts["chromosome"] = rule, by_chromosome
     return parts, splits
 
 

@@ -178,10 +178,8 @@ class TaskWriter:
         digests[EXAMPLES] = self._examples.close()
         if set(self._counts) != set(splits):
             raise TaskError(f"splits {sorted(self._counts)}, but described are {sorted(splits)}")
-        for split, unknown in (
-            (s, self._asked.get(s, set()) - self._taught[s]) for s in self._taught
-        ):
-            if unknown:
+        for split, taught in self._taught.items():
+            if unknown := self._asked[split] - taught:
                 label = self.about["outputs"][int(min(unknown))]
                 raise TaskError(
                     f"class {label!r} stands in validation or test of split {split!r}, but not in "
