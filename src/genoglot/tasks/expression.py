@@ -19,7 +19,7 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import check_chromosomes, example_columns
 from genoglot.tasks.splits import EXPECTO, split_by_chromosome
 from genoglot.tasks.tables import numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
@@ -103,16 +103,8 @@ def build(
     ) as writer:
         for i in range(0, len(places), _BATCH):
             some = places[i : i + _BATCH]
-            chrom = some.chrom.astype(str)
-            columns: dict[str, Any] = {
-                "id": genes["id"][i : i + _BATCH],
-                "chrom": chrom,
-                "start": some.start,
-                "end": some.end,
-                "strand": some.columns["strand"],
-                "group": chrom,
-                "split:chromosome": parts[i : i + _BATCH].astype(str),
-            }
+            columns = example_columns(some, genes["id"][i : i + _BATCH])
+            columns["split:chromosome"] = parts[i : i + _BATCH].astype(str)
             writer.add(_windows(genome, some), levels[i : i + _BATCH], columns)
     return TaskData.open(out)
 

@@ -19,7 +19,7 @@ from genoglot.regions import Regions
 from genoglot.regions.bed import line_of_region
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, Ints, TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import check_chromosomes, example_columns
 from genoglot.tasks.splits import RRBS, chromosome_parts
 from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
@@ -106,21 +106,10 @@ def build(
         for chrom, position in sites.items():
             for i in range(0, len(position), _BATCH):
                 at = position[i : i + _BATCH]
-                n = len(at)
-                places = Regions.from_codes([chrom], np.zeros(n, np.int32), at, at + 1)
-                writer.add(
-                    genome.fetch(places, WINDOW),
-                    _levels(samples, chrom, at),
-                    {
-                        "id": [f"{chrom}:{one + 1}" for one in at],
-                        "chrom": [chrom] * n,
-                        "start": at,
-                        "end": at + 1,
-                        "strand": ["+"] * n,
-                        "group": [chrom] * n,
-                        "split:chromosome": [part_of[chrom]] * n,
-                    },
-                )
+                places = Regions.from_codes([chrom], np.zeros(len(at), np.int32), at, at + 1)
+                columns = example_columns(places, [f"{chrom}:{one + 1}" for one in at])
+                columns["split:chromosome"] = [part_of[chrom]] * len(at)
+                writer.add(genome.fetch(places, WINDOW), _levels(samples, chrom, at), columns)
     return TaskData.open(out)
 
 

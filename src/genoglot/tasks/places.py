@@ -1,16 +1,41 @@
-"""Places in a genome: whether it holds them, and whether the names fit."""
+"""Places in a genome: whether it holds them, whether the names fit, and what is kept of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError, TaskError
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.sequence import Genome
+
+
+def example_columns(places: Regions, ids: Sequence[str] | pl.Series) -> dict[str, Any]:
+    """Columns of examples that are places, for `TaskWriter.add`; their group is the chromosome.
+
+    Parameters
+    ----------
+    places
+        n regions; they are on the plus strand if no column strand tells.
+    ids
+        Name of each.
+    """
+    chrom = places.chrom.astype(str)
+    known = "strand" in places.columns.columns
+    return {
+        "id": ids,
+        "chrom": chrom,
+        "start": places.start,
+        "end": places.end,
+        "strand": places.columns["strand"] if known else ["+"] * len(places),
+        "group": chrom,
+    }
 
 
 def check_chromosomes(regions: Regions, genome: Genome, path: Path) -> NDArray[np.bool_]:

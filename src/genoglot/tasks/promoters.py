@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +27,7 @@ from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
 from genoglot.tasks.dataset import Ints, TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import check_chromosomes, example_columns
 from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
 from genoglot.tasks.task import Task, published_figures
 from genoglot.tasks.writer import write_task
@@ -123,9 +122,7 @@ def build(
     ) as writer:
         for i in range(0, len(examples), _BATCH):
             some = examples[i : i + _BATCH]
-            columns: dict[str, Any] = {"id": some.columns["name"], "chrom": some.chrom.astype(str)}
-            columns |= {"start": some.start, "end": some.end, "strand": some.columns["strand"]}
-            columns["group"] = columns["chrom"]
+            columns = example_columns(some, some.columns["name"])
             for name, part in parts.items():
                 columns[f"split:{name}"] = part[i : i + _BATCH].astype(str)
             writer.add(genome.fetch(some), label[i : i + _BATCH], columns)

@@ -24,7 +24,7 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import check_chromosomes, example_columns
 from genoglot.tasks.splits import DEEPSEA, chromosome_parts, drawn_parts
 from genoglot.tasks.tables import present, read_table
 from genoglot.tasks.task import SEED, Task, published_figures
@@ -116,23 +116,11 @@ def build(
             kept = np.flatnonzero(labels.any(axis=1))
             start = (kept + first) * BIN
             bins = Regions.from_codes([chrom], np.zeros(len(kept), np.int32), start, start + BIN)
-            parts = {"split:random": drawn_parts(len(kept), SHARES, rng).astype(str)}
+            columns = example_columns(bins, bins.loci)
+            columns["split:random"] = drawn_parts(len(kept), SHARES, rng).astype(str)
             if part_of:
-                parts["split:chromosome"] = np.full(len(kept), part_of[chrom])
-            writer.add(
-                genome.fetch(bins, WINDOW),
-                labels[kept],
-                {
-                    "id": [f"{chrom}:{at + 1}-{at + BIN}" for at in start],
-                    "chrom": [chrom] * len(kept),
-                    "start": start,
-                    "end": start + BIN,
-                    "strand": ["+"] * len(kept),
-                    "group": [chrom] * len(kept),
-                    **parts,
-                },
-                packed=True,
-            )
+                columns["split:chromosome"] = np.full(len(kept), part_of[chrom])
+            writer.add(genome.fetch(bins, WINDOW), labels[kept], columns, packed=True)
     return TaskData.open(out)
 
 
