@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, reverse_complement
-from genoglot.tasks.dataset import Ints, Rows, TaskData
+from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
 from genoglot.tasks.sketch import (
     UNKNOWN,
     Hashes,
@@ -88,9 +88,10 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
     frames = [pl.DataFrame(schema=SCHEMA)]
     for split in data.splits:
         report[split] = []
+        part_rows = {part: data.rows(split, part) for part in PARTS}
         for part, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
-            rows, others = data.rows(split, part), data.rows(split, other)
-            found = match(_sequences(data, split, part), _sequences(data, split, other))
+            rows, others = part_rows[part], part_rows[other]
+            found = match(_sequences(data, rows), _sequences(data, others))
             report[split].append(
                 {"part": part, "other_part": other, "examples": len(rows), **_counts(found.kind)}
             )
@@ -112,8 +113,8 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
     return report, pl.concat(frames)
 
 
-def _sequences(data: TaskData, split: str, part: str) -> Rows:
-    codes, _, alternative = data.part(split, part)
+def _sequences(data: TaskData, rows: Ints) -> Rows:
+    codes, _, alternative = data.at(rows)
     return codes if alternative is None else alternative
 
 
