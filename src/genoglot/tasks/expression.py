@@ -181,7 +181,6 @@ TASK = Task(
     kind="real",
     metrics=("Spearman", "MSE"),
     split="chromosome",
-    group_split="chromosome",
     sources="geneanno.csv and geneanno.exp.csv, as ExPecto has them",
     needs_genome=True,
     builder=build,

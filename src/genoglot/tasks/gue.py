@@ -201,7 +201,6 @@ TASK = Task(
     kind="classes",
     metrics=("MCC", "accuracy"),
     split="given",
-    group_split=None,
     sources="a folder with train.csv, dev.csv and test.csv (sequence,label), or one of such",
     needs_genome=False,
     builder=build,

@@ -189,7 +189,6 @@ TASK = Task(
     kind="real",
     metrics=_METRICS,
     split="chromosome",
-    group_split="chromosome",
     sources="bedMethyl files, one for each sample",
     needs_genome=True,
     builder=build,

@@ -264,7 +264,6 @@ TASK = Task(
     kind="real",
     metrics=("Spearman", "MSE"),
     split="positions",
-    group_split="element",
     sources="the table of saturation mutagenesis (satMutMPRA TSV)",
     needs_genome=False,
     builder=build,

@@ -275,7 +275,6 @@ PROM_VARY = Task(
     kind="binary",
     metrics=_METRICS,
     split="random",
-    group_split="chromosome",
     sources="EPD promoters, .fps or .bed",
     needs_genome=True,
     builder=partial(build, task="PromVary"),

@@ -11,11 +11,8 @@ from genoglot.sequence.alphabet import Codes, N, reverse_complement
 
 Hashes = NDArray[np.uint32]
 
-LARGEST = 15
-"""Of k: so that a k-mer and the mark of an unknown one fit into 32 bits."""
-
 UNKNOWN = np.uint32(0xFFFFFFFF)
-"""In the place of a k-mer that holds N."""
+"""In the place of a k-mer that holds N; k of up to 15 leaves it free."""
 
 _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in the cache
 _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))  # Wellons' lowbias32: a bijection

@@ -76,8 +76,6 @@ class Task:
         Names of metrics of `genoglot.evaluation.prediction`, the first one is the main one.
     split
         The split that published figures are for.
-    group_split
-        A split by chromosome, or by element; None where no place of a sequence is known.
     sources
         What to build it from, in words.
     needs_genome
@@ -96,7 +94,6 @@ class Task:
     kind: Kind
     metrics: tuple[str, ...]
     split: str
-    group_split: str | None
     sources: str
     needs_genome: bool
     builder: Callable[..., TaskData]

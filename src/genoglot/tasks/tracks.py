@@ -229,7 +229,6 @@ TASK = Task(
     kind="binary",
     metrics=_METRICS,
     split="random",
-    group_split="chromosome",
     sources="peak files (narrowPeak or BED), or one sheet (CSV, TSV) with a column file",
     needs_genome=True,
     builder=partial(build, task="Track7878"),

@@ -250,7 +250,6 @@ TASK = Task(
     kind="binary",
     metrics=_METRICS,
     split="random",
-    group_split="chromosome",
     sources="the table of DAP-G (GTEx_v8_finemapping_DAPG.txt.gz)",
     needs_genome=True,
     builder=build,
