@@ -200,14 +200,14 @@ def _read_bed(path: Path) -> Regions:
     columns = regions.columns
     if not len(regions):
         return regions
-    known = columns.select(pl.col("^strand$").is_in(["+", "-"]).fill_null(value=False))
-    wrong = (~known["strand"]).arg_true() if known.width else [0]
+    strand = columns["strand"] if "strand" in columns.columns else pl.Series([""])
+    wrong = (~strand.is_in(["+", "-"])).fill_null(value=True).arg_true()
     if len(wrong):
         raise TaskError(
             f"{path}:{line_of_region(path, int(wrong[0]))}: the promoter has no strand in column "
             "6; give EPD's BED or .fps file"
         )
-    plus = columns["strand"].to_numpy() == "+"
+    plus = strand.to_numpy() == "+"
     thick = columns.select(pl.col("^thick(Start|End)$"))
     if thick.dtypes == [pl.Int64, pl.Int64] and not thick.null_count().sum_horizontal()[0]:
         tss = np.where(plus, thick["thickStart"].to_numpy(), thick["thickEnd"].to_numpy() - 1)
