@@ -230,6 +230,20 @@ def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Pat
         ], name
 
 
+@pytest.mark.parametrize(
+    ("sequence", "position", "problem"),
+    [
+        ("chr1", 0, "p.fps:2: no FP line of EPD"),
+        ("NC_000067.7", 9, "p.fps: chromosomes NC_000067.7 are not in the genome"),  # mouse chr1
+    ],
+)
+def test_fps_lines_at_no_place_of_the_genome(
+    dna: Genome, tmp_path: Path, sequence: str, position: int, problem: str
+) -> None:
+    (tmp_path / "p.fps").write_text("XX\n" + fps("A_1", sequence, "+", position))
+    refused("PromFix", tmp_path / "p.fps", problem, genome=dna)
+
+
 def test_an_empty_peak_makes_no_bin_positive(tmp_path: Path) -> None:
     (tmp_path / "g.fa").write_text("".join(f">chr{i}\n{'ACGT' * 50_000}\n" for i in range(1, 5)))
     wanted = [(f"chr{i}", at) for i in range(1, 4) for at in range(0, 200_000, 400)]

@@ -45,7 +45,7 @@ _TRIES = 200  # batches of random places, until enough negatives are found
 _BATCH = 8192
 
 # Human chromosomes under the names that .fps files have: NC_000001.11 is chr1 (RefSeq).
-_REFSEQ = re.compile(r"NC_0000(\d\d)\.\d+")
+_REFSEQ = re.compile(r"NC_0000(0[1-9]|1\d|2[0-4])\.\d+")
 
 
 def build(
@@ -173,7 +173,8 @@ def _read_fps(path: Path, genome: Genome | None) -> Regions:
                 continue
             name, sequence, strand = line[5:25].strip(), line[33:51].strip(), line[52:53]
             position = line[53:63].strip()
-            if strand not in ("+", "-") or not position.isdecimal() or not sequence:
+            placed = sequence and position.isdecimal() and int(position)
+            if strand not in ("+", "-") or not placed:
                 raise TaskError(
                     f"{path}:{number}: no FP line of EPD (name in columns 6-25, sequence in "
                     f"34-51, strand in 53, position in 54-63): {line.rstrip()[:80]!r}"
