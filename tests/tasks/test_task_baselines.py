@@ -4,34 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from genoglot.errors import TaskError
 from genoglot.evaluation import measure_predictions
 from genoglot.sequence import reverse_complement, to_codes, to_text
 from genoglot.tasks import BASELINES, TaskData
-from genoglot.tasks.features import Motifs, composition, kmer_counts
+from genoglot.tasks.features import Motifs, composition
 from genoglot.tasks.linear import fit_linear, predict_linear
-
-
-@given(st.text("ACGTN", min_size=1, max_size=50), st.integers(1, 4))
-def test_kmers_are_counted_on_both_strands(text: str, k: int) -> None:
-    counts = kmer_counts(to_codes(text)[None], k)[0]
-    other = kmer_counts(to_codes(reverse_complement(text))[None], k)[0]
-    np.testing.assert_array_equal(counts, other)
-    kmers = [text[i : i + k] for i in range(len(text) - k + 1)]
-    known = [min(kmer, reverse_complement(kmer)) for kmer in kmers if "N" not in kmer]
-    assert counts.sum() == len(known)
-    assert sorted(counts[counts > 0]) == sorted(known.count(kmer) for kmer in set(known))
-
-
-def test_there_are_as_many_kmers_as_the_books_say() -> None:
-    codes = to_codes("ACGT")[None]
-    sizes = [kmer_counts(codes, k).shape[1] for k in range(1, 5)]
-    assert sizes == [2, 10, 32, 136]
-    with pytest.raises(TaskError, match="give 1 to 6"):
-        kmer_counts(codes, 7)
 
 
 @pytest.fixture(scope="module")

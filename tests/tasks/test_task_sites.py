@@ -11,8 +11,8 @@ from genoglot.errors import TaskError
 from genoglot.evaluation import measure_predictions
 from genoglot.evaluation.prediction import spearman
 from genoglot.sequence import reverse_complement, to_codes
+from genoglot.sequence.counts import kmer_counts
 from genoglot.tasks import BASELINES, SITE_MODELS, TaskData
-from genoglot.tasks.features import kmer_counts
 from genoglot.tasks.kriging import Kriging
 from genoglot.tasks.sites import FLANK, SiteMotifs, find_sites, kmer_changes
 

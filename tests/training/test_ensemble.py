@@ -13,6 +13,7 @@ from genoglot.models import load_predictor
 from genoglot.models.cnn_lstm import CnnLstm
 from genoglot.models.ensemble import SequenceEnsemble
 from genoglot.models.predictor import SequencePredictor
+from genoglot.models.sequence_trees import SequenceTrees
 from genoglot.sequence import to_codes, to_text
 from genoglot.training.ensemble import fit_ensemble
 from genoglot.training.loop import Where
@@ -20,6 +21,7 @@ from genoglot.training.supervised import SequenceModel
 
 CPU = Where(device="cpu")
 TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 2, "min_steps": 1, "batch_size": 32}
+TINY |= {"trees": 20}
 
 
 def planted(n: int, site: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,8 +48,8 @@ def test_there_are_networks_with_and_without_motifs_and_their_curves(
     ensemble: tuple[SequenceEnsemble, Path],
 ) -> None:
     fitted, folder = ensemble
-    assert [m.encoder.settings.motifs for m in fitted.members] == [True, False]
-    assert len({m.settings.seed for m in fitted.members}) == 2
+    assert [m.encoder.settings.motifs for m in fitted.networks()] == [True, False]
+    assert len({m.settings.seed for m in fitted.networks()}) == 2
     for name in ("pilot-free", "pilot-anchored", "0-motifs", "1-learned"):
         assert (folder / name / "validation.csv").exists()
 
@@ -75,8 +77,10 @@ def test_data_decide_whether_strand_and_place_matter() -> None:
     how |= {"width": 64, "learned": 32, "epochs": 1}
     for make, anchored in ((ordered, True), (mirrored, False)):
         fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
-        assert {m.encoder.settings.places > 0 for m in fitted.members} == {anchored}
-        assert {m.settings.strands for m in fitted.members} == {"forward" if anchored else "random"}
+        networks = fitted.networks()
+        assert {m.encoder.settings.places > 0 for m in networks} == {anchored}
+        assert {m.settings.strands for m in networks} == {"forward" if anchored else "random"}
+    how["trees"] = 0
     told = fit_ensemble(*ordered(80, 0), ordered(80, 1), anchored=False, **how)
     assert {m.settings.shift for m in told.members} == {6}
 
@@ -86,7 +90,10 @@ def test_the_ensemble_is_the_mean_and_is_saved(
 ) -> None:
     fitted, _ = ensemble
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
-    expected = sum(member.predict(codes) for member in fitted.members) / 2
+    _, trees = fitted.members
+    assert isinstance(trees, SequenceTrees)
+    expected = sum(member.predict(codes) for member in fitted.networks()) / 4
+    expected += trees.predict(codes) / 2
     found = fitted.predict(codes)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)

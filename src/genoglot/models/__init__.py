@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genoglot.models.ensemble import SequenceEnsemble
     from genoglot.models.predictor import SequencePredictor
     from genoglot.models.sequence_encoder import SequenceEncoder
+    from genoglot.models.sequence_trees import SequenceTrees
 
 GENERATORS = {
     "popularity": "genoglot.models.baselines:Popularity",
@@ -115,19 +116,22 @@ def load_encoder(path: str | Path) -> SequenceEncoder:
     return SequenceEncoder.from_pretrained(path)
 
 
-def load_predictor(path: str | Path) -> SequencePredictor | SequenceEnsemble:
-    """Load a model that predicts something of DNA, or an ensemble of such, whichever there is.
+def load_predictor(path: str | Path) -> SequencePredictor | SequenceTrees | SequenceEnsemble:
+    """Load what predicts something of DNA: a network, trees, or an ensemble of such.
 
     Raises
     ------
     ModelError
         If there is none, or it is damaged.
     """
-    from genoglot.models.ensemble import KIND, SequenceEnsemble
+    from genoglot.models import ensemble, sequence_trees
     from genoglot.models.predictor import SequencePredictor
 
-    if read_config(local_folder(path))["kind"] == KIND:
-        return SequenceEnsemble.from_pretrained(path)
+    kind = read_config(local_folder(path))["kind"]
+    if kind == ensemble.KIND:
+        return ensemble.SequenceEnsemble.from_pretrained(path)
+    if kind == sequence_trees.KIND:
+        return sequence_trees.SequenceTrees.from_pretrained(path)
     return SequencePredictor.from_pretrained(path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -20,13 +20,30 @@ from genoglot.sequence.alphabet import Codes
 KIND = "sequence-ensemble"
 
 
+class Member(Protocol):
+    """What predicts something of DNA: a network, trees, or an ensemble of such."""
+
+    names: list[str] | None
+
+    def predict(
+        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = ...
+    ) -> NDArray[np.float32]:
+        """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
+
+    def to(self, device: str | torch.device) -> Any:
+        """Move to a device."""
+
+    def save_pretrained(self, path: str | Path, *, overwrite: bool = ...) -> None:
+        """Save into a directory."""
+
+
 class SequenceEnsemble:
     """The mean of what several models predict.
 
     Parameters
     ----------
     members
-        Models of the same outputs.
+        Models of the same outputs; also ensembles, each of which counts as one.
 
     Raises
     ------
@@ -34,17 +51,23 @@ class SequenceEnsemble:
         If there is no member, or their outputs have other names.
     """
 
-    def __init__(self, members: Sequence[SequencePredictor]) -> None:
-        self.members = list(members)
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members: list[Member] = list(members)
         if not self.members:
             raise ModelError("an ensemble of no model; give some")
         if len({tuple(member.names or ()) for member in self.members}) > 1:
             raise ModelError("the models of an ensemble have other names of outputs")
+        self.names = self.members[0].names
 
-    @property
-    def names(self) -> list[str] | None:
-        """Of the outputs: labels, values or classes; None if they have none."""
-        return self.members[0].names
+    def networks(self) -> list[SequencePredictor]:
+        """List the networks among the members, those of ensembles too."""
+        found = []
+        for member in self.members:
+            if isinstance(member, SequenceEnsemble):
+                found += member.networks()
+            elif isinstance(member, SequencePredictor):
+                found.append(member)
+        return found
 
     def predict(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
@@ -82,6 +105,8 @@ class SequenceEnsemble:
         ModelError
             If there is none, or it is damaged.
         """
+        from genoglot.models import load_predictor
+
         folder = local_folder(path)
         config = read_config(folder)
         if config["kind"] != KIND:
@@ -89,4 +114,4 @@ class SequenceEnsemble:
         n = config["settings"].get("members")
         if not isinstance(n, int):
             raise ModelError(f"{path}: damaged model (no number of members); save it again")
-        return cls([SequencePredictor.from_pretrained(folder / f"member-{i}") for i in range(n)])
+        return cls([load_predictor(folder / f"member-{i}") for i in range(n)])

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import TaskError
+from genoglot.sequence.counts import kmer_counts
 from genoglot.tasks.dataset import Floats, Kind, Part
-from genoglot.tasks.features import Inputs, Motifs, chosen, composition, described, kmer_counts
+from genoglot.tasks.features import Inputs, Motifs, chosen, composition, described
 from genoglot.tasks.linear import fit_linear, predict_linear
 
 Validation = tuple[Inputs, ArrayLike]

@@ -1,4 +1,4 @@
-"""`Ensemble`: residual CNNs in a bench, with known motifs and without."""
+"""`Ensemble`: residual CNNs and boosted trees in a bench."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Ensemble(Contender):
         )  # fmt: skip
         self.n_parameters = sum(
             count_parameters(part)
-            for member in self._model.members
-            for part in (member.encoder, member.head)
+            for network in self._model.networks()
+            for part in (network.encoder, network.head)
         )
         for place in folder.iterdir():
             discard_checkpoints(place)

@@ -1,9 +1,8 @@
-"""What cheap baselines see of a sequence: counts of k-mers and of motifs, of both strands."""
+"""What cheap baselines see of a sequence: motifs on both strands, and composition."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,54 +12,13 @@ from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.motifs import jaspar
 from genoglot.tasks.dataset import Floats, Rows
-from genoglot.tasks.sketch import UNKNOWN, canonical_kmers
 
 Sequences = Codes | Rows
 Inputs = Sequences | tuple[Sequences, Sequences]
 """Codes, or those without and with a variant."""
 
-MAX_K = 6
 _BLOCK = 1 << 21  # bases at a time
 _SCANNED = 1 << 13  # bases at a time where motifs are looked for
-
-
-@lru_cache(maxsize=MAX_K)
-def _ranks(k: int) -> tuple[NDArray[np.int32], int]:
-    """Give numbers to the k-mers that are the smaller of both strands: 136 of 256 for k = 4."""
-    letters = np.arange(4**k)[:, None] >> 2 * np.arange(k - 1, -1, -1) & 3
-    smaller = canonical_kmers(letters.astype(np.uint8), k)[:, 0] == np.arange(4**k)
-    return np.where(smaller, np.cumsum(smaller) - 1, -1).astype(np.int32), int(smaller.sum())
-
-
-def kmer_counts(codes: Codes, k: int) -> Floats:
-    """Count k-mers, each together with its reverse complement.
-
-    Parameters
-    ----------
-    codes
-        uint8 (n, length).
-    k
-        1 to 6.
-
-    Returns
-    -------
-    float32 (n, number of k-mers): 2, 10, 32, 136, 512 or 2,080 columns
-
-    Examples
-    --------
-    >>> from genoglot.sequence import to_codes
-    >>> kmer_counts(to_codes("ACGTN")[None], 2).tolist()  # AA AC AG AT CA CC CG GA GC TA
-    [[0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]]
-    """
-    if not 1 <= k <= MAX_K:
-        raise TaskError(f"k is {k}; give 1 to {MAX_K}")
-    rank, columns = _ranks(k)
-    kmers = canonical_kmers(codes, k)
-    known = kmers != UNKNOWN
-    column = rank[np.where(known, kmers, 0)].astype(np.int64)
-    column += np.arange(len(codes))[:, None] * columns
-    counts = np.bincount(column[known], minlength=len(codes) * columns)
-    return counts.reshape(len(codes), columns).astype(np.float32)
 
 
 class Motifs:

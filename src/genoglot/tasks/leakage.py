@@ -9,15 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, reverse_complement
+from genoglot.sequence.counts import UNKNOWN, Hashes, canonical_kmers
 from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
-from genoglot.tasks.sketch import (
-    UNKNOWN,
-    Hashes,
-    Sketch,
-    canonical_kmers,
-    minimizers,
-    sequence_hashes,
-)
+from genoglot.tasks.sketch import Sketch, minimizers, sequence_hashes
 
 K, WINDOW = 15, 8
 """Minimizers: two sequences with 22 bases in common share one."""

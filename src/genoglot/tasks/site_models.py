@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import TaskError
 from genoglot.models.forest import GradientBoosting, joined
+from genoglot.sequence.counts import kmer_counts
 from genoglot.tasks.baselines import Validation
 from genoglot.tasks.dataset import Floats, Kind, Part
-from genoglot.tasks.features import Inputs, kmer_counts
+from genoglot.tasks.features import Inputs
 from genoglot.tasks.sites import FLANK, SiteMotifs, Sites, find_sites
 
 POWER = 0.75

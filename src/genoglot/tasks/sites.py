@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.counts import kmer_counts
 from genoglot.sequence.motifs import jaspar
 from genoglot.tasks.dataset import Floats, Ints
-from genoglot.tasks.features import Inputs, kmer_counts
+from genoglot.tasks.features import Inputs
 
 FLANK = 32
 """Bases kept on both sides of a site; the longest motif (of 30 bp) reaches no farther."""

@@ -1,4 +1,4 @@
-"""k-mers and minimizers of both strands, as numbers, over whole batches of sequences."""
+"""Minimizers and hashes of both strands, over whole batches of sequences."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.sequence.alphabet import Codes, N, reverse_complement
-
-Hashes = NDArray[np.uint32]
-
-UNKNOWN = np.uint32(0xFFFFFFFF)
-"""In the place of a k-mer that holds N; k of up to 15 leaves it free."""
+from genoglot.sequence.alphabet import Codes, reverse_complement
+from genoglot.sequence.counts import UNKNOWN, Hashes, canonical_kmers
 
 _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in the cache
 _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))  # Wellons' lowbias32: a bijection
@@ -48,56 +44,6 @@ def mixed(numbers: Hashes) -> Hashes:
     x *= _MIX[1]
     x ^= x >> np.uint32(16)
     return x
-
-
-def canonical_kmers(codes: Codes, k: int) -> Hashes:
-    """Make a number of every k-mer, the smaller one of both strands.
-
-    Parameters
-    ----------
-    codes
-        uint8 (n, length).
-    k
-        1 to 15.
-
-    Returns
-    -------
-    uint32 (n, length - k + 1), `UNKNOWN` where a k-mer holds N
-
-    Examples
-    --------
-    >>> from genoglot.sequence import to_codes
-    >>> canonical_kmers(to_codes("AACGTTN")[None], 3)
-    array([[         1,          6,          6,          1, 4294967295]], dtype=uint32)
-    """
-    n, length = codes.shape
-    out = np.empty((n, max(length - k + 1, 0)), np.uint32)
-    step = max(_BLOCK // max(length, 1), 1)
-    for i in range(0, n if out.shape[1] else 0, step):
-        block = np.asarray(codes[i : i + step])
-        other = reverse_complement(block)
-        # The k-mer from i on reads, on the other strand, from length - k - i on.
-        np.minimum(_numbers(block, k), _numbers(other, k)[:, ::-1], out=out[i : i + step])
-        unknown = block == N
-        if unknown.any():
-            count = np.cumsum(unknown, axis=1, dtype=np.int32)
-            within = count[:, k - 1 :].copy()
-            within[:, 1:] -= count[:, :-k]
-            out[i : i + step][within > 0] = UNKNOWN
-    return out
-
-
-def _numbers(codes: Codes, k: int) -> Hashes:
-    """Two bits for each base of every k-mer; N counts as A."""
-    ranks = (codes & np.uint8(3)).astype(np.uint32)
-    numbers, m = ranks, 1
-    for bit in f"{k:b}"[1:]:
-        numbers = numbers[:, :-m] * np.uint32(4**m) + numbers[:, m:]
-        m *= 2
-        if bit == "1":
-            numbers = numbers[:, :-1] * np.uint32(4) + ranks[:, m:]
-            m += 1
-    return numbers
 
 
 def minimizers(codes: Codes, k: int, window: int) -> Sketch:

@@ -1,4 +1,4 @@
-"""Ensembles of residual CNNs that read DNA as suits the data."""
+"""Ensembles of residual CNNs, which read DNA as suits the data, and boosted trees."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from genoglot.errors import ModelError
 from genoglot.models.ensemble import SequenceEnsemble
 from genoglot.models.heads import Target
 from genoglot.models.residual_cnn import ResidualCnn
+from genoglot.models.sequence_trees import SequenceTrees
 from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
 from genoglot.training.loop import Where
@@ -53,6 +54,8 @@ class EnsembleSettings(Settings):
         See `ResidualCnn`; without motifs a network learns twice as many first convolutions.
     head_dropout
         Before the linear layers of the head.
+    trees
+        The most that are grown for each output, see `SequenceTrees`; 0: no trees.
     """
 
     networks: int = Field(1, ge=1)
@@ -69,6 +72,7 @@ class EnsembleSettings(Settings):
     blocks: int = Field(3, ge=0)
     dropout: float = Field(0.2, ge=0, lt=1)
     head_dropout: float = Field(0.3, ge=0, lt=1)
+    trees: int = Field(1500, ge=0)
 
 
 def fit_ensemble(
@@ -84,16 +88,19 @@ def fit_ensemble(
     where: Where | None = None,
     **settings: Any,
 ) -> SequenceEnsemble:
-    """Train residual CNNs, with the motifs of JASPAR and without, that answer together.
+    """Train residual CNNs, with the motifs of JASPAR and without, and trees that answer together.
 
     Nobody has to know whether strand and place matter in the data, nor whether known motifs do.
+    What is predicted is the mean of the networks and the trees, which weigh as much as all
+    networks.
 
     Parameters
     ----------
     codes, labels
         As for `SequenceModel.fit`.
     validation
-        Codes and labels that decide how sequences are read, and on nothing else.
+        Codes and labels that decide how networks read sequences and how many trees there are, and
+        nothing else.
     target
         `"binary"`, `"multi-label"` or `"multi-class"`.
     names
@@ -163,7 +170,11 @@ def fit_ensemble(
         members.append(
             trained(name, number, anchored=anchored, motifs=motifs, epochs=passes, width=s.width)
         )
-    return SequenceEnsemble(members)
+    networks = SequenceEnsemble(members)
+    if not s.trees:
+        return networks
+    trees = SequenceTrees(names=names, target=target, trees=s.trees, seed=seed)
+    return SequenceEnsemble([networks, trees.fit(codes, labels, validation)])
 
 
 def _likelihoods(predicted: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
