@@ -65,7 +65,15 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
             lines.append(f"{dna[:at]}{site}{dna[at + 12 :]},{'bound' if i % 2 else 'free'}")
         (folder / "mine" / f"{name}.csv").write_text("\n".join(lines) + "\n")
     run("task", "build", "GUE", "mine", "-o", "mine_task")
-    small = ("width=16", "learned=16", "blocks=1", "min_steps=1", "epochs=2", "anchored=false")
+    small = (
+        "width=16",
+        "learned=16",
+        "blocks=1",
+        "min_steps=1",
+        "epochs=2",
+        "trees=9",
+        "anchored=false",
+    )
     command = ("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu")
     settings = [part for text in small for part in ("--set", text)]
     done = run(*command, *settings)

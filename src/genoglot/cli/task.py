@@ -148,7 +148,7 @@ def train(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Train an ensemble of residual CNNs on labels or classes, for genoglot predict.
+    """Train residual CNNs and boosted trees on labels or classes, for genoglot predict.
 
     It learns from the training part and is measured on the validation part; the test part is not
     read. A bench (genoglot bench) compares models, and tests them.
