@@ -4,9 +4,11 @@
 
 For each seed the task is built anew, so that other positions are held out. All models are fitted to
 its training part, choose their settings on its validation part, and are measured on the validation
-part; on the test part only with `--part test`, once, at the very end. There, `kriging, more data`
-is fitted again, with the noise that was chosen, to both other parts. With `--leave-out`, each locus
-is left out in turn instead (the next one validates). Writes OUT.csv and OUT.md.
+part; on the test part only with `--part test`, once, at the very end. `kriging` learns from the
+enhancers of the table too, all others, and `kriging, promoters`, from the promoters only. On the
+test part, `kriging, more data` is fitted again, with the noise that was chosen, to both others.
+With `--leave-out`, each locus is left out in turn instead (the next one validates). Writes OUT.csv
+and OUT.md.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from genoglot.evaluation.prediction import spearman
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.tasks import BASELINES, SITE_MODELS, TASKS, TaskData
 
-MODELS = {**BASELINES, **SITE_MODELS}
-MORE = "kriging, more data"
+PROMOTERS, MORE = "kriging, promoters", "kriging, more data"
+MODELS = [*BASELINES, *(name for name in SITE_MODELS if name != "kriging"), PROMOTERS, "kriging"]
 LEFT_OUT = ("kmer-linear", "kriging-sequence", "kriging")
 
 
@@ -36,7 +38,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--part", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS)
     parser.add_argument("--leave-out", action="store_true", help="leave each locus out")
     options = parser.parse_args()
     part = "test" if options.leave_out else options.part
@@ -46,10 +48,12 @@ def main() -> None:
         for seed in options.seeds:
             (data,) = TASKS["MPRAProm"].build(
                 [options.table], Path(folder) / str(seed), seed=seed, leakage=False,
+                extended=True,
             )  # fmt: skip
-            splits, models = ["positions"], options.models
+            splits, models = ["positions"], options.models or MODELS
             if options.leave_out:
-                splits, models = [f"leave-out:{group}" for group in data.groups], LEFT_OUT
+                splits = [f"leave-out:{group}" for group in data.groups]
+                models = options.models or LEFT_OUT
             elif part == "test" and "kriging" in models:
                 models = [*models, MORE]
             for split in splits:
@@ -93,20 +97,22 @@ def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dic
 
 def predictions(data: TaskData, split: str, part: str, name: str, seed: int) -> Any:
     """Fit one model to one split and predict a part of it."""
-    train, validation, held = (data.part(split, p) for p in ("train", "validation", part))
-    if name not in (*SITE_MODELS, MORE):
+    first, second = (data.rows(split, p) for p in ("train", "validation"))
+    if name not in ("kriging", MORE):
+        first = first[data.examples["group"].is_not_null().to_numpy()[first]]  # no enhancers
+    train, validation, held = (data.at(first), data.at(second), data.part(split, part))
+    if name in BASELINES:
         baseline = BASELINES[name](data.kind, 1, seed=seed)
         baseline.fit_part(train, validation)
         return baseline.predict(held.inputs)
-    codes = data.examples["barcodes"].to_numpy()
-    first, second = (data.rows(split, p) for p in ("train", "validation"))
-    model = SITE_MODELS["kriging" if name == MORE else name](data.kind, 1, seed=seed)
-    model.fit_part(train, validation, codes[first])
+    errors = data.examples["error"].to_numpy()
+    kind = "kriging" if name in (PROMOTERS, MORE) else name
+    model = SITE_MODELS[kind](data.kind, 1, seed=seed)
+    model.fit_part(train, validation, errors[first])
     if name == MORE:
         both = np.concatenate([first, second])
         again = SITE_MODELS["kriging"](data.kind, 1, seed=seed, noise=[model.noise])
-        pair = data.codes[both], data.alternative[both]
-        again.fit(pair, data.labels[both], (validation.inputs, validation.labels), codes[both])
+        again.fit_part(data.at(both), validation, errors[both])
         model = again
     return model.predict(held.inputs)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
@@ -33,6 +34,9 @@ COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element")
 ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
 """Elements of Kircher et al. that are no promoters, by their names up to the first - or dot."""
 
+_IS_ENHANCER = pl.col("Element").str.extract(r"^([^-.]+)").is_in(ENHANCERS)
+_TELLING = (1e-200, 0.9)  # p-values of which a coefficient's error can be told
+
 
 def build(
     sources: Sequence[Path],
@@ -44,6 +48,7 @@ def build(
     overwrite: bool = False,
     promoters_only: bool = True,
     min_barcodes: int = 0,
+    extended: bool = False,
 ) -> TaskData:
     """Build the task.
 
@@ -66,6 +71,10 @@ def build(
         Leave the enhancers of Kircher et al. out.
     min_barcodes
         Leave out changes that fewer barcodes tell of.
+    extended
+        Add what the table knows beside the task: the enhancers, as training examples of every
+        split, without a group; and a column `error`, the standard error of each effect. The
+        validation and test parts, and the promoters' training part, stay what they are.
 
     Raises
     ------
@@ -74,16 +83,23 @@ def build(
     """
     (path,) = sources
     notes: dict[str, Any] = {}
-    table = _read(path, promoters_only, min_barcodes, notes)
+    table = _read(path, promoters_only and not extended, min_barcodes, notes)
     elements = _elements(table, path)
-    loci = _loci(elements)
-    table = table.with_columns(locus=pl.col("Element").replace_strict(loci))
+    table = _placed(table, _loci(elements), extended and promoters_only, path)
     splits = {"positions": "60/20/20 % of the positions of each locus, at random"}
     parts = {"positions": _by_position(table, np.random.default_rng(seed))}
-    names = sorted(set(loci.values()))
+    columns = {"barcodes": pl.col("Barcodes")}
+    if extended:
+        columns["error"] = pl.col("error")
+        table = table.with_columns(
+            error=standard_errors(table, parts["positions"] == "train", path)
+        )
+    names = sorted(table["locus"].drop_nulls().unique())
     if len(names) >= 3:
         of_locus = group_parts(names, SHARES, np.random.default_rng([seed, 1]))
-        parts["element"] = table["locus"].replace_strict(of_locus).to_numpy()
+        parts["element"] = (
+            table["locus"].replace_strict(of_locus, default="train", return_dtype=pl.String)
+        ).to_numpy()
         told = ", ".join(f"{name} {part}" for name, part in of_locus.items() if part != "train")
         splits["element"] = f"whole loci, at random: {told}"
     with write_task(
@@ -125,7 +141,7 @@ def build(
                     strand=pl.lit("+"),
                     group="locus",
                     element="Element",
-                    barcodes="Barcodes",
+                    **columns,
                 ).with_columns(
                     **{f"split:{name}": pl.Series(parts[name][rows].astype(str)) for name in splits}
                 ),
@@ -135,7 +151,7 @@ def build(
 
 
 def _read(
-    path: Path, promoters_only: bool, min_barcodes: int, notes: dict[str, Any]
+    path: Path, without_enhancers: bool, min_barcodes: int, notes: dict[str, Any]
 ) -> pl.DataFrame:
     """Read the table, its single-base changes only; notes tell what was left out."""
     table = read_table(path, COLUMNS, separator="\t").with_row_index("line", offset=2)
@@ -145,10 +161,8 @@ def _read(
         numbers(table, "Coefficient", path),
     )
     present(table, "Element", path)
-    if promoters_only:
-        base = pl.col("Element").str.extract(r"^([^-.]+)")
-        table, count = _without(table, base.is_in(ENHANCERS))
-        notes["rows_of_enhancers"] = count
+    if without_enhancers:
+        table, notes["rows_of_enhancers"] = _without(table, _IS_ENHANCER)
     missing = pl.any_horizontal(pl.col("Pos", "Coefficient").is_null())
     table, notes["rows_without_value"] = _without(table, missing)
     table, notes["deletions"] = _without(table, pl.col("Alt") == "-")
@@ -209,13 +223,74 @@ def _loci(elements: dict[str, pl.DataFrame]) -> dict[str, str]:
     return {name: "+".join(sorted(cluster)) for cluster in clusters for name in cluster}
 
 
+def _placed(table: pl.DataFrame, loci: dict[str, str], aside: bool, path: Path) -> pl.DataFrame:
+    """Add the column `locus`, null for the enhancers if they are put aside."""
+    table = table.with_columns(locus=pl.col("Element").replace_strict(loci))
+    if not aside:
+        return table
+    mixed = table.group_by("locus").agg(all=_IS_ENHANCER.all(), any=_IS_ENHANCER.any())
+    mixed = mixed.filter(pl.col("any") & ~pl.col("all"))
+    if len(mixed):
+        raise TaskError(
+            f"{path}: {mixed['locus'][0]} overlap; an enhancer cannot train what tests a promoter "
+            "of the same place: leave `extended` out, or the enhancer"
+        )
+    return table.with_columns(locus=pl.when(~_IS_ENHANCER).then("locus"))
+
+
+def standard_errors(table: pl.DataFrame, seen: NDArray[np.bool_], path: Path) -> pl.Series:
+    """Find the standard error of each coefficient, from its p-value and its barcodes.
+
+    A coefficient is so many errors from 0 as its p-value tells of a normal, so that both give
+    the error, but for coefficients near 0. Within an element the square of it falls with the
+    number of barcodes; the median of their product therefore gives all of the element.
+
+    Parameters
+    ----------
+    table
+        Element, Coefficient, Barcodes and pValue.
+    seen
+        Which rows the median is of, bool (n,): those that a model may learn from.
+    path
+        Where it was read, for the message.
+
+    Raises
+    ------
+    TaskError
+        If there are no p-values, or no usable one in an element.
+
+    Examples
+    --------
+    >>> rows = {"Element": ["F9", "F9"], "Coefficient": [0.98, -0.49], "Barcodes": [10, 40]}
+    >>> table = pl.DataFrame({**rows, "pValue": ["0.05", "0.05"]})
+    >>> standard_errors(table, np.array([True, True]), Path("table.tsv")).round(2).to_list()
+    [0.5, 0.25]
+    """
+    from scipy.stats import norm
+
+    if "pValue" not in table.columns:
+        raise TaskError(f"{path}:1: the header has no column 'pValue', which errors are told by")
+    p = numbers(table, "pValue", path).to_numpy()
+    inside = seen & (p > _TELLING[0]) & (p < _TELLING[1])
+    away = norm.isf(np.where(inside, p, 0.5) / 2)
+    barcodes = table["Barcodes"].fill_null(0).clip(1).to_numpy()
+    once = (table["Coefficient"].to_numpy() / away) ** 2 * barcodes  # error² with one barcode
+    found = table.select(
+        "Element", once=pl.Series(np.where(inside, once, np.nan)).fill_nan(None)
+    ).select(pl.col("once").median().over("Element"))["once"]
+    if found.null_count():
+        name = table["Element"][int(found.is_null().arg_true()[0])]
+        raise TaskError(f"{path}: no p-value of element {name!r} tells of an error; give some")
+    return (found / pl.Series(barcodes)).sqrt().rename("error")
+
+
 def _by_position(table: pl.DataFrame, rng: np.random.Generator) -> Parts:
-    places = table.select("locus", "Pos").unique().sort("locus", "Pos")
+    places = table.select("locus", "Pos").drop_nulls().unique().sort("locus", "Pos")
     sizes = places.group_by("locus", maintain_order=True).len()["len"]
     parts = np.concatenate([random_parts(size, SHARES, rng) for size in sizes])
     places = places.with_columns(part=pl.Series(parts.astype(str)))
     joined = table.join(places, on=["locus", "Pos"], how="left", maintain_order="left")
-    return joined["part"].to_numpy().astype(object)
+    return joined["part"].fill_null("train").to_numpy().astype(object)
 
 
 def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple[Codes, int]:
