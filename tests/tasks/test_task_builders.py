@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from genoglot.atlas.world import World
+from genoglot.errors import TaskError
 from genoglot.files import read_text
 from genoglot.regions import Regions
 from genoglot.sequence import Genome, reverse_complement, to_codes, to_text
@@ -308,6 +309,68 @@ def test_positions_and_loci_of_mutagenesis_are_in_one_part(built: Build) -> None
     report = {(r["part"], r["other_part"]): r["rate"] for r in data.about["leakage"]["positions"]}
     assert report["test", "train"] == 1.0
     assert all(row["rate"] == 0 for row in data.about["leakage"]["element"])
+
+
+def test_extended_mutagenesis_adds_training_examples_and_errors_and_changes_nothing_else(
+    built: Build, sources: Sources, tmp_path: Path
+) -> None:
+    (table,) = sources["MPRAProm"]
+    rows = pl.read_csv(table, separator="\t", infer_schema=False)
+    name = rows["Element"][0]
+    more = rows.filter(pl.col("Element") == name).with_columns(
+        Element=pl.lit("SORT1"), Pos=(pl.col("Pos").cast(pl.Int64) + 10**6).cast(pl.String)
+    )
+    path = tmp_path / "more.tsv"
+    pl.concat([rows, more]).write_csv(path, separator="\t")
+    plain = built("MPRAProm")
+    (data,) = TASKS["MPRAProm"].build([path], tmp_path / "d", leakage=False, extended=True)
+    added = data.examples["element"] == "SORT1"
+    assert added.sum() > 100 and data.groups == plain.groups
+    for split in ("positions", "element", f"leave-out:{plain.groups[0]}"):
+        told = dict(zip(data.examples["id"], data.parts(split), strict=True))
+        assert set(data.parts(split)[added.to_numpy()]) == {0}
+        assert [told[i] for i in plain.examples["id"]] == plain.parts(split).tolist()
+    error = (data.examples["error"] * data.examples["barcodes"].sqrt()).to_numpy()
+    np.testing.assert_allclose(error, 0.8, rtol=0.1)  # as it was simulated
+    # Without the option, enhancers are left out and the bytes are those of the table without them.
+    (without,) = TASKS["MPRAProm"].build([path], tmp_path / "e", leakage=False)
+    assert without.digest == plain.digest
+    assert without.about["notes"]["rows_of_enhancers"] == len(more)
+
+
+def test_an_enhancer_does_not_train_what_tests_a_promoter_of_its_place(
+    sources: Sources, tmp_path: Path
+) -> None:
+    rows = pl.read_csv(sources["MPRAProm"][0], separator="\t", infer_schema=False)
+    other = rows.filter(pl.col("Element") == rows["Element"][0]).with_columns(Element=pl.lit("RET"))
+    path = tmp_path / "t.tsv"
+    pl.concat([rows, other]).write_csv(path, separator="\t")
+    with pytest.raises(TaskError, match="overlap; an enhancer cannot train"):
+        TASKS["MPRAProm"].build([path], tmp_path / "d", extended=True)
+    rows.drop("pValue").write_csv(path, separator="\t")
+    with pytest.raises(TaskError, match="no column 'pValue'"):
+        TASKS["MPRAProm"].build([path], tmp_path / "d", extended=True)
+    rows.with_columns(pValue=pl.lit("1")).write_csv(path, separator="\t")
+    with pytest.raises(TaskError, match="tells of an error"):
+        TASKS["MPRAProm"].build([path], tmp_path / "d", extended=True)
+
+
+def test_errors_are_told_by_training_rows_only(sources: Sources, tmp_path: Path) -> None:
+    rows = pl.read_csv(sources["MPRAProm"][0], separator="\t", infer_schema=False)
+    found = []
+    path = tmp_path / "t.tsv"
+    rows.write_csv(path, separator="\t")
+    (data,) = TASKS["MPRAProm"].build([path], tmp_path / "0", leakage=False, extended=True)
+    held = data.examples[data.rows("positions", "test")].select(
+        key=pl.format("{} {}", "element", "end")
+    )["key"]
+    found.append(data.examples["error"].to_list())
+    changed = pl.format("{} {}", "Element", "Pos").is_in(held.to_list())
+    rows.with_columns(
+        Coefficient=pl.when(changed).then(pl.lit("7")).otherwise("Coefficient")
+    ).write_csv(path, separator="\t")
+    (data,) = TASKS["MPRAProm"].build([path], tmp_path / "1", leakage=False, extended=True)
+    assert data.examples["error"].to_list() == found[0]
 
 
 def test_mutagenesis_with_a_genome_has_real_flanks(

@@ -14,6 +14,7 @@ from genoglot.sequence import reverse_complement, to_codes
 from genoglot.tasks import BASELINES, SITE_MODELS, TaskData
 from genoglot.tasks.features import kmer_counts
 from genoglot.tasks.kriging import Kriging
+from genoglot.tasks.site_models import Standard
 from genoglot.tasks.sites import FLANK, SiteMotifs, find_sites, kmer_changes
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -178,6 +179,37 @@ def test_effects_of_a_motif_are_found_in_an_element_that_was_never_seen() -> Non
     nearby = SITE_MODELS["neighbors"]()
     nearby.fit(rows_of(pair, parts[0]), y[parts[0]], (rows_of(pair, parts[1]), y[parts[1]]))
     assert np.ptp(nearby.predict(rows_of(pair, parts[2]))) == 0
+
+
+def test_motifs_count_by_what_they_told_in_the_first_fit() -> None:
+    """Only GATA sites matter; after the second fit hardly any other motif is left."""
+    pair, of = mutated(4, 100, word="AGATAA")
+    motifs = SiteMotifs()
+    gata = [i for i, name in enumerate(motifs.names) if name.startswith(("GATA", "Gata"))]
+    changes = motifs.changes(find_sites(pair))
+    y = changes[:, gata].sum(1) / changes[:, gata].sum(1).std()
+    parts = [np.flatnonzero(of < 3), np.flatnonzero(of == 3)]
+    model = Kriging(likeness="sequence")
+    model.fit(rows_of(pair, parts[0]), y[parts[0]], (rows_of(pair, parts[1]), y[parts[1]]))
+    kept = (model._known.vectors["motifs"] ** 2).sum(0)
+    plain = model._features.fit(find_sites(rows_of(pair, parts[0]))).vectors["motifs"]
+    share = [found[gata].sum() / found.sum() for found in (kept, (plain**2).sum(0))]
+    assert share[0] > 1.5 * share[1]
+
+
+def test_labels_of_another_scale_or_unknown_sequence_are_met_in_their_own_units() -> None:
+    pair, of = mutated(2, 120)
+    sites = find_sites(pair)
+    values = np.sin(sites.at / 6) * np.where(of == 0, 1, 3) + 2.0 * of
+    standard = Standard(sites, values)
+    z = standard.removed(sites, values)
+    deviation = [z[of == element].std() for element in (0, 1)]
+    assert 0.8 < deviation[0] / deviation[1] < 1.1 and abs(z.mean()) < 0.2
+    np.testing.assert_allclose(standard.restored(sites, z), values, atol=1e-4)
+    other = sites._replace(sequence=sites.sequence + 1)
+    mean, spread = standard.of(other)
+    np.testing.assert_allclose(mean, values.mean())
+    np.testing.assert_allclose(spread, values.std())
 
 
 def test_noise_is_chosen_on_validation_and_large_errors_count_less() -> None:
