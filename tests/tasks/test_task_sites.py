@@ -89,6 +89,8 @@ def test_what_is_no_change_of_one_base_is_refused() -> None:
         find_sites((pair[0], pair[0]))
     with pytest.raises(TaskError, match="one real value"):
         Kriging("binary", 1)
+    with pytest.raises(TaskError, match="too little to fit to"):
+        Kriging(likeness="place", noise=(-1.0,)).fit(pair, np.arange(60), (pair, np.zeros(60)))
     with pytest.raises(TaskError, match="no likeness"):
         Kriging(likeness="far")  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="give one each"):

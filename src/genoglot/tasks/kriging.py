@@ -31,7 +31,8 @@ from genoglot.tasks.sites import SiteMotifs, Sites, kmer_changes
 
 What = Literal["any", "reference", "alternative", "motifs", "profile", "4-mers", "6-mers"]
 """`profile` is `motifs` times the size of the cosine: what two changes do to all motifs together is
-alike or opposite, or else hardly counts, though they have a few motifs in common."""
+alike or opposite, or else hardly counts, though they have a few motifs in common. Strictly, this is
+no covariance: single directions may be slightly below 0, which the noise makes up for."""
 
 Where = Literal["everywhere", "element", "near", "around"]
 Likeness = Literal["all", "place", "sequence"]
@@ -250,11 +251,14 @@ def _told(vectors: Floats, sequence: Ints, weights: Floats) -> Floats:
 
 def _solved(among: Floats, noise: NDArray[np.float64], z: Floats) -> Floats:
     """Weights of known effects z in predictions: (among + noise on its diagonal)^-1 z."""
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
     noisy = among.copy()
     noisy[np.diag_indices(len(z))] += noise.astype(np.float32)
-    factor = cho_factor(noisy, lower=True, overwrite_a=True, check_finite=False)
+    try:
+        factor = cho_factor(noisy, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        raise TaskError(f"noise of {noise.min():.3g} is too little to fit to; give more") from None
     return np.asarray(cho_solve(factor, z, check_finite=False), np.float32)
 
 
