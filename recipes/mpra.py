@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--part", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=list(MODELS))
     parser.add_argument("--leave-out", action="store_true", help="leave each locus out")
     options = parser.parse_args()
     part = "test" if options.leave_out else options.part
@@ -45,11 +45,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in options.seeds:
             (data,) = TASKS["MPRAProm"].build(
-                [options.table], Path(folder) / str(seed), seed=seed, leakage=False,
+                [options.table], Path(folder) / str(seed), seed=seed, leakage=False, errors=True,
             )  # fmt: skip
-            splits, models = ["positions"], options.models
+            splits, models = ["positions"], options.models or list(MODELS)
             if options.leave_out:
-                splits, models = [f"leave-out:{group}" for group in data.groups], LEFT_OUT
+                splits = [f"leave-out:{group}" for group in data.groups]
+                models = options.models or LEFT_OUT
             elif part == "test" and "kriging" in models:
                 models = [*models, MORE]
             for split in splits:
@@ -93,20 +94,19 @@ def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dic
 
 def predictions(data: TaskData, split: str, part: str, name: str, seed: int) -> Any:
     """Fit one model to one split and predict a part of it."""
+    first, second = (data.rows(split, p) for p in ("train", "validation"))
     train, validation, held = (data.part(split, p) for p in ("train", "validation", part))
-    if name not in (*SITE_MODELS, MORE):
+    if name in BASELINES:
         baseline = BASELINES[name](data.kind, 1, seed=seed)
         baseline.fit_part(train, validation)
         return baseline.predict(held.inputs)
-    codes = data.examples["barcodes"].to_numpy()
-    first, second = (data.rows(split, p) for p in ("train", "validation"))
+    errors = data.examples["error"].to_numpy()
     model = SITE_MODELS["kriging" if name == MORE else name](data.kind, 1, seed=seed)
-    model.fit_part(train, validation, codes[first])
+    model.fit_part(train, validation, errors[first])
     if name == MORE:
         both = np.concatenate([first, second])
         again = SITE_MODELS["kriging"](data.kind, 1, seed=seed, noise=[model.noise])
-        pair = data.codes[both], data.alternative[both]
-        again.fit(pair, data.labels[both], (validation.inputs, validation.labels), codes[both])
+        again.fit_part(data.at(both), validation, errors[both])
         model = again
     return model.predict(held.inputs)
 

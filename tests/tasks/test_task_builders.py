@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from genoglot.atlas.world import World
+from genoglot.errors import TaskError
 from genoglot.files import read_text
 from genoglot.regions import Regions
 from genoglot.sequence import Genome, reverse_complement, to_codes, to_text
@@ -308,6 +309,46 @@ def test_positions_and_loci_of_mutagenesis_are_in_one_part(built: Build) -> None
     report = {(r["part"], r["other_part"]): r["rate"] for r in data.about["leakage"]["positions"]}
     assert report["test", "train"] == 1.0
     assert all(row["rate"] == 0 for row in data.about["leakage"]["element"])
+
+
+def test_errors_of_mutagenesis_are_told_by_p_values_and_change_nothing_else(
+    built: Build, sources: Sources, tmp_path: Path
+) -> None:
+    (table,) = sources["MPRAProm"]
+    plain = built("MPRAProm")
+    (data,) = TASKS["MPRAProm"].build([table], tmp_path / "d", leakage=False, errors=True)
+    error = (data.examples["error"] * data.examples["barcodes"].sqrt()).to_numpy()
+    np.testing.assert_allclose(error, 0.8, rtol=0.1)  # as it was simulated
+    assert data.examples.drop("error").equals(plain.examples)
+    np.testing.assert_array_equal(data.labels[:], plain.labels[:])
+    assert data.parts("positions").tolist() == plain.parts("positions").tolist()
+
+    rows = pl.read_csv(table, separator="\t", infer_schema=False)
+    path = tmp_path / "t.tsv"
+    rows.drop("pValue").write_csv(path, separator="\t")
+    with pytest.raises(TaskError, match="no column 'pValue'"):
+        TASKS["MPRAProm"].build([path], tmp_path / "e", errors=True)
+    rows.with_columns(pValue=pl.lit("1")).write_csv(path, separator="\t")
+    with pytest.raises(TaskError, match="tells of an error"):
+        TASKS["MPRAProm"].build([path], tmp_path / "e", errors=True)
+
+
+def test_errors_are_told_by_training_rows_only(sources: Sources, tmp_path: Path) -> None:
+    rows = pl.read_csv(sources["MPRAProm"][0], separator="\t", infer_schema=False)
+    found = []
+    path = tmp_path / "t.tsv"
+    rows.write_csv(path, separator="\t")
+    (data,) = TASKS["MPRAProm"].build([path], tmp_path / "0", leakage=False, errors=True)
+    held = data.examples[data.rows("positions", "test")].select(
+        key=pl.format("{} {}", "element", "end")
+    )["key"]
+    found.append(data.examples["error"].to_list())
+    changed = pl.format("{} {}", "Element", "Pos").is_in(held.to_list())
+    rows.with_columns(
+        Coefficient=pl.when(changed).then(pl.lit("7")).otherwise("Coefficient")
+    ).write_csv(path, separator="\t")
+    (data,) = TASKS["MPRAProm"].build([path], tmp_path / "1", leakage=False, errors=True)
+    assert data.examples["error"].to_list() == found[0]
 
 
 def test_mutagenesis_with_a_genome_has_real_flanks(

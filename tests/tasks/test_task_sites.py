@@ -14,6 +14,7 @@ from genoglot.sequence import reverse_complement, to_codes
 from genoglot.sequence.counts import kmer_counts
 from genoglot.tasks import BASELINES, SITE_MODELS, TaskData
 from genoglot.tasks.kriging import Kriging
+from genoglot.tasks.site_models import Standard
 from genoglot.tasks.sites import FLANK, SiteMotifs, find_sites, kmer_changes
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -88,6 +89,8 @@ def test_what_is_no_change_of_one_base_is_refused() -> None:
         find_sites((pair[0], pair[0]))
     with pytest.raises(TaskError, match="one real value"):
         Kriging("binary", 1)
+    with pytest.raises(TaskError, match="too little to fit to"):
+        Kriging(likeness="place", noise=(-1.0,)).fit(pair, np.arange(60), (pair, np.zeros(60)))
     with pytest.raises(TaskError, match="no likeness"):
         Kriging(likeness="far")  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="give one each"):
@@ -180,7 +183,38 @@ def test_effects_of_a_motif_are_found_in_an_element_that_was_never_seen() -> Non
     assert np.ptp(nearby.predict(rows_of(pair, parts[2]))) == 0
 
 
-def test_noise_is_chosen_on_validation_and_few_barcodes_count_less() -> None:
+def test_motifs_count_by_what_they_told_in_the_first_fit() -> None:
+    """Only GATA sites matter; after the second fit hardly any other motif is left."""
+    pair, of = mutated(4, 100, word="AGATAA")
+    motifs = SiteMotifs()
+    gata = [i for i, name in enumerate(motifs.names) if name.startswith(("GATA", "Gata"))]
+    changes = motifs.changes(find_sites(pair))
+    y = changes[:, gata].sum(1) / changes[:, gata].sum(1).std()
+    parts = [np.flatnonzero(of < 3), np.flatnonzero(of == 3)]
+    model = Kriging(likeness="sequence")
+    model.fit(rows_of(pair, parts[0]), y[parts[0]], (rows_of(pair, parts[1]), y[parts[1]]))
+    kept = (model._known.vectors["motifs"] ** 2).sum(0)
+    plain = model._features.fit(find_sites(rows_of(pair, parts[0]))).vectors["motifs"]
+    share = [found[gata].sum() / found.sum() for found in (kept, (plain**2).sum(0))]
+    assert share[0] > 1.5 * share[1]
+
+
+def test_labels_of_another_scale_or_unknown_sequence_are_met_in_their_own_units() -> None:
+    pair, of = mutated(2, 120)
+    sites = find_sites(pair)
+    values = np.sin(sites.at / 6) * np.where(of == 0, 1, 3) + 2.0 * of
+    standard = Standard(sites, values)
+    z = standard.removed(sites, values)
+    deviation = [z[of == element].std() for element in (0, 1)]
+    assert 0.8 < deviation[0] / deviation[1] < 1.1 and abs(z.mean()) < 0.2
+    np.testing.assert_allclose(standard.restored(sites, z), values, atol=1e-4)
+    other = sites._replace(sequence=sites.sequence + 1)
+    mean, spread = standard.of(other)
+    np.testing.assert_allclose(mean, values.mean())
+    np.testing.assert_allclose(spread, values.std())
+
+
+def test_noise_is_chosen_on_validation_and_large_errors_count_less() -> None:
     pair, of = mutated(1, 150)
     at = find_sites(pair).at
     rng = np.random.default_rng(2)
@@ -196,14 +230,14 @@ def test_noise_is_chosen_on_validation_and_few_barcodes_count_less() -> None:
     few = rng.random(len(at)) < 0.5
     y = truth + np.where(few, rng.normal(0, 2, len(at)), 0).astype(np.float32)
     train, check, test = parts
-    errors = []
-    for barcodes in (np.where(few, 1, 10_000)[train], None):
-        model = Kriging(likeness="place")
+    found = []
+    for errors in (np.where(few, 2.0, 0.0)[train], None):
+        model = Kriging(likeness="place", noise=(1.0, 0.5, 0.25))
         model.fit(
-            rows_of(pair, train), y[train], (rows_of(pair, check), truth[check]), barcodes=barcodes
+            rows_of(pair, train), y[train], (rows_of(pair, check), truth[check]), errors=errors
         )
-        errors.append(((model.predict(rows_of(pair, test))[:, 0] - truth[test]) ** 2).mean())
-    assert errors[0] < 0.7 * errors[1]
+        found.append(((model.predict(rows_of(pair, test))[:, 0] - truth[test]) ** 2).mean())
+    assert found[0] < 0.7 * found[1]
 
 
 def test_a_missing_label_is_no_label_and_the_seed_decides_what_is_drawn() -> None:
@@ -238,9 +272,9 @@ def test_the_simulated_promoters_are_read_better_than_by_k_mers(
     train, validation, test = (
         data.part("positions", name) for name in ("train", "validation", "test")
     )
-    rows = data.rows("positions", "train")
-    model = SITE_MODELS["kriging"](data.kind, 1, most=800)
-    model.fit_part(train, validation, data.examples[rows]["barcodes"].to_numpy())
+    barcodes = data.examples[data.rows("positions", "train")]["barcodes"].to_numpy()
+    model = SITE_MODELS["kriging"](data.kind, 1, most=1200)
+    model.fit_part(train, validation, 0.8 / np.sqrt(barcodes))
     cheap = BASELINES["kmer-linear"](data.kind, 1, k=4)
     cheap.fit_part(train, validation)
     truth = pl.read_parquet(world.path / "truth" / "mutagenesis.parquet")

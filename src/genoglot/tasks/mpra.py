@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
@@ -36,10 +37,13 @@ _WEB_NAMES = {
     "Position": "Pos",
     "Tags": "Barcodes",
     "Value": "Coefficient",
+    "P-Value": "pValue",
 }
 
 ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
 """Elements of Kircher et al. that are no promoters, by how their names begin (MYCrs6983267)."""
+
+_TELLING = (1e-200, 0.9)  # p-values of which a coefficient's error can be told
 
 
 def build(
@@ -53,6 +57,7 @@ def build(
     promoters_only: bool = True,
     min_barcodes: int = 0,
     release: str = "GRCh38",
+    errors: bool = False,
 ) -> TaskData:
     """Build the task.
 
@@ -77,6 +82,9 @@ def build(
         Leave out changes that fewer barcodes tell of.
     release
         The assembly to read, where the table has each element on several (column Release).
+    errors
+        Add a column `error`: the standard error of each effect, which the p-values of the training
+        positions tell.
 
     Raises
     ------
@@ -91,6 +99,12 @@ def build(
     table = table.with_columns(locus=pl.col("Element").replace_strict(loci))
     splits = {"positions": "60/20/20 % of the positions of each locus, at random"}
     parts = {"positions": _by_position(table, np.random.default_rng(seed))}
+    columns = {"barcodes": pl.col("Barcodes")}
+    if errors:
+        columns["error"] = pl.col("error")
+        table = table.with_columns(
+            error=standard_errors(table, parts["positions"] == "train", path)
+        )
     names = sorted(set(loci.values()))
     if len(names) >= 3:
         of_locus = group_parts(names, SHARES, np.random.default_rng([seed, 1]))
@@ -133,7 +147,7 @@ def build(
                     strand=pl.lit("+"),
                     group="locus",
                     element="Element",
-                    barcodes="Barcodes",
+                    **columns,
                 ).with_columns(
                     **{f"split:{name}": pl.Series(parts[name][rows].astype(str)) for name in splits}
                 ),
@@ -222,6 +236,52 @@ def _loci(elements: dict[str, pl.DataFrame]) -> dict[str, str]:
             clusters.append([name])
             reach = last
     return {name: "+".join(sorted(cluster)) for cluster in clusters for name in cluster}
+
+
+def standard_errors(table: pl.DataFrame, seen: NDArray[np.bool_], path: Path) -> pl.Series:
+    """Find the standard error of each coefficient, from its p-value and its barcodes.
+
+    A coefficient is so many errors from 0 as its p-value tells of a normal, so that both give
+    the error, but for coefficients near 0. Within an element the square of it falls with the
+    number of barcodes; the median of their product therefore gives all of the element.
+
+    Parameters
+    ----------
+    table
+        Element, Coefficient, Barcodes and pValue.
+    seen
+        Which rows the median is of, bool (n,): those that a model may learn from.
+    path
+        Where it was read, for the message.
+
+    Raises
+    ------
+    TaskError
+        If there are no p-values, or no usable one in an element.
+
+    Examples
+    --------
+    >>> rows = {"Element": ["F9", "F9"], "Coefficient": [0.98, -0.49], "Barcodes": [10, 40]}
+    >>> table = pl.DataFrame({**rows, "pValue": ["0.05", "0.05"]})
+    >>> standard_errors(table, np.array([True, True]), Path("table.tsv")).round(2).to_list()
+    [0.5, 0.25]
+    """
+    from scipy.stats import norm
+
+    if "pValue" not in table.columns:
+        raise TaskError(f"{path}:1: the header has no column 'pValue', which errors are told by")
+    p = numbers(table, "pValue", path).to_numpy()
+    inside = seen & (p > _TELLING[0]) & (p < _TELLING[1])
+    away = norm.isf(np.where(inside, p, 0.5) / 2)
+    barcodes = table["Barcodes"].fill_null(0).clip(1).to_numpy()
+    once = (table["Coefficient"].to_numpy() / away) ** 2 * barcodes  # error² with one barcode
+    found = table.select(
+        "Element", once=pl.Series(np.where(inside, once, np.nan)).fill_nan(None)
+    ).select(pl.col("once").median().over("Element"))["once"]
+    if found.null_count():
+        name = table["Element"][int(found.is_null().arg_true()[0])]
+        raise TaskError(f"{path}: no p-value of element {name!r} tells of an error; give some")
+    return (found / pl.Series(barcodes)).sqrt().rename("error")
 
 
 def _by_position(table: pl.DataFrame, rng: np.random.Generator) -> Parts:

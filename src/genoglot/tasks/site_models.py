@@ -21,11 +21,70 @@ from genoglot.tasks.dataset import Floats, Kind, Part
 from genoglot.tasks.features import Inputs
 from genoglot.tasks.sites import FLANK, SiteMotifs, Sites, find_sites
 
-POWER = 0.75
+POWER = 0.5
 """Effects are learned as sign(y) |y|^POWER, so that a few large ones do not decide everything."""
 
-BARCODES = 30.0
-"""An effect that so many barcodes tell of is twice as noisy (variance) as one of very many."""
+ERROR = 10.0
+"""An effect whose standard error is the spread (standard deviation) of the effects of its element
+is noisier (variance) by so much times the noise of one that is known exactly."""
+
+MOST = 2.0
+"""Standard errors count as so many spreads of the element's effects at most."""
+
+
+class Standard:
+    """Mean and standard deviation of the values of each sequence.
+
+    They are drawn a little to those of all values, as if `PRIOR` more of these stood in each
+    sequence; a sequence that was not seen has the latter.
+
+    Parameters
+    ----------
+    sites, values
+        Changes, and a value of each, (n,).
+
+    Examples
+    --------
+    >>> at = np.arange(8)
+    >>> sites = Sites(at // 4, at, np.zeros((8, 65), np.uint8), np.ones((8, 65), np.uint8))
+    >>> values = np.repeat([-1.0, 1.0], 4)
+    >>> standard = Standard(sites, values)
+    >>> mean, deviation = standard.of(sites)
+    >>> bool(mean[0] < 0 < mean[-1]), deviation.shape
+    (True, (8,))
+    >>> bool(np.allclose(standard.restored(sites, standard.removed(sites, values)), values))
+    True
+    """
+
+    PRIOR = 10.0
+
+    def __init__(self, sites: Sites, values: NDArray[Any]) -> None:
+        z = np.asarray(values, np.float64)
+        self._all = np.array([z.mean(), z.std() or 1.0])
+        self._numbers, of, count = np.unique(
+            sites.sequence, return_inverse=True, return_counts=True
+        )
+        weight = count + self.PRIOR
+        mean = (np.bincount(of, z) + self.PRIOR * self._all[0]) / weight
+        squares = np.bincount(of, (z - mean[of]) ** 2)
+        self._each = np.stack([mean, np.sqrt((squares + self.PRIOR * self._all[1] ** 2) / weight)])
+
+    def of(self, sites: Sites) -> NDArray[np.float64]:
+        """Mean and standard deviation of the sequence of each change, (2, n)."""
+        at = np.searchsorted(self._numbers, sites.sequence).clip(max=len(self._numbers) - 1)
+        known = self._numbers[at] == sites.sequence
+        found: NDArray[np.float64] = np.where(known, self._each[:, at], self._all[:, None])
+        return found
+
+    def removed(self, sites: Sites, values: NDArray[Any]) -> Floats:
+        """Take the mean off and divide by the deviation, float32 (n,)."""
+        mean, deviation = self.of(sites)
+        return np.asarray((values - mean) / deviation, np.float32)
+
+    def restored(self, sites: Sites, values: NDArray[Any]) -> NDArray[Any]:
+        """Undo `removed`, (n,)."""
+        mean, deviation = self.of(sites)
+        return np.asarray(values * deviation + mean)
 
 
 class SiteModel(ABC):
@@ -51,7 +110,7 @@ class SiteModel(ABC):
     name: ClassVar[str]
 
     def __init__(
-        self, kind: Kind = "real", n_outputs: int = 1, *, seed: int = 0, most: int = 10_000
+        self, kind: Kind = "real", n_outputs: int = 1, *, seed: int = 0, most: int = 20_000
     ) -> None:
         if kind != "real" or n_outputs != 1:
             raise TaskError(f"{self.name} predicts one real value, not {n_outputs} of kind {kind}")
@@ -63,7 +122,7 @@ class SiteModel(ABC):
         inputs: Inputs,
         labels: ArrayLike,
         validation: Validation,
-        barcodes: ArrayLike | None = None,
+        errors: ArrayLike | None = None,
     ) -> None:
         """Learn.
 
@@ -75,8 +134,9 @@ class SiteModel(ABC):
             Effects, float32 (n,) or (n, 1); NaN is a missing one.
         validation
             Inputs and labels on which settings are chosen.
-        barcodes
-            How many barcodes tell of each of `labels`, (n,): the fewer, the noisier it is.
+        errors
+            Standard error of each of `labels`, (n,): the larger, as compared with the spread of
+            the labels of its sequence, the less it counts. By default all count alike.
 
         Raises
         ------
@@ -85,9 +145,9 @@ class SiteModel(ABC):
         """
         sites, y = _labelled(inputs, labels)
         check = _labelled(*validation)
-        count = np.full(len(y), np.inf) if barcodes is None else np.asarray(barcodes, np.float64)
-        if count.shape != y.shape:
-            raise TaskError(f"{len(y)} labels and barcodes {count.shape}; give one count each")
+        error = np.zeros(len(y)) if errors is None else np.asarray(errors, np.float64)
+        if error.shape != y.shape:
+            raise TaskError(f"{len(y)} labels and errors {error.shape}; give one each")
         rows = np.flatnonzero(~np.isnan(y))
         if len(rows) > self.most:
             rng = np.random.default_rng(self.seed)
@@ -95,8 +155,10 @@ class SiteModel(ABC):
         known = ~np.isnan(check[1])
         if not len(rows) or not known.any():
             raise TaskError("no label is there to learn from, or to validate on; give some")
-        noise = 1 + BARCODES / np.maximum(count[rows], 1)
-        self._fit(sites.some(rows), y[rows], check[0].some(known), check[1][known], noise)
+        sites, y, error = sites.some(rows), y[rows], error[rows]
+        _, deviation = Standard(sites, y).of(sites)
+        noise = 1 + ERROR * np.minimum(error / deviation, MOST) ** 2
+        self._fit(sites, y, check[0].some(known), check[1][known], noise)
         self._fitted = True
 
     def predict(self, inputs: Inputs) -> Floats:
@@ -111,9 +173,9 @@ class SiteModel(ABC):
             raise TaskError("the model is not fitted; fit it to effects")
         return np.asarray(self._predict(find_sites(inputs)), np.float32)[:, None]
 
-    def fit_part(self, train: Part, validation: Part, barcodes: ArrayLike | None = None) -> None:
+    def fit_part(self, train: Part, validation: Part, errors: ArrayLike | None = None) -> None:
         """`fit` on the parts of a split."""
-        self.fit(train.inputs, train.labels, (validation.inputs, validation.labels), barcodes)
+        self.fit(train.inputs, train.labels, (validation.inputs, validation.labels), errors)
 
     @abstractmethod
     def _fit(
@@ -165,7 +227,7 @@ class SiteBoosting(SiteModel):
     """Gradient-boosted trees (XGBoost) on both alleles, side by side, of what is at the site.
 
     An allele is described by the fit of motifs to it and the 4-mers around it. Neither the
-    sequence's name nor a place in it is given. All labels count alike, whatever their barcodes.
+    sequence's name nor a place in it is given. All labels count alike, whatever their errors.
 
     Parameters
     ----------

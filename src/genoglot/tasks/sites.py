@@ -40,7 +40,7 @@ class Sites(NamedTuple):
     reference: Codes
     alternative: Codes
 
-    def some(self, rows: NDArray[np.bool_] | Ints) -> Sites:
+    def some(self, rows: NDArray[np.bool_] | Ints | slice) -> Sites:
         """Take some of them."""
         return Sites(
             self.sequence[rows], self.at[rows], self.reference[rows], self.alternative[rows]
