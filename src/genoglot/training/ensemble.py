@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,56 +125,77 @@ def fit_ensemble(
         raise ModelError("ensembles are of labels and classes; for values, use SequenceModel")
     s = EnsembleSettings.of(settings, "ensemble")
     folder = None if log_folder is None else Path(log_folder)
-    batch_size = max(min(s.batch_size, len(codes) // STEPS), 1)
-    passes = max(s.epochs, -(-s.min_steps * batch_size // max(len(codes), 1)))
+    training = _Training(codes, labels, validation, target, names, seed, folder, resume, where, s)
+    anchored = training.anchored() if s.anchored is None else s.anchored
+    networks = SequenceEnsemble(
+        [training.member(number, anchored=anchored) for number in range(2 * s.networks)]
+    )
+    if not s.trees:
+        return networks
+    trees = SequenceTrees(names=names, target=target, trees=s.trees, seed=seed)
+    return SequenceEnsemble([networks, trees.fit(codes, labels, validation)])
 
-    def trained(
-        name: str, number: int, *, anchored: bool, motifs: bool, epochs: int, width: int
+
+class _Training(NamedTuple):
+    """What all networks of an ensemble have in common: see `fit_ensemble`."""
+
+    codes: Codes
+    labels: Labels
+    validation: tuple[Codes, Labels]
+    target: Target
+    names: Sequence[str] | None
+    seed: int
+    folder: Path | None
+    resume: bool
+    where: Where | None
+    settings: EnsembleSettings
+
+    def anchored(self) -> bool:
+        """Whether pilots find that strand and place matter."""
+        gain = self._log_likelihoods(anchored=True) - self._log_likelihoods(anchored=False)
+        found = bool(gain.mean() > max(MARGIN, CLEAR * gain.std() / np.sqrt(len(gain))))
+        log.debug("sequences are read %s", "as given" if found else "on either strand, shifted")
+        return found
+
+    def member(self, number: int, *, anchored: bool) -> SequenceModel:
+        """Train a network of the ensemble: every second one knows motifs."""
+        s, motifs = self.settings, number % 2 == 0
+        epochs = max(s.epochs, -(-s.min_steps * self._batch_size() // max(len(self.codes), 1)))
+        name = f"{number}-{'motifs' if motifs else 'learned'}"
+        return self._network(name, number, epochs, s.width, anchored=anchored, motifs=motifs)
+
+    def _log_likelihoods(self, *, anchored: bool) -> NDArray[np.float64]:
+        """Log-likelihood of each validation label with a pilot."""
+        name, width = "pilot-anchored" if anchored else "pilot-free", -(-self.settings.width // 2)
+        pilot = self._network(name, 0, PILOT_EPOCHS, width, anchored=anchored, motifs=False)
+        codes, labels = self.validation
+        given = _likelihoods(pilot.predict(codes, batch_size=512), labels)
+        return np.log(np.maximum(given, 1e-6))
+
+    def _batch_size(self) -> int:
+        return max(min(self.settings.batch_size, len(self.codes) // STEPS), 1)
+
+    def _network(
+        self, name: str, number: int, epochs: int, width: int, *, anchored: bool, motifs: bool
     ) -> SequenceModel:
+        s, seed = self.settings, self.seed + number
         encoder = ResidualCnn(
             width=width, learned=s.learned if motifs else 2 * s.learned, motifs=motifs,
-            places=codes.shape[1] if anchored else 0, blocks=s.blocks, dropout=s.dropout,
-            seed=seed + number,
+            places=self.codes.shape[1] if anchored else 0, blocks=s.blocks, dropout=s.dropout,
+            seed=seed,
         )  # fmt: skip
         model = SequenceModel(
-            encoder, target=target, names=names, seed=seed + number, epochs=epochs,
-            batch_size=batch_size, learning_rate=s.learning_rate,
+            encoder, target=self.target, names=self.names, seed=seed, epochs=epochs,
+            batch_size=self._batch_size(), learning_rate=s.learning_rate,
             weight_decay=s.weight_decay, warm_up=0.2, decay="cosine",
             label_smoothing=s.label_smoothing, dropout=s.head_dropout, hidden=width,
             strands="forward" if anchored else "random",
             shift=0 if anchored else s.shift,
         )  # fmt: skip
         return model.fit(
-            codes, labels, validation=validation, log_folder=folder and folder / name,
-            resume=resume, where=where,
+            self.codes, self.labels, validation=self.validation,
+            log_folder=self.folder and self.folder / name, resume=self.resume, where=self.where,
         )  # fmt: skip
-
-    def logs(*, anchored: bool) -> NDArray[np.float64]:
-        """Log-likelihood of each validation label with a pilot."""
-        pilot = trained(
-            "pilot-anchored" if anchored else "pilot-free", 0, anchored=anchored, motifs=False,
-            epochs=PILOT_EPOCHS, width=-(-s.width // 2),
-        )  # fmt: skip
-        given = _likelihoods(pilot.predict(validation[0], batch_size=512), validation[1])
-        return np.log(np.maximum(given, 1e-6))
-
-    anchored = s.anchored
-    if anchored is None:
-        gain = logs(anchored=True) - logs(anchored=False)
-        anchored = bool(gain.mean() > max(MARGIN, CLEAR * gain.std() / np.sqrt(len(gain))))
-        log.debug("sequences are read %s", "as given" if anchored else "on either strand, shifted")
-    members = []
-    for number in range(2 * s.networks):
-        motifs = number % 2 == 0
-        name = f"{number}-{'motifs' if motifs else 'learned'}"
-        members.append(
-            trained(name, number, anchored=anchored, motifs=motifs, epochs=passes, width=s.width)
-        )
-    networks = SequenceEnsemble(members)
-    if not s.trees:
-        return networks
-    trees = SequenceTrees(names=names, target=target, trees=s.trees, seed=seed)
-    return SequenceEnsemble([networks, trees.fit(codes, labels, validation)])
 
 
 def _likelihoods(predicted: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
