@@ -1,6 +1,6 @@
 """Training steps per second of the attention encoder beside transformers' BertModel.
 
-    python benchmarks/encoder.py [--json figures.json]
+    python benchmarks/encoder.py [--device cuda] [--json figures.json]
 
 The same token ids in, all tokens out, a loss of them, one step of AdamW: 4 layers, width 512, 8
 heads for both (transformers 5.23 measured, with its default attention, the fused kernels). The
@@ -51,23 +51,27 @@ def ours(positions: Any, dropout: float, tokens: int) -> Side:
 
 
 def measure(
-    batch: int, tokens: int, dropout: float, repeats: int, bf16: bool
+    batch: int, tokens: int, dropout: float, repeats: int, bf16: bool, device: str
 ) -> dict[str, dict[str, float]]:
     torch.manual_seed(0)
-    ids = torch.randint(5, VOCABULARY, (batch, tokens))
+    ids = torch.randint(5, VOCABULARY, (batch, tokens), device=device)
     sides = {"bert": bert(dropout, tokens)}
     for positions in ("rotary", "absolute", "relative"):
         sides[positions] = ours(positions, dropout, tokens)
+    for model, _ in sides.values():
+        model.to(device)
     optimizers = {k: torch.optim.AdamW(m.parameters(), 1e-4) for k, (m, _) in sides.items()}
     times: dict[str, list[float]] = {side: [] for side in sides}
     for repeat in range(repeats + 1):
         for side, (_, forward) in sides.items():
             begin = time.perf_counter()
             optimizers[side].zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            with torch.autocast(device, torch.bfloat16, enabled=bf16):
                 loss = forward(ids).float().square().mean()
             loss.backward()
             optimizers[side].step()
+            if device == "cuda":
+                torch.cuda.synchronize()
             if repeat:  # the first one makes the optimizer's state
                 times[side].append(time.perf_counter() - begin)
     return {
@@ -82,6 +86,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=7)
@@ -93,7 +98,9 @@ def main() -> None:
         ("dropout 0.1", 0.1, False), ("no dropout", 0.0, False), ("dropout 0.1, bf16", 0.1, True),
     ):  # fmt: skip
         load = os.getloadavg()[0]
-        found = measure(arguments.batch, arguments.tokens, dropout, arguments.repeats, bf16)
+        found = measure(
+            arguments.batch, arguments.tokens, dropout, arguments.repeats, bf16, arguments.device
+        )
         figures[name] = found
         print(
             f"{name}: batches of {arguments.batch} x {arguments.tokens} tokens, "

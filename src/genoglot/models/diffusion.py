@@ -17,7 +17,14 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Ids, Scores, best
-from genoglot.models.memory import CHUNK, MemoryGenerator, MemoryNetwork, TextMemory, spread
+from genoglot.models.memory import (
+    CHUNK,
+    MemoryGenerator,
+    MemoryNetwork,
+    TextMemory,
+    product,
+    spread,
+)
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
@@ -88,32 +95,34 @@ class SeedDiffusion(Trainable):
     def loss(self, batch: Batch) -> Tensor:
         """Mean absolute error of the predicted noise."""
         device = batch.vectors.device
-        flat = torch.zeros(len(batch.ids), 3, self.shape[0] * self.shape[1])
+        flat = torch.zeros(len(batch.ids), 3, self.shape[0] * self.shape[1], device=device)
         for image, ids in zip(flat, batch.ids, strict=True):
-            image[0, torch.from_numpy(ids).long()] = 1
-        images = flat.view(len(flat), 3, *self.shape).to(device)
-        noise = torch.randn(images.shape).to(device)
-        step = torch.randint(self.steps, (len(images),)).to(device)
+            image[0, torch.from_numpy(ids).long().to(device)] = 1
+        images = flat.view(len(flat), 3, *self.shape)
+        noise = torch.randn(images.shape, device=device)
+        step = torch.randint(self.steps, (len(images),), device=device)
         noisy = self.noising.to(device).noised(images, step, noise)
         return F.l1_loss(self.network(noisy, step, batch.vectors), noise)
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Draw one image for each text; a pixel of 1/2 scores 1/2."""
+        """Draw one image for each text, on a GPU if there is one; a pixel of 1/2 scores 1/2."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network, noising = self.network.to(device), self.noising.to(device)
         scores = np.empty((len(texts), len(self.universe)), np.float32)
         at_once = max(1, PIXELS // (self.shape[0] * self.shape[1]))
-        vectors = self.encode(texts)
+        vectors = self.encode(texts).to(device)
         for start in range(0, len(texts), at_once):
             part = slice(start, start + at_once)
-            condition = vectors[part]
-            image = self.noising.cpu().sample(
-                lambda noisy, step: self.network(noisy, step, condition),  # noqa: B023
-                noise_of(texts[part], (3, *self.shape), self.seed),
+            condition, draw = vectors[part], noise_of(texts[part], (3, *self.shape), self.seed)
+            image = noising.sample(
+                lambda noisy, step: network(noisy, step, condition),  # noqa: B023
+                lambda: draw().to(device),  # noqa: B023
                 steps=self.sampling_steps,
                 eta=1.0,
             )
             presence = image[:, 0].flatten(1)[:, : len(self.universe)]
-            scores[part] = sharpened(presence).sigmoid().numpy()
+            scores[part] = sharpened(presence).sigmoid().cpu().numpy()
         return scores
 
     def _settings(self) -> dict[str, Any]:
@@ -293,7 +302,7 @@ class Diffusion(MemoryGenerator):
         self._squares = squares.diagonal().float()
         self._projection = torch.linalg.pinv(squares, hermitian=True, rtol=1e-6).float()
         self._usual = torch.from_numpy(self.share) @ self.factors
-        sums = np.asarray(atlas.presence(rows) @ self.factors.numpy())
+        sums = product(atlas.presence(rows), self.factors.numpy())
         self._known = self._codes_of(torch.from_numpy(sums))
 
     def _codes_of(self, sums: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ description that is not in memory.
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,11 +103,13 @@ def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Fa
     sets = presence.shape[0]
     rank = min(rank, sets)
 
+    transposed = presence.T.tocsr()
+
     def towards_regions(m: Floats) -> Floats:  # (sets, k) -> (universe, k)
-        return np.asarray(presence.T @ m - np.outer(share, m.sum(0)), np.float32)
+        return product(transposed, m) - np.outer(share, m.sum(0))
 
     def towards_sets(m: Floats) -> Floats:  # (universe, k) -> (sets, k)
-        return np.asarray(presence @ m - share @ m, np.float32)
+        return product(presence, m) - share @ m
 
     start = np.random.default_rng(seed).standard_normal((sets, min(rank + 16, sets)))
     basis = np.linalg.qr(start.astype(np.float32)).Q
@@ -120,6 +123,29 @@ def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Fa
     codes = (basis @ turn) * root
     regions = small @ (turn / root).astype(np.float32)
     return Factors(codes.astype(np.float32), regions)
+
+
+def product(sparse: csr_array, dense: Floats) -> Floats:
+    """Sparse times dense by PyTorch, on all cores: scipy uses one.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> product(csr_array(np.eye(2, 3, dtype=np.float32)), np.ones((3, 1), np.float32))
+    array([[1.],
+           [1.]], dtype=float32)
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        tensor = torch.sparse_csr_tensor(
+            torch.from_numpy(sparse.indptr),
+            torch.from_numpy(sparse.indices),
+            torch.from_numpy(sparse.data),
+            size=sparse.shape,
+            check_invariants=False,
+        )
+        result: Floats = (tensor @ torch.from_numpy(dense)).numpy()
+    return result
 
 
 class TextMemory(nn.Module):

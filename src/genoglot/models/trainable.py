@@ -144,7 +144,7 @@ class Trainable(Generator):
 
     def _network_arrays(self) -> Arrays:
         """Weights of the network, to save."""
-        return {f"{NETWORK}{k}": v.numpy() for k, v in self.network.state_dict().items()}
+        return {f"{NETWORK}{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
 
     @staticmethod
     def _network_state(arrays: Arrays) -> dict[str, Tensor]:

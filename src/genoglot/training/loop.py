@@ -38,6 +38,7 @@ MakeBatch = Callable[[Rows, int], Any]
 
 LAST, CURVE, ABOUT = "last.ckpt", "loss.csv", "training.json"
 CLIP = 1.0  # largest norm of a gradient
+WRITTEN_TOGETHER = 20  # steps of the loss curve
 
 
 class Part(NamedTuple):
@@ -287,10 +288,14 @@ class _Learner(lightning.LightningModule):
 
 
 class _Curve(Callback):
-    """Writes step, loss and learning rate into a CSV file; a resumed training goes on in it."""
+    """Writes step, loss and learning rate into a CSV file; a resumed training goes on in it.
+
+    Losses are kept where they are and written every so many steps: a GPU is not waited for.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._waiting: list[tuple[int, Tensor, float]] = []
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -305,11 +310,26 @@ class _Curve(Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
     ) -> None:
         if trainer.is_global_zero:
-            loss = float(trainer.callback_metrics["loss"])
-            step = trainer.global_step
-            schedule = cast(_Learner, module).schedule
+            step, schedule = trainer.global_step, cast(_Learner, module).schedule
+            rate = schedule.rate * schedule.factor(step - 1)
+            self._waiting.append((step, trainer.callback_metrics["loss"].clone(), rate))
+            if step % WRITTEN_TOGETHER == 0:
+                self._write()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        """Write before a checkpoint is: the curve reaches as far as it."""
+        self._write()
+
+    def on_exception(self, *_: Any) -> None:
+        """Write what was learned before."""
+        self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            rows = [f"{step},{float(loss)!r},{rate!r}\n" for step, loss, rate in self._waiting]
             with self.path.open("a") as file:
-                file.write(f"{step},{loss!r},{schedule.rate * schedule.factor(step - 1)!r}\n")
+                file.writelines(rows)
+        self._waiting = []
 
 
 def tokenizer_digest(tokenizer: DnaTokenizer) -> str:
