@@ -3,7 +3,8 @@
     python benchmarks/encoder.py [--device cuda] [--json figures.json]
 
 The same token ids in, all tokens out, a loss of them, one step of AdamW: 4 layers, width 512, 8
-heads for both (transformers 5.23 measured, with its default attention, the fused kernels). The
+heads for both (transformers 5.23 measured, with its default attention, the fused kernels). As many
+positions: BertModel's first token is its [CLS], the encoder brings its own. The
 gated feed-forward has three quarters of the weights of BERT's; both numbers are printed, and how
 the steps compare per weight. Each side takes its turn in one process; medians and the load of the
 machine are printed, as a busy one says little.
@@ -47,7 +48,7 @@ def ours(positions: Any, dropout: float, tokens: int) -> Side:
 
     embedding = TokenEmbedding(VOCABULARY, DIM)
     encoder = Encoder(DIM, HEADS, LAYERS, positions=positions, dropout=dropout, max_length=tokens)
-    return nn.ModuleList([embedding, encoder]), lambda ids: encoder(embedding(ids)[0]).tokens
+    return nn.ModuleList([embedding, encoder]), lambda ids: encoder(embedding(ids[:, 1:])[0]).tokens
 
 
 def measure(
