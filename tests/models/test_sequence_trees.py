@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models import load_predictor
+from genoglot.models import load, load_predictor
 from genoglot.models.predictor import SequencePredictor
 from genoglot.models.sequence_trees import SequenceTrees
 from genoglot.sequence import reverse_complement, to_codes
@@ -127,6 +127,8 @@ def test_bad_trees_are_refused_in_one_line(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="sequence-trees"):
         SequencePredictor.from_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match="reads DNA"):
+        load(tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-200])
     with pytest.raises(ModelError, match="damaged"):

@@ -33,7 +33,12 @@ GENERATORS = {
 }
 BASELINES = ("popularity", "nearest", "ridge")
 ANNOTATOR = "annotator"
-OF_DNA = ("sequence-encoder", "sequence-model")
+PREDICTORS = {
+    "sequence-model": "genoglot.models.predictor:SequencePredictor",
+    "sequence-trees": "genoglot.models.sequence_trees:SequenceTrees",
+    "sequence-ensemble": "genoglot.models.ensemble:SequenceEnsemble",
+}
+OF_DNA = ("sequence-encoder", *PREDICTORS)
 
 
 def generator_class(kind: str) -> type[Generator]:
@@ -124,15 +129,10 @@ def load_predictor(path: str | Path) -> SequencePredictor | SequenceTrees | Sequ
     ModelError
         If there is none, or it is damaged.
     """
-    from genoglot.models import ensemble, sequence_trees
-    from genoglot.models.predictor import SequencePredictor
-
     kind = read_config(local_folder(path))["kind"]
-    if kind == ensemble.KIND:
-        return ensemble.SequenceEnsemble.from_pretrained(path)
-    if kind == sequence_trees.KIND:
-        return sequence_trees.SequenceTrees.from_pretrained(path)
-    return SequencePredictor.from_pretrained(path)
+    found: SequencePredictor | SequenceTrees | SequenceEnsemble
+    found = resolve_name(PREDICTORS.get(kind, PREDICTORS["sequence-model"])).from_pretrained(path)
+    return found
 
 
 __all__ = [

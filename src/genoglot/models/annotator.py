@@ -18,7 +18,7 @@ from genoglot.models.annotation import FIELDS, Annotation, Answer, Labels, Neigh
 from genoglot.models.baselines import ridge_weights
 from genoglot.models.calibration import acceptance_threshold, best_temperature
 from genoglot.models.evidence import Evidence
-from genoglot.models.pretrained import CONFIG, Arrays, Pretrained
+from genoglot.models.pretrained import CONFIG, Arrays, OverUniverse
 from genoglot.text import MiniLM, Tfidf, load_text_encoder
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ WORDS = 256  # dimensions kept of the descriptions' TF-IDF vectors
 UNLIKELY = 1e-3  # least that a text is taken to say of a label
 
 
-class Annotator(Pretrained):
+class Annotator(OverUniverse):
     """Names assay, target and biosample of a region set, and ranks descriptions of it.
 
     Each pair of a factor (assay and target) and a biosample has a likelihood, by the log-odds of

@@ -11,13 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
-from genoglot.files import atomic_path
 from genoglot.models.predictor import SequencePredictor
-from genoglot.models.pretrained import local_folder, read_config, write_model
+from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths
 from genoglot.sequence.alphabet import Codes
-
-KIND = "sequence-ensemble"
 
 
 class Member(Protocol):
@@ -37,7 +34,7 @@ class Member(Protocol):
         """Save into a directory."""
 
 
-class SequenceEnsemble:
+class SequenceEnsemble(Pretrained):
     """The mean of what several models predict.
 
     Parameters
@@ -50,6 +47,8 @@ class SequenceEnsemble:
     ModelError
         If there is no member, or their outputs have other names.
     """
+
+    kind = "sequence-ensemble"
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members: list[Member] = list(members)
@@ -83,35 +82,16 @@ class SequenceEnsemble:
             member.to(device)
         return self
 
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, and a directory of each member.
+    def _settings(self) -> dict[str, Any]:
+        return {"members": len(self.members)}
 
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            for i, member in enumerate(self.members):
-                member.save_pretrained(folder / f"member-{i}")
-            write_model(folder, KIND, {"members": len(self.members)}, {})
+    def _save(self, folder: Path) -> Arrays:
+        for i, member in enumerate(self.members):
+            member.save_pretrained(folder / f"member-{i}")
+        return {}
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> Self:
-        """Load an ensemble, from a directory or a hub id.
-
-        Raises
-        ------
-        ModelError
-            If there is none, or it is damaged.
-        """
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
         from genoglot.models import load_predictor
 
-        folder = local_folder(path)
-        config = read_config(folder)
-        if config["kind"] != KIND:
-            raise ModelError(f"{path}: holds a {config['kind']!r}, no ensemble")
-        n = config["settings"].get("members")
-        if not isinstance(n, int):
-            raise ModelError(f"{path}: damaged model (no number of members); save it again")
-        return cls([load_predictor(folder / f"member-{i}") for i in range(n)])
+        return cls([load_predictor(folder / f"member-{i}") for i in range(settings["members"])])

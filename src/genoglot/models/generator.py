@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.pretrained import Arrays, Pretrained
+from genoglot.models.pretrained import Arrays, OverUniverse
 from genoglot.regions import Regions
 from genoglot.text import check_query
 
@@ -19,7 +19,7 @@ Scores = NDArray[np.float32]
 Ids = NDArray[np.int32]
 
 
-class Generator(Pretrained):
+class Generator(OverUniverse):
     """A model that answers a text with regions of its universe.
 
     A subclass gives `kind`, `fit`, `score` and what it saves; ranking and generating are done here.

@@ -12,9 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genoglot.errors import ModelError
-from genoglot.files import atomic_path
 from genoglot.models.heads import Head, Target
-from genoglot.models.pretrained import local_folder, read_arrays, read_config, write_model
+from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import (
     ENCODER,
     Lengths,
@@ -30,7 +29,7 @@ from genoglot.models.sequence_encoder import (
 from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
 
-KIND, HEAD = "sequence-model", "head."
+HEAD = "head."
 
 
 class PredictorSettings(Settings):
@@ -59,10 +58,11 @@ class PredictorSettings(Settings):
     seed: int = Field(0, ge=0)
 
 
-class SequencePredictor:
+class SequencePredictor(Pretrained):
     """An encoder with a head, as `from_pretrained` loads it.
 
-    (To train one: `genoglot.training.supervised.SequenceModel`.)
+    (To train one: `genoglot.training.supervised.SequenceModel`.) `SequenceEncoder.from_pretrained`
+    reads the encoder from where it is saved.
 
     Parameters
     ----------
@@ -78,6 +78,9 @@ class SequencePredictor:
     head
         None before the model is fitted.
     """
+
+    kind = "sequence-model"
+    hint = "use load_predictor; an encoder alone predicts nothing; train a model on it"
 
     settings: PredictorSettings
 
@@ -121,51 +124,24 @@ class SequencePredictor:
         self._head().to(device)
         return self
 
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, `model.safetensors` and the tokenizer.
-
-        `SequenceEncoder.from_pretrained` reads the encoder from it.
-
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        head = self._head()
-        settings = {
+    def _settings(self) -> dict[str, Any]:
+        return {
             "encoder": self.encoder.description(),
             "model": self.settings.model_dump(mode="json"),
-            "outputs": head.center.numel(),
+            "outputs": self._head().center.numel(),
             "names": self.names,
         }
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            self.encoder.tokenizer.save_pretrained(folder)
-            arrays = weights_of(self.encoder, ENCODER) | weights_of(head, HEAD)
-            write_model(folder, KIND, settings, arrays)
+
+    def _save(self, folder: Path) -> Arrays:
+        self.encoder.tokenizer.save_pretrained(folder)
+        return weights_of(self.encoder, ENCODER) | weights_of(self._head(), HEAD)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> Self:
-        """Load a model, from a directory or a hub id.
-
-        Raises
-        ------
-        ModelError
-            If there is none, or it is damaged.
-        """
-        folder = local_folder(path)
-        config = read_config(folder)
-        if config["kind"] != KIND:
-            raise ModelError(
-                f"{path}: holds a {config['kind']!r}, which predicts nothing; train a model on it"
-            )
-        settings = config["settings"]
-        try:
-            made = cls._of(SequenceEncoder.from_pretrained(folder), settings["model"])
-            made.names = settings["names"]
-            made.head = made._new_head(settings["outputs"]).eval()
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path}: damaged model ({error}); save it again") from error
-        load_weights(made.head, read_arrays(folder), HEAD, path)
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        made = cls._of(SequenceEncoder.from_pretrained(folder), settings["model"])
+        made.names = settings["names"]
+        made.head = made._new_head(settings["outputs"]).eval()
+        load_weights(made.head, arrays, HEAD, folder)
         return made
 
     @classmethod

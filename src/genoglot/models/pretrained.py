@@ -22,18 +22,16 @@ FORMAT = 1
 
 
 class Pretrained(ABC):
-    """A model of one universe that is saved as a directory.
+    """A model that is saved as a directory.
 
     Attributes
     ----------
     kind
         Name of the kind of model, as in `config.json`.
-    universe
-        The universe of the atlas that the model was fitted to.
     """
 
     kind: ClassVar[str]
-    universe: Universe
+    hint: ClassVar[str] = "load it as what it is"  # to who loads another kind as this one
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
@@ -46,10 +44,14 @@ class Pretrained(ABC):
     @classmethod
     @abstractmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        """Make the model, without its universe, from what `_settings` and `_save` gave."""
+        """Make the model from what `_settings` and `_save` gave."""
+
+    def _about(self, folder: Path) -> dict[str, Any]:
+        """Say more in `config.json`, and write what belongs to it into the folder."""
+        return {}
 
     def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, `model.safetensors` and the universe.
+        """Save into a directory: `config.json`, `model.safetensors` and what else there is.
 
         Raises
         ------
@@ -57,12 +59,8 @@ class Pretrained(ABC):
             If the directory exists, is not empty and `overwrite` is false.
         """
         with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            arrays = self._save(folder)
-            self.universe.save(folder / UNIVERSE)
-            write_model(
-                folder, self.kind, self._settings(), arrays, genome=self.universe.genome,
-                universe={"digest": self.universe.digest, "size": len(self.universe)},
-            )  # fmt: skip
+            arrays, about = self._save(folder), self._about(folder)
+            write_model(folder, self.kind, self._settings(), arrays, **about)
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
@@ -77,14 +75,37 @@ class Pretrained(ABC):
         config = read_config(folder)
         if config["kind"] != cls.kind:
             raise ModelError(
-                f"{path}: holds a {config['kind']!r} model, not {cls.kind!r}; use load"
+                f"{path}: holds a {config['kind']!r} model, not {cls.kind!r}; {cls.hint}"
             )
         try:
-            model = cls._load(folder, config["settings"], read_arrays(folder))
+            return cls._load(folder, config["settings"], read_arrays(folder))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: damaged model ({error}); save it again") from error
+
+
+class OverUniverse(Pretrained):
+    """A model of one universe, which is saved with it.
+
+    Attributes
+    ----------
+    universe
+        The universe of the atlas that the model was fitted to.
+    """
+
+    universe: Universe
+
+    def _about(self, folder: Path) -> dict[str, Any]:
+        self.universe.save(folder / UNIVERSE)
+        universe = {"digest": self.universe.digest, "size": len(self.universe)}
+        return {"genome": self.universe.genome, "universe": universe}
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> Self:
+        """Load a model of this class, and its universe: see `Pretrained.from_pretrained`."""
+        model = super().from_pretrained(path)
+        folder = local_folder(path)
         model.universe = Universe.load(folder / UNIVERSE)
-        model.universe.check_same(config["universe"]["digest"])
+        model.universe.check_same(read_config(folder)["universe"]["digest"])
         return model
 
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from genoglot.errors import ModelError
-from genoglot.files import atomic_path
 from genoglot.models.heads import Target
-from genoglot.models.pretrained import local_folder, read_arrays, read_config, write_model
+from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths, batches
 from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
@@ -23,7 +22,6 @@ from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.counts import kmer_counts
 from genoglot.sequence.motifs import jaspar
 
-KIND = "sequence-trees"
 KMERS = (2, 3, 4, 5)
 SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
 WIDEST = 19  # places of a motif that count
@@ -64,7 +62,7 @@ class SequenceTreesSettings(Settings):
     seed: int = Field(0, ge=0)
 
 
-class SequenceTrees:
+class SequenceTrees(Pretrained):
     """Gradient-boosted trees (XGBoost) on what a sequence holds.
 
     That is: how often each 2- to 5-mer is there, on either strand; how well the best site of each
@@ -91,6 +89,8 @@ class SequenceTrees:
     >>> bool(((model.predict(codes)[:, 0] > 0.5) == rich).mean() > 0.9)
     True
     """
+
+    kind = "sequence-trees"
 
     def __init__(self, *, names: Sequence[str] | None = None, **settings: Any) -> None:
         self.settings = SequenceTreesSettings.of(settings, "trees")
@@ -164,52 +164,30 @@ class SequenceTrees:
         """Stay where it is: on the CPU."""
         return self
 
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, and the trees, as XGBoost writes them.
-
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        settings = {
+    def _settings(self) -> dict[str, Any]:
+        return {
             "model": self.settings.model_dump(mode="json"),
             "names": self.names,
             "length": self._length,
             "outputs": self._outputs,
         }
-        arrays = {
+
+    def _save(self, folder: Path) -> Arrays:
+        return {
             f"trees.{i}": np.frombuffer(booster.save_raw("ubj"), np.uint8)
             for i, booster in enumerate(self._boosters)
         }
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            write_model(folder, KIND, settings, arrays)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> Self:
-        """Load trees, from a directory or a hub id.
-
-        Raises
-        ------
-        ModelError
-            If there are none, or they are damaged.
-        """
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
         import xgboost
 
-        folder = local_folder(path)
-        config = read_config(folder)
-        if config["kind"] != KIND:
-            raise ModelError(f"{path}: holds a {config['kind']!r}, no trees")
-        arrays, settings = read_arrays(folder), config["settings"]
-        try:
-            made = cls(names=settings["names"], **settings["model"])
-            made._length, made._outputs = settings["length"], settings["outputs"]
-            for i in range(len(arrays)):
-                booster = xgboost.Booster({"nthread": 1})
-                booster.load_model(bytearray(arrays[f"trees.{i}"].tobytes()))
-                made._boosters.append(booster)
-        except (KeyError, TypeError, xgboost.core.XGBoostError) as error:
-            raise ModelError(f"{path}: damaged model ({error}); save it again") from error
+        made = cls(names=settings["names"], **settings["model"])
+        made._length, made._outputs = settings["length"], settings["outputs"]
+        for i in range(len(arrays)):
+            booster = xgboost.Booster({"nthread": 1})
+            booster.load_model(bytearray(arrays[f"trees.{i}"].tobytes()))
+            made._boosters.append(booster)
         return made
 
     def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> Any:
