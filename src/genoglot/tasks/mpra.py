@@ -26,7 +26,7 @@ from genoglot.tasks.places import check_chromosomes
 from genoglot.tasks.splits import Parts, group_parts, random_parts
 from genoglot.tasks.tables import numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.writer import TaskWriter, write_task
 
 WINDOW = 1_400
 SHARES = (0.6, 0.2, 0.2)
@@ -130,30 +130,36 @@ def build(
     ) as writer:
         for name in sorted(elements):
             rows = np.flatnonzero((table["Element"] == name).to_numpy())
-            part = table[rows]
-            reference, start = _sequence(elements[name], genome, path)
-            codes = np.broadcast_to(reference, (len(part), WINDOW))
-            at = part["Pos"].to_numpy() - 1 - start
-            alternative = codes.copy()
-            alternative[np.arange(len(part)), at] = to_codes("".join(part["Alt"]))
-            writer.add(
-                codes,
-                part["Coefficient"].to_numpy().astype(np.float32)[:, None],
-                part.select(
-                    id=pl.format("{}:{}:{}:{}>{}", *("Element", "Chrom", "Pos", "Ref", "Alt")),
-                    chrom="Chrom",
-                    start=pl.col("Pos") - 1,
-                    end="Pos",
-                    strand=pl.lit("+"),
-                    group="locus",
-                    element="Element",
-                    **columns,
-                ).with_columns(
-                    **{f"split:{name}": pl.Series(parts[name][rows].astype(str)) for name in splits}
-                ),
-                alternative,
-            )
+            of = {split: parts[split][rows] for split in splits}
+            _add(writer, table[rows], _sequence(elements[name], genome, path), columns, of)
     return TaskData.open(out)
+
+
+def _add(
+    writer: TaskWriter,
+    changes: pl.DataFrame,
+    sequence: tuple[Codes, int],
+    columns: dict[str, pl.Expr],
+    parts: dict[str, Parts],
+) -> None:
+    """Write the changes of one element, whose sequence begins at a place (from 0)."""
+    reference, start = sequence
+    codes = np.broadcast_to(reference, (len(changes), WINDOW))
+    alternative = codes.copy()
+    at = changes["Pos"].to_numpy() - 1 - start
+    alternative[np.arange(len(changes)), at] = to_codes("".join(changes["Alt"]))
+    metadata = changes.select(
+        id=pl.format("{}:{}:{}:{}>{}", *("Element", "Chrom", "Pos", "Ref", "Alt")),
+        chrom="Chrom",
+        start=pl.col("Pos") - 1,
+        end="Pos",
+        strand=pl.lit("+"),
+        group="locus",
+        element="Element",
+        **columns,
+    ).with_columns(**{f"split:{name}": pl.Series(part.astype(str)) for name, part in parts.items()})
+    effects = changes["Coefficient"].to_numpy().astype(np.float32)[:, None]
+    writer.add(codes, effects, metadata, alternative)
 
 
 def _read(
