@@ -17,6 +17,8 @@ from genoglot.files import atomic_path
 
 CONFIG = "config.json"
 MAX_QUERY = 10_000  # characters
+TELLING_WORDS = 4  # fewer are often names, which are of no language
+FOREIGN = 1e-3  # less probable than that, a text is not English
 
 
 class TextEncoder(ABC):
@@ -154,9 +156,9 @@ def check_query(text: str) -> None:
     Raises
     ------
     TextError
-        If it is empty, longer than 10,000 characters, or mostly in letters that are neither Latin
-        nor Greek: the encoders read English. (A language in Latin letters cannot be told from rare
-        English words.)
+        If it is empty, longer than 10,000 characters, or not English, which is what the encoders
+        read: mostly in letters that are neither Latin nor Greek, or of four words or more that
+        read like another language (docs/decisions/0015-english-queries.md).
 
     Examples
     --------
@@ -165,6 +167,11 @@ def check_query(text: str) -> None:
     Traceback (most recent call last):
     ...
     genoglot.errors.TextError: the text is not in Latin letters ('人类肝脏'); write it in English
+    >>> check_query("chromatine ouverte dans le foie humain")
+    Traceback (most recent call last):
+    ...
+    genoglot.errors.TextError: the text reads like another language than English (fr:
+    'chromatine ouverte dans le foi'); write it in English
     """
     check_texts([text])
     if len(text) > MAX_QUERY:
@@ -176,6 +183,26 @@ def check_query(text: str) -> None:
     read = sum(name.startswith(("LATIN", "GREEK", "MICRO")) for name in letters)
     if 2 * read < len(letters):
         raise TextError(f"the text is not in Latin letters ({text[:30]!r}); write it in English")
+    if len(text.split()) >= TELLING_WORDS:
+        language, english = _language(text)
+        if english < FOREIGN:
+            raise TextError(
+                f"the text reads like another language than English ({language}: {text[:30]!r}); "
+                "write it in English"
+            )
+
+
+def _language(text: str) -> tuple[str, float]:
+    """Return the most likely language of a text, and the probability of English among all.
+
+    Its letters are not independent, so that likelihoods are too sure: their logarithms are divided
+    by the square root of the length, as py3langid does for its probabilities.
+    """
+    import py3langid
+
+    languages, scores = zip(*py3langid.rank(text), strict=True)  # log-likelihoods, best first
+    share = np.exp((np.array(scores) - scores[0]) / np.sqrt(len(text.encode())))
+    return languages[0], float(share[languages.index("en")] / share.sum())
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
