@@ -1,14 +1,19 @@
 """Files are written whole or not at all, and what is no file is never replaced."""
 
+import gzip
 import os
+import random
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from genoglot.errors import GenoglotError
-from genoglot.files import atomic_path, read_bytes
+from genoglot.files import atomic_path, read_bytes, read_lines
 from genoglot.regions import Regions
 
 
@@ -65,3 +70,86 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.bed.gz").write_bytes(b"\x1f\x8b\x08\x00cut")
     with pytest.raises(GenoglotError, match="damaged gzip"):
         read_bytes(tmp_path / "cut.bed.gz")
+
+
+def test_files_get_the_permissions_of_the_umask_whatever_wrote_them(tmp_path: Path) -> None:
+    program = """if True:
+        import os, sys
+        from pathlib import Path
+        import numpy as np
+        from safetensors.numpy import save_file
+        from genoglot.files import atomic_path
+        os.umask(int(sys.argv[2], 8))
+        with atomic_path(Path(sys.argv[1]) / "model", directory=True) as folder:
+            save_file({"a": np.ones(3)}, folder / "model.safetensors")
+            (folder / "deep").mkdir()
+            (folder / "deep" / "config.json").write_text("{}")
+        with atomic_path(Path(sys.argv[1]) / "file") as file:
+            save_file({"a": np.ones(3)}, file)
+    """
+    for umask, mode in (("022", 0o644), ("007", 0o660), ("077", 0o600)):
+        out = tmp_path / umask
+        subprocess.run([sys.executable, "-c", program, out, umask], check=True)
+        files = [path for path in out.rglob("*") if path.is_file()]
+        assert {path.name for path in files} == {"model.safetensors", "config.json", "file"}
+        assert {path.stat().st_mode & 0o777 for path in files} == {mode}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"one\r\ntw\xc3\xb6\r\n",
+        b"one\rtw\xc3\xb6\r",
+        b"\xef\xbb\xbfone\ntw\xc3\xb6\n",
+        "one\r\ntw\u00f6\n".encode("utf-16"),
+        b"\xfe\xff" + "one\rtw\u00f6\n".encode("utf-16-be"),
+        "one\ntw\u00f6\n".encode("utf-32"),
+        b"one\ntw\xf6\n",
+    ],
+)
+@pytest.mark.parametrize("compress", [bytes, lambda data: gzip.compress(data, mtime=0)])
+def test_text_of_any_encoding_and_line_end_is_the_same_lines(
+    tmp_path: Path, content: bytes, compress: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(compress(content))
+    assert read_lines(path) == "one\ntw\u00f6\n".encode()
+
+
+def test_what_is_not_utf8_is_said_with_its_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "latin1.txt"
+    path.write_bytes(b"one\ntw\xf6\n")
+    read_lines(path)
+    assert f"{path}:2: byte 0xf6 is not UTF-8" in caplog.text
+    path.write_bytes(b"\xff\xfeo")
+    with pytest.raises(GenoglotError, match="damaged UTF-16 text"):
+        read_lines(path)
+
+
+@pytest.mark.parametrize("name", ["bytes", "ascii", "appended", "cut", "rubbish"])
+def test_a_damaged_gzip_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    noise = random.Random(0).randbytes(20_000)
+    whole = gzip.compress(noise, mtime=0)
+    damaged = {
+        "bytes": whole[:10] + b"\xff\xff" + whole[12:],
+        "ascii": whole.replace(b"\x0a", b"\x0d\x0a"),
+        "appended": whole[: len(whole) // 2] + whole,
+        "cut": whole[:-5],
+        "rubbish": whole + b"<html>",
+    }[name]
+    path = tmp_path / "a.bed.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(GenoglotError, match=r"a\.bed\.gz: damaged gzip file .*fetch it again"):
+        read_bytes(path)
+
+
+def test_a_user_without_a_home_is_told_how_to_name_a_cache(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HOME", "XDG", "GENO"))}
+    program = "import pwd; pwd.getpwuid = lambda uid: (_ for _ in ()).throw(KeyError(uid))\n"
+    program += "from genoglot.files import cache_folder; cache_folder()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert "set the environment variable GENOGLOT_CACHE" in done.stderr.splitlines()[-1]

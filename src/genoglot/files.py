@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
+import logging
 import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 from genoglot.errors import GenoglotError
+
+logger = logging.getLogger("genoglot")
+
+# The longer mark first: that of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @contextmanager
@@ -22,6 +36,8 @@ def atomic_path(
     path: str | Path, *, directory: bool = False, overwrite: bool = False
 ) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` when the block succeeds.
+
+    Files get the permissions that the umask gives to new files, whatever wrote them.
 
     Parameters
     ----------
@@ -67,11 +83,23 @@ def atomic_path(
         if directory:
             temporary.mkdir()
         yield temporary
+        _permit_as_umask(temporary, holder)
         if directory and path.exists():
             path.replace(holder / "replaced")
         temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def _permit_as_umask(path: Path, holder: Path) -> None:
+    """Give files the permissions of new ones; safetensors, for one, lets only their owner read."""
+    new = holder / "new"
+    new.touch()
+    mode = new.stat().st_mode & 0o777
+    new.unlink()
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
 
 
 def file_digest(path: str | Path) -> str:
@@ -92,29 +120,102 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     GenoglotError
-        If the file is missing, unreadable or a truncated gzip file.
+        If the file is missing, unreadable or a damaged gzip file.
     """
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except FileNotFoundError:
         raise GenoglotError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise GenoglotError(f"{path}: is a directory, not a file") from None
     except PermissionError:
         raise GenoglotError(f"{path}: may not be read (permission denied)") from None
-    except (EOFError, OSError) as error:
+    except OSError as error:
+        raise GenoglotError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (EOFError, OSError, zlib.error) as error:
         raise GenoglotError(f"{path}: damaged gzip file ({error}); fetch it again") from None
 
 
+def read_lines(path: str | Path) -> bytes:
+    r"""Read a text file (plain, gzip or bgzip; `-`: standard input) as UTF-8 lines.
+
+    Line ends of Windows (CR LF) and of old Macs (a lone CR) become LF, a byte-order mark is taken
+    away and UTF-16 and UTF-32 with such a mark are understood. A file that is not UTF-8 is read as
+    Windows-1252 (Latin-1), with a notice that names the line.
+
+    Returns
+    -------
+    The text as UTF-8 bytes, its lines ended by LF; the last one as the file has it.
+
+    Raises
+    ------
+    GenoglotError
+        If the file is missing, unreadable or damaged: see `read_bytes`.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "mac.txt"
+    >>> _ = path.write_bytes(b"one\rtwo\r\n")
+    >>> read_lines(path)
+    b'one\ntwo\n'
+    """
+    data = _as_utf8(read_bytes(path), path)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data
+
+
+def _as_utf8(data: bytes, path: str | Path) -> bytes:
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            if encoding == "utf-8":
+                data = data.removeprefix(mark)
+                break
+            try:
+                return data.decode(encoding).encode()
+            except UnicodeDecodeError:
+                raise GenoglotError(
+                    f"{path}: damaged {encoding.upper()} text; save it as UTF-8"
+                ) from None
+    if data.isascii():
+        return data
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        logger.warning(
+            "%s:%d: byte 0x%02x is not UTF-8; the file is read as Windows-1252 (Latin-1); "
+            "save it as UTF-8 if that is wrong",
+            *(path, line, data[error.start]),
+        )
+        return data.decode("cp1252", "replace").encode()
+    return data
+
+
 def read_text(path: str | Path) -> TextIO:
-    """Read a file's text (plain, gzip or bgzip; `-`: standard input) without any UTF-8 mark."""
-    data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-    return cast(TextIO, io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"))
+    """Read a file's text, as `read_lines` does, into a stream of lines."""
+    return io.StringIO(read_lines(path).decode())
 
 
 def cache_folder() -> Path:
-    """`$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`."""
+    """`$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`.
+
+    Raises
+    ------
+    GenoglotError
+        If neither variable is set and the user has no home directory.
+    """
     if chosen := os.environ.get("GENOGLOT_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genoglot"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "genoglot"
+    try:
+        return Path.home() / ".cache" / "genoglot"
+    except RuntimeError:
+        raise GenoglotError(
+            "no home directory for the cache; set the environment variable GENOGLOT_CACHE to a "
+            "folder"
+        ) from None

@@ -157,10 +157,11 @@ def test_windows_of_a_genome_keep_its_coordinates(tmp_path):
 
 
 def test_other_spellings_of_chromosomes_are_one_clear_error(genomes, tmp_path):
-    with pytest.raises(ChromosomeNameError, match=r"the regions say '1' .* says 'chr1'") as raised:
-        genomes[0].fetch(Regions(["chr2", "1"], [0, 0], [5, 5]))
-    assert 'alias="ensembl"' in str(raised.value)
-    assert 'alias="ucsc"' in str(raised.value)
+    for said, alias in (("1", "ensembl"), ("Chr1", None)):
+        with pytest.raises(ChromosomeNameError, match=f"says '{said}' .* says 'chr1'") as raised:
+            genomes[0].fetch(Regions(["chr2", said], [0, 0], [5, 5]))
+        advice = f'alias="{alias}" (--alias {alias})' if alias else "rename the chromosomes"
+        assert advice in str(raised.value)
     with pytest.raises(ChromosomeNameError, match="no chromosome 'chr9'; it has 'chr1', 'chr2'"):
         genomes[0].sequence("chr9", 0, 5)
     path = tmp_path / "a.fa"

@@ -24,3 +24,20 @@ Precision = Annotated[
     Literal["auto", "32-true", "bf16-mixed"],
     typer.Option(help="Of numbers in training; auto: bf16-mixed on a GPU, 32-true on a CPU."),
 ]
+Alias = Annotated[
+    Literal["ucsc", "ensembl"] | None,
+    typer.Option(
+        help="Spell the chromosomes of the BED files chr1 (ucsc) or 1 (ensembl).",
+        show_default=False,
+    ),
+]
+GenomeAlias = Annotated[
+    Literal["ucsc", "ensembl"] | None,
+    typer.Option(
+        help="Spell the chromosomes of the genome chr1 (ucsc) or 1 (ensembl).", show_default=False
+    ),
+]
+OnError = Annotated[
+    Literal["raise", "skip"],
+    typer.Option(help="Refuse a file with a malformed line, or skip such lines with a count."),
+]

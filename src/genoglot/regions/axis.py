@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError
 from genoglot.regions.algebra import Ints
-from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.regions.chromosomes import check_names
 from genoglot.regions.regions import Regions
 
 Keys = NDArray[Any]  # uint32 or int64
@@ -63,9 +62,10 @@ class Axis:
         """
         unknown = len(self.codes)
         codes = [self.codes.get(name, unknown) for name in regions.chrom_names]
-        for name, code in zip(regions.chrom_names, codes, strict=True):
-            if code == unknown:
-                self._refuse_other_spelling(name)
+        if unknown in codes:
+            check_names(
+                regions.chrom_names, self.codes.keys(), ours="the region set", theirs="the universe"
+            )
         lookup = np.array(codes, np.int64)
         offset = self.offset[lookup][regions.chrom_codes]
         extent = np.append(self.extent, 0)[lookup][regions.chrom_codes]
@@ -74,15 +74,6 @@ class Axis:
             for at in (regions.start, regions.end)
         )
         return start, end
-
-    def _refuse_other_spelling(self, name: str) -> None:
-        for alias in ("ucsc", "ensembl"):
-            other = rename_chromosome(name, alias)
-            if other in self.codes:
-                raise ChromosomeNameError(
-                    f"the regions say {name!r} where the universe says {other!r}; read them with "
-                    f'alias="{alias}" (--alias {alias})'
-                )
 
     def _first_ending_after(self, start: Keys) -> Ints:
         at: Ints = self.bins[start >> self.shift].astype(np.int64)

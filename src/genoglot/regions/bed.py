@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from genoglot.errors import GenoglotError
-from genoglot.files import atomic_path, read_bytes
+from genoglot.files import atomic_path, read_lines
 from genoglot.regions import bedlines
-from genoglot.regions.chromosomes import Alias, Codes
+from genoglot.regions.chromosomes import Alias, Codes, name_problem
 from genoglot.regions.coordinates import MAX_BYTES, Unusual, read_coordinates
 from genoglot.regions.regions import Regions
 
@@ -55,8 +55,9 @@ def read_bed(
     r"""Read a BED, narrowPeak or broadPeak file, plain, gzip or bgzip.
 
     Header lines (`track`, `browser`) may stand at the top, comments (`#`) and blank lines
-    anywhere; columns are separated by tabs, or throughout by spaces. Windows line ends, a UTF-8
-    mark and a missing last line end are understood. A file without regions is valid, with a
+    anywhere; columns are separated by tabs, or throughout by spaces. Line ends and encodings are
+    those of `read_lines`. A chromosome name with a blank, a quote or another character that the
+    SAM specification forbids is malformed. A file without regions is valid, with a
     notice in the log. Columns 4 and on are named by a comment line right above the first region
     that has a name for each, else by the file's ending (.narrowPeak, .broadPeak), else by their
     number; values are numbers where the format says so and all of them are.
@@ -93,7 +94,7 @@ def read_bed(
         raise GenoglotError(f'on_error is {on_error!r}; use "raise" or "skip"')
     if columns is not None and columns < 3:
         raise GenoglotError(f"columns is {columns}; the first 3 are always read")
-    data = read_bytes(path)
+    data = read_lines(path)
     layout = _layout(data)
     if layout is None:
         logger.warning("%s: no regions in this file", path)
@@ -118,17 +119,17 @@ class _Layout(NamedTuple):
 
 def _layout(data: bytes) -> _Layout | None:
     """Look at the lines up to the first region; None if there is no region."""
-    offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    offset = 0
     last, n_headers = b"", 0
     while offset < len(data):
         stop = data.find(b"\n", offset)
         stop = len(data) if stop < 0 else stop
-        line = data[offset:stop].rstrip(b"\r")
+        line = data[offset:stop]
         if not bedlines.is_header(line):
             # A line of less than three words tells nothing: tabs are what to expect.
             tabs = b"\t" in line or len(line.split()) < 3
             n_columns = len(line.split(b"\t" if tabs else None))
-            names = last.decode("utf-8", "replace").split("\t")
+            names = last.decode().split("\t")
             told = last[:1] == b"#" and len(names) == n_columns == len(set(names))
             return _Layout(n_headers, offset, tabs, n_columns, names[3:] if told else [])
         last, n_headers, offset = line, n_headers + 1, stop + 1
@@ -191,7 +192,7 @@ def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
     """Whether nothing in the table calls for a look at the single lines."""
     if (regions.end < regions.start).any():
         return False
-    if any(name[0] == "#" or name.split() != [name] for name in regions.chrom_names):
+    if any(name[0] == "#" or name_problem(name) for name in regions.chrom_names):
         return False
     if chrom_sizes is None:
         return True
@@ -322,6 +323,6 @@ def line_of_region(path: str | Path, row: int) -> int:
     >>> line_of_region(path, 1)
     4
     """
-    lines = read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    numbers = (n for n, line in enumerate(lines, 1) if not bedlines.is_header(line.rstrip(b"\r")))
+    lines = read_lines(path).split(b"\n")
+    numbers = (n for n, line in enumerate(lines, 1) if not bedlines.is_header(line))
     return next(n for i, n in enumerate(numbers) if i == row)

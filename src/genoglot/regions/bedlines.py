@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from genoglot.errors import BedFormatError
-from genoglot.regions.chromosomes import Alias, rename_chromosome
+from genoglot.regions.chromosomes import Alias, name_problem, rename_chromosome
 from genoglot.regions.regions import Regions
 
 logger = logging.getLogger("genoglot")
@@ -54,7 +54,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
     Parameters
     ----------
     data
-        The file's decompressed bytes.
+        The file's text, as `read_lines` gives it.
     rules
         What the lines are held against.
     columns
@@ -69,16 +69,18 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
     codes, start, end = array("i"), array("q"), array("q")
     extra: list[tuple[str | None, ...]] = []
     n_bad, first_error = 0, None
-    for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
-        line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
+    for number, raw in enumerate(io.BytesIO(data), 1):
+        line = raw.decode().rstrip("\n")
         if number <= rules.n_headers or not line.strip() or line[0] == "#":
             continue
         try:
             fields = _fields(line, rules.tabs)
+            if problem := name_problem(fields[0]):
+                raise _LineError(problem)
             chrom = rename_chromosome(fields[0], rules.alias)
             left, right = _interval(chrom, fields, rules.chrom_sizes)
-        except _LineError as problem:
-            error = BedFormatError(rules.path, number, line, str(problem))
+        except _LineError as found:
+            error = BedFormatError(rules.path, number, line, str(found))
             if rules.on_error == "raise":
                 raise error from None
             n_bad, first_error = n_bad + 1, first_error or error

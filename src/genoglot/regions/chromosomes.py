@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,104 @@ Codes = NDArray[np.int32]
 # Plain chromosome names: 1, 22, X, MT, 2L, XIV. Scaffolds (GL000192.1, Un_KI270302v1) have other
 # names in UCSC and Ensembl, which no rule can translate, so that they are left as they are.
 _PLAIN = re.compile(r"\d+[A-Za-z]{0,2}|[XYZWUM]|MT|[IVX]+")
+_PREFIXED = re.compile(r"(?:chromosome|chrom|chr)[_ -]?(.+)|(.+)", re.IGNORECASE)
+# What SAM allows as the name of a reference (specification, section 1.2.1).
+_POSSIBLE = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 _SEX_AND_MITOCHONDRIAL = {"X": 0, "Y": 1, "Z": 2, "W": 3, "M": 4, "MT": 4}
 
 
+def _bare(name: str) -> str:
+    """Drop the prefix, in any case of letters, and leading zeros: Chr01 to 1."""
+    match = _PREFIXED.fullmatch(name)
+    bare = (match[1] or match[2]) if match else name
+    return re.sub(r"^0+(?=\d)", "", bare)
+
+
 def _to_ucsc(name: str) -> str:
-    if name in ("MT", "M", "chrMT"):
+    bare = _bare(name)
+    if bare in ("MT", "M"):
         return "chrM"
-    return f"chr{name}" if _PLAIN.fullmatch(name) else name
+    return f"chr{bare}" if _PLAIN.fullmatch(bare) else name
 
 
 def _to_ensembl(name: str) -> str:
-    bare = name.removeprefix("chr")
+    bare = _bare(name)
     if bare in ("M", "MT"):
         return "MT"
     return bare if _PLAIN.fullmatch(bare) else name
+
+
+def name_problem(name: str) -> str | None:
+    """Say why a text cannot be a chromosome name, or None if it can.
+
+    A name may hold what the SAM specification allows: no blanks, quotes, commas or brackets.
+
+    Examples
+    --------
+    >>> name_problem("HLA-A*01:01"), name_problem("chr1 ")
+    (None, "the chromosome name 'chr1 ' has a blank, which no name may have")
+    """
+    if _POSSIBLE.fullmatch(name):
+        return None
+    wrong = next((c for i, c in enumerate(name) if not _POSSIBLE.fullmatch("a" * (i > 0) + c)), "")
+    what = "a blank" if wrong.isspace() else f"the character {wrong!r}"
+    return f"the chromosome name {name!r} has {what}, which no name may have"
+
+
+def check_names(
+    names: Iterable[str],
+    known: Collection[str],
+    *,
+    ours: str,
+    theirs: str,
+    renamed: Literal["ours", "theirs"] = "ours",
+) -> None:
+    """Refuse names that are known under another spelling: 1, Chr1 or chr01 for chr1, MT for chrM.
+
+    Parameters
+    ----------
+    names
+        Names in one file. Those that are known under no spelling are not looked at.
+    known
+        Names in the other file.
+    ours, theirs
+        The two files, as an error calls them: `"a.bed"`, `"the universe"`.
+    renamed
+        Which of the two is read with an `alias`, by which its names can be translated.
+
+    Raises
+    ------
+    ChromosomeNameError
+        At the first name that is known under another spelling.
+
+    Examples
+    --------
+    >>> check_names(["chr1", "chrUn_1"], {"chr1"}, ours="a.bed", theirs="the universe")
+    >>> check_names(["Chr1"], {"chr1"}, ours="a.bed", theirs="the universe")
+    Traceback (most recent call last):
+    genoglot.errors.ChromosomeNameError: a.bed says 'Chr1' where the universe says 'chr1'; ...
+    """
+    spellings: dict[str, str] | None = None
+    for name in names:
+        if name in known:
+            continue
+        if spellings is None:
+            spellings = {_spelled_alike(other): other for other in known}
+        other = spellings.get(_spelled_alike(name))
+        if other is None:
+            continue
+        changed, wanted = (name, other) if renamed == "ours" else (other, name)
+        what = ours if renamed == "ours" else theirs
+        advice = f"rename the chromosomes of {what}"
+        for alias in ("ucsc", "ensembl"):
+            if rename_chromosome(changed, alias) == wanted:
+                advice = f'read {what} with alias="{alias}" (--alias {alias})'
+        raise ChromosomeNameError(f"{ours} says {name!r} where {theirs} says {other!r}; {advice}")
+
+
+def _spelled_alike(name: str) -> str:
+    bare = _bare(name).lower()
+    return "mt" if bare == "m" else bare
 
 
 def rename_chromosome(name: str, alias: Alias | None) -> str:

@@ -54,8 +54,6 @@ def read_coordinates(data: bytes, offset: int) -> tuple[list[str], Codes, Ints, 
     (['chr1', 'chr2'], array([0, 1], dtype=int32), array([5, 7]), array([90,  8]))
     """
     block = data[offset:] if offset else data
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
     lines = _Lines(block if block.endswith(b"\n") else block + b"\n")
     numbers = lines.numbers()
     names, codes = lines.names()

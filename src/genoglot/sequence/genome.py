@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError, some
 from genoglot.regions import Regions
-from genoglot.regions.chromosomes import Alias, rename_chromosome
+from genoglot.regions.chromosomes import Alias, check_names, rename_chromosome
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
 from genoglot.sequence.packed import Packed, is_packed, open_packed, packed_from_fasta
 
@@ -311,14 +311,7 @@ def _places(names: Sequence[str], origin: Origin | None) -> list[tuple[str, int]
 
 
 def _unknown(name: str, known: Mapping[str, int]) -> ChromosomeNameError:
-    for alias in ("ucsc", "ensembl"):
-        other = rename_chromosome(name, alias)
-        if other in known:
-            back = "ensembl" if alias == "ucsc" else "ucsc"
-            return ChromosomeNameError(
-                f"the regions say {name!r} where the genome says {other!r}; open the genome with "
-                f'alias="{back}", or read the regions with alias="{alias}" (--alias {alias})'
-            )
+    check_names([name], known, ours="the region set", theirs="the genome", renamed="theirs")
     return ChromosomeNameError(f"the genome has no chromosome {name!r}; it has {some(known)}")
 
 

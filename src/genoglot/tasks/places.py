@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError, TaskError
+from genoglot.errors import TaskError
 from genoglot.regions import Regions
-from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.regions.chromosomes import check_names
 from genoglot.sequence import Genome
 
 
@@ -63,14 +63,9 @@ def check_chromosomes(regions: Regions, genome: Genome, path: Path) -> NDArray[n
     """
     extents = genome.extents
     place = {name: i for i, name in enumerate(genome.names)}
-    for name in regions.chrom_names:
-        others = {rename_chromosome(name, alias) for alias in ("ucsc", "ensembl")}
-        if name not in place and (found := sorted(others & place.keys())):
-            alias = "ensembl" if found[0].startswith("chr") else "ucsc"
-            raise ChromosomeNameError(
-                f"{path}: says {name!r} where the genome says {found[0]!r}; open the genome with "
-                f'alias="{alias}" (--alias {alias})'
-            )
+    check_names(
+        regions.chrom_names, place.keys(), ours=str(path), theirs="the genome", renamed="theirs"
+    )
     if len(regions) and not any(name in place for name in regions.chrom_names):
         raise TaskError(
             f"{path}: chromosomes {', '.join(regions.chrom_names[:3])} are not in the genome "

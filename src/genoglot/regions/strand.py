@@ -1,0 +1,57 @@
+"""The strand of regions, in whatever spelling a file has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import GenoglotError
+
+_SPELLINGS = {
+    "+": ("+", "1", "+1", "plus", "forward", "fwd", "f"),
+    "-": ("-", "-1", "minus", "reverse", "rev", "r", "\u2212"),
+    ".": (".", "*", "?", "", "0", "na", "none", "unknown"),
+}
+_STRAND = {spelling: strand for strand, known in _SPELLINGS.items() for spelling in known}
+
+
+def read_strands(values: Iterable[object], where: str) -> NDArray[np.object_]:
+    """Read strands in any usual spelling.
+
+    Parameters
+    ----------
+    values
+        `+` and `-`; 1 and -1 as BioMart and Ensembl write them; plus and minus, forward and
+        reverse, F and R in any case of letters; `.`, `*`, `?`, 0, NA, None or an empty text for an
+        unknown strand. Numbers may be integers or reals.
+    where
+        The file, as an error calls it.
+
+    Returns
+    -------
+    `+`, `-` or `.`, str objects, shape (n,).
+
+    Raises
+    ------
+    GenoglotError
+        At the first value that is none of these, with its row, counted from 1.
+
+    Examples
+    --------
+    >>> read_strands(["+", -1, "Reverse", None], "genes.bed").tolist()
+    ['+', '-', '-', '.']
+    """
+    read: dict[object, str] = {}
+    found = []
+    for row, value in enumerate(values, 1):
+        if value not in read:
+            text = "" if value is None else str(value).strip().lower().removesuffix(".0")
+            if text not in _STRAND:
+                raise GenoglotError(
+                    f"{where}: the strand of row {row} is {value!r}; write +, - or . (unknown)"
+                )
+            read[value] = _STRAND[text]
+        found.append(read[value])
+    return np.array(found, dtype=object)
