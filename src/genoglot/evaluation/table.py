@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What a per-set row is about; its other columns are metrics.
 MODEL = ("task", "split", "part", "data", "model", "kind")
 RUN = (*MODEL, "seed")
-SET = ("id", "group", "n_tokens", "probability")
+SET = ("id", "group", "factor", "biosample", "n_tokens", "probability")
 
 
 @dataclass(frozen=True)
