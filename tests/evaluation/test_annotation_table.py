@@ -85,7 +85,7 @@ def test_tables_are_shown_kept_and_pooled(table: Table, tmp_path: Path) -> None:
     pooled = Table.concat([again]).pooled(seed=4)
     assert pooled.to_markdown().splitlines()[2:9] == table.to_markdown().splitlines()[2:9]
     first = table.to_markdown().splitlines()[2]
-    assert first.startswith("| assay | majority | 1.00 [1.00, 1.00] |")
+    assert first.startswith("| assay | majority | 1.00 [0.63, 1.00] |")
 
 
 def test_what_is_refused(toy_atlas: Atlas) -> None:
