@@ -31,8 +31,8 @@ def evaluate(
     baselines: Annotated[
         bool,
         typer.Option(
-            help="Put popularity, nearest and ridge beside generators, majority and nearest set "
-            "beside annotators."
+            help="Put popularity, nearest and ridge beside generators, majority, nearest set and "
+            "ridge beside annotators."
         ),
     ] = True,
     columns: Annotated[
@@ -124,11 +124,12 @@ def evaluate(
 def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
     """Fit the baselines to a split's training part, or to all sets."""
     from genoglot.models import BASELINES, create
-    from genoglot.models.label_baselines import MajorityLabels, NearestSet
+    from genoglot.models.label_baselines import MajorityLabels, NearestSet, RidgeBackwards
 
     rows = None if split is None else atlas.split(split).train
     if annotators:
-        return {one.kind: one.fit(atlas, rows) for one in (MajorityLabels(), NearestSet())}
+        simple = (MajorityLabels(), NearestSet(), RidgeBackwards())
+        return {one.kind: one.fit(atlas, rows) for one in simple}
     return {kind: create(kind).fit(atlas, rows) for kind in BASELINES}
 
 

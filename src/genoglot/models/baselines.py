@@ -189,17 +189,18 @@ class Ridge(_Remembering):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score each region by its predicted presence, or strength, cut to 0 and 1."""
-        weights = self.encoder.encode(texts) @ self._coefficients()  # (texts, sets)
+        weights = self.weights(texts)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
         predicted += np.outer(1 - weights.sum(1), self.share)
         scores: Scores = np.asarray(predicted.clip(0, 1), np.float32, order="C")
         return scores
 
-    def _coefficients(self) -> NDArray[np.float32]:
-        """Weights from text vectors to training sets, (dim, sets), solved on first use."""
+    def weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """How much each training set counts for each text: (texts, sets) float32."""
         if not hasattr(self, "_solved"):
             self._solved = ridge_weights(self.vectors, self.penalty)
-        return self._solved
+        weights: NDArray[np.float32] = self.encoder.encode(texts) @ self._solved
+        return weights
 
     def _settings(self) -> dict[str, Any]:
         return {
