@@ -37,7 +37,12 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
     def settings(model: Path) -> dict[str, object]:
         return dict(json.loads((model / "config.json").read_text())["settings"])
 
-    assert settings(ridge) == {"penalty": 2.0}
+    assert settings(ridge) == {
+        "penalty": 2.0,
+        "choose_penalty": False,
+        "strength": False,
+        "text": "tfidf",
+    }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
     metrics = pl.read_csv(direct.with_name("direct.training") / "csv" / "metrics.csv")
     assert metrics["epoch"].max() == 1

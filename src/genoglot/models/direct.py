@@ -169,7 +169,8 @@ class DirectEncoder(MemoryGenerator):
 
     The output is of low rank (codes times region factors, popularity as the mean), so that a
     universe of a million regions is no obstacle, and a small network shared by all regions turns
-    the heads' shares into a probability. Trained with binary cross-entropy.
+    the heads' shares into a score. Trained with binary cross-entropy; the score is not calibrated,
+    so it is no probability.
 
     Parameters
     ----------

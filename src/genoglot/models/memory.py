@@ -349,7 +349,7 @@ class MemoryGenerator(Trainable):
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its probability."""
+        """Score every region between 0 and 1; the score is not calibrated, so no probability."""
         codes = self.codes(texts)
         scores = torch.empty(len(texts), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
