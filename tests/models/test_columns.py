@@ -72,7 +72,7 @@ def test_two_columns_say_more_than_one_of_a_combination_never_seen(atlas: Atlas)
     table = evaluate(models, atlas, HELD, progress=False)
     found = {r.model: r.value for r in table if r.metric == "average_precision"}
     assert found["both"] > max(found["factor"], found["organ"]) + 0.05
-    assert min(found["factor"], found["organ"]) > found["popularity"] + 0.05
+    assert min(found["factor"], found["organ"]) > found["popularity"] + 0.02
 
 
 def test_an_unknown_label_says_nothing(atlas: Atlas) -> None:

@@ -81,8 +81,17 @@ def paired_differences(
                 both = sets & set(frame.filter(model=model).drop_nulls(metric)["id"])
                 if model != baseline and both:
                     gain = paired_difference(frame, model, baseline, metric, seed=seed)
-                    about = [str(value) for value in key]
-                    found.append(Difference(*about, model, baseline, metric, gain, len(both)))
+                    about = dict(zip(WHAT, map(str, key), strict=True))
+                    found.append(
+                        Difference(
+                            **about,
+                            model=model,
+                            baseline=baseline,
+                            metric=metric,
+                            difference=gain,
+                            sets=len(both),
+                        )
+                    )
     return found
 
 

@@ -183,16 +183,18 @@ def paired_difference(
             f"{model_a!r} ({len(a)} region sets) and {model_b!r} ({len(b)}) have no region set "
             "in common; evaluate both on the same rows"
         )
+    groups, crossed = drawn_whole(both)
     return bootstrap_interval(
         (both[metric] - both[f"{metric}_b"]).to_numpy(),
-        **drawn_whole(both),
+        groups=groups,
+        crossed=crossed,
         level=level,
         draws=draws,
         seed=seed,
     )
 
 
-def drawn_whole(per_set: pl.DataFrame) -> dict[str, NDArray[Any]]:
+def drawn_whole(per_set: pl.DataFrame) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Labels of what a bootstrap draws whole: `groups` and `crossed` of `bootstrap_interval`.
 
     Factors and biosamples, if the table knows of several of either; else experiment groups. A set
@@ -201,7 +203,7 @@ def drawn_whole(per_set: pl.DataFrame) -> dict[str, NDArray[Any]]:
     Examples
     --------
     >>> about = {"group": ["a", "b", "c"], "factor": ["CTCF", "MAX", "MAX"]}
-    >>> drawn_whole(pl.DataFrame({**about, "biosample": ["K562", "K562", ""]}))["crossed"].tolist()
+    >>> drawn_whole(pl.DataFrame({**about, "biosample": ["K562", "K562", ""]}))[1].tolist()
     ['K562', 'K562', ' c']
     """
     labels = [
@@ -209,11 +211,9 @@ def drawn_whole(per_set: pl.DataFrame) -> dict[str, NDArray[Any]]:
         for name in ("factor", "biosample")
         if name in per_set.columns and (per_set[name] != "").any()
     ]
-    labels = [frame for frame in labels if frame.n_unique() > 1]
-    if not labels:
-        return {"groups": per_set["group"].to_numpy()}
-    names = ("groups", "crossed")
-    return {name: frame.to_series().to_numpy() for name, frame in zip(names, labels, strict=False)}
+    several = [frame.to_series().to_numpy() for frame in labels if frame.n_unique() > 1]
+    groups = several[0] if several else per_set["group"].to_numpy()
+    return groups, several[1] if len(several) > 1 else None
 
 
 def _codes(labels: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -261,7 +261,8 @@ def measure_predictions(
 def _classes(truth: Values, told: Values) -> Values:
     """Class numbers of predictions, (n, 1)."""
     if told.shape[1] > 1:
-        return told.argmax(axis=1)[:, None].astype(np.float64)
+        most_probable: Values = told.argmax(axis=1)[:, None].astype(np.float64)
+        return most_probable
     whole, most = (told == np.rint(told)).all(), np.nanmax(truth, initial=0)
     if whole and told.min() >= 0:
         return told

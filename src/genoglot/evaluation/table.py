@@ -101,9 +101,11 @@ def summarize(
         rows = per_set.drop_nulls(metric)
         if not len(rows):
             continue
+        groups, crossed = drawn_whole(rows)
         interval = bootstrap_interval(
             rows[metric].to_numpy(),
-            **drawn_whole(rows),
+            groups=groups,
+            crossed=crossed,
             runs=rows["seed"].to_numpy(),
             share=metric not in UNBOUNDED,
             seed=seed,

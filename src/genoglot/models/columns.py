@@ -67,8 +67,8 @@ class ColumnOdds:
                 f"{self.atlas.path}: no column {missing[0]!r} in the sample sheet (it has: {known})"
             )
         texts = (pl.col(name).cast(pl.String).str.strip_chars() for name in names)
-        known = [pl.when(text != "").then(text) for text in texts]
-        return self.atlas.metadata.select(pl.coalesce(*known, pl.lit(""))).to_series().to_numpy()
+        given = [pl.when(text != "").then(text) for text in texts]
+        return self.atlas.metadata.select(pl.coalesce(*given, pl.lit(""))).to_series().to_numpy()
 
     def fit(self, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
         """Take shares from training sets.
@@ -120,7 +120,8 @@ class ColumnOdds:
         for effects, label in zip(self.effects, labels, strict=True):
             if (effect := effects.get(label)) is not None:
                 odds += effect
-        return 1 / (1 + np.exp(-odds))
+        share: Scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
+        return share
 
 
 def _log_odds(share: Scores) -> Scores:
