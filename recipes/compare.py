@@ -24,7 +24,7 @@ LABELS = ("id", "group", "factor", "biosample")
 def as_one(table: Table) -> Table:
     """The same table as if all atlases were one."""
     labels = [
-        pl.when(pl.col(name) != "").then(pl.col("data") + " " + pl.col(name)).otherwise("")
+        pl.when(pl.col(name) != "").then(pl.col("data") + " " + pl.col(name)).otherwise(pl.lit(""))
         for name in LABELS
     ]
     named = [label.alias(name) for label, name in zip(labels, LABELS, strict=True)]
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--against", nargs="*", default=[], help="baselines to compare with")
     parser.add_argument("--models", nargs="+", help="which models, in the order of the table")
-    parser.add_argument("--metrics", nargs="+", default=["average_precision"])
+    parser.add_argument("--metrics", nargs="+", help="columns of the table; default all")
     parser.add_argument("--pool", action="store_true", help="different atlases as one")
     parser.add_argument("--figure", type=Path, help="average precision as a picture")
     parser.add_argument("--highlight", nargs="*", default=[], help="models to draw in color")
@@ -53,9 +53,16 @@ def main() -> None:
             for frame in (table.results, table.per_set)
         ))  # fmt: skip
     table = (as_one(table) if options.pool else table).pooled()
+    if options.metrics:
+        results = table.results.filter(pl.col("metric").is_in(options.metrics))
+        rank = pl.col("metric").cast(pl.Enum(options.metrics))
+        results = results.with_row_index("row").sort(
+            pl.col("row") // len(options.metrics), rank, maintain_order=True
+        )
+        table = Table(results.drop("row"), table.per_set)
     print(table.to_markdown())
     for baseline in options.against:
-        found = paired_differences(table, baseline, options.metrics)
+        found = paired_differences(table, baseline)
         print(differences_markdown(found) + "\n")
     if options.figure:
         figure = interval_plot(table.results, "average_precision", highlight=options.highlight)

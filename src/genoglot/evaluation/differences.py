@@ -112,7 +112,8 @@ def differences_markdown(differences: Sequence[Difference]) -> str:
     header = [*shown, "model", *(f"{m} less that of {differences[0].baseline}" for m in metrics)]
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for d in differences:
-        key = (*(getattr(d, name)[:12] for name in shown), d.model)
+        what = ((d.data[:12] if name == "data" else getattr(d, name)) for name in shown)
+        key = (*what, d.model)
         mean, low, high = d.difference
         row = rows.setdefault(key, {})
         row[d.metric] = f"{mean:.3f} [{low:.3f}, {high:.3f}]"

@@ -104,8 +104,8 @@ def _seed_network(words: int, regions: int) -> nn.Sequential:
 class Mixer(nn.Module):
     """From what each head says of a region to its log-odds of presence.
 
-    One small network for all regions, so that "bound by this factor elsewhere and open in these
-    cells" can be learned as the conjunction that it is. It starts as the log-odds of the heads'
+    One small network for all regions, so that it can learn how "bound by this factor elsewhere"
+    and "open in these cells" go together. It starts as the log-odds of the heads'
     mean and learns what to add.
 
     Parameters
