@@ -91,10 +91,10 @@ def results(report: Report, demo: Demo) -> None:
         ["model", *(metric.replace("_", " ").replace("jac", "Jac") for metric in metrics)],
         rows,
         f"Mean over {len(demo.split.test)} region sets and, below it, its 95 % interval "
-        "(bootstrap over experiments). Average precision and the measures at N rank all regions by "
-        "score; Jaccard and fold enrichment compare as many top regions as are true. The oracle "
-        "knows the probability of every region: what it misses is noise of the files, and no "
-        "model can do better on average.",
+        "(bootstrap over factors and biosamples). Average precision and the measures at N rank all "
+        "regions by score; Jaccard and fold enrichment compare as many top regions as are true. "
+        "The oracle knows the probability of every region: what it misses is noise of the files, "
+        "and no model can do better on average.",
         strong=[models.index(name) for name in demo.logs],
     )
     report.figure(
