@@ -239,7 +239,7 @@ def test_p_is_of_the_reads_and_q_its_false_discovery_rate(
 @pytest.mark.parametrize("enrichment", [3.0, 12.0])
 def test_p_is_the_tail_of_a_poisson_distribution(enrichment: float) -> None:
     called = call(np.full(2000, enrichment), 1000, np.random.default_rng(3))
-    # Reads are whole numbers: the least step between signals, (reads + 1) / (background + 1), is one.
+    # signal = (reads + 1) / (background + 1), and reads are whole numbers: the least step is one.
     background = 1 / np.diff(np.unique(called.signal)).min() - 1
     reads = np.rint(called.signal * (background + 1) - 1)
     np.testing.assert_allclose(called.p, -np.log10(poisson.sf(reads - 1, background)), rtol=0.05)
