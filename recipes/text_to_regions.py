@@ -20,8 +20,7 @@ from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
 from genoglot.interpret.plots import interval_plot
-from genoglot.models import BASELINES, GENERATORS, create
-from genoglot.models.columns import ColumnOdds
+from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
 from genoglot.training import train
 
 # What the four models read, too: strength of peaks, words and meaning.

@@ -9,8 +9,7 @@ import pytest
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, TextError
 from genoglot.evaluation import evaluate
-from genoglot.models import create
-from genoglot.models.columns import ColumnOdds
+from genoglot.models import ColumnOdds, create
 from genoglot.regions import Regions, Universe
 
 

@@ -74,8 +74,7 @@ def evaluate(
         evaluate_annotators,
         paired_differences,
     )
-    from genoglot.models import is_annotator, load, load_annotator
-    from genoglot.models.columns import ColumnOdds
+    from genoglot.models import ColumnOdds, is_annotator, load, load_annotator
 
     if split and train_atlas:
         raise GenoglotError("give --split or --train-atlas, not both")
