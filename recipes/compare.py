@@ -39,12 +39,16 @@ def main() -> None:
     parser.add_argument("--against", nargs="*", default=[], help="baselines to compare with")
     parser.add_argument("--models", nargs="+", help="which models, in the order of the table")
     parser.add_argument("--metrics", nargs="+", help="columns of the table; default all")
+    parser.add_argument("--within", help="COLUMN=VALUE that sets must have, such as factor=CTCF")
     parser.add_argument("--pool", action="store_true", help="different atlases as one")
     parser.add_argument("--figure", type=Path, help="average precision as a picture")
     parser.add_argument("--highlight", nargs="*", default=[], help="models to draw in color")
     options = parser.parse_args()
     files = [file for file in options.files if not file.name.endswith(".sets.parquet")]
     table = Table.concat(Table.from_parquet(file) for file in files)
+    if options.within:
+        column, value = options.within.split("=", 1)
+        table = Table(table.results, table.per_set.filter(pl.col(column) == value))
     if options.models:
         order = pl.Enum(options.models)
         table = Table(*(
