@@ -20,9 +20,9 @@ from genoglot.atlas import Atlas
 from genoglot.atlas.splits import make_split
 from genoglot.evaluation import Table, evaluate_annotators
 from genoglot.models import Annotator
-from genoglot.models.label_baselines import MajorityLabels, NearestSet
+from genoglot.models.label_baselines import MajorityLabels, NearestSet, RidgeBackwards
 
-SET_NAMES = ("id", "group")
+SET_NAMES = ("id", "group", "factor", "biosample")
 
 
 def main() -> None:
@@ -48,12 +48,13 @@ def main() -> None:
 
 
 def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None) -> Table:
-    """The annotator and both baselines on the test part of one split."""
+    """The annotator and its baselines on the test part of one split."""
     parts = {"test": 0.2} if fold is None else {"fold": fold, "folds": folds}
     split = make_split(atlas.metadata, kind, seed=seed, validation=0.0, **parts)
     annotators = {
         "majority": MajorityLabels().fit(atlas, split.train),
         "nearest set": NearestSet().fit(atlas, split.train),
+        "ridge": RidgeBackwards().fit(atlas, split.train),
         "annotator": Annotator(seed=seed).fit(atlas, split.train),
     }
     return evaluate_annotators(annotators, atlas, split.test, split=kind, seed=seed)

@@ -20,14 +20,27 @@ from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
 from genoglot.interpret.plots import interval_plot
-from genoglot.models import BASELINES, GENERATORS, create
+from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
 from genoglot.training import train
 
+# What the four models read, too: strength of peaks, words and meaning.
+EQUAL_INPUTS = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 
-def fitted(kind: str, atlas: Atlas, split: Split, seed: int) -> Scorer:
+def fitted(
+    kind: str, atlas: Atlas, split: Split, seed: int, columns: list[str], world: Path | None
+) -> Scorer:
     """One model, trained on one split."""
+    if kind == "oracle":
+        from genoglot.atlas.world import World
+        from genoglot.atlas.world.oracle import Oracle
+
+        return Oracle(World.open(world), atlas)
+    if kind == "columns":
+        return ColumnOdds(atlas, columns).fit(split.train)
+    if kind == "ridge-equal":
+        return create("ridge", **EQUAL_INPUTS).fit(atlas, split.train)
     settings = {} if kind in BASELINES else {"seed": seed}
     return train(create(kind, **settings), atlas, split.train)
 
@@ -40,10 +53,13 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", type=int, help="cross-validate instead of one split a seed")
     parser.add_argument("--within", help="COLUMN=VALUE that held-out sets must have")
+    parser.add_argument("--columns", nargs="+", default=["target/assay", "biosample"],
+                        help="labels that the model columns adds up")  # fmt: skip
     parser.add_argument("--world", type=Path, help="simulated world, for the oracle")
-    parser.add_argument("--models", nargs="+", default=list(GENERATORS))
+    parser.add_argument("--models", nargs="+", default=[*GENERATORS, "ridge-equal", "columns"])
     options = parser.parse_args()
     atlas = Atlas.open(options.atlas)
+    models = [*options.models, *(["oracle"] if options.world else [])]
     within = dict([options.within.split("=", 1)]) if options.within else None
     for kind in options.splits:
         tables = []
@@ -54,19 +70,13 @@ def main() -> None:
                     atlas.metadata, kind, seed=seed, validation=0.0, within=within, **parts
                 )
                 name = f"{kind}-{seed}" if fold is None else f"{kind}-{seed}-{fold}"
-                file = options.out.with_name(f"{options.out.name}.{name}.parquet")
-                if file.exists():
+                for model in models:
+                    file = options.out.with_name(f"{options.out.name}.{name}.{model}.parquet")
+                    if not file.exists():
+                        scorer = fitted(model, atlas, split, seed, options.columns, options.world)
+                        where = {"split": kind, "seed": seed}
+                        evaluate({model: scorer}, atlas, split.test, **where).to_parquet(file)
                     tables.append(Table.from_parquet(file))
-                    continue
-                models = {k: fitted(k, atlas, split, seed) for k in options.models}
-                if options.world:
-                    from genoglot.atlas.world import World
-                    from genoglot.atlas.world.oracle import Oracle
-
-                    models["oracle"] = Oracle(World.open(options.world), atlas)
-                table = evaluate(models, atlas, split.test, split=kind, seed=seed)
-                table.to_parquet(file)
-                tables.append(table)
         pooled = Table.concat(tables).pooled()
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
         figure = interval_plot(pooled.results, "average_precision", highlight=HIGHLIGHT)

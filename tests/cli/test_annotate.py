@@ -119,7 +119,7 @@ def test_evaluated_beside_its_baselines(
     evaluate = ("evaluate", "annotator", "--atlas", "atlas", "--split", split)
     done = run(*evaluate, "-o", "labels.parquet", "--markdown", "labels.md")
     table = Table.from_parquet(folder / "labels.parquet")
-    assert set(table.results["model"]) == {"majority", "nearest set", "annotator"}
+    assert set(table.results["model"]) == {"majority", "nearest set", "ridge", "annotator"}
     assert {"accuracy", "ECE", "coverage"} <= set(table.results["metric"])
     assert table.results["n_sets"].max() == 14
     assert (folder / "labels.md").read_text() == table.to_markdown()

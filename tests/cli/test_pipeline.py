@@ -13,7 +13,7 @@ import polars as pl
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.world import World
-from genoglot.evaluation import Table
+from genoglot.evaluation import Table, differences_markdown, paired_differences
 from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
 
@@ -37,7 +37,12 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
     def settings(model: Path) -> dict[str, object]:
         return dict(json.loads((model / "config.json").read_text())["settings"])
 
-    assert settings(ridge) == {"penalty": 2.0}
+    assert settings(ridge) == {
+        "penalty": 2.0,
+        "choose_penalty": False,
+        "strength": False,
+        "text": "tfidf",
+    }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
     metrics = pl.read_csv(direct.with_name("direct.training") / "csv" / "metrics.csv")
     assert metrics["epoch"].max() == 1
@@ -115,6 +120,41 @@ def test_evaluating_beside_the_baselines(ridge: Path, run: Run, split: str, fold
     assert table.results["n_sets"].unique().to_list() == [14]
     assert (folder / "results.md").read_text() == table.to_markdown()
     assert "average" in done.stdout and "popularity" in done.stdout
+
+
+def test_evaluating_against_a_baseline_set_by_set(
+    ridge: Path, run: Run, split: str, folder: Path
+) -> None:
+    evaluate = ("evaluate", "ridge", "--atlas", "atlas")
+    done = run(
+        *(*evaluate, "--split", split, "--columns", "target/assay,organ", "--against", "columns"),
+        *("-o", "against.parquet"),
+    )
+    table = Table.from_parquet(folder / "against.parquet")
+    assert "columns" in table.results["model"].to_list()
+    assert differences_markdown(paired_differences(table, "columns")) in done.stdout
+    refused = {
+        ("--split", split, "--against", "direct"): "--against direct: not in the table",
+        ("--split", split, "--columns", "tissue"): "no column 'tissue' in the sample sheet",
+        ("--columns", "organ"): "give --split",
+    }
+    for options, problem in refused.items():
+        assert problem in run(*evaluate, *options, status=2).stderr
+
+
+def test_a_pretrained_region2vec_that_is_none_is_refused(
+    atlas: Path, run: Run, folder: Path
+) -> None:
+    given = ("--preset", "seed", "--set", f"region2vec={folder / 'nowhere'}")
+    done = run("train", "text2bed", "--atlas", atlas, "-o", "published", *given, status=2)
+    assert "no Region2Vec that geniml exported" in done.stderr and "Traceback" not in done.stderr
+    assert not (folder / "published").exists()
+
+
+def test_no_score_is_called_a_probability(run: Run) -> None:
+    shown = " ".join(run("generate", "--help").stdout.split())
+    assert "not calibrated" in shown
+    assert "probabilit" not in shown.replace("no probabilities", "")
 
 
 def test_evaluating_on_an_atlas_kept_aside(ridge: Path, run: Run, folder: Path) -> None:

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation import bootstrap_interval, paired_difference
+from genoglot.evaluation import bootstrap_interval, paired_difference, share_interval
 
 
 def coverage(interval_of, truth: float) -> float:
@@ -112,6 +113,67 @@ def test_many_groups_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     assert bootstrap_interval(values, draws=2000) == pytest.approx(at_once, rel=0.02)
 
 
+@pytest.mark.parametrize(("right", "of"), [(22, 22), (0, 22), (21, 22), (3, 40), (1, 1)])
+def test_a_proportion_has_the_exact_interval(right: int, of: int) -> None:
+    exact = binomtest(right, of).proportion_ci()
+    assert share_interval(right / of, 0.0, of) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    if of > 1:
+        values = [1] * right + [0] * (of - right)
+        interval = bootstrap_interval(values, share=True)
+        assert interval == pytest.approx((right / of, exact.low, exact.high), abs=1e-9)
+
+
+def test_replicates_widen_the_interval_of_a_proportion() -> None:
+    values = np.repeat([1, 1, 1, 0, 1, 1, 1, 1, 0, 1], 5)
+    alone = bootstrap_interval(values, share=True)
+    together = bootstrap_interval(values, groups=np.repeat(np.arange(10), 5), share=True)
+    exact = binomtest(8, 10).proportion_ci()
+    assert together[1:] == pytest.approx((exact.low, exact.high), abs=0.02)
+    assert alone.low > together.low + 0.1
+    # All right, five times ten: ten experiments, not fifty.
+    certain = bootstrap_interval(np.ones(50), groups=np.repeat(np.arange(10), 5), share=True)
+    assert certain.low == pytest.approx(binomtest(10, 10).proportion_ci().low)
+
+
+def test_values_that_are_no_shares_have_no_such_interval() -> None:
+    assert bootstrap_interval(np.ones(22)) == (1, 1, 1)
+
+
+def crossed(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eight cell lines by 20 factors, half of them measured; both have an effect."""
+    line, factor = np.divmod(rng.permutation(160)[:80], 20)
+    values = rng.normal(0, 1, 8)[line] + rng.normal(0, 1, 20)[factor] + rng.normal(0, 0.5, 80)
+    return values, line, factor
+
+
+def test_what_is_crossed_is_drawn_both_ways() -> None:
+    def both(rng: np.random.Generator, seed: int):
+        values, line, factor = crossed(rng)
+        return bootstrap_interval(values, groups=factor, crossed=line, draws=500, seed=seed)
+
+    def apart(rng: np.random.Generator, seed: int):
+        return bootstrap_interval(crossed(rng)[0], draws=500, seed=seed)
+
+    assert 0.88 <= coverage(both, 0) <= 0.99
+    assert coverage(apart, 0) < 0.6
+
+
+def test_the_crossed_bootstrap_written_out() -> None:
+    values, line, factor = crossed(np.random.default_rng(5))
+    rng, means = np.random.default_rng(0), []
+    for _ in range(3000):
+        lines, factors = rng.integers(8, size=8), rng.integers(20, size=20)
+        drawn = [
+            value
+            for value, a, b in zip(values, line, factor, strict=True)
+            for _ in range((lines == a).sum() * (factors == b).sum())
+        ]
+        if drawn:
+            means.append(np.mean(drawn))
+    interval = bootstrap_interval(values, groups=factor, crossed=line, draws=4000)
+    assert interval[1:] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.06)
+
+
 def test_one_experiment_tells_of_no_spread() -> None:
     interval = bootstrap_interval([0.1, 0.3], groups=["a", "a"])
     assert interval.mean == pytest.approx(0.2)
@@ -173,6 +235,29 @@ def test_sets_are_paired_by_name_and_seeds_averaged() -> None:
         ]
     )
     assert paired_difference(frame, "a", "b", "score") == pytest.approx((0.2, 0.2, 0.2))
+
+
+def test_a_paired_difference_draws_cell_lines_and_factors() -> None:
+    values, line, factor = crossed(np.random.default_rng(1))
+    labels = {
+        "factor": [f"factor{i}" for i in factor],
+        "biosample": [f"line{i}" for i in line],
+        "group": [f"experiment{i}" for i in range(80)],
+    }
+    a = per_set("a", values).with_columns(**{k: pl.Series(v) for k, v in labels.items()})
+    frame = pl.concat([a, a.with_columns(pl.lit("b").alias("model"), score=pl.lit(0.0))])
+    both = paired_difference(frame, "a", "b", "score")
+    assert both == bootstrap_interval(
+        values, groups=factor_names(factor), crossed=[f"line{i}" for i in line]
+    )
+    apart = paired_difference(frame.drop("factor", "biosample"), "a", "b", "score")
+    assert both.high - both.low > 1.5 * (apart.high - apart.low)
+    unknown = frame.with_columns(pl.lit("").alias("factor"), pl.lit("").alias("biosample"))
+    assert paired_difference(unknown, "a", "b", "score") == apart
+
+
+def factor_names(factor: np.ndarray) -> np.ndarray:
+    return np.array([f"factor{i}" for i in factor])
 
 
 def test_models_without_sets_in_common_are_refused() -> None:

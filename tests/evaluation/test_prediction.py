@@ -129,3 +129,27 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     with pytest.raises(GenoglotError, match=problem):
         measure_predictions(labels, told, [metric])
+
+
+def test_one_column_of_probabilities_is_that_of_class_1() -> None:
+    labels = np.array([0, 1, 1, 0, 1])
+    chance = np.array([0.2, 0.8, 0.6, 0.4, 0.3])
+    both = np.stack([1 - chance, chance], axis=1)
+    for metric in ("MCC", "accuracy"):
+        one, two = (measure_predictions(labels, p, [metric], draws=0)[0] for p in (chance, both))
+        assert one.value == two.value > 0
+        numbers = measure_predictions(labels, (chance > 0.5).astype(int), [metric], draws=0)[0]
+        assert numbers.value == one.value
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([0, 1, 2], [0.2, 0.8, 0.6]),  # three classes, one probability
+        ([0, 1, 1], [-0.2, 1.8, 0.6]),  # log-odds
+        ([0, 1, 1], [-1, 1, 1]),  # signs
+    ],
+)
+def test_one_column_that_names_no_class_is_refused(labels, told) -> None:
+    with pytest.raises(GenoglotError, match="one column of predictions"):
+        measure_predictions(labels, told, ["MCC"])

@@ -54,7 +54,7 @@ def test_an_unknown_genome_is_drawn_from_its_chromosomes(
 
 def test_table_one(universe: Universe) -> None:
     header, rows = table_rows(REGIONS)
-    assert header == ["region", "nearest gene", "distance (bp)", "score"]
+    assert header == ["region", "nearest gene", "distance (bp)", "raw score"]
     assert rows == [
         ["chr2:1001-1100", "G<1>", "-1,200", "0.900"],
         ["chr1:6-25", ".", ".", "0.010"],

@@ -10,8 +10,10 @@ import torch
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, TextError, UniverseMismatchError
 from genoglot.models import GENERATORS, Generator, create, generator_class, load
+from genoglot.models.baselines import PENALTIES, ridge_left_out
 from genoglot.models.trainable import Trainable
 from genoglot.regions import Universe
+from genoglot.text import MiniLM, Tfidf
 
 QUICK = {
     "text2bed-seed": {"dim": 16, "region_epochs": 2, "epochs": 3},
@@ -211,3 +213,68 @@ def test_damaged_and_missing_models_are_refused_in_one_line(
         load(tmp_path / "model")
     with pytest.raises(ModelError, match="no model named"):
         generator_class("oracle")
+
+
+def test_text2bed_of_the_paper_takes_vectors_that_were_trained_before(
+    toy_atlas: Atlas, tmp_path: Path
+) -> None:
+    folder, n = tmp_path / "exported", len(toy_atlas.universe)
+    folder.mkdir()
+    toy_atlas.universe.regions.to_bed(folder / "universe.bed")
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=(n + 2, 12))).float()
+    torch.save({"projection.weight": weights}, folder / "checkpoint.pt")
+    (folder / "config.yaml").write_text(f"vocab_size: {n + 2}\nembedding_dim: 12\n")
+    generator = create("text2bed-seed", region2vec=str(folder), epochs=3).fit(toy_atlas, range(40))
+    unit = weights[:n].numpy() / np.linalg.norm(weights[:n].numpy(), axis=1, keepdims=True)
+    np.testing.assert_allclose(generator.vectors, unit, atol=1e-6)
+    generator.save_pretrained(tmp_path / "model")
+    (folder / "checkpoint.pt").unlink()  # a saved model holds its own vectors
+    assert np.array_equal(load(tmp_path / "model").score(TEXTS), generator.score(TEXTS))
+    with pytest.raises(ModelError, match="exported"):
+        create("text2bed-seed", region2vec=str(folder)).fit(toy_atlas, range(40))
+
+
+def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
+    toy_atlas: Atlas, tmp_path: Path
+) -> None:
+    rows = np.arange(40)
+    given = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+    ridge = create("ridge", **given).fit(toy_atlas, rows)
+    assert ridge.penalty in PENALTIES
+    # Written out: regression of the centered strengths on words and meaning.
+    presence = toy_atlas.presence(rows, strength=True).toarray()
+    texts = toy_atlas.descriptions(rows)
+    tfidf, minilm = Tfidf(max_words=5000).fit(texts), MiniLM()
+
+    def features(texts: list[str]) -> np.ndarray:
+        return np.hstack([tfidf.encode(texts), minilm.encode(texts)]) / np.sqrt(2)
+
+    x = features(texts)
+    inverse = np.linalg.inv(x @ x.T + ridge.penalty * np.eye(40))
+    predicted = features(TEXTS) @ x.T @ inverse @ (presence - presence.mean(0)) + presence.mean(0)
+    np.testing.assert_allclose(ridge.score(TEXTS), predicted.clip(0, 1), atol=1e-4)
+    ridge.save_pretrained(tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").score(TEXTS), ridge.score(TEXTS))
+    with pytest.raises(ModelError, match="tfidf or tfidf"):
+        create("ridge", text="bert")
+
+
+def test_the_penalty_that_is_chosen_predicts_left_out_experiments_best(toy_atlas: Atlas) -> None:
+    groups = np.unique(toy_atlas.metadata["group"].to_numpy(), return_inverse=True)[1]
+    texts = toy_atlas.descriptions()
+    vectors = Tfidf(max_words=5000).fit(texts).encode(texts)
+    presence = toy_atlas.presence().toarray()
+    errors = {}
+    for penalty in PENALTIES:
+        predicted = ridge_left_out(vectors, presence, groups, penalty=penalty, seed=0)
+        errors[penalty] = ((predicted - presence) ** 2).sum()
+    chosen = create("ridge", choose_penalty=True).fit(toy_atlas).penalty
+    assert chosen == min(errors, key=errors.__getitem__)
+    # Left out means left out: its own values do not matter.
+    changed = presence.copy()
+    changed[groups == 0] = 1 - changed[groups == 0]
+    before, after = (
+        ridge_left_out(vectors, p, groups, penalty=1.0, seed=0) for p in (presence, changed)
+    )
+    np.testing.assert_allclose(before[groups == 0], after[groups == 0])
+    assert not np.allclose(before, after)

@@ -18,10 +18,30 @@ def test_output_has_the_size_of_the_image(size: tuple[int, int], channels: int) 
 
 def test_images_shrink_five_times_while_channels_grow() -> None:
     net = UNet(3, condition_dim=8)
-    widths = [conv.out_channels for conv in net.shrink]
-    assert len(net.shrink) == len(net.grow) == 5
-    assert widths == sorted(widths) and widths[0] < widths[-1]
-    assert all(conv.stride == (2, 2) for conv in [*net.shrink, *net.grow])
+    shapes: list[tuple[int, ...]] = []
+    for block in [*net.down, net.middle]:
+        block.register_forward_hook(lambda _block, _in, out: shapes.append(tuple(out.shape[1:])))
+    net(torch.randn(1, 3, 64, 96), torch.tensor([1]), torch.randn(1, 8))
+    assert [shape[1:] for shape in shapes] == [(64 >> i, 96 >> i) for i in range(6)]
+    channels = [shape[0] for shape in shapes]
+    assert channels == sorted(channels) and channels[0] < channels[-1]
+
+
+def test_images_shrink_by_max_pooling() -> None:
+    """As in figure 3 of Fay et al. 2024: no convolution has a stride on the way down."""
+    net = UNet(3, condition_dim=8)
+    calls = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.MaxPool2d):
+            module.register_forward_hook(lambda _m, given, out: calls.append((given[0], out)))
+        if type(module) is torch.nn.Conv2d:
+            assert module.stride == (1, 1)
+    net(torch.randn(1, 3, 64, 96), torch.tensor([1]), torch.randn(1, 8))
+    assert len(calls) == 5
+    for image, smaller in calls:
+        height, width = image.shape[-2:]
+        blocks = image.reshape(*image.shape[:2], height // 2, 2, width // 2, 2)
+        torch.testing.assert_close(smaller, blocks.amax((3, 5)))
 
 
 def test_every_block_is_told_step_and_condition() -> None:

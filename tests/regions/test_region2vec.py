@@ -1,9 +1,12 @@
 """Region2Vec: regions that occur together lie together; saved, loaded, refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 
 from genoglot.errors import GenoglotError, ModelError, UniverseMismatchError
 from genoglot.regions import Region2Vec, Regions, Universe
@@ -88,3 +91,79 @@ def test_a_missing_or_other_model_is_refused(tmp_path):
     (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "kind": "cnn"}))
     with pytest.raises(ModelError, match="a cnn"):
         Region2Vec.load(tmp_path / "m")
+
+
+REGIONS = [("chr2", 0, 90), ("chr1", 500, 700), ("chr1", 0, 100), ("chr1", 300, 400)]
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """What geniml's Region2VecExModel.export writes: five special tokens after the regions."""
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    lines = [f"{chrom}\t{start}\t{end}\n" for chrom, start, end in REGIONS]
+    (folder / "universe.bed").write_text("".join(lines))
+    embedding = torch.nn.Embedding(len(REGIONS) + 5, 3)
+    embedding.weight.data = torch.arange(27.0).reshape(9, 3) + 1
+    network = torch.nn.Module()
+    network.projection = embedding
+    torch.save(network.state_dict(), folder / "checkpoint.pt")
+    config = {"vocab_size": 9, "embedding_dim": 3}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def test_vectors_of_a_geniml_export_are_those_of_its_regions(export, caplog):
+    """Whatever the order of its lines; a region that it lacks has zeros, with a count."""
+    universe = Universe.from_bed(export / "universe.bed", repair="sort")
+    found = Region2Vec.from_geniml(export, universe)
+    for id_, (chrom, start, end) in enumerate(universe.regions.frame.iter_rows()):
+        line = REGIONS.index((chrom, start, end))
+        assert found.vectors[id_].tolist() == [3 * line + 1, 3 * line + 2, 3 * line + 3]
+    assert found.universe_digest == universe.digest and not caplog.text
+    rows = [("chr1", 0, 100), ("chr1", 300, 401), ("chr2", 0, 90)]
+    other = Universe(Regions(*map(list, zip(*rows, strict=True))))
+    found = Region2Vec.from_geniml(export, other)
+    assert found.vectors[:, 0].tolist() == [7, 0, 1]
+    assert found.seen.tolist() == [True, False, True]
+    assert "no vector for 1 of 3 regions" in caplog.text
+
+
+def test_the_same_vectors_by_safetensors_and_the_older_config(export):
+    from safetensors.torch import save_file
+
+    universe = Universe.from_bed(export / "universe.bed", repair="sort")
+    expected = Region2Vec.from_geniml(export, universe)
+    state = torch.load(export / "checkpoint.pt", weights_only=True)
+    save_file(dict(state), export / "model.safetensors")
+    (export / "checkpoint.pt").unlink()
+    (export / "config.yaml").write_text("vocab_size: 9\nembedding_size: 3\n")
+    assert np.array_equal(Region2Vec.from_geniml(export, universe).vectors, expected.vectors)
+
+
+def test_a_universe_of_other_regions_is_refused(export):
+    other = Universe(Regions(["chr1"] * 3, [0, 200, 400], [100, 300, 500]))
+    with pytest.raises(UniverseMismatchError, match=r"1 of the 3 regions .* --universe"):
+        Region2Vec.from_geniml(export, other)
+
+
+@pytest.mark.parametrize("damage", ["gone", "missing", "text", "pickle", "shape", "longer", "key"])
+def test_what_is_no_geniml_export_is_refused(export, damage):
+    universe = Universe.from_bed(export / "universe.bed", repair="sort")
+    if damage == "gone":
+        export = export / "nowhere"
+    elif damage == "missing":
+        (export / "checkpoint.pt").unlink()
+    elif damage == "text":
+        (export / "checkpoint.pt").write_text("not a checkpoint")
+    elif damage == "pickle":  # code is never run: only tensors are read
+        torch.save({"projection.weight": Path("x")}, export / "checkpoint.pt")
+    elif damage == "shape":
+        (export / "config.yaml").write_text("vocab_size: 9\nembedding_dim: 4\n")
+    elif damage == "longer":
+        with (export / "universe.bed").open("a") as file:
+            file.write("".join(f"chr9\t{i}00\t{i}50\n" for i in range(1, 9)))
+    else:
+        (export / "config.yaml").write_text("vocab_size: 9\n")
+    with pytest.raises(ModelError, match="export"):
+        Region2Vec.from_geniml(export, universe)

@@ -452,3 +452,33 @@ def test_negatives_that_are_shuffled_positives_are_told_of(
         file.write("".join(f"{dna(63)},{i % 2}\n" for i in range(100)))
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "more", leakage=False)
     assert data.about["notes"]["shuffled"] == 0.5
+
+
+def test_negatives_that_are_edited_positives_are_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def write(edited: bool) -> Path:
+        folder = tmp_path / ("edited" if edited else "apart")
+        folder.mkdir()
+        rows: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
+        for i in range(300):
+            positive = rng.choice(list("ACGT"), 70)
+            negative = positive.copy() if edited else rng.choice(list("ACGT"), 70)
+            negative[20:50] = rng.choice(list("ACGT"), 30)
+            for label, bases in ((1, positive), (0, negative)):
+                part = rng.choice(["train", "dev", "test"], p=[0.7, 0.1, 0.2]) if i else "train"
+                rows[part].append(f"{''.join(bases)},{label}")
+        for part, lines in rows.items():
+            (folder / f"{part}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
+        return folder
+
+    (data,) = TASKS["GUE"].build([write(edited=True)], tmp_path / "a", leakage=False)
+    # A test sequence's counterpart is in the train file in seven of ten cases.
+    assert 0.5 < data.about["notes"]["edited_copies_mcc"] < 0.9
+    assert "edited copies of positives" in caplog.text
+    caplog.clear()
+    (data,) = TASKS["GUE"].build([write(edited=False)], tmp_path / "b", leakage=False)
+    assert "edited_copies_mcc" not in data.about["notes"]
+    assert "edited" not in caplog.text

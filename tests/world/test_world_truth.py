@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
+from scipy.stats import poisson
 
 from genoglot.atlas.world import World
+from genoglot.atlas.world.peaks import call
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -163,22 +165,90 @@ def test_replicates_share_their_experiments_truth(world: World, presence: np.nda
     assert together > 1.4 * alone
 
 
-def test_strong_peaks_are_true_peaks(
-    world: World, beds: list[list[list[str]]], universe: list[tuple[str, int, int]]
-) -> None:
+@pytest.fixture(scope="module")
+def peaks(world: World, beds: list[list[list[str]]]) -> list[pl.DataFrame]:
+    """Per file: element (-1: none), hidden chance, score, signal, p and q of each peak."""
+    elements = world.truth("elements").with_columns(pl.col("chrom").cast(pl.String))
+    expected = world.expected_rows(world.sheet)
+    bounds = {
+        name: tuple(rows[column].to_numpy() for column in ("id", "start", "end"))
+        for (name,), rows in elements.partition_by("chrom", as_dict=True).items()
+    }
+    found = []
+    for row, bed in enumerate(beds):
+        element = []
+        for chrom, start, end, *_ in bed:
+            ids, starts, ends = bounds[chrom]
+            middle = (int(start) + int(end)) // 2
+            place = max(int(np.searchsorted(starts, middle, "right")) - 1, 0)
+            element.append(int(ids[place]) if starts[place] <= middle < ends[place] else -1)
+        columns = {"score": 4, "signal": 6, "p": 7, "q": 8}
+        frame = pl.DataFrame({name: [float(p[i]) for p in bed] for name, i in columns.items()})
+        chance = np.where(np.array(element) < 0, 0, expected[row][element])
+        found.append(frame.with_columns(element=np.array(element), chance=chance))
+    return found
+
+
+def rank_correlation(frame: pl.DataFrame, a: str, b: str) -> float:
+    return float(frame.select(pl.corr(a, b, method="spearman")).item())
+
+
+def test_strong_peaks_are_true_peaks(peaks: list[pl.DataFrame]) -> None:
     """Score and signal of a peak say how likely the element is, and spurious ones are weak."""
-    position = {(chrom, start // 2000): [] for chrom, start, _ in universe}
-    for i, (chrom, start, _) in enumerate(universe):
-        position[chrom, start // 2000].append(i)
-    expected = world.expected_rows(world.sheet[:1])[0]
-    chance, score = [], []
-    for row in beds[0]:
-        middle = (int(row[1]) + int(row[2])) // 2
-        near = position.get((row[0], middle // 2000), [])
-        hit = [i for i in near if universe[i][1] <= middle < universe[i][2]]
-        chance.append(expected[hit[0]] if hit else 0.0)
-        score.append(int(row[4]))
-    assert np.corrcoef(chance, score)[0, 1] > 0.4
+    for name in ("score", "signal", "p", "q"):
+        assert np.mean([rank_correlation(frame, "chance", name) for frame in peaks]) > 0.4
+
+
+def test_a_signal_does_not_give_the_hidden_probability_away(peaks: list[pl.DataFrame]) -> None:
+    """Among peaks of true elements it is one noisy and skewed measurement of it."""
+    true = [frame.filter(pl.col("chance") > 0.05) for frame in peaks]
+    assert 0.2 < np.mean([rank_correlation(f, "chance", "signal") for f in true]) < 0.6
+    for frame in true:
+        signal = frame["signal"].to_numpy()
+        assert signal.min() > 1
+        assert np.mean(signal) > 1.1 * np.median(signal)
+
+
+def test_replicates_agree_on_strength_and_differ(peaks: list[pl.DataFrame], world: World) -> None:
+    together = []
+    for (_,), rows in world.sheet.with_row_index("row").group_by("experiment"):
+        if len(rows) > 1:
+            a, b = (peaks[row].filter(pl.col("element") >= 0) for row in rows["row"][:2])
+            both = a.unique("element").join(b.unique("element"), on="element")
+            assert (both["signal"] != both["signal_right"]).mean() > 0.5
+            together.append(rank_correlation(both, "signal", "signal_right"))
+    assert 0.6 < np.mean(together) < 0.9
+
+
+def test_p_is_of_the_reads_and_q_its_false_discovery_rate(
+    peaks: list[pl.DataFrame], world: World
+) -> None:
+    for frame in peaks[:20]:
+        ordered = frame.sort("signal")
+        for name in ("p", "q", "score"):  # all rise together
+            assert (ordered[name].diff().drop_nulls() >= -1e-4).all()
+        assert (frame["p"] >= 2.99).all() and (frame["q"] <= frame["p"]).all()
+        assert (frame["score"] == (10 * frame["q"]).floor().clip(0, 1000)).mean() > 0.99
+        # Benjamini and Hochberg, written out: the least of p * tested / rank from here on.
+        p = np.sort(frame["p"].to_numpy())[::-1]
+        adjusted = p - np.log10(len(world) / np.arange(1, len(p) + 1))
+        q = [max(0.0, adjusted[i:].max()) for i in range(len(p))]
+        np.testing.assert_allclose(np.sort(frame["q"].to_numpy())[::-1], q, atol=1e-4)
+
+
+@pytest.mark.parametrize("enrichment", [3.0, 12.0])
+def test_p_is_the_tail_of_a_poisson_distribution(enrichment: float) -> None:
+    called = call(np.full(2000, enrichment), 1000, np.random.default_rng(3))
+    # signal = (reads + 1) / (background + 1), and reads are whole numbers: the least step is one.
+    background = 1 / np.diff(np.unique(called.signal)).min() - 1
+    reads = np.rint(called.signal * (background + 1) - 1)
+    np.testing.assert_allclose(called.p, -np.log10(poisson.sf(reads - 1, background)), rtol=0.05)
+
+
+def test_p_of_a_huge_peak_is_finite() -> None:
+    called = call(np.array([1e4]), 1000, np.random.default_rng(0))
+    assert np.isfinite(called.p).all() and called.p[0] > 1e4
+    assert called.score[0] == 1000
 
 
 def average_precision(truth: np.ndarray, score: np.ndarray) -> float:

@@ -66,14 +66,19 @@ def generate(
     ] = 1.0,
     top_p: Annotated[
         float,
-        typer.Option(help="With --decode sample: the most probable regions of this probability."),
+        typer.Option(
+            help="With --decode sample: draw among the best regions that together have this share "
+            "of the softmax."
+        ),
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="With --decode sample.")] = 0,
 ) -> None:
     """Answer a text with a BED file, best region first.
 
-    Columns: chrom, start, end, name, score (0 to 1000), strand, rank, raw (0 to 1); with --genes
-    also gene and distance (bp, negative upstream of the gene's start). --track keeps the first six.
+    Columns: chrom, start, end, name, score (raw times 1000), strand, rank, raw (the model's score,
+    0 to 1); with --genes also gene and distance (bp, negative upstream of the gene's start).
+    --track keeps the first six. Scores rank regions; they are not calibrated, so they are no
+    probabilities.
     """
     from genoglot.interpret.annotate import with_nearest_gene
     from genoglot.interpret.browser import track_line, write_igv_page
@@ -125,7 +130,7 @@ def _print_table(regions: Regions) -> None:
     header, rows = table_rows(regions)
     shown = Table(box=box.SIMPLE)
     for name in header:
-        right = name.startswith(("distance", "score"))
+        right = name.startswith(("distance", "raw"))
         shown.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*map(Text, row))

@@ -1,8 +1,18 @@
 """How good generated region sets are: metrics, intervals and the results table."""
 
 from genoglot.evaluation.annotation import Describer, evaluate_annotators
+from genoglot.evaluation.differences import (
+    Difference,
+    differences_markdown,
+    paired_differences,
+)
 from genoglot.evaluation.evaluate import Scorer, evaluate
-from genoglot.evaluation.intervals import Interval, bootstrap_interval, paired_difference
+from genoglot.evaluation.intervals import (
+    Interval,
+    bootstrap_interval,
+    paired_difference,
+    share_interval,
+)
 from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
 from genoglot.evaluation.prediction import METRICS, Measured, measure_predictions
 from genoglot.evaluation.table import Result, Table
@@ -10,6 +20,7 @@ from genoglot.evaluation.table import Result, Table
 __all__ = [
     "METRICS",
     "Describer",
+    "Difference",
     "Interval",
     "Measured",
     "Measures",
@@ -18,10 +29,13 @@ __all__ = [
     "Scorer",
     "Table",
     "bootstrap_interval",
+    "differences_markdown",
     "evaluate",
     "evaluate_annotators",
     "measure",
     "measure_predictions",
     "metric_names",
     "paired_difference",
+    "paired_differences",
+    "share_interval",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import GenoglotError, UniverseMismatchError
-from genoglot.evaluation.evaluate import rows_to_evaluate
+from genoglot.evaluation.evaluate import about_sets, rows_to_evaluate
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.evaluation.table import Table, summarize
 from genoglot.models.annotation import FIELDS, Annotation, Labels, label_table
@@ -119,7 +119,7 @@ class Measured(NamedTuple):
 
 def _per_set(annotator: Describer, atlas: Atlas, rows: NDArray[np.int64]) -> pl.DataFrame:
     """Per task and set: id, group, n_tokens and the measures."""
-    about = atlas.metadata[rows].select("id", "group", "n_tokens")
+    about = about_sets(atlas, rows)
     labels = label_table(atlas.metadata[rows])
     sets = atlas.tokens_of(rows)
     answered = [annotator.annotate(ids) for ids in sets]

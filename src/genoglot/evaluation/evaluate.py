@@ -218,13 +218,24 @@ def _measured(
             raise ModelError(f"model {name!r}: {error}") from None
 
 
+def about_sets(atlas: Atlas, rows: Sequence[int] | NDArray[np.int64]) -> pl.DataFrame:
+    """Return id, group, factor, biosample and n_tokens of region sets.
+
+    The factor is the target or, without one, the assay, as in splits. Factor and biosample are
+    empty where the atlas does not know them.
+    """
+    factor = pl.coalesce("target", "assay", pl.lit("")).alias("factor")
+    columns = ["id", "group", factor, pl.col("biosample").fill_null(""), "n_tokens"]
+    return atlas.metadata[rows].select(columns)
+
+
 def _frame(
     keys: Mapping[str, str | int], atlas: Atlas, done: list[Measured], n: int
 ) -> pl.DataFrame:
     """Per-set measures, in the order of the atlas."""
     rows = [row for measured in done for row in measured.rows]
     measures = np.array([m for measured in done for m in measured.measures])
-    about = atlas.metadata.select("id", "group", "n_tokens")[rows]
+    about = about_sets(atlas, rows)
     named = pl.DataFrame(measures, schema=list(metric_names(n)))
     frame = pl.concat([about, named], how="horizontal")[np.argsort(rows)]
     return frame.select(*(pl.lit(value).alias(key) for key, value in keys.items()), pl.all())

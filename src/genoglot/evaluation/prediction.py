@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation.intervals import DRAWN_AT_ONCE, drawn_counts
+from genoglot.evaluation.intervals import DRAWN_AT_ONCE, drawn_counts, share_interval
 
 Values = NDArray[np.float64]
 
@@ -28,7 +28,10 @@ class Measured(NamedTuple):
     value
         Mean over the outputs for which it is defined.
     low, high
-        95 % bootstrap interval of `value`; NaN if it was not asked for.
+        95 % interval of `value`; NaN if it was not asked for. Of Spearman and MSE, and of MCC short
+        of 1, percentiles of a bootstrap; of accuracy, AUPRC and AUROC that of a proportion with the
+        bootstrap's spread (`share_interval`), since percentiles are too narrow where a label is
+        rare or the value near 1.
     outputs
         Its value for each output, NaN where it is not defined; float64 (outputs,).
     """
@@ -200,7 +203,8 @@ def measure_predictions(
     labels
         (n, outputs) or (n,), NaN where there is none; of classes, their numbers.
     predictions
-        (n, outputs) or (n,); of classes, their probabilities (n, classes) or numbers (n,).
+        (n, outputs) or (n,); of classes, their probabilities (n, classes) or numbers (n,). One
+        column of numbers between 0 and 1 that are not all whole is the probability of class 1.
     metrics
         Keys of `METRICS`.
     groups
@@ -215,7 +219,8 @@ def measure_predictions(
     Raises
     ------
     GenoglotError
-        If a metric is unknown, shapes differ, or a prediction is not a number.
+        If a metric is unknown, shapes differ, a prediction is not a number, or classes are asked
+        for and neither numbers nor probabilities of classes are given.
 
     Examples
     --------
@@ -239,17 +244,69 @@ def measure_predictions(
     group = np.arange(len(truth))
     if groups is not None:
         group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    classes = _classes(truth, told) if by_class else told
     found = []
     for name in metrics:
-        classes = told.argmax(axis=1)[:, None] if told.shape[1] > 1 else told
-        values = _each_output(name, truth, classes if name in OF_CLASSES else told, None)[0]
-        low = high = np.nan
-        if draws and group.max() > 0 and not np.isnan(values).all():
-            means = _drawn(name, truth, classes if name in OF_CLASSES else told, group, draws, seed)
-            low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+        given = classes if name in OF_CLASSES else told
+        values = _each_output(name, truth, given, None)[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+        low = high = np.nan
+        if draws and group.max() > 0 and not np.isnan(value):
+            means = _drawn(name, truth, given, group, draws, seed)
+            low, high = _bounds(name, value, means[~np.isnan(means)], truth, group, level)
         found.append(Measured(name, value, float(low), float(high), values))
     return found
+
+
+def _classes(truth: Values, told: Values) -> Values:
+    """Class numbers of predictions, (n, 1)."""
+    if told.shape[1] > 1:
+        most_probable: Values = told.argmax(axis=1)[:, None].astype(np.float64)
+        return most_probable
+    whole, most = (told == np.rint(told)).all(), np.nanmax(truth, initial=0)
+    if whole and told.min() >= 0:
+        return told
+    if most <= 1 and told.min() >= 0 and told.max() <= 1:
+        return (told > 0.5).astype(np.float64)
+    raise GenoglotError(
+        f"one column of predictions from {told.min():.4g} to {told.max():.4g} for classes 0 to "
+        f"{most:.0f}: give class numbers, the probability of class 1 (of two classes), or a "
+        "probability for each class"
+    )
+
+
+def _bounds(
+    name: str,
+    value: float,
+    means: Values,
+    truth: Values,
+    group: NDArray[np.int64],
+    level: float,
+) -> tuple[float, float]:
+    """Interval of a metric from its draws; coverage: tests/evaluation/test_coverage.py."""
+    spread = float(means.std())
+    edge = spread == 0 and name == "MCC" and value == 1
+    if name not in ("accuracy", "AUPRC", "AUROC") and not edge:
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+    if name == "accuracy":
+        units = float(len(np.unique(group)))
+        independent = units == len(group)
+        return share_interval(value, 0.0 if independent else spread, units, level=level)
+    if edge:  # MCC of two classes of like size is 2 * accuracy - 1
+        rare = min(len(np.unique(group[truth[:, 0] == label])) for label in np.unique(truth))
+        low, high = share_interval(value, 0.0, 2 * rare, level=level)
+        return 2 * low - 1, 2 * high - 1
+    positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
+    if name == "AUPRC":
+        return share_interval(value, spread, positive, level=level)
+    # An AUROC is three times as precise as a proportion of the rarer class, at the most.
+    return share_interval(value, spread, 3 * min(positive, negative), level=level)
+
+
+def _units(labels: Values, group: NDArray[np.int64]) -> tuple[int, int]:
+    """How many groups have a 0, and how many have a label above 0."""
+    return len(np.unique(group[labels == 0])), len(np.unique(group[labels > 0]))
 
 
 def _drawn(

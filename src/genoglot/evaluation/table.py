@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation.intervals import bootstrap_interval
+from genoglot.evaluation.intervals import bootstrap_interval, drawn_whole
 from genoglot.files import atomic_path
 from genoglot.models.calibration import expected_calibration_error
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # What a per-set row is about; its other columns are metrics.
 MODEL = ("task", "split", "part", "data", "model", "kind")
 RUN = (*MODEL, "seed")
-SET = ("id", "group", "n_tokens", "probability")
+UNBOUNDED = ("fold_enrichment",)  # other metrics are between 0 and 1
+SET = ("id", "group", "factor", "biosample", "n_tokens", "probability")
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,13 @@ def summarize(
         rows = per_set.drop_nulls(metric)
         if not len(rows):
             continue
+        groups, crossed = drawn_whole(rows)
         interval = bootstrap_interval(
             rows[metric].to_numpy(),
-            groups=rows["group"].to_numpy(),
+            groups=groups,
+            crossed=crossed,
             runs=rows["seed"].to_numpy(),
+            share=metric not in UNBOUNDED,
             seed=seed,
         )
         results.append(
@@ -144,8 +148,8 @@ class Table:
         A row per `Result`, with its fields as columns.
     per_set
         A row per model, seed and region set: task, split, part, data, model, kind, seed; the
-        set's id, group (experiment) and n_tokens (true regions); of an annotator's answer, its
-        probability; and a column per metric.
+        set's id, group (experiment), factor, biosample and n_tokens (true regions); of an
+        annotator's answer, its probability; and a column per metric.
     """
 
     results: pl.DataFrame
@@ -304,8 +308,8 @@ class Table:
         about["seeds"] = ", ".join(map(str, self.results["seeds"].explode().unique().sort()))
         facts = "; ".join(f"{key} {value}" for key, value in about.items() if value)
         return (
-            "Mean over the region sets and its 95 % interval (bootstrap over experiment "
-            f"groups and seeds). {facts}."
+            "Mean over the region sets and its 95 % interval (bootstrap over factors, biosamples "
+            f"and seeds, or over experiments where these are not known). {facts}."
         )
 
 

@@ -104,15 +104,15 @@ def track_line(title: str, genome: str = "") -> str:
 
 
 def table_rows(regions: Regions) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the seed's Table 1: region, nearest gene, distance (bp) and score."""
+    """Header and rows of the seed's Table 1: region, nearest gene, distance (bp) and raw score."""
     columns = regions.columns
     score = [f"{raw:.3f}" for raw in columns["raw"]]
     if "gene" not in columns.columns:
-        return ["region", "score"], [list(row) for row in zip(regions.loci, score, strict=True)]
+        return ["region", "raw score"], [list(row) for row in zip(regions.loci, score, strict=True)]
     gene = [name or "." for name in columns["gene"]]
     distance = ["." if bp is None else f"{bp:+,}" if bp else "0" for bp in columns["distance"]]
     rows = zip(regions.loci, gene, distance, score, strict=True)
-    return ["region", "nearest gene", "distance (bp)", "score"], [list(row) for row in rows]
+    return ["region", "nearest gene", "distance (bp)", "raw score"], [list(row) for row in rows]
 
 
 def _html_table(regions: Regions) -> str:

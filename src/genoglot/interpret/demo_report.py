@@ -91,10 +91,10 @@ def results(report: Report, demo: Demo) -> None:
         ["model", *(metric.replace("_", " ").replace("jac", "Jac") for metric in metrics)],
         rows,
         f"Mean over {len(demo.split.test)} region sets and, below it, its 95 % interval "
-        "(bootstrap over experiments). Average precision and the measures at N rank all regions by "
-        "score; Jaccard and fold enrichment compare as many top regions as are true. The oracle "
-        "knows the probability of every region: what it misses is noise of the files, and no "
-        "model can do better on average.",
+        "(bootstrap over factors and biosamples). Average precision and the measures at N rank all "
+        "regions by score; Jaccard and fold enrichment compare as many top regions as are true. "
+        "The oracle knows the probability of every region: what it misses is noise of the files, "
+        "and no model can do better on average.",
         strong=[models.index(name) for name in demo.logs],
     )
     report.figure(
@@ -138,7 +138,8 @@ def scores(report: Report, demo: Demo) -> None:
     report.figure(
         plots.score_distributions({name: (s[true], s[~true]) for name, s in given.items()}),
         f"Scores of the regions of {len(rows)} held-out sets: those that are in the set, and all "
-        f"others ({true.sum():,} and {(~true).sum():,}). The vertical axis is logarithmic.",
+        f"others ({true.sum():,} and {(~true).sum():,}). The vertical axis is logarithmic. "
+        "Scores rank regions; they are not calibrated, so they are no probabilities.",
     )
 
 
@@ -225,7 +226,7 @@ def queries(report: Report, demo: Demo) -> None:
     )
     for query, answers in demo.answers.items():
         report.table(
-            ["rank", "region", "nearest gene", "score", "distance (bp)"],
+            ["rank", "region", "nearest gene", "raw score", "distance (bp)"],
             [_answer(row) for row in answers[SHOWN][:10].frame.iter_rows(named=True)],
             f"Top ten for \u201c{query}\u201d.",
             left=3,

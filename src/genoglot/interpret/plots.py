@@ -139,7 +139,7 @@ def score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Fi
             axes.yaxis.set_major_formatter("{x:g} %")
             axes.set_ylim(0.01, 130)
             axes.set_title(name)
-            axes.set_xlabel("score")
+            axes.set_xlabel("score (not calibrated)")
             axes.set_xlim(0, 1)
         panels[0].set_ylabel("share of the regions")
         panels[-1].legend()

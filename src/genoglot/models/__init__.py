@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genoglot.errors import ModelError
 from genoglot.models.annotation import Annotation, Answer, Neighbor
 from genoglot.models.annotator import Annotator
+from genoglot.models.columns import ColumnOdds
 from genoglot.models.generator import Generator
 from genoglot.models.pretrained import local_folder, read_config
 
@@ -142,6 +143,7 @@ __all__ = [
     "Annotation",
     "Annotator",
     "Answer",
+    "ColumnOdds",
     "Generator",
     "Neighbor",
     "create",

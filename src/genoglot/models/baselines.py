@@ -10,14 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
 from genoglot.models.generator import Arrays, Generator, Scores
-from genoglot.text import MiniLM, TextEncoder, Tfidf, load_text_encoder
+from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning, load_text_encoder
 from genoglot.text.encoder import check_texts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 TEXT = "text_encoder"
+MAX_WORDS = 5000
+PENALTIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # to choose from
+SAMPLED_REGIONS = 4096  # to choose a penalty on
+FOLDS = 10  # regressions in which a training set is left out, once each
 
 
 class Popularity(Generator):
@@ -51,6 +56,7 @@ class Popularity(Generator):
 class _Remembering(Generator):
     """A generator that keeps the training sets and weighs them by their descriptions."""
 
+    strength = False  # whether presence is the strength of peaks, not 0 and 1
     presence: csr_array  # (sets, universe)
     share: NDArray[np.float32]  # (universe,)
     encoder: TextEncoder
@@ -59,8 +65,8 @@ class _Remembering(Generator):
     def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
         """Keep the sets and encode their descriptions."""
         self.universe = atlas.universe
-        self.presence = atlas.presence(rows)
-        self.share = popularity(self.presence)
+        self.presence = atlas.presence(rows, strength=self.strength)
+        self.share = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)
         self.encoder = self._new_encoder(descriptions)
         self.vectors = self.encoder.encode(descriptions)
@@ -74,11 +80,13 @@ class _Remembering(Generator):
 
     def _save(self, folder: Path) -> Arrays:
         self.encoder.save(folder / TEXT)
+        values = {"values": self.presence.data.astype(np.float32)} if self.strength else {}
         return {
             "indices": self.presence.indices.astype(np.int32),
             "indptr": self.presence.indptr.astype(np.int64),
             "share": self.share,
             "vectors": self.vectors,
+            **values,
         }
 
     @classmethod
@@ -87,9 +95,9 @@ class _Remembering(Generator):
 
         self = cls(**settings)
         self.share, self.vectors = arrays["share"], arrays["vectors"]
-        ones = np.ones(len(arrays["indices"]), np.float32)
+        values = arrays.get("values", np.ones(len(arrays["indices"]), np.float32))
         shape = (len(arrays["indptr"]) - 1, len(self.share))
-        self.presence = csr_array((ones, arrays["indices"], arrays["indptr"]), shape=shape)
+        self.presence = csr_array((values, arrays["indices"], arrays["indptr"]), shape=shape)
         self.encoder = load_text_encoder(folder / TEXT)
         return self
 
@@ -112,41 +120,95 @@ class Nearest(_Remembering):
 
 
 class Ridge(_Remembering):
-    """Ridge regression from the description's TF-IDF vector to the presence vector.
+    """Ridge regression from the description's vector to the presence vector.
 
     Solved in closed form, with popularity as the mean: no network that can't beat it has a reason
     to be. The coefficients (words x universe) are never built: a text weighs the training sets.
+
+    The defaults read presence and words alone. `direct`, `text2bed`, `diffusion` and `seq2regions`
+    also read the strength of peaks and MiniLM; the fair comparison with them is a ridge of equal
+    inputs: ``Ridge(strength=True, text="tfidf+minilm", choose_penalty=True)``.
 
     Parameters
     ----------
     penalty
         Weight of the squared coefficients.
+    choose_penalty
+        Choose the penalty by cross-validation over the experiments of the training sets, by
+        squared error, and ignore `penalty`.
+    strength
+        Learn how strong peaks are (0 to 1), not only which regions are present.
+    text
+        What is read of a description: its words ("tfidf"), or words and meaning ("tfidf+minilm").
+
+    Raises
+    ------
+    ModelError
+        If `text` is neither.
     """
 
     kind = "ridge"
 
-    def __init__(self, *, penalty: float = 1.0) -> None:
-        self.penalty = penalty
+    def __init__(
+        self,
+        *,
+        penalty: float = 1.0,
+        choose_penalty: bool = False,
+        strength: bool = False,
+        text: str = "tfidf",
+    ) -> None:
+        if text not in (Tfidf.kind, WordsAndMeaning.kind):
+            raise ModelError(f"ridge: text {text!r}; use {Tfidf.kind} or {WordsAndMeaning.kind}")
+        self.penalty, self.choose_penalty = penalty, choose_penalty
+        self.strength, self.text = strength, text
+
+    def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+        """Remember the sets, encode their descriptions and choose the penalty."""
+        super().fit(atlas, rows)
+        if self.choose_penalty:
+            groups = atlas.metadata["group"].to_numpy()
+            self.penalty = self._best_penalty(groups if rows is None else groups[np.asarray(rows)])
+        return self
+
+    def _best_penalty(self, groups: NDArray[Any]) -> float:
+        """Return the penalty with the least squared error on experiments left out in turn."""
+        some = np.flatnonzero(self.share)
+        some = some[:: -(-len(some) // SAMPLED_REGIONS) or 1]
+        truth = self.presence[:, some].toarray()
+        group = np.unique(groups, return_inverse=True)[1]
+        errors = []
+        for penalty in PENALTIES:
+            predicted = ridge_left_out(self.vectors, truth, group, penalty=penalty, seed=0)
+            errors.append(float(((predicted - truth) ** 2).sum()))
+        return PENALTIES[int(np.argmin(errors))]
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        return Tfidf(max_words=5000).fit(descriptions)
+        if self.text == WordsAndMeaning.kind:
+            return WordsAndMeaning.fit(descriptions, max_words=MAX_WORDS)
+        return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score each region by its predicted presence, cut to 0 and 1."""
-        weights = self.encoder.encode(texts) @ self._coefficients()  # (texts, sets)
+        """Score each region by its predicted presence, or strength, cut to 0 and 1."""
+        weights = self.weights(texts)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
         predicted += np.outer(1 - weights.sum(1), self.share)
         scores: Scores = np.asarray(predicted.clip(0, 1), np.float32, order="C")
         return scores
 
-    def _coefficients(self) -> NDArray[np.float32]:
-        """Weights from text vectors to training sets, (dim, sets), solved on first use."""
+    def weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """How much each training set counts for each text: (texts, sets) float32."""
         if not hasattr(self, "_solved"):
             self._solved = ridge_weights(self.vectors, self.penalty)
-        return self._solved
+        weights: NDArray[np.float32] = self.encoder.encode(texts) @ self._solved
+        return weights
 
     def _settings(self) -> dict[str, Any]:
-        return {"penalty": self.penalty}
+        return {
+            "penalty": self.penalty,
+            "choose_penalty": self.choose_penalty,
+            "strength": self.strength,
+            "text": self.text,
+        }
 
 
 def popularity(presence: csr_array) -> NDArray[np.float32]:
@@ -177,3 +239,42 @@ def ridge_weights(vectors: NDArray[np.float32], penalty: float) -> NDArray[np.fl
     else:
         solved = np.linalg.solve(x.T @ x + penalty * np.eye(dim), x.T)
     return solved.astype(np.float32)
+
+
+def ridge_left_out(
+    vectors: NDArray[np.float32],
+    values: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    *,
+    penalty: float,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Values of each training set as predicted by a ridge regression without its group.
+
+    Parameters
+    ----------
+    vectors, values
+        (sets, dim) and (sets, outputs).
+    groups
+        (sets,) numbers from 0: sets of one experiment share one.
+    penalty
+        Weight of the squared coefficients.
+    seed
+        Seed of the assignment of groups to folds.
+
+    Returns
+    -------
+    (sets, outputs) float32.
+    """
+    number = int(groups.max()) + 1
+    folds = min(FOLDS, number)
+    fold = (np.random.default_rng(seed).permutation(number) % folds)[groups]
+    predicted = np.zeros_like(values)
+    for k in range(folds):
+        kept = fold != k
+        if kept.any():
+            # The mean is that of the kept sets too: that of all would tell of the others.
+            mean = values[kept].mean(0)
+            weights = ridge_weights(vectors[kept], penalty)
+            predicted[~kept] = mean + (vectors[~kept] @ weights) @ (values[kept] - mean)
+    return predicted

@@ -40,9 +40,10 @@ class SeedDiffusion(Trainable):
     """The diffusion model of the seed (Fay et al. 2024), as it is described there.
 
     The multi-hot vector over the universe is laid out as an image (761 x 1398 for 1,063,878
-    regions), the first channel of three, the others zero. A U-Net, told the time step and the
-    MiniLM embedding of the text in every block, predicts the noise; linear schedule, L1, Adam. The
-    widths, the number of time steps and the strides of the sampling are ours: the seed names none.
+    regions), the first channel of three, the others zero. A U-Net with max pooling, which gets the
+    time step and the MiniLM embedding of the text in every block, predicts the noise; linear
+    schedule, L1, Adam. The widths, the number of time steps and the strides of the sampling are
+    ours: the paper names none.
 
     Parameters
     ----------

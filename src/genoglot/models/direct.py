@@ -104,8 +104,8 @@ def _seed_network(words: int, regions: int) -> nn.Sequential:
 class Mixer(nn.Module):
     """From what each head says of a region to its log-odds of presence.
 
-    One small network for all regions, so that "bound by this factor elsewhere and open in these
-    cells" can be learned as the conjunction that it is. It starts as the log-odds of the heads'
+    One small network for all regions, so that it can learn how "bound by this factor elsewhere"
+    and "open in these cells" go together. It starts as the log-odds of the heads'
     mean and learns what to add.
 
     Parameters
@@ -169,7 +169,8 @@ class DirectEncoder(MemoryGenerator):
 
     The output is of low rank (codes times region factors, popularity as the mean), so that a
     universe of a million regions is no obstacle, and a small network shared by all regions turns
-    the heads' shares into a probability. Trained with binary cross-entropy.
+    the heads' shares into a score. Trained with binary cross-entropy; the score is not calibrated,
+    so it is no probability.
 
     Parameters
     ----------

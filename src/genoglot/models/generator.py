@@ -44,7 +44,8 @@ class Generator(OverUniverse):
 
         Returns
         -------
-        (texts, universe) float32 between 0 and 1, higher for regions more likely in the set.
+        (texts, universe) float32 between 0 and 1, higher for regions more likely in the set. A
+        score ranks regions; it is not calibrated, so it is no probability.
 
         Raises
         ------
@@ -71,7 +72,7 @@ class Generator(OverUniverse):
         Returns
         -------
         Regions, best first, with columns `name` (`region_<id>`), `score` (0 to 1000, as in BED),
-        `strand` (`.`), `rank` (from 1) and `raw` (the score between 0 and 1).
+        `strand` (`.`), `rank` (from 1) and `raw` (the score between 0 and 1, not calibrated).
 
         Raises
         ------

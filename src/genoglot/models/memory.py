@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.baselines import popularity, ridge_weights
+from genoglot.models.baselines import popularity, ridge_left_out, ridge_weights
 from genoglot.models.generator import Arrays, Scores
 from genoglot.models.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.memory import MemoryAttention
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 RIDGE_PENALTY = 0.5
-FOLDS = 10  # regressions in which a training set is left out, once each
 CHUNK = 1 << 16  # regions scored at a time
 
 
@@ -300,7 +299,7 @@ class MemoryGenerator(Trainable):
         vectors = self.features.encode(descriptions)
         self._groups = torch.from_numpy(groups)
         self._ridge_codes = torch.from_numpy(
-            ridge_codes_left_out(vectors.numpy(), codes, groups, seed=self.seed)
+            ridge_left_out(vectors.numpy(), codes, groups, penalty=RIDGE_PENALTY, seed=self.seed)
         )
         ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
         # Regions that no training set holds say nothing: the loss is taken over the others.
@@ -350,7 +349,7 @@ class MemoryGenerator(Trainable):
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its probability."""
+        """Score every region between 0 and 1; the score is not calibrated, so no probability."""
         codes = self.codes(texts)
         scores = torch.empty(len(texts), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
@@ -389,34 +388,6 @@ class MemoryGenerator(Trainable):
         self.network = self._network(memory).eval()
         self.network.load_state_dict(state)
         return self
-
-
-def ridge_codes_left_out(
-    vectors: Floats, codes: Floats, groups: NDArray[np.int64], *, seed: int
-) -> Floats:
-    """Code of each training set as predicted by a ridge regression without its group.
-
-    Parameters
-    ----------
-    vectors, codes
-        (sets, feature_dim) and (sets, rank).
-    groups
-        (sets,) numbers from 0: sets of one experiment share one.
-    seed
-        Seed of the assignment of groups to folds.
-    """
-    number = int(groups.max()) + 1
-    folds = min(FOLDS, number)
-    fold = (np.random.default_rng(seed).permutation(number) % folds)[groups]
-    predicted = np.zeros_like(codes)
-    for k in range(folds):
-        kept = fold != k
-        if kept.any():
-            # The mean is that of the kept sets too: that of all would tell of the others.
-            mean = codes[kept].mean(0)
-            weights = ridge_weights(vectors[kept], RIDGE_PENALTY)
-            predicted[~kept] = mean + (vectors[~kept] @ weights) @ (codes[kept] - mean)
-    return predicted
 
 
 def membership(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) -> Floats:

@@ -54,9 +54,10 @@ class SetDecoder(Generator):
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its chance to be among as many draws as a usual set has regions.
+        """Score every region by how sure it is among as many draws as a usual set has regions.
 
-        The probability is that of the first region decoded, before any other is known.
+        Draws are from the softmax of the first region decoded, before any other is known; it is
+        not calibrated, so the score is no probability.
         """
         logits = self._all_logits(*self._start(texts))
         return -torch.expm1(-self.set_size * logits.softmax(1)).numpy()
@@ -68,8 +69,8 @@ class SetDecoder(Generator):
     ) -> Regions:  # fmt: skip
         """Decode a region set, each region given those before it, none twice.
 
-        Of a large universe, the regions that are likely at the start are candidates, and
-        probabilities are those among them.
+        Of a large universe, the regions that are likely at the start are candidates, and the
+        softmax is over them.
 
         Parameters
         ----------
@@ -78,7 +79,7 @@ class SetDecoder(Generator):
         n
             How many regions.
         method
-            `"greedy"`: always the most probable; `"beam"`: the most probable of `beams`
+            `"greedy"`: always the best; `"beam"`: the best of `beams`
             sequences; `"sample"`: at random.
         beams
             How many sequences are kept.
@@ -88,7 +89,7 @@ class SetDecoder(Generator):
         Returns
         -------
         Regions in the order of decoding, with columns as `generate` gives them; `raw` is the
-        probability given the regions before.
+        softmax given the regions before, which is not calibrated.
 
         Raises
         ------

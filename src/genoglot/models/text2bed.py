@@ -78,13 +78,17 @@ class SeedText2Bed(_Search, Trainable):
 
     MiniLM embedding -> feed-forward network ("vec2vec") -> the space of Region2Vec, in which a
     region set is the mean of its regions; the answer is the regions of largest cosine. The widths
-    of the network and its loss (mean squared error to the set's vector) are ours: the seed names
-    none.
+    of the network and its loss (mean squared error to the set's vector) are ours: the paper names
+    none. The paper loads region vectors that were trained before, on many more sets; without
+    `region2vec`, this model trains its own on the region sets at hand.
 
     Parameters
     ----------
+    region2vec
+        Folder of a pre-trained Region2Vec as geniml exports it (see `Region2Vec.from_geniml`), used
+        as it is. Empty, the default: train one.
     dim
-        Length of a region vector.
+        Length of a region vector, if it is trained here.
     hidden
         Width of the network.
     region_epochs
@@ -101,24 +105,28 @@ class SeedText2Bed(_Search, Trainable):
     kind = "text2bed-seed"
 
     def __init__(
-        self, *, dim: int = 100, hidden: int = 256, region_epochs: int = 5,
+        self, *, region2vec: str = "", dim: int = 100, hidden: int = 256, region_epochs: int = 5,
         tokens_per_epoch: int = 3_000_000, epochs: int = 50, batch_size: int = 16,
         learning_rate: float = 1e-3, seed: int = 0,
     ) -> None:  # fmt: skip
-        self.dim, self.hidden = dim, hidden
+        self.region2vec, self.dim, self.hidden = region2vec, dim, hidden
         self.region_epochs, self.tokens_per_epoch = region_epochs, tokens_per_epoch
         self.seed = seed
         self.schedule = Schedule(epochs, batch_size, learning_rate)
 
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
-        """Train region vectors and make the network."""
+        """Load or train region vectors and make the network."""
         self.universe = atlas.universe
-        sets = atlas.tokens_of(range(len(atlas)) if rows is None else rows)
-        region2vec = Region2Vec.fit(
-            sets, len(self.universe), self.dim, epochs=self.region_epochs,
-            max_tokens=-(-self.tokens_per_epoch // max(1, len(sets))), seed=self.seed,
-            universe_digest=self.universe.digest,
-        )  # fmt: skip
+        if self.region2vec:
+            region2vec = Region2Vec.from_geniml(self.region2vec, self.universe)
+            self.dim = region2vec.dim
+        else:
+            sets = atlas.tokens_of(range(len(atlas)) if rows is None else rows)
+            region2vec = Region2Vec.fit(
+                sets, len(self.universe), self.dim, epochs=self.region_epochs,
+                max_tokens=-(-self.tokens_per_epoch // max(1, len(sets))), seed=self.seed,
+                universe_digest=self.universe.digest,
+            )  # fmt: skip
         self.vectors = _unit(region2vec.vectors)
         self._index = None
         self.minilm = MiniLM()
@@ -159,9 +167,9 @@ class SeedText2Bed(_Search, Trainable):
 
     def _settings(self) -> dict[str, Any]:
         s = self.schedule
-        return {"dim": self.dim, "hidden": self.hidden, "region_epochs": self.region_epochs,
-                "tokens_per_epoch": self.tokens_per_epoch, "epochs": s.epochs,
-                "batch_size": s.batch_size, "learning_rate": s.learning_rate,
+        return {"region2vec": self.region2vec, "dim": self.dim, "hidden": self.hidden,
+                "region_epochs": self.region_epochs, "tokens_per_epoch": self.tokens_per_epoch,
+                "epochs": s.epochs, "batch_size": s.batch_size, "learning_rate": s.learning_rate,
                 "seed": self.seed}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:

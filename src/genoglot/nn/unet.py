@@ -12,7 +12,7 @@ DEPTH = 5  # down-samplings, and up-samplings
 
 
 class UNet(nn.Module):
-    """Five down-samplings, five up-samplings, skip concatenation (Ronneberger et al. 2015).
+    """Five max poolings, five up-samplings, skip concatenation (Ronneberger et al. 2015).
 
     Channels grow as the image shrinks. The time step and the condition are added in every block.
 
@@ -51,11 +51,10 @@ class UNet(nn.Module):
         self.condition = nn.Linear(condition_dim, about)
         self.first = nn.Conv2d(channels, widths[0], 3, padding=1)
         larger, smaller = widths[:-1], widths[1:]
-        self.down = nn.ModuleList(Block(w, w, about) for w in larger)
-        self.shrink = nn.ModuleList(
-            nn.Conv2d(w, v, 4, stride=2, padding=1) for w, v in zip(larger, smaller, strict=True)
-        )
-        self.middle = Block(widths[-1], widths[-1], about)
+        before = (widths[0], *larger)
+        self.down = nn.ModuleList(Block(v, w, about) for v, w in zip(before, larger, strict=False))
+        self.shrink = nn.MaxPool2d(2)
+        self.middle = Block(widths[-2], widths[-1], about)
         self.grow = nn.ModuleList(
             nn.ConvTranspose2d(v, w, 4, stride=2, padding=1)
             for w, v in zip(larger, smaller, strict=True)
@@ -84,10 +83,10 @@ class UNet(nn.Module):
         image = F.pad(image, (0, -width % unit, 0, -height % unit))
         about = F.silu(self.time(time_features(step, self.time_dim)) + self.condition(condition))
         hidden, skips = self.first(image), []
-        for block, shrink in zip(self.down, self.shrink, strict=True):
+        for block in self.down:
             hidden = block(hidden, about)
             skips.append(hidden)
-            hidden = shrink(hidden)
+            hidden = self.shrink(hidden)
         hidden = self.middle(hidden, about)
         for block, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
             hidden = block(torch.cat([grow(hidden), skips.pop()], 1), about)

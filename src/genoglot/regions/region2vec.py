@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import ModelError, UniverseMismatchError
 from genoglot.files import atomic_path
+from genoglot.regions.regions import Regions
 from genoglot.regions.universe import Universe
 
 Vectors = NDArray[np.float32]
 
+log = logging.getLogger("genoglot")
+
+UNIVERSE_FILE = "universe.bed"  # of an export of geniml
 _KIND = "region2vec"
 _SENTENCE = 10_000  # gensim drops, silently, what a document holds beyond so many words
 
@@ -202,6 +208,84 @@ class Region2Vec:
                     f"{len(universe)}; use the same universe"
                 )
         return cls(vectors, digest)
+
+    @classmethod
+    def from_geniml(cls, path: str | Path, universe: Universe) -> Region2Vec:
+        """Read a Region2Vec that geniml exported, for the regions of a universe.
+
+        Parameters
+        ----------
+        path
+            Folder of `universe.bed`, `config.yaml` and the weights: `checkpoint.pt` as geniml's
+            `Region2VecExModel.export` writes it, or `model.safetensors`. Row i of the weights is
+            line i of `universe.bed`; special tokens come after the regions. A checkpoint is read
+            as plain tensors: a pickle that holds more is refused.
+        universe
+            The universe whose regions need vectors. A region that is not in the export, with the
+            same chromosome, start and end, has zeros, as one never seen in training.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing, damaged, or does not fit the others.
+        UniverseMismatchError
+            If less than half of the universe's regions are in the export.
+        """
+        folder = Path(path)
+        weights = _geniml_weights(folder)
+        listed = Regions.from_bed(folder / UNIVERSE_FILE)
+        if not len(listed) <= len(weights):
+            raise ModelError(
+                f"{folder}: {len(listed)} regions in {UNIVERSE_FILE}, but weights for "
+                f"{len(weights)}; export the model again"
+            )
+        key = ["chrom", "start", "end"]
+        lines = listed.frame.select(key).with_row_index("line").unique(key, keep="first")
+        places = universe.regions.frame.select(key).with_row_index("id").join(lines, on=key)
+        if 2 * len(places) < len(universe):
+            raise UniverseMismatchError(
+                f"{folder}: vectors for {len(places)} of the {len(universe)} regions of the "
+                f"universe; build the atlas with --universe {folder / UNIVERSE_FILE}"
+            )
+        if missing := len(universe) - len(places):
+            log.warning(
+                "%s: no vector for %d of %d regions of the universe", folder, missing, len(universe)
+            )
+        vectors = np.zeros((len(universe), weights.shape[1]), np.float32)
+        vectors[places["id"].to_numpy()] = weights[places["line"].to_numpy()]
+        return cls(vectors, universe.digest)
+
+
+def _geniml_weights(folder: Path) -> Vectors:
+    """Read weights of a geniml export, (regions and special tokens, dim), checked against config.
+
+    The size of the vectors has had two names in geniml's config.
+    """
+    import torch
+    import yaml
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        size = (config["vocab_size"], config.get("embedding_dim", config.get("embedding_size")))
+        if (folder / "model.safetensors").exists():
+            state = load_file(folder / "model.safetensors")
+        else:
+            state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+        weights: Vectors = state["projection.weight"].float().numpy()
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
+        *(yaml.YAMLError, SafetensorError, pickle.UnpicklingError),
+    ) as error:
+        problem = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(
+            f"{folder}: no Region2Vec that geniml exported ({problem}); it has universe.bed, "
+            "config.yaml and checkpoint.pt"
+        ) from None
+    if weights.shape != size:
+        raise ModelError(f"{folder}: weights of shape {weights.shape}, but config.yaml says {size}")
+    return weights
 
 
 class _Corpus:

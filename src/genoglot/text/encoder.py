@@ -124,10 +124,11 @@ def load_text_encoder(path: str | Path) -> TextEncoder:
     >>> type(load_text_encoder(folder)).__name__
     'Tfidf'
     """
+    from genoglot.text.joined import WordsAndMeaning
     from genoglot.text.minilm import MiniLM
     from genoglot.text.tfidf import Tfidf
 
-    kinds: dict[str, type[TextEncoder]] = {c.kind: c for c in (MiniLM, Tfidf)}
+    kinds: dict[str, type[TextEncoder]] = {c.kind: c for c in (MiniLM, Tfidf, WordsAndMeaning)}
     kind = read_config(path)["kind"]
     if kind not in kinds:
         raise ModelError(

@@ -16,6 +16,14 @@ from genoglot.atlas.world.descriptions import describe
 from genoglot.atlas.world.elements import Elements
 from genoglot.atlas.world.factors import Factor
 from genoglot.atlas.world.parameters import Parameters
+from genoglot.atlas.world.peaks import (
+    REPLICATE_SPREAD,
+    SLOPE,
+    SPURIOUS_ENRICHMENT,
+    WEAKEST,
+    Called,
+    call,
+)
 from genoglot.atlas.world.regulation import (
     ACCESSIBILITY,
     FACTOR_ASSAY,
@@ -134,9 +142,9 @@ class PeakWriter:
         present
             Sorted ids of the elements that are positive in the experiment, all replicates.
         presence
-            float32 (present,), the probability that each had of being so: its strength.
+            float32 (present,), the probability that each had of being so.
         effect
-            float32 (present,), log-normal factor on its signal, shared by the replicates.
+            float32 (present,), log-normal factor on its enrichment, shared by the replicates.
         experiment
             Row of `design`.
         rng
@@ -148,8 +156,7 @@ class PeakWriter:
         spurious = np.unique(rng.integers(0, n, noise))
         spurious = spurious[~np.isin(spurious, present)]
         ids = np.r_[present[found], spurious]
-        weak = np.zeros(len(spurious), np.float32)
-        strong = np.r_[30 * presence[found] * effect[found], weak]
+        true = WEAKEST * np.exp(SLOPE * presence[found]) * effect[found]
         widening = _WIDENING[str(experiment["assay"])]
         jitter = float(str(experiment["jitter"]))
         shift = rng.normal(0, jitter, (2, len(ids)))
@@ -172,27 +179,34 @@ class PeakWriter:
             "end": np.r_[end, out_start + wide],
             "summit": np.r_[summit - start, wide // 2],
         }
-        signal = np.r_[strong, np.zeros(len(gap), np.float32)]
-        signal = (2 + signal) * np.exp(rng.normal(0, 0.25, len(signal)))
+        nothing = np.full(len(spurious) + len(gap), SPURIOUS_ENRICHMENT)
+        enrichment = np.r_[true, nothing].astype(np.float64)
+        enrichment *= np.exp(rng.normal(0, REPLICATE_SPREAD, len(enrichment)))
+        # A child's draws leave the peaks of the next replicate as they are.
+        called = call(enrichment, n, rng.spawn(1)[0])
         order = np.lexsort((table["start"], table["code"]))
-        self._write({name: column[order] for name, column in table.items()}, signal[order], path)
+        self._write(table, called, order, path)
 
     def _write(
-        self, table: dict[str, NDArray[np.int64]], signal: NDArray[np.float64], path: Path
+        self,
+        table: dict[str, NDArray[np.int64]],
+        called: Called,
+        order: NDArray[np.int64],
+        path: Path,
     ) -> None:
-        rounded = np.rint(signal * 100) / 100
+        none = pl.repeat(".", len(order), eager=True)
         frame = pl.DataFrame(
             {
-                "chrom": self._names.gather(table["code"].astype(np.uint32)),
-                "start": table["start"],
-                "end": table["end"],
-                "name": pl.repeat(".", len(signal), eager=True),
-                "score": np.minimum(1000, signal * 20).astype(np.int32),
-                "strand": pl.repeat(".", len(signal), eager=True),
-                "signal": rounded,
-                "p": pl.repeat(-1, len(signal), eager=True, dtype=pl.Int8),
-                "q": pl.repeat(-1, len(signal), eager=True, dtype=pl.Int8),
-                "summit": table["summit"],
+                "chrom": self._names.gather(table["code"][order].astype(np.uint32)),
+                "start": table["start"][order],
+                "end": table["end"][order],
+                "name": none,
+                "score": called.score[order],
+                "strand": none,
+                "signal": called.signal[order].round(5),
+                "p": called.p[order].round(5),
+                "q": called.q[order].round(5),
+                "summit": table["summit"][order],
             }
         )
         text = io.BytesIO()

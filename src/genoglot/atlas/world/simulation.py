@@ -19,6 +19,7 @@ from genoglot.atlas.world.factors import FACTORS, Motif, load_motifs
 from genoglot.atlas.world.genes import Gene, gene_table, link_table, make_genes, write_gtf
 from genoglot.atlas.world.genome import write_fasta
 from genoglot.atlas.world.parameters import Parameters, Size, parameters_of
+from genoglot.atlas.world.peaks import SHARED_SPREAD
 from genoglot.atlas.world.regulation import Regulation
 from genoglot.atlas.world.truth import read_regulation, write_truth
 from genoglot.atlas.world.variants import write_eqtls, write_mutagenesis
@@ -205,7 +206,7 @@ def _write_files(
             assay, target = str(group["assay"][0]), str(group["target"][0])
             chance = regulation.presence(assay, target, biosample, openness)
             present = np.flatnonzero(rng.random(len(chance), np.float32) < chance)
-            effect = rng.lognormal(0, 0.4, len(present)).astype(np.float32)
+            effect = rng.lognormal(0, SHARED_SPREAD, len(present)).astype(np.float32)
             for row in group.iter_rows(named=True):
                 path = directory / str(row["file"])
                 writer.write(path, present, chance[present], effect, row, rng)
