@@ -22,6 +22,9 @@ from genoglot.regions.chromosomes import (
     natural_order,
     rename_chromosome,
 )
+from genoglot.regions.formats import Format
+
+SIGNAL_COLUMNS = ("signalValue", "score")
 
 _NO_COLUMNS = pl.DataFrame()
 
@@ -151,12 +154,18 @@ class Regions:
         chrom_sizes: Mapping[str, int] | None = None,
         alias: Alias | None = None,
         columns: int | None = None,
+        format: Format = "auto",
     ) -> Regions:
-        """Read BED3 to BED12, narrowPeak or broadPeak: see `genoglot.regions.bed.read_bed`."""
+        """Read a file of the BED family: see `genoglot.regions.bed.read_bed`."""
         from genoglot.regions.bed import read_bed
 
         return read_bed(
-            path, on_error=on_error, chrom_sizes=chrom_sizes, alias=alias, columns=columns
+            path,
+            on_error=on_error,
+            chrom_sizes=chrom_sizes,
+            alias=alias,
+            columns=columns,
+            format=format,
         )
 
     def to_bed(self, path: str | Path = "-", *, header: str | None = None) -> None:
@@ -221,9 +230,17 @@ class Regions:
         >>> Regions(["1", "1"], [0, 5], [9, 8]).with_columns(score=[7, 3]).signal
         array([7., 3.])
         """
-        for name in ("signalValue", "score"):
+        name = self.signal_column
+        if name is None:
+            return None
+        return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
+
+    @property
+    def signal_column(self) -> str | None:
+        """Name of the column that `signal` is read from, or None."""
+        for name in SIGNAL_COLUMNS:
             if name in self.columns.columns and self.columns[name].dtype.is_numeric():
-                return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
+                return name
         return None
 
     def __len__(self) -> int:
