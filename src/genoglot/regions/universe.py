@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.errors import GenoglotError, UniverseError, UniverseMismatchError
+from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path, read_lines
 from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.axis import Axis
@@ -87,12 +87,13 @@ class Universe:
         Raises
         ------
         UniverseError
-            With the line of the first offending region.
-        BedFormatError
-            If a line is malformed.
+            With the line, if one is malformed, or that of the first offending region.
         """
         data = read_lines(path)  # once: it may be a pipe
-        regions = repaired(parse_bed(data, path, columns=3), repair)
+        try:
+            regions = repaired(parse_bed(data, path, columns=3), repair)
+        except BedFormatError as error:
+            raise UniverseError(f"{error.what} (a universe is read whole: fix the line)") from None
         problem = find_problem(regions)
         if problem is not None:
             known = len(regions) and not repair
