@@ -139,7 +139,11 @@ class Genes:
         """
         known = self._sites.chrom_names
         check_names(
-            regions.chrom_names, known, ours="the region set", theirs="the genes", renamed="theirs"
+            regions.chrom_names,
+            known,
+            ours="the region set",
+            theirs="the gene annotation",
+            renamed="theirs",
         )
         row, distance = regions.nearest(self._sites)
         found = row >= 0

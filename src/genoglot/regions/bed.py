@@ -23,6 +23,8 @@ from genoglot.regions.regions import Regions
 
 logger = logging.getLogger("genoglot")
 
+_MACS_TABLE = re.compile(rb"chr\tstart\tend\tlength\t")
+
 # What stands for a value that a table lacks, when a later column has to be written.
 _FILL = {
     "score": "0",
@@ -123,9 +125,14 @@ def parse_bed(
     if layout is None:
         logger.warning("%s: no regions in this file", path)
         return Regions([], [], [])
+    if _MACS_TABLE.match(data, layout.offset):
+        raise GenoglotError(
+            f"{path}: a table of MACS (.xls), which counts from 1; give its narrowPeak or broadPeak"
+        )
     check_format(path, format, layout.n_columns)
     keep = min(layout.n_columns, columns or layout.n_columns)
-    regions = _read_fast(data, layout, keep) if layout.n_columns >= 3 else None
+    all_columns = columns is None
+    regions = _read_fast(data, layout, keep, all_columns) if layout.n_columns >= 3 else None
     if regions is not None and alias is not None:
         regions = regions.rename_chroms(alias)
     if regions is None or not _is_sound(regions, chrom_sizes):
@@ -175,7 +182,7 @@ def _layout(data: bytes) -> _Layout | None:
     return None
 
 
-def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
+def _read_fast(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions | None:
     """Read whole columns at once; None if anything unusual calls for a look at single lines."""
     if not layout.tabs:
         if b"\t" in data:
@@ -184,13 +191,13 @@ def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
         layout = layout._replace(n_headers=0, offset=0)
     try:
         if keep == 3 and len(data) <= MAX_BYTES:
-            return Regions.from_codes(*read_coordinates(data, layout.offset))
-        return _read_table(data, layout, keep)
+            return Regions.from_codes(*read_coordinates(data, layout.offset, only=all_columns))
+        return _read_table(data, layout, keep, all_columns)
     except (Unusual, pl.exceptions.PolarsError):
         return None
 
 
-def _read_table(data: bytes, layout: _Layout, keep: int) -> Regions:
+def _read_table(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions:
     kinds: list[type[pl.DataType]] = [pl.Categorical, pl.UInt32, pl.UInt32]
     kinds += [pl.String] * (layout.n_columns - 3)
     names = [f"column_{i}" for i in range(1, len(kinds) + 1)]
@@ -202,7 +209,7 @@ def _read_table(data: bytes, layout: _Layout, keep: int) -> Regions:
         skip_lines=layout.n_headers,
         schema=dict(zip(names, kinds, strict=True)),
         columns=names[:keep],
-        truncate_ragged_lines=True,
+        truncate_ragged_lines=not all_columns,  # of longer lines than the first nothing is lost
     )
     chrom, start, end = table.get_columns()[:3]
     if chrom.null_count() or start.null_count() or end.null_count():

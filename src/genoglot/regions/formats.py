@@ -142,15 +142,15 @@ class Table:
         """
         if wanted != "auto":
             return COLUMNS[wanted]
-        if declared and not self._has_thick(strict=True) and self._fits(declared):
+        if declared and self._fits(declared):
             return COLUMNS[declared]
         found = self._format()
         if not declared:
             return COLUMNS[found] if found else _BED6
-        if not found:  # nothing else fits either: see `signal_problem` for what is wrong
+        if not found:  # nothing else fits either: `signal_problem` says what is wrong
             return COLUMNS[declared]
         logger.warning(
-            "%s: is called %s, but its columns are those of %s, as which it is read",
+            "%s: called %s by its name or track line, but read as %s, by its columns",
             *(path, declared, found),
         )
         return COLUMNS[found]
@@ -184,10 +184,10 @@ class Table:
         return self._read[number]
 
     def _are_numbers(self, *numbers: int) -> bool:
-        """Whether columns, as far as there are so many, are numbers with few exceptions."""
+        """Whether columns, as far as there are so many, hold numbers in most rows."""
         return all(
-            np.isfinite(self._numbers(i).values).any()
-            and 2 * len(self._numbers(i).unreadable) < len(self.start)
+            not np.isnan(self._numbers(i).values).all()
+            and 2 * len(self._numbers(i).unreadable) <= len(self.start)
             for i in numbers
             if i < self.columns.width + 4
         )
@@ -216,14 +216,19 @@ class Table:
             return self.columns.width == 1 and self._are_numbers(4)
         if name == "gappedPeak":
             return self._has_thick(strict=False) and self._are_numbers(13, 14, 15)
-        if not self._are_numbers(7, 8, 9):
+        if not self._are_numbers(7, 8, 9) or self._has_thick(strict=True):
             return False
         n = self.columns.width + 3
-        if name == "narrowPeak" and n >= 10:
-            peak = self._numbers(10).values
-            inside = (peak >= -1) & (peak <= self.end - self.start)
-            return self._are_numbers(10) and bool((inside | np.isnan(peak)).all())
-        return n < 9 or self._looks_measured()
+        has_peak = n >= 10 and self._has_peak()
+        if name == "narrowPeak":
+            return has_peak or n < 10
+        return not has_peak and (n < 9 or self._looks_measured())
+
+    def _has_peak(self) -> bool:
+        """Whether column 10 is the offset of a summit from the start, or -1."""
+        peak = self._numbers(10).values
+        inside = (peak >= -1) & (peak <= self.end - self.start)
+        return self._are_numbers(10) and bool((inside | np.isnan(peak)).all())
 
     def _looks_measured(self) -> bool:
         """Whether columns 7 to 9 are a signal and -log10 p and q, and not coordinates."""

@@ -47,7 +47,7 @@ def signal_problem(regions: Regions) -> str | None:
     """Say what is wrong with the signal of a region set, or None if nothing is.
 
     A text that is no number, because of which a column is not used, is named with its region;
-    missing values are counted.
+    missing values are counted; names that may be a signal are pointed out.
 
     Examples
     --------
@@ -70,5 +70,12 @@ def signal_problem(regions: Regions) -> str | None:
             instead = f"{used} is used" if used else "without a signal, every strength is 255"
             problems.append(
                 f"the {name} of region {row + 1} is {column[row]!r}, which is no number: {instead}"
+            )
+    if used is None and regions.columns.columns == ["name"]:
+        values, unreadable = read_numbers(regions.columns["name"].cast(pl.String))
+        if not len(unreadable) and np.isfinite(values).any():
+            problems.append(
+                "column 4 holds whole numbers, which are read as names; if they are the signal, "
+                'give format="bedGraph" (--format bedGraph)'
             )
     return "; ".join(problems) or None
