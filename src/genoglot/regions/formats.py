@@ -49,14 +49,19 @@ class Numbers(NamedTuple):
 
     Attributes
     ----------
-    values
-        float64, shape (n,), NaN where there is no number.
+    series
+        Float64, n rows, null or NaN where there is no number.
     unreadable
-        Rows that hold a text which is neither a number nor stands for a missing one, shape (m,).
+        Rows that hold a text which is neither a number nor a mark of a missing one, shape (m,).
     """
 
-    values: Floats
+    series: pl.Series
     unreadable: Ints
+
+    @property
+    def values(self) -> Floats:
+        """Numbers, float64, shape (n,), NaN where there is none."""
+        return self.series.to_numpy()
 
 
 def read_numbers(column: pl.Series) -> Numbers:
@@ -66,16 +71,17 @@ def read_numbers(column: pl.Series) -> Numbers:
 
     Examples
     --------
-    >>> read_numbers(pl.Series(["1.5", ".", "NA", "inf", "high"]))
-    Numbers(values=array([1.5, nan, nan, inf, nan]), unreadable=array([4]))
+    >>> numbers = read_numbers(pl.Series(["1.5", ".", "NA", "inf", "high"]))
+    >>> numbers.values, numbers.unreadable
+    (array([1.5, nan, nan, inf, nan]), array([4]))
     """
-    values = column.cast(pl.Float64, strict=False)
-    unread = values.is_null() & column.is_not_null()
-    if unread.any():
-        column = column.str.strip_chars().str.to_lowercase()
-        values = column.cast(pl.Float64, strict=False)
-        unread = values.is_null() & ~column.is_in(_MISSING).fill_null(value=True)
-    return Numbers(values.to_numpy(), np.flatnonzero(unread.to_numpy()))
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() == column.null_count():
+        return Numbers(numbers, np.empty(0, np.int64))
+    column = column.str.strip_chars().str.to_lowercase()
+    numbers = column.cast(pl.Float64, strict=False)
+    unread = numbers.is_null() & ~column.is_in(_MISSING).fill_null(value=True)
+    return Numbers(numbers, np.flatnonzero(unread.to_numpy()))
 
 
 def declared_format(path: str | Path, header: bytes) -> str:
@@ -170,10 +176,15 @@ class Table:
         if name == "strand":
             column = _strands(column)
         elif name in _WHOLE | _REAL:
-            values, unreadable = self._numbers(number)
-            whole = name in _WHOLE and _are_whole(values)
-            if not len(unreadable) and not np.isnan(values).all() and (whole or name in _REAL):
-                column = pl.Series(values, nan_to_null=True)
+            if name in _WHOLE and number not in self._read:  # most often all are: read at once
+                integers = column.cast(pl.Int64, strict=False)
+                if integers.null_count() == column.null_count():
+                    return integers.alias(name)
+            numbers = self._numbers(number)
+            missing = np.isnan(numbers.values)
+            whole = name in _WHOLE and _are_whole(numbers.values)
+            if not len(numbers.unreadable) and not missing.all() and (whole or name in _REAL):
+                column = numbers.series.fill_nan(None) if missing.any() else numbers.series
                 column = column.cast(pl.Int64) if whole else column
         return column.alias(name)
 
@@ -262,6 +273,8 @@ class Table:
 
 
 def _are_whole(values: Floats) -> bool:
+    if len(values) > 1000 and not _are_whole(values[:1000]):  # soon decided, most often
+        return False
     known = values[~np.isnan(values)]
     return bool((known == np.floor(known)).all()) and bool((np.abs(known) < 2**53).all())
 

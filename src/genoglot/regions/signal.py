@@ -72,8 +72,8 @@ def signal_problem(regions: Regions) -> str | None:
                 f"the {name} of region {row + 1} is {column[row]!r}, which is no number: {instead}"
             )
     if used is None and regions.columns.columns == ["name"]:
-        values, unreadable = read_numbers(regions.columns["name"].cast(pl.String))
-        if not len(unreadable) and np.isfinite(values).any():
+        names = read_numbers(regions.columns["name"].cast(pl.String))
+        if not len(names.unreadable) and np.isfinite(names.values).any():
             problems.append(
                 "column 4 holds whole numbers, which are read as names; if they are the signal, "
                 'give format="bedGraph" (--format bedGraph)'
