@@ -193,3 +193,8 @@ def test_strands_are_spelled_one_way(read, given, expected):
 def test_a_column_that_holds_other_than_strands_is_left(read):
     regions = read(["1 0 9 33.1 3.4 chr1:0-9", "1 0 9 33.1 5.4 +"])
     assert regions.columns["strand"].to_list() == ["chr1:0-9", "+"]
+
+
+def test_a_summit_past_the_end_of_its_peak_leaves_a_narrowpeak_one(read):
+    cut = [line.rpartition(" ")[0] + " 887" for line in NARROW]
+    assert strengths(read(cut)) == [255, 1]

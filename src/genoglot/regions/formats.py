@@ -238,7 +238,9 @@ class Table:
     def _has_peak(self) -> bool:
         """Whether column 10 is the offset of a summit from the start, or -1."""
         peak = self._numbers(10).values
-        inside = (peak >= -1) & (peak <= self.end - self.start)
+        # Further columns, as IDR adds them, leave more doubt.
+        limit = np.inf if self.columns.width == 7 else self.end - self.start
+        inside = (peak >= -1) & (peak <= limit)
         return self._are_numbers(10) and bool((inside | np.isnan(peak)).all())
 
     def _looks_measured(self) -> bool:
