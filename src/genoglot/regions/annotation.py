@@ -121,7 +121,7 @@ class Genes:
     def nearest(self, regions: Regions) -> tuple[Names, Ints]:
         """Find the gene whose TSS is nearest to each region, and how far the region is from it.
 
-        How many regions are on chromosomes without a gene is said in a notice.
+        A notice reports how many regions are on chromosomes without a gene.
 
         Returns
         -------

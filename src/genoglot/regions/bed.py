@@ -143,7 +143,7 @@ def parse_bed(
     table = Table(regions.columns, regions.start, regions.end)
     names: Sequence[str] = layout.names
     if format != "auto" or not names:
-        # The first columns alone do not tell what the file is; up to the sixth they are BED's.
+        # The first columns alone do not show the format; up to the sixth they are those of BED.
         wanted = "bed" if format == "auto" and columns in (4, 5, 6) else format
         names = table.names(path, wanted, declared_format(path, data[: layout.offset]))
     return Regions.from_codes(

@@ -103,12 +103,12 @@ def declared_format(path: str | Path, header: bytes) -> str:
 
 
 def check_format(path: str | Path, wanted: str, n_columns: int) -> None:
-    """Refuse an unknown format, and a file without the column of the format's signal.
+    """Check that a format exists, and that a file has the column of its signal.
 
     Raises
     ------
     GenoglotError
-        As said.
+        If the format is unknown, or the file has too few columns.
     """
     if wanted not in ("auto", *COLUMNS):
         raise GenoglotError(f"format is {wanted!r}; use auto, {', '.join(COLUMNS)}")
@@ -255,7 +255,7 @@ class Table:
     def _has_thick(self, *, strict: bool) -> bool:
         """Whether columns 7 to 9 are a range inside the region, and a color.
 
-        Without `strict` the range may also be 0 to 0, which stands for none, or reach out of the
+        Without `strict` the range may also be 0 to 0, which means none, or reach out of the
         region, as it does after the regions were resized.
         """
         if self.columns.width < 6:

@@ -194,9 +194,9 @@ class Universe:
         The strength of a region is the rank of its signal (`Regions.signal`) among all regions of
         the set, overlapping or not, spread evenly over 1 (weakest) to 255 (strongest): ranks need
         no unit and compare across experiments. Equal signals share their mean rank; a missing one
-        ranks lowest. Without a signal, or with a constant one, every strength is 255. A signal
-        with missing values, or with a text that is no number, is said in a notice, which calls
-        the set `where`. The other parameters, and the errors, are those of `encode`.
+        ranks lowest. Without a signal, or with a constant one, every strength is 255. Missing
+        values, and a text that is no number, are reported in a notice, which calls the set
+        `where`. The other parameters, and the errors, are those of `encode`.
 
         Returns
         -------
