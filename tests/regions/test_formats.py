@@ -125,7 +125,9 @@ def test_whole_numbers_as_names_are_no_signal_but_said(read, caplog):
     assert "--format bedGraph" in caplog.text
 
 
-@pytest.mark.parametrize("missing", [".", "NA", "na", "NaN", "nan", "null", "None", "N/A", "-", ""])
+@pytest.mark.parametrize(
+    "missing", [".", "NA", "na", "NaN", "nan", "null", "None", "N/A", "#N/A", "<NA>", "-", ""]
+)
 @pytest.mark.parametrize("peaks", ["bed", *PEAKS])
 @pytest.mark.parametrize("ending", ["bed", "own"])
 def test_one_missing_value_leaves_the_others_their_numbers(read, caplog, missing, peaks, ending):

@@ -36,7 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _SIGNAL = {"bedGraph": 4, "narrowPeak": 7, "broadPeak": 7, "gappedPeak": 13}
 _WHOLE = {"score", "thickStart", "thickEnd", "blockCount", "peak"}
 _REAL = {"score", *_PEAK}  # a score is either
-_MISSING = ["", ".", "-", "na", "n/a", "nan", "null", "none"]
+_MISSING = ["", ".", "-", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"]
 _ENDINGS = {"bdg": "bedGraph", "bg": "bedGraph", **{name.lower(): name for name in COLUMNS}}
 _TRACK_TYPE = re.compile(rb"^track\b.*\btype=[\"']?(\w+)", re.MULTILINE)
 _RGB = r"^(?:\d+(?:,\d+,\d+,?)?|\.)$"
@@ -65,7 +65,7 @@ class Numbers(NamedTuple):
 
 
 def read_numbers(column: pl.Series) -> Numbers:
-    """Read numbers; `.`, `-`, NA, N/A, nan, null, none, in any case of letters, are missing.
+    """Read numbers; `.`, `-`, NA, N/A, #N/A, <NA>, nan, null, none, in any case, are missing.
 
     Infinite values are numbers: they rank above, or below, all others.
 
