@@ -31,9 +31,9 @@ class BedFormatError(GenoglotError):
     def __init__(self, path: str | Path, line_number: int, line: str, problem: str) -> None:
         self.path, self.line_number, self.line, self.problem = path, line_number, line, problem
         shown = line if len(line) <= 120 else line[:117] + "..."
+        self.what = f"{path}:{line_number}: {problem}: {shown!r}"
         super().__init__(
-            f"{path}:{line_number}: {problem}: {shown!r} "
-            '(fix the line, or skip such lines with on_error="skip" / --on-error skip)'
+            f'{self.what} (fix the line, or skip such lines with on_error="skip" / --on-error skip)'
         )
 
 

@@ -152,3 +152,33 @@ def test_a_track_a_browser_opens(ridge: Path, run: Run, folder: Path) -> None:
     assert shown.count("chr") == 9
     refused = complaint(run, "generate", "ridge", "CTCF", "--table", "--track")
     assert "give -o FILE" in refused
+
+
+def test_genes_with_other_chromosome_names(
+    ridge: Path, world: Path, run: Run, folder: Path
+) -> None:
+    generate = ("generate", "ridge", "kidney", "-n", "50")
+    expected = run(*generate, "--genes", "world/genes.gtf").stdout
+    (folder / "ensembl.gtf").write_text((world / "genes.gtf").read_text().replace("chr", ""))
+    done = run(*generate, "--genes", "ensembl.gtf", "-o", "refused.bed", status=2)
+    (line,) = done.stderr.splitlines()
+    assert "the gene annotation says '" in line and "--alias ucsc" in line
+    assert not (folder / "refused.bed").exists()
+    assert run(*generate, "--genes", "ensembl.gtf", "--alias", "ucsc").stdout == expected
+    (folder / "yeast.bed").write_text("chrIV\t5\t9\tA\t0\t1\n")
+    done = run(*generate, "--genes", "yeast.bed", "-o", "refused.bed", status=2)
+    assert "no gene is on a chromosome of the regions" in done.stderr
+    (folder / "up.bed").write_text("chr1\t5\t9\tA\t0\tup\n")
+    assert "strand of row 1 is 'up'" in run(*generate, "--genes", "up.bed", status=2).stderr
+
+
+def test_odd_files_are_read_whole_or_refused(annotator: Path, world: Path, run: Run) -> None:
+    text = (world / "universe.bed").read_text()
+    file = world / "odd.bed"
+    file.write_bytes(text.replace("\n", "\r").encode())
+    told = json.loads(run("annotate", "annotator", file, "--json").stdout)[0]
+    assert told["n_regions"] == told["n_tokens"] == len(text.splitlines())
+    file.write_text(text.replace("chr1\t", "chr1 \t", 1))
+    assert "odd.bed:1: the chromosome name" in run("annotate", "annotator", file, status=2).stderr
+    file.write_text(text.replace("chr", "Chr"))
+    assert "--alias ucsc" in run("annotate", "annotator", file, status=2).stderr

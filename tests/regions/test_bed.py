@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import genoglot
-from genoglot.errors import BedFormatError, GenoglotError
+from genoglot.errors import BedFormatError, ChromosomeNameError, GenoglotError
 from genoglot.regions import Regions, read_bed, write_bed
 from genoglot.regions import bed as bed_module
 from genoglot.regions.bed import bgzip
@@ -187,8 +187,9 @@ def test_aliases_are_applied_before_the_genome_is_asked(bed):
     path = bed("1\t5\t90\nchr1\t6\t7\n")
     regions = read_bed(path, alias="ucsc", chrom_sizes=SIZES)
     assert regions.chrom_names == ("chr1",)
-    with pytest.raises(BedFormatError, match="1 is not in the genome"):
-        read_bed(path, chrom_sizes=SIZES)
+    for on_error in ("raise", "skip"):
+        with pytest.raises(ChromosomeNameError, match=r"a\.bed says '1' .*--alias ucsc"):
+            read_bed(path, chrom_sizes=SIZES, on_error=on_error)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,11 @@ def test_short_lines_miss_their_further_columns(bed, size):
     regions = read_bed(bed("chr1\t5\t90\ta\t1\nchr1\t6\t7\n"))
     assert regions.columns.rows() == [("a", 1), (None, None)]
     assert read_bed(bed("chr1\t5\t90\ta\t1\nchr1\t6\t7\n"), columns=4).columns.width == 1
+
+
+def test_longer_lines_lose_none_of_their_columns(bed, size):
+    regions = read_bed(bed("chr1\t5\t90\nchr1\t6\t7\ta\t1\nchr1\t8\t9\n"))
+    assert regions.columns.rows() == [(None, None), ("a", 1), (None, None)]
 
 
 NAMES = st.from_regex(

@@ -223,3 +223,23 @@ def test_chromosomes_can_be_spelled_another_way():
 def test_the_two_spellings_are_each_other_s_inverse(name):
     one = Regions([name], [0], [1])
     assert one.rename_chroms("ucsc").rename_chroms("ensembl") == one
+
+
+@pytest.mark.parametrize("name", ["chr1 ", " chr1", "chr1\u00a0", '"chr1"', "", None, 1.0, np.nan])
+def test_what_is_no_chromosome_name_is_refused(name):
+    with pytest.raises(GenoglotError, match="chromosome"):
+        Regions(["chr1", name], [1, 2], [3, 4])
+    if not isinstance(name, float):
+        with pytest.raises(GenoglotError, match="chromosome"):
+            Regions.from_frame(pl.DataFrame({"chrom": ["chr1", name], "start": 1, "end": 2}))
+    assert Regions([1, "X", "HLA-A*01:01"], [1] * 3, [2] * 3).chrom_names == (
+        *("1", "X", "HLA-A*01:01"),
+    )
+
+
+@pytest.mark.parametrize("method", ["overlaps", "intersect", "nearest", "jaccard", "concat"])
+@pytest.mark.parametrize(("ours", "theirs"), [("chr1", "1"), ("MT", "chrM"), ("chr1", "CHR01")])
+def test_two_tables_with_other_chromosome_names_are_refused(method, ours, theirs):
+    a, b = Regions([ours, "chr7"], [1, 5], [9, 9]), Regions([theirs, "chr8"], [1, 5], [9, 9])
+    with pytest.raises(ChromosomeNameError, match=f"'{ours}'.*'{theirs}'|'{theirs}'.*'{ours}'"):
+        Regions.concat([a, b]) if method == "concat" else getattr(a, method)(b)

@@ -1,14 +1,16 @@
 """Universes: ids, overlaps, what is refused and what is repaired."""
 
 import itertools
+import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genoglot.errors import ChromosomeNameError, UniverseError, UniverseMismatchError
+from genoglot.errors import ChromosomeNameError, GenoglotError, UniverseError, UniverseMismatchError
 from genoglot.regions import Regions, Universe, token_jaccard
 
 CHROMS = ["chr2", "chr1", "chrX"]
@@ -36,8 +38,14 @@ def shared(a, b):
     return min(a[2], b[2]) - max(a[1], b[1]) if a[0] == b[0] else 0
 
 
-@given(universes(), QUERIES, st.integers(1, 30), st.floats(0, 1))
-def test_encode_and_overlaps_agree_with_looking_at_every_pair(rows, queries, min_bp, fraction):
+# Fractions that some overlap has exactly, too.
+FRACTION = st.floats(0, 1) | st.sampled_from([0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1])
+
+
+@given(universes(), QUERIES, st.integers(1, 30), FRACTION, FRACTION)
+def test_encode_and_overlaps_agree_with_looking_at_every_pair(
+    rows, queries, min_bp, of_query, of_universe
+):
     universe = Universe(table(rows))
     pairs = [
         (i, j, shared(q, u))
@@ -51,10 +59,27 @@ def test_encode_and_overlaps_agree_with_looking_at_every_pair(rows, queries, min
     found = universe.overlaps(table(queries))
     assert list(zip(*(x.tolist() for x in found), strict=True)) == [p[:2] for p in pairs]
     enough = {
-        j for i, j, bp in pairs if bp >= min_bp and bp >= fraction * (queries[i][2] - queries[i][1])
+        j
+        for i, j, bp in pairs
+        if bp >= min_bp
+        and bp / (queries[i][2] - queries[i][1]) >= of_query
+        and bp / (rows[j][2] - rows[j][1]) >= of_universe
     }
-    strict = universe.encode(table(queries), min_bp=min_bp, min_fraction=fraction)
-    assert strict.tolist() == sorted(enough)
+    strict = {"min_bp": min_bp, "min_fraction": of_query, "min_universe_fraction": of_universe}
+    assert universe.encode(table(queries), **strict).tolist() == sorted(enough)
+    assert universe.encode_strength(table(queries), **strict)[0].tolist() == sorted(enough)
+
+
+def test_a_fraction_is_reached_exactly_and_is_that_of_one_of_the_two():
+    universe = Universe(Regions(["1", "1"], [0, 1000], [30, 1300]))
+    assert universe.encode(Regions(["1"], [27], [57]), min_fraction=0.1).tolist() == [0]
+    small = Regions(["1"], [1000], [1030])  # all of it, a tenth of the universe's region
+    assert universe.encode(small, min_fraction=1).tolist() == [1]
+    assert universe.encode(small, min_universe_fraction=0.1).tolist() == [1]
+    assert universe.encode(small, min_universe_fraction=0.11).tolist() == []
+    for wrong in (-0.1, 1.5, 50):
+        with pytest.raises(GenoglotError, match="give 0 to 1"):
+            universe.overlaps(small, min_universe_fraction=wrong)
 
 
 @given(universes())
@@ -128,6 +153,16 @@ def test_what_is_no_universe_is_refused_or_repaired(
             assert len(Universe.from_bed(path, repair=repair)) == size
             again = Universe.from_regions(Regions.from_bed(path), repair=repair)
             assert again == Universe.from_bed(path, repair=repair)
+
+
+def test_a_universe_from_a_pipe_is_refused_with_the_line(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for text, line in (("#u\n1\t0\t5\n1\t3\t9\n", 3), ("#u\n1\t0\tfive\n", 2)):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(pipe.write_text, text)
+            with pytest.raises(UniverseError, match=f"pipe:{line}: "):
+                Universe.from_bed(pipe)
 
 
 def test_an_empty_universe_and_an_unknown_repair_are_refused(tmp_path):

@@ -20,8 +20,8 @@ def table(rows):
     return Regions(*zip(*rows, strict=True)) if rows else Regions([], [], [])
 
 
-@given(st.lists(PEAK, max_size=14), st.integers(1, 12), st.floats(0, 1))
-def test_the_strongest_region_counts_by_its_mean_rank(peaks, min_bp, fraction):
+@given(st.lists(PEAK, max_size=14), st.integers(1, 12), st.floats(0, 1), st.floats(0, 1))
+def test_the_strongest_region_counts_by_its_mean_rank(peaks, min_bp, of_peak, of_universe):
     universe = Universe(table(ROWS))
     regions = table([(c, s, s + n) for c, s, n, _ in peaks])
     regions = regions.with_columns(signalValue=np.array([p[3] for p in peaks], float))
@@ -34,12 +34,18 @@ def test_the_strongest_region_counts_by_its_mean_rank(peaks, min_bp, fraction):
             strength = 1 + 254 * (2 * below + equal - 1) // (2 * (len(peaks) - 1))
         for i, (chrom, start, end) in enumerate(ROWS):
             bp = min(end, s + n) - max(start, s)
-            if chrom == c and bp >= min_bp and bp >= fraction * n:
+            enough = bp >= min_bp and bp / n >= of_peak and bp / (end - start) >= of_universe
+            if chrom == c and enough:
                 expected[i] = max(expected.get(i, 0), strength)
-    ids, strength = universe.encode_strength(regions, min_bp=min_bp, min_fraction=fraction)
+    overlap = {
+        "min_bp": min_bp,
+        "min_fraction": of_peak,
+        "min_universe_fraction": of_universe,
+    }
+    ids, strength = universe.encode_strength(regions, **overlap)
     assert (ids.dtype, strength.dtype) == (np.int32, np.uint8)
     assert dict(zip(ids.tolist(), strength.tolist(), strict=True)) == expected
-    assert np.array_equal(ids, universe.encode(regions, min_bp=min_bp, min_fraction=fraction))
+    assert np.array_equal(ids, universe.encode(regions, **overlap))
 
 
 def test_distinct_signals_span_1_to_255_whatever_their_unit():

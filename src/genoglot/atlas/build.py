@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from genoglot.atlas.writer import AtlasWriter
 from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError
 from genoglot.regions import Regions, Universe
 from genoglot.regions.chromosomes import Alias
+from genoglot.regions.formats import Format
 
 log = logging.getLogger("genoglot")
 
@@ -50,6 +51,7 @@ class Tokenized(NamedTuple):
     tokens: NDArray[np.int32]
     strengths: NDArray[np.uint8]
     n_regions: int
+    signal: str | None = None  # column that the strengths are of
     error: GenoglotError | None = None
 
 
@@ -62,17 +64,25 @@ class Tokenizer:
     alias: Alias | None
     min_bp: int
     min_fraction: float
+    min_universe_fraction: float
+    format: Format
 
     def __call__(self, path: Path) -> Tokenized:
         """Read and encode one file; an error is returned, so that others go on."""
         try:
-            regions = Regions.from_bed(path, on_error=self.on_error, alias=self.alias)
+            regions = Regions.from_bed(
+                path, on_error=self.on_error, alias=self.alias, format=self.format
+            )
             tokens, strengths = self.universe.encode_strength(
-                regions, min_bp=self.min_bp, min_fraction=self.min_fraction
+                regions,
+                min_bp=self.min_bp,
+                min_fraction=self.min_fraction,
+                min_universe_fraction=self.min_universe_fraction,
+                where=path,
             )
         except GenoglotError as error:
-            return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error)
-        return Tokenized(tokens, strengths, len(regions))
+            return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error=error)
+        return Tokenized(tokens, strengths, len(regions), regions.signal_column)
 
 
 def build_atlas(
@@ -87,6 +97,8 @@ def build_atlas(
     alias: Alias | None = None,
     min_bp: int = 1,
     min_fraction: float = 0.0,
+    min_universe_fraction: float = 0.0,
+    format: Format = "auto",
     overwrite: bool = False,
     progress: bool = True,
 ) -> BuildReport:
@@ -115,8 +127,10 @@ def build_atlas(
         "skip" leaves malformed lines out; "raise" makes the file count as broken.
     alias
         Spelling of chromosomes to translate to: see `rename_chromosome`.
-    min_bp, min_fraction
+    min_bp, min_fraction, min_universe_fraction
         Overlap that counts: see `Universe.encode`.
+    format
+        Format of the files, which says where the signal is: see `read_bed`.
     overwrite
         Replace an atlas that is there.
     progress
@@ -137,9 +151,12 @@ def build_atlas(
     else:
         sheet = read_sheet(sheet, folder)
     universe = _named(universe, genome)
-    tokenizer = Tokenizer(universe, on_error, alias, min_bp, min_fraction)
+    tokenizer = Tokenizer(
+        universe, on_error, alias, min_bp, min_fraction, min_universe_fraction, format
+    )
     kept: list[int] = []
     n_regions: list[int] = []
+    signals: Counter[str | None] = Counter()
     skipped: list[tuple[str, str]] = []
     with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
         results = _in_parallel(tokenizer, [folder / name for name in sheet["file"]], jobs)
@@ -154,6 +171,7 @@ def build_atlas(
                 writer.add(result.tokens, result.strengths)
                 kept.append(row)
                 n_regions.append(result.n_regions)
+                signals[result.signal] += 1
             elif isinstance(result.error, ChromosomeNameError) and not kept:
                 raise ChromosomeNameError(f"{name}: {result.error}")  # it would be so for all
             else:
@@ -164,6 +182,11 @@ def build_atlas(
                 f"{skipped[0][1]}"
             )
         writer.finish(sheet[kept].with_columns(n_regions=pl.Series(n_regions, dtype=pl.Int32)))
+    found = (
+        f"{n} sets by {column}" if column else f"{n} sets without a signal (all 255)"
+        for column, n in signals.most_common()
+    )
+    log.info("strengths: %s", ", ".join(found))
     return BuildReport(Atlas.open(out), skipped)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Alias, OnError
+
 if TYPE_CHECKING:
     from genoglot.models import Annotation, Annotator, Answer
 
@@ -28,13 +30,8 @@ def annotate(
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON: a list with an object per file.")
     ] = False,
-    alias: Annotated[
-        Literal["ucsc", "ensembl"] | None,
-        typer.Option(help="Spell chromosomes chr1 (ucsc) or 1 (ensembl)."),
-    ] = None,
-    on_error: Annotated[
-        Literal["raise", "skip"], typer.Option(help="A malformed line: stop, or skip it.")
-    ] = "raise",
+    alias: Alias = None,
+    on_error: OnError = "raise",
 ) -> None:
     """Say what BED files are: assay, target and biosample, and which descriptions fit.
 

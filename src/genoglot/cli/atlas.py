@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from genoglot.cli.options import Alias, Format, MinBp, MinFraction, MinUniverseFraction
 from genoglot.cli.session import BAD_INPUT, pairs
 from genoglot.errors import SampleSheetError
 
@@ -32,14 +33,11 @@ def build(
         bool, typer.Option("--encode-json", help="Take ENCODE's JSON beside each file instead.")
     ] = False,
     genome: Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")] = "",
-    alias: Annotated[
-        Literal["ucsc", "ensembl"] | None,
-        typer.Option(help="Spell chromosomes chr1 (ucsc) or 1 (ensembl)."),
-    ] = None,
-    min_bp: Annotated[int, typer.Option(min=1, help="Base pairs that must overlap.")] = 1,
-    min_fraction: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of a universe region that must overlap.")
-    ] = 0.0,
+    alias: Alias = None,
+    format: Format = "auto",
+    min_bp: MinBp = 1,
+    min_fraction: MinFraction = 0.0,
+    min_universe_fraction: MinUniverseFraction = 0.0,
     repair: Annotated[
         Literal["sort", "drop", "merge"] | None,
         typer.Option(help="Make the universe sound: sort; drop duplicates; merge overlaps."),
@@ -70,6 +68,8 @@ def build(
         alias=alias,
         min_bp=min_bp,
         min_fraction=min_fraction,
+        min_universe_fraction=min_universe_fraction,
+        format=format,
         overwrite=overwrite,
     )
     for name, problem in report.skipped:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import GenesAlias
 from genoglot.errors import GenoglotError, ModelError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def generate(
     genes: Annotated[
         Path | None, typer.Option(help="GTF, GFF3 or BED: adds the nearest gene and its distance.")
     ] = None,
+    alias: GenesAlias = None,
     table: Annotated[
         bool,
         typer.Option(
@@ -87,7 +89,7 @@ def generate(
 
     if table and track and out == "-":
         raise GenoglotError("--table and --track both print; give -o FILE for the track")
-    annotation = Genes.from_file(genes) if genes is not None else None
+    annotation = Genes.from_file(genes, alias=alias) if genes is not None else None
     generator: Any = load(model)
     if index is not None and not hasattr(generator, "use_index"):
         raise ModelError(f"{model}: a {generator.kind} model has no index; --index is for text2bed")

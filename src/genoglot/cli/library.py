@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import (
+    Alias,
+    Format,
+    MinBp,
+    MinFraction,
+    MinUniverseFraction,
+    OnError,
+)
 from genoglot.cli.session import BAD_INPUT, pairs
 from genoglot.errors import LibraryError
 
@@ -61,6 +69,12 @@ def add(
     acknowledge: Annotated[
         bool, typer.Option("--acknowledge", help="Print each id as soon as its set is stored.")
     ] = False,
+    alias: Alias = None,
+    format: Format = "auto",
+    min_bp: MinBp = 1,
+    min_fraction: MinFraction = 0.0,
+    min_universe_fraction: MinUniverseFraction = 0.0,
+    on_error: OnError = "raise",
     store: Server = None,
 ) -> None:
     """Add the region sets of a folder of BED files, or of an atlas. A new library is made.
@@ -82,7 +96,18 @@ def add(
     given = Universe.from_bed(universe, genome=genome) if universe is not None else None
     opened = _open(library, store, given)
     with tempfile.TemporaryDirectory() as temporary:
-        report = build_atlas(folder, sheet, opened.universe, Path(temporary) / "atlas")
+        report = build_atlas(
+            folder,
+            sheet,
+            opened.universe,
+            Path(temporary) / "atlas",
+            alias=alias,
+            format=format,
+            min_bp=min_bp,
+            min_fraction=min_fraction,
+            min_universe_fraction=min_universe_fraction,
+            on_error=on_error,
+        )
         _add(opened, report.atlas, existing, acknowledge)
     for name, problem in report.skipped:
         log.error("skipped %s: %s", name, problem)
@@ -108,6 +133,8 @@ def search(
         typer.Option(help="Only such sets, as assay=ATAC-seq; repeat it.", show_default=False),
     ] = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many sets.")] = 10,
+    alias: Alias = None,
+    on_error: OnError = "raise",
     as_json: AsJson = False,
     store: Server = None,
 ) -> None:
@@ -120,7 +147,9 @@ def search(
     from genoglot.regions import Regions
 
     opened = Library.open(library, store=store)
-    regions = Regions.from_bed(bed) if bed is not None else None
+    regions = None
+    if bed is not None:
+        regions = Regions.from_bed(bed, alias=alias, on_error=on_error, columns=3)
     filters = pairs(where or [], "--where")
     hits = opened.search(text, regions, keywords=keywords, where=filters, n=n)
     if as_json:

@@ -41,3 +41,39 @@ OnError = Annotated[
     Literal["raise", "skip"],
     typer.Option(help="Refuse a file with a malformed line, or skip such lines with a count."),
 ]
+Format = Annotated[
+    Literal["auto", "bed", "bedGraph", "narrowPeak", "broadPeak", "gappedPeak"],
+    typer.Option(
+        "--format",
+        help="Format of the BED files, which says where the signal is; auto: by content.",
+    ),
+]
+MinBp = Annotated[
+    int, typer.Option("--min-bp", min=1, help="Base pairs of overlap with a universe region.")
+]
+MinFraction = Annotated[
+    float,
+    typer.Option(
+        *("-f", "--min-fraction"),
+        min=0,
+        max=1,
+        help="Fraction of the BED file's region that the overlap must cover.",
+    ),
+]
+MinUniverseFraction = Annotated[
+    float,
+    typer.Option(
+        *("-F", "--min-universe-fraction"),
+        min=0,
+        max=1,
+        help="Fraction of the universe's region that the overlap must cover.",
+    ),
+]
+GenesAlias = Annotated[
+    Literal["ucsc", "ensembl"] | None,
+    typer.Option(
+        "--alias",
+        help="Spell the chromosomes of --genes chr1 (ucsc) or 1 (ensembl).",
+        show_default=False,
+    ),
+]

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import re
+import logging
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
-import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.errors import AnnotationError, BedFormatError
-from genoglot.files import read_bytes
+from genoglot.errors import AnnotationError, BedFormatError, ChromosomeNameError, some
+from genoglot.files import read_lines
 from genoglot.regions.algebra import Ints
-from genoglot.regions.bed import read_bed
+from genoglot.regions.bed import parse_bed
+from genoglot.regions.chromosomes import Alias, check_names
+from genoglot.regions.gff import is_gff, read_gff_genes
 from genoglot.regions.regions import Regions
+from genoglot.regions.strand import read_strands
+
+logger = logging.getLogger("genoglot")
 
 Names = NDArray[np.object_]
-
-# Records that are genes (Ensembl's GFF3 has its own words), and the next best ones.
-_GENES = ["gene", "ncRNA_gene", "pseudogene"]
-_TRANSCRIPTS = ["transcript", "mRNA"]
-_GFF_COLUMNS = "chrom source feature start end score strand frame attributes"
 
 
 class Genes:
@@ -37,7 +35,13 @@ class Genes:
     tss
         0-based position of the first transcribed base, shape (n,).
     strand
-        `+`, `-`, or `.` for unknown, which is taken for `+`; shape (n,).
+        `+`, `-`, or `.` for unknown, which is taken for `+`, in any spelling that `read_strands`
+        knows; shape (n,).
+
+    Raises
+    ------
+    GenoglotError
+        If a strand or a chromosome name cannot be one, or the lengths differ.
 
     Examples
     --------
@@ -51,7 +55,7 @@ class Genes:
         self, name: ArrayLike, chrom: ArrayLike, tss: ArrayLike, strand: ArrayLike
     ) -> None:
         self.name: Names = np.asarray(name, dtype=object)
-        self.strand: Names = np.asarray(strand, dtype=object)
+        self.strand: Names = read_strands(np.asarray(strand, dtype=object), "the genes")
         self.tss: Ints = np.asarray(tss, dtype=np.int64)
         self._sites = Regions(chrom, self.tss, self.tss + 1)
 
@@ -67,64 +71,57 @@ class Genes:
         return f"Genes({len(self)} on {len(self._sites.chrom_names)} chromosomes)"
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Genes:
-        """Read GTF, GFF3 or BED, plain, gzip or bgzip.
+    def from_file(cls, path: str | Path, *, alias: Alias | None = None) -> Genes:
+        """Read GTF, GFF3 or BED, plain, gzip or bgzip, told apart by their content.
 
         Of GTF and GFF3 the gene records are taken, or, if there are none, the transcripts; a
         gene's name is its gene_name, Name, gene_id or ID, the first that it has. Of BED every
         region is a gene, or a TSS of one base: its start is the TSS, or its last base on strand
-        `-`. Where BED has no names, the 1-based position stands in, as in `chr1:101`.
+        `-`. Where a gene has no name, its 1-based position is taken, as in `chr1:101`.
+
+        Parameters
+        ----------
+        path
+            The file; `-` is standard input.
+        alias
+            Spelling of the chromosomes to translate to: see `rename_chromosome`.
 
         Raises
         ------
         AnnotationError
             If the file holds neither genes nor transcripts, or a line cannot be read.
+        GenoglotError
+            If the file cannot be read, or a strand is in no known spelling.
         """
-        name = re.sub(r"\.b?gz$", "", str(path)).lower()
-        if name.endswith((".gtf", ".gff", ".gff3")):
-            return cls._from_gff(path)
-        return cls._from_bed(path)
+        data = read_lines(path)
+        read = cls._from_gff if is_gff(data, path) else cls._from_bed
+        return read(data, path, alias)
 
     @classmethod
-    def _from_bed(cls, path: str | Path) -> Genes:
+    def _from_bed(cls, data: bytes, path: str | Path, alias: Alias | None) -> Genes:
         try:
-            regions = read_bed(path)
+            regions = parse_bed(data, path, alias=alias)
         except BedFormatError as error:
-            raise AnnotationError(
-                f"{path}:{error.line_number}: {error.problem}: give BED, or GTF or GFF3 with its "
-                "ending (.gtf, .gff, .gff3)"
-            ) from None
-        n = len(regions)
-        has = regions.columns.columns
-        strand = (
-            regions.columns["strand"].fill_null(".").to_numpy() if "strand" in has else ["."] * n
-        )
+            raise AnnotationError(f"{error.what} (genes are given as BED, GTF or GFF3)") from None
+        columns, none = regions.columns, [None] * len(regions)
+        has = columns.columns
+        strand = read_strands(columns["strand"] if "strand" in has else none, str(path))
         last = np.maximum(regions.end - 1, regions.start)
-        tss = np.where(np.asarray(strand, dtype=object) == "-", last, regions.start)
-        places = np.array([f"{c}:{t + 1}" for c, t in zip(regions.chrom, tss, strict=True)], object)
-        name = places
-        if "name" in has:
-            given = regions.columns["name"].fill_null(".").to_numpy()
-            name = np.where(given == ".", places, given)
-        return cls(name, regions.chrom, tss, strand)
+        tss = np.where(strand == "-", last, regions.start)
+        name = [None if one == "." else one for one in columns["name"]] if "name" in has else none
+        return cls(
+            _named(name, regions.chrom.tolist(), tss.tolist(), path), regions.chrom, tss, strand
+        )
 
     @classmethod
-    def _from_gff(cls, path: str | Path) -> Genes:
-        table = _read_gff(path)
-        for features in (_GENES, _TRANSCRIPTS):
-            chosen = table.filter(pl.col("feature").is_in(features))
-            if len(chosen):
-                break
-        else:
-            raise AnnotationError(f"{path}: holds no gene and no transcript records")
-        # 1-based, closed intervals: the first base is start - 1 here, the last one end - 1.
-        tss = pl.when(pl.col("strand") == "-").then(pl.col("end")).otherwise(pl.col("start")) - 1
-        chosen = chosen.with_columns(tss=tss).with_columns(name=_gene_name())
-        name = [unquote(text) for text in chosen["name"].to_list()]
-        return cls(name, chosen["chrom"].to_numpy(), chosen["tss"], chosen["strand"].to_numpy())
+    def _from_gff(cls, data: bytes, path: str | Path, alias: Alias | None) -> Genes:
+        name, chrom, tss, strand = zip(*read_gff_genes(data, path, alias), strict=True)
+        return cls(_named(name, chrom, tss, path), chrom, tss, strand)
 
     def nearest(self, regions: Regions) -> tuple[Names, Ints]:
         """Find the gene whose TSS is nearest to each region, and how far the region is from it.
+
+        A notice reports how many regions are on chromosomes without a gene.
 
         Returns
         -------
@@ -134,9 +131,33 @@ class Genes:
             Base pairs from the TSS to the region's nearest base, int64, shape (n,): 0 if the
             region covers the TSS, negative if it lies upstream (before the TSS in the gene's own
             direction), positive downstream; `NO_NEIGHBOR` if there is no gene.
+
+        Raises
+        ------
+        ChromosomeNameError
+            If regions and genes spell a chromosome differently, or share none.
         """
+        known = self._sites.chrom_names
+        check_names(
+            regions.chrom_names,
+            known,
+            ours="the region set",
+            theirs="the gene annotation",
+            renamed="theirs",
+        )
         row, distance = regions.nearest(self._sites)
         found = row >= 0
+        if not found.all():
+            without = some(name for name in regions.chrom_names if name not in known)
+            if not found.any():
+                raise ChromosomeNameError(
+                    f"no gene is on a chromosome of the regions ({without}), but on "
+                    f"{some(known) or 'none'}; give the genes of that genome"
+                )
+            logger.warning(
+                "%d of %d regions are on chromosomes without a gene (%s)",
+                *(int((~found).sum()), len(regions), without),
+            )
         names = np.full(len(regions), "", dtype=object)
         names[found] = self.name[row[found]]
         # `Regions.nearest` is negative where the TSS is on the left, so the region downstream of
@@ -146,32 +167,17 @@ class Genes:
         return names, np.where(found & ~minus, -distance, distance)
 
 
-def _gene_name() -> pl.Expr:
-    """First of the known name attributes, in GTF (key "value") or GFF3 (key=value) spelling."""
-    attributes = pl.col("attributes")
-    keys = ["gene_name", "Name", "gene_id", "ID"]
-    found = [attributes.str.extract(rf'(?:^|;)\s*{key}[ =]"?([^";]+)"?') for key in keys]
-    place = pl.concat_str(pl.col("chrom"), pl.lit(":"), pl.col("tss") + 1)
-    return pl.coalesce(*found, place)
-
-
-def _read_gff(path: str | Path) -> pl.DataFrame:
-    data = read_bytes(path).partition(b"\n##FASTA")[0]
-    wanted = {feature.encode() for feature in (*_GENES, *_TRANSCRIPTS)}
-    rows: list[tuple[str, str, int, int, str, str]] = []
-    for number, line in enumerate(io.BytesIO(data), 1):
-        if not line.strip() or line.startswith(b"#"):
-            continue
-        fields = line.rstrip(b"\r\n").split(b"\t")
-        if len(fields) != 9 or not (fields[3].isdigit() and fields[4].isdigit()):
-            raise AnnotationError(
-                f"{path}:{number}: a GTF or GFF3 line has nine tab-separated columns "
-                f"({_GFF_COLUMNS}), start and end being whole numbers"
-            )
-        if fields[2] in wanted:
-            chrom, _, feature, start, end, _, strand, _, attributes = (f.decode() for f in fields)
-            rows.append((chrom, feature, int(start), int(end), strand, attributes))
-    kinds = {"chrom": pl.String, "feature": pl.String, "start": pl.Int64, "end": pl.Int64}
-    return pl.DataFrame(
-        rows, schema={**kinds, "strand": pl.String, "attributes": pl.String}, orient="row"
-    )
+def _named(
+    names: Sequence[str | None], chrom: Sequence[str], tss: Sequence[int], path: str | Path
+) -> list[str]:
+    """Give genes without a name their 1-based position as one."""
+    named = [
+        f"{c}:{t + 1}" if one is None else one for one, c, t in zip(names, chrom, tss, strict=True)
+    ]
+    if n := sum(one is None for one in names):
+        first = named[[one is None for one in names].index(True)]
+        logger.warning(
+            "%s: %d of %d genes have no name; their position is taken instead, as in %s",
+            *(path, n, len(named), first),
+        )
+    return named

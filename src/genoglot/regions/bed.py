@@ -1,4 +1,4 @@
-"""Reading and writing the BED family: BED3 to BED12, narrowPeak, broadPeak; plain or compressed."""
+"""Reading and writing the BED family, plain or compressed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,20 +18,12 @@ from genoglot.files import atomic_path, read_lines
 from genoglot.regions import bedlines
 from genoglot.regions.chromosomes import Alias, Codes, name_problem
 from genoglot.regions.coordinates import MAX_BYTES, Unusual, read_coordinates
+from genoglot.regions.formats import COLUMNS, Format, Table, check_format, declared_format
 from genoglot.regions.regions import Regions
 
 logger = logging.getLogger("genoglot")
 
-_BED6 = ["name", "score", "strand"]
-BED_COLUMNS = [
-    *_BED6,
-    *("thickStart", "thickEnd", "itemRgb", "blockCount", "blockSizes", "blockStarts"),
-]
-BROAD_COLUMNS = [*_BED6, "signalValue", "pValue", "qValue"]
-NARROW_COLUMNS = [*BROAD_COLUMNS, "peak"]
-
-_WHOLE = {"score", "thickStart", "thickEnd", "blockCount", "peak"}
-_REAL = {"score", "signalValue", "pValue", "qValue"}
+_MACS_TABLE = re.compile(rb"chr\tstart\tend\tlength\t")
 
 # What stands for a value that a table lacks, when a later column has to be written.
 _FILL = {
@@ -51,16 +43,20 @@ def read_bed(
     chrom_sizes: Mapping[str, int] | None = None,
     alias: Alias | None = None,
     columns: int | None = None,
+    format: Format = "auto",
 ) -> Regions:
-    r"""Read a BED, narrowPeak or broadPeak file, plain, gzip or bgzip.
+    r"""Read BED3 to BED12, bedGraph, narrowPeak, broadPeak or gappedPeak; plain, gzip or bgzip.
 
     Header lines (`track`, `browser`) may stand at the top, comments (`#`) and blank lines
     anywhere; columns are separated by tabs, or throughout by spaces. Line ends and encodings are
     those of `read_lines`. A chromosome name with a blank, a quote or another character that the
     SAM specification forbids is malformed. A file without regions is valid, with a
-    notice in the log. Columns 4 and on are named by a comment line right above the first region
-    that has a name for each, else by the file's ending (.narrowPeak, .broadPeak), else by their
-    number; values are numbers where the format says so and all of them are.
+    notice in the log.
+
+    Columns 4 and on are named by a comment line right above the first region that has a name for
+    each, else by the format. Values are numbers where the format says so and all of them are,
+    those aside that stand for a missing one (`.`, NA, nan and others), which become null.
+    Strands are spelled + - . whatever spelling the file has.
 
     Parameters
     ----------
@@ -74,13 +70,21 @@ def read_bed(
         Spelling of the chromosomes to translate to: see `rename_chromosome`.
     columns
         Read only the first so many columns (3: coordinates only, the fastest).
+    format
+        `"auto"` looks at the number of columns and at what they hold, since all formats are also
+        called .bed: nine columns are a broadPeak if there are fractions, -1, or a falling pair
+        of numbers in columns 7 to 9, and BED9 if 7 and 8 are a range inside the region. Where the
+        ending (.narrowPeak, .broadPeak, .gappedPeak, .bedGraph) or the track line contradicts
+        the content, the content counts and a notice says so.
 
     Raises
     ------
     BedFormatError
         At the first malformed line.
+    ChromosomeNameError
+        If a chromosome is spelled `1` in the file and `chr1` in `chrom_sizes`, or the like.
     GenoglotError
-        If the file cannot be read.
+        If the file cannot be read, or has too few columns for the format that is asked for.
 
     Examples
     --------
@@ -90,23 +94,65 @@ def read_bed(
     >>> read_bed(path).frame.row(0)
     ('chr1', 5, 9, 'peak', 7)
     """
+    data = read_lines(path)
+    return parse_bed(
+        data,
+        path,
+        on_error=on_error,
+        chrom_sizes=chrom_sizes,
+        alias=alias,
+        columns=columns,
+        format=format,
+    )
+
+
+def parse_bed(
+    data: bytes,
+    path: str | Path,
+    *,
+    on_error: Literal["raise", "skip"] = "raise",
+    chrom_sizes: Mapping[str, int] | None = None,
+    alias: Alias | None = None,
+    columns: int | None = None,
+    format: Format = "auto",
+) -> Regions:
+    """Read the text of a file that `read_lines` has read: see `read_bed`."""
     if on_error not in ("raise", "skip"):
         raise GenoglotError(f'on_error is {on_error!r}; use "raise" or "skip"')
     if columns is not None and columns < 3:
         raise GenoglotError(f"columns is {columns}; the first 3 are always read")
-    data = read_lines(path)
     layout = _layout(data)
     if layout is None:
         logger.warning("%s: no regions in this file", path)
         return Regions([], [], [])
+    if _MACS_TABLE.match(data, layout.offset):
+        raise GenoglotError(
+            f"{path}: a table of MACS (.xls), which counts from 1; give its narrowPeak or broadPeak"
+        )
+    check_format(path, format, layout.n_columns)
     keep = min(layout.n_columns, columns or layout.n_columns)
-    regions = _read_fast(data, layout, keep) if layout.n_columns >= 3 else None
+    all_columns = columns is None
+    regions = _read_fast(data, layout, keep, all_columns) if layout.n_columns >= 3 else None
     if regions is not None and alias is not None:
         regions = regions.rename_chroms(alias)
     if regions is None or not _is_sound(regions, chrom_sizes):
         rules = bedlines.Rules(path, layout.tabs, layout.n_headers, chrom_sizes, alias, on_error)
         regions = bedlines.read_lines(data, rules, columns)
-    return _with_named_columns(regions, layout.names, str(path))
+    if not regions.columns.width:
+        return regions
+    table = Table(regions.columns, regions.start, regions.end)
+    names: Sequence[str] = layout.names
+    if format != "auto" or not names:
+        # The first columns alone do not show the format; up to the sixth they are those of BED.
+        wanted = "bed" if format == "auto" and columns in (4, 5, 6) else format
+        names = table.names(path, wanted, declared_format(path, data[: layout.offset]))
+    return Regions.from_codes(
+        regions.chrom_names,
+        regions.chrom_codes,
+        regions.start,
+        regions.end,
+        table.named(names),
+    )
 
 
 class _Layout(NamedTuple):
@@ -136,7 +182,7 @@ def _layout(data: bytes) -> _Layout | None:
     return None
 
 
-def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
+def _read_fast(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions | None:
     """Read whole columns at once; None if anything unusual calls for a look at single lines."""
     if not layout.tabs:
         if b"\t" in data:
@@ -145,13 +191,13 @@ def _read_fast(data: bytes, layout: _Layout, keep: int) -> Regions | None:
         layout = layout._replace(n_headers=0, offset=0)
     try:
         if keep == 3 and len(data) <= MAX_BYTES:
-            return Regions.from_codes(*read_coordinates(data, layout.offset))
-        return _read_table(data, layout, keep)
+            return Regions.from_codes(*read_coordinates(data, layout.offset, only=all_columns))
+        return _read_table(data, layout, keep, all_columns)
     except (Unusual, pl.exceptions.PolarsError):
         return None
 
 
-def _read_table(data: bytes, layout: _Layout, keep: int) -> Regions:
+def _read_table(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions:
     kinds: list[type[pl.DataType]] = [pl.Categorical, pl.UInt32, pl.UInt32]
     kinds += [pl.String] * (layout.n_columns - 3)
     names = [f"column_{i}" for i in range(1, len(kinds) + 1)]
@@ -163,7 +209,7 @@ def _read_table(data: bytes, layout: _Layout, keep: int) -> Regions:
         skip_lines=layout.n_headers,
         schema=dict(zip(names, kinds, strict=True)),
         columns=names[:keep],
-        truncate_ragged_lines=True,
+        truncate_ragged_lines=not all_columns,  # of longer lines than the first nothing is lost
     )
     chrom, start, end = table.get_columns()[:3]
     if chrom.null_count() or start.null_count() or end.null_count():
@@ -200,51 +246,12 @@ def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
     return bool((regions.end <= sizes[regions.chrom_codes]).all() and (sizes >= 0).all())
 
 
-def _with_named_columns(regions: Regions, told: list[str], path: str) -> Regions:
-    """Name the columns after the third and turn those that hold numbers into numbers."""
-    table = regions.columns
-    if not table.width:
-        return regions
-    known = told or _names(table, path.removesuffix(".gz").removesuffix(".bgz"))
-    names = [*known, *(f"column_{i}" for i in range(len(known) + 4, table.width + 4))]
-    series = [
-        _typed(column.alias(name))
-        for name, column in zip(names[: table.width], table.get_columns(), strict=True)
-    ]
-    return Regions.from_codes(
-        regions.chrom_names, regions.chrom_codes, regions.start, regions.end, pl.DataFrame(series)
-    )
-
-
-def _names(table: pl.DataFrame, path: str) -> list[str]:
-    if path.endswith(".narrowPeak"):
-        return NARROW_COLUMNS
-    if path.endswith(".broadPeak"):
-        return BROAD_COLUMNS
-    if path.endswith(".bed") or table.width not in (6, 7):
-        # BED10 does not exist: ten columns are a narrowPeak, whatever the ending.
-        return NARROW_COLUMNS if table.width == 7 else BED_COLUMNS
-    if table.width == 7:
-        return NARROW_COLUMNS
-    # Nine columns are BED9, whose column 7 is a coordinate, or a broadPeak with a real there.
-    coordinate = table.to_series(3).cast(pl.Int64, strict=False).null_count() == 0
-    return BED_COLUMNS if coordinate else BROAD_COLUMNS
-
-
-def _typed(column: pl.Series) -> pl.Series:
-    for names, kind in ((_WHOLE, pl.Int64), (_REAL, pl.Float64)):
-        if column.name in names:
-            number = column.cast(kind, strict=False)
-            if number.null_count() == column.null_count():
-                return number
-    return column
-
-
 def write_bed(regions: Regions, path: str | Path = "-", *, header: str | None = None) -> None:
     """Write regions as BED, with all their columns.
 
-    Columns with BED or narrowPeak names come first, in the format's order, gaps before the last
-    of them filled as the formats say (name `.`, score 0, ...); any others follow in theirs.
+    Columns with the names of BED or a peak format come first, in the format's order, gaps before
+    the last of them filled as the formats say (name `.`, score 0, ...); any others follow in
+    theirs. A missing value is written as `.`.
 
     Parameters
     ----------
@@ -270,8 +277,10 @@ def write_bed(regions: Regions, path: str | Path = "-", *, header: str | None = 
 def _written_columns(regions: Regions) -> pl.DataFrame:
     frame = regions.frame
     present = regions.columns.columns
-    peak = {"signalValue", "pValue", "qValue", "peak"} & set(present)
-    standard = NARROW_COLUMNS if peak else BED_COLUMNS
+    standard = COLUMNS["bed"]
+    if {"signalValue", "pValue", "qValue", "peak"} & set(present):
+        gapped = "peak" not in present and set(COLUMNS["bed"][3:]) & set(present)
+        standard = COLUMNS["gappedPeak" if gapped else "narrowPeak"]
     last = max((i + 1 for i, name in enumerate(standard) if name in present), default=0)
     fills = {
         "thickStart": pl.col("start"),
@@ -315,6 +324,8 @@ def _bgzip_block(data: bytes) -> bytes:
 def line_of_region(path: str | Path, row: int) -> int:
     r"""1-based line number in a file of its region number `row`, counted from 0.
 
+    Of what cannot be read a second time, such as a pipe, the number of the region, from 1.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -323,6 +334,17 @@ def line_of_region(path: str | Path, row: int) -> int:
     >>> line_of_region(path, 1)
     4
     """
-    lines = read_lines(path).split(b"\n")
+    return line_number(read_lines(path), row)
+
+
+def line_number(data: bytes, row: int) -> int:
+    r"""1-based line number of region number `row`, counted from 0, in a file's text.
+
+    Examples
+    --------
+    >>> line_number(b"# two\nchr1\t5\t9\n\nchr1\t9\t11\n", 1)
+    4
+    """
+    lines = data.split(b"\n")
     numbers = (n for n, line in enumerate(lines, 1) if not bedlines.is_header(line))
-    return next(n for i, n in enumerate(numbers) if i == row)
+    return next((n for i, n in enumerate(numbers) if i == row), row + 1)

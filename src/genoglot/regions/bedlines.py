@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from genoglot.errors import BedFormatError
-from genoglot.regions.chromosomes import Alias, name_problem, rename_chromosome
+from genoglot.regions.chromosomes import Alias, check_names, name_problem, rename_chromosome
 from genoglot.regions.regions import Regions
 
 logger = logging.getLogger("genoglot")
@@ -64,6 +64,8 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
     ------
     BedFormatError
         At the first malformed line, unless `rules.on_error` is `"skip"`.
+    ChromosomeNameError
+        If the genome has a chromosome under another spelling, skip or not.
     """
     names: dict[str, int] = {}
     codes, start, end = array("i"), array("q"), array("q")
@@ -78,7 +80,7 @@ def read_lines(data: bytes, rules: Rules, columns: int | None) -> Regions:
             if problem := name_problem(fields[0]):
                 raise _LineError(problem)
             chrom = rename_chromosome(fields[0], rules.alias)
-            left, right = _interval(chrom, fields, rules.chrom_sizes)
+            left, right = _interval(chrom, fields, rules)
         except _LineError as found:
             error = BedFormatError(rules.path, number, line, str(found))
             if rules.on_error == "raise":
@@ -124,14 +126,14 @@ def _fields(line: str, tabs: bool) -> list[str]:
     return fields
 
 
-def _interval(
-    chrom: str, fields: list[str], chrom_sizes: Mapping[str, int] | None
-) -> tuple[int, int]:
+def _interval(chrom: str, fields: list[str], rules: Rules) -> tuple[int, int]:
+    chrom_sizes = rules.chrom_sizes
     start, end = _coordinate("start", fields[1]), _coordinate("end", fields[2])
     if end < start:
         raise _LineError(f"end {end} is before start {start}")
     if chrom_sizes is not None:
         if chrom not in chrom_sizes:
+            check_names([chrom], chrom_sizes, ours=str(rules.path), theirs="the genome")
             raise _LineError(f"chromosome {chrom} is not in the genome")
         if end > chrom_sizes[chrom]:
             raise _LineError(f"end {end} is past the end of {chrom} ({chrom_sizes[chrom]} bp)")

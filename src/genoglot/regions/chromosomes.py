@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError
+from genoglot.errors import ChromosomeNameError, GenoglotError
 
 Alias = str | Mapping[str, str]
 Codes = NDArray[np.int32]
@@ -56,6 +56,8 @@ def name_problem(name: str) -> str | None:
     """
     if _POSSIBLE.fullmatch(name):
         return None
+    if not name:
+        return "the chromosome has no name"
     wrong = next((c for i, c in enumerate(name) if not _POSSIBLE.fullmatch("a" * (i > 0) + c)), "")
     what = "a blank" if wrong.isspace() else f"the character {wrong!r}"
     return f"the chromosome name {name!r} has {what}, which no name may have"
@@ -170,11 +172,23 @@ def natural_order(name: str) -> tuple[int, int, str]:
 
 
 def distinct_names(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], Codes]:
-    """Distinct names in order of first appearance, and the index of each row's name."""
-    names = dict.fromkeys(map(str, chrom.tolist()))
-    index = {name: code for code, name in enumerate(names)}
-    codes = np.fromiter((index[str(name)] for name in chrom), np.int32, len(chrom))
-    return tuple(names), codes
+    """Distinct names in order of first appearance, and the index of each row's name.
+
+    Raises
+    ------
+    GenoglotError
+        If a name is neither a text nor a whole number, such as a missing value.
+    """
+    values = chrom.tolist()
+    spelled = {value: str(value) for value in dict.fromkeys(values)}
+    for value in spelled:
+        if not isinstance(value, str | int | np.integer):
+            raise GenoglotError(
+                f"a chromosome is {value!r} ({type(value).__name__}); give its name as a text"
+            )
+    names = {name: code for code, name in enumerate(dict.fromkeys(spelled.values()))}
+    index = {value: names[name] for value, name in spelled.items()}
+    return tuple(names), np.fromiter((index[value] for value in values), np.int32, len(values))
 
 
 def in_order_of_appearance(names: tuple[str, ...], codes: Codes) -> tuple[tuple[str, ...], Codes]:

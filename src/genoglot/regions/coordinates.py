@@ -34,19 +34,24 @@ class Unusual(Exception):  # noqa: N818  (no error: the caller reads such a file
     """The bytes hold something that only a reader of lines can judge."""
 
 
-def read_coordinates(data: bytes, offset: int) -> tuple[list[str], Codes, Ints, Ints]:
+def read_coordinates(
+    data: bytes, offset: int, *, only: bool = False
+) -> tuple[list[str], Codes, Ints, Ints]:
     r"""Read chromosome names, and of each line its name's index, start and end.
 
     Parameters
     ----------
     data
         Lines of tab-separated columns, from byte `offset` on.
+    only
+        There are no other columns.
 
     Raises
     ------
     Unusual
-        If any line is blank, a comment, has less than three columns, another separator, or
-        anything but one to ten digits as a coordinate. Whether `start <= end` is not looked at.
+        If any line is blank, a comment, has less than three columns (with `only`, another
+        number), another separator, or anything but one to ten digits as a coordinate. Whether
+        `start <= end` is not looked at.
 
     Examples
     --------
@@ -55,6 +60,8 @@ def read_coordinates(data: bytes, offset: int) -> tuple[list[str], Codes, Ints, 
     """
     block = data[offset:] if offset else data
     lines = _Lines(block if block.endswith(b"\n") else block + b"\n")
+    if only and lines.n_stops != 3 * lines.n:
+        raise Unusual
     numbers = lines.numbers()
     names, codes = lines.names()
     try:
@@ -74,7 +81,7 @@ class _Lines:
         if (kinds < _TAB).any():
             raise Unusual
         newlines = np.flatnonzero(kinds == _NEWLINE)
-        self.n = len(newlines)
+        self.n, self.n_stops = len(newlines), len(stops)
         first = np.zeros(self.n, np.int64)
         first[1:] = newlines[:-1] + 1
         if (newlines - first < 2).any():

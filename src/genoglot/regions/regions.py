@@ -17,11 +17,16 @@ from genoglot.regions.algebra import Ints
 from genoglot.regions.chromosomes import (
     Alias,
     Codes,
+    check_names,
     distinct_names,
     in_order_of_appearance,
+    name_problem,
     natural_order,
     rename_chromosome,
 )
+from genoglot.regions.formats import Format
+
+SIGNAL_COLUMNS = ("signalValue", "score")
 
 _NO_COLUMNS = pl.DataFrame()
 
@@ -44,7 +49,8 @@ class Regions:
     Raises
     ------
     GenoglotError
-        If the lengths differ or a coordinate is negative, no integer, or ends before it starts.
+        If the lengths differ, a coordinate is negative, no integer, or ends before it starts, or
+        a chromosome name cannot be one: see `name_problem`.
 
     Examples
     --------
@@ -69,6 +75,8 @@ class Regions:
         columns: pl.DataFrame | Mapping[str, ArrayLike] | None = None,
     ) -> None:
         names, codes = distinct_names(np.asarray(chrom, dtype=object))
+        for problem in filter(None, map(name_problem, names)):
+            raise GenoglotError(problem)
         starts, ends = _coordinates(start, "start"), _coordinates(end, "end")
         if not len(codes) == len(starts) == len(ends):
             raise GenoglotError(
@@ -151,12 +159,18 @@ class Regions:
         chrom_sizes: Mapping[str, int] | None = None,
         alias: Alias | None = None,
         columns: int | None = None,
+        format: Format = "auto",
     ) -> Regions:
-        """Read BED3 to BED12, narrowPeak or broadPeak: see `genoglot.regions.bed.read_bed`."""
+        """Read a file of the BED family: see `genoglot.regions.bed.read_bed`."""
         from genoglot.regions.bed import read_bed
 
         return read_bed(
-            path, on_error=on_error, chrom_sizes=chrom_sizes, alias=alias, columns=columns
+            path,
+            on_error=on_error,
+            chrom_sizes=chrom_sizes,
+            alias=alias,
+            columns=columns,
+            format=format,
         )
 
     def to_bed(self, path: str | Path = "-", *, header: str | None = None) -> None:
@@ -167,9 +181,18 @@ class Regions:
 
     @classmethod
     def concat(cls, parts: Iterable[Regions]) -> Regions:
-        """All regions of several tables, one after the other; a missing column becomes null."""
+        """All regions of several tables, one after the other; a missing column becomes null.
+
+        Raises
+        ------
+        ChromosomeNameError
+            If they spell a chromosome differently, as `1` and `chr1`.
+        """
         parts = list(parts)
-        names = tuple(dict.fromkeys(name for part in parts for name in part.chrom_names))
+        names: tuple[str, ...] = ()
+        for i, part in enumerate(parts, 1):
+            check_names(part.chrom_names, names, ours=f"table {i}", theirs="a table before it")
+            names = tuple(dict.fromkeys((*names, *part.chrom_names)))
         codes = [_recode(part, names) for part in parts]
         frames = [part.columns for part in parts]
         columns = pl.DataFrame()
@@ -221,9 +244,17 @@ class Regions:
         >>> Regions(["1", "1"], [0, 5], [9, 8]).with_columns(score=[7, 3]).signal
         array([7., 3.])
         """
-        for name in ("signalValue", "score"):
+        name = self.signal_column
+        if name is None:
+            return None
+        return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
+
+    @property
+    def signal_column(self) -> str | None:
+        """Name of the column that `signal` is read from, or None."""
+        for name in SIGNAL_COLUMNS:
             if name in self.columns.columns and self.columns[name].dtype.is_numeric():
-                return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
+                return name
         return None
 
     def __len__(self) -> int:
@@ -326,15 +357,18 @@ class Regions:
     def overlaps(self, other: Regions) -> tuple[Ints, Ints]:
         """Every pair of overlapping regions, as (row of self, row of other), ordered by both.
 
+        Raises
+        ------
+        ChromosomeNameError
+            If the two spell a chromosome differently, as `1` and `chr1`.
+
         Examples
         --------
         >>> a, b = Regions(["1"], [0], [9]), Regions(["1", "1"], [2, 9], [3, 12])
         >>> a.overlaps(b)
         (array([0]), array([0]))
         """
-        names = tuple(dict.fromkeys((*self.chrom_names, *other.chrom_names)))
-        spacing = max(_span(self), _span(other)) + 1
-        axis_a, axis_b = _global(self, names, spacing), _global(other, names, spacing)
+        axis_a, axis_b, _ = _on_one_axis(self, other)
         return algebra.overlapping_pairs(*axis_a, *axis_b)
 
     def intersect(self, other: Regions) -> Regions:
@@ -373,15 +407,18 @@ class Regions:
         distance
             Base pairs, int64, shape (n,); `NO_NEIGHBOR` if there is none.
 
+        Raises
+        ------
+        ChromosomeNameError
+            If the two spell a chromosome differently, as `1` and `chr1`.
+
         Examples
         --------
         >>> a, b = Regions(["1", "2"], [50, 0], [60, 9]), Regions(["1", "1"], [0, 80], [48, 99])
         >>> a.nearest(b)
         (array([ 0, -1]), array([                 -3, 9223372036854775807]))
         """
-        names = tuple(dict.fromkeys((*self.chrom_names, *other.chrom_names)))
-        spacing = max(_span(self), _span(other)) + 1
-        axis_a, axis_b = _global(self, names, spacing), _global(other, names, spacing)
+        axis_a, axis_b, spacing = _on_one_axis(self, other)
         return algebra.nearest_rows(*axis_a, *axis_b, spacing)
 
     def covered(self) -> int:
@@ -467,3 +504,13 @@ def _global(regions: Regions, names: tuple[str, ...], spacing: int) -> tuple[Int
     """Put starts and ends on one axis, where chromosome i of `names` begins at i * spacing."""
     offset = _recode(regions, names).astype(np.int64) * spacing
     return offset + regions.start, offset + regions.end
+
+
+def _on_one_axis(
+    ours: Regions, theirs: Regions
+) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints], int]:
+    """Put two tables on one axis, and say how far apart its chromosomes begin."""
+    check_names(ours.chrom_names, theirs.chrom_names, ours="this table", theirs="the other one")
+    names = tuple(dict.fromkeys((*ours.chrom_names, *theirs.chrom_names)))
+    spacing = max(_span(ours), _span(theirs)) + 1
+    return _global(ours, names, spacing), _global(theirs, names, spacing), spacing

@@ -17,6 +17,32 @@ _SPELLINGS = {
 _STRAND = {spelling: strand for strand, known in _SPELLINGS.items() for spelling in known}
 
 
+def read_strand(value: object, what: str) -> str:
+    """Read one strand: see `read_strands`.
+
+    Parameters
+    ----------
+    value
+        The strand in any usual spelling.
+    what
+        The strand, as an error calls it.
+
+    Raises
+    ------
+    GenoglotError
+        If the value is no strand.
+
+    Examples
+    --------
+    >>> read_strand("?", "a.gff3:5: the strand")
+    '.'
+    """
+    text = "" if value is None else str(value).strip().lower().removesuffix(".0")
+    if text not in _STRAND:
+        raise GenoglotError(f"{what} is {value!r}; write +, - or . (unknown)")
+    return _STRAND[text]
+
+
 def read_strands(values: Iterable[object], where: str) -> NDArray[np.object_]:
     """Read strands in any usual spelling.
 
@@ -47,11 +73,6 @@ def read_strands(values: Iterable[object], where: str) -> NDArray[np.object_]:
     found = []
     for row, value in enumerate(values, 1):
         if value not in read:
-            text = "" if value is None else str(value).strip().lower().removesuffix(".0")
-            if text not in _STRAND:
-                raise GenoglotError(
-                    f"{where}: the strand of row {row} is {value!r}; write +, - or . (unknown)"
-                )
-            read[value] = _STRAND[text]
+            read[value] = read_strand(value, f"{where}: the strand of row {row}")
         found.append(read[value])
     return np.array(found, dtype=object)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.errors import UniverseError, UniverseMismatchError
-from genoglot.files import atomic_path
+from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
+from genoglot.files import atomic_path, read_lines
 from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.axis import Axis
-from genoglot.regions.bed import line_of_region, read_bed
+from genoglot.regions.bed import line_number, parse_bed
 from genoglot.regions.regions import Regions
+from genoglot.regions.repair import Repair, find_problem, repaired
+from genoglot.regions.signal import Strengths, rank_strengths, signal_problem
+
+logger = logging.getLogger("genoglot")
 
 Ids = NDArray[np.int32]
-Strengths = NDArray[np.uint8]
-Repair = Literal["sort", "merge", "drop"] | None
 
 
 class Universe:
@@ -55,7 +58,7 @@ class Universe:
     genome: str
 
     def __init__(self, regions: Regions, *, genome: str = "") -> None:
-        problem = _problem(regions)
+        problem = find_problem(regions)
         if problem is not None:
             raise UniverseError(f"universe: {problem.text}")
         self._build(regions, genome)
@@ -75,7 +78,7 @@ class Universe:
         UniverseError
             If the regions, repaired, are still no universe.
         """
-        return cls(_repaired(regions, repair), genome=genome)
+        return cls(repaired(regions, repair), genome=genome)
 
     @classmethod
     def from_bed(cls, path: str | Path, *, genome: str = "", repair: Repair = None) -> Universe:
@@ -84,16 +87,19 @@ class Universe:
         Raises
         ------
         UniverseError
-            With the line of the first offending region.
-        BedFormatError
-            If a line is malformed.
+            With the line, if one is malformed, or that of the first offending region.
         """
-        regions = _repaired(read_bed(path, columns=3), repair)
-        problem = _problem(regions)
+        data = read_lines(path)  # once: it may be a pipe
+        try:
+            regions = repaired(parse_bed(data, path, columns=3), repair)
+        except BedFormatError as error:
+            raise UniverseError(f"{error.what} (a universe is read whole: fix the line)") from None
+        problem = find_problem(regions)
         if problem is not None:
-            known = len(regions) and not repair and str(path) != "-"
-            line = f":{line_of_region(path, problem.row)}" if known else ""
+            known = len(regions) and not repair
+            line = f":{line_number(data, problem.row)}" if known else ""
             raise UniverseError(f"{path}{line}: {problem.text}")
+        del data
         universe = cls.__new__(cls)
         universe._build(regions, genome)
         return universe
@@ -132,7 +138,14 @@ class Universe:
             content.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
         return content.hexdigest()
 
-    def encode(self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0) -> Ids:
+    def encode(
+        self,
+        regions: Regions,
+        *,
+        min_bp: int = 1,
+        min_fraction: float = 0.0,
+        min_universe_fraction: float = 0.0,
+    ) -> Ids:
         """Ids of the universe regions that a region set overlaps, sorted and unique.
 
         Parameters
@@ -142,7 +155,9 @@ class Universe:
         min_bp
             Base pairs that one region of the set must share with a universe region.
         min_fraction
-            Part of the region of the set (not of the universe's) that must be shared, 0 to 1.
+            Fraction of the region of the set that must be shared, 0 to 1; `-f` of bedtools.
+        min_universe_fraction
+            Fraction of the universe's region that must be shared, 0 to 1; `-F` of bedtools.
 
         Returns
         -------
@@ -155,21 +170,33 @@ class Universe:
             If a chromosome of the set is spelled `1` in one and `chr1` in the other. Chromosomes
             that the universe lacks in both spellings match nothing.
         """
-        if min_bp > 1 or min_fraction > 0:
-            _, ids = self.overlaps(regions, min_bp=min_bp, min_fraction=min_fraction)
+        if min_bp > 1 or min_fraction > 0 or min_universe_fraction > 0:
+            _, ids = self.overlaps(
+                regions,
+                min_bp=min_bp,
+                min_fraction=min_fraction,
+                min_universe_fraction=min_universe_fraction,
+            )
             return np.unique(ids)
         return self._axis.hits(*self._axis.keys(regions))
 
     def encode_strength(
-        self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0
+        self,
+        regions: Regions,
+        *,
+        min_bp: int = 1,
+        min_fraction: float = 0.0,
+        min_universe_fraction: float = 0.0,
+        where: str | Path = "the region set",
     ) -> tuple[Ids, Strengths]:
         """Ids as by `encode`, each with the strength of the strongest region that overlaps it.
 
         The strength of a region is the rank of its signal (`Regions.signal`) among all regions of
         the set, overlapping or not, spread evenly over 1 (weakest) to 255 (strongest): ranks need
         no unit and compare across experiments. Equal signals share their mean rank; a missing one
-        ranks lowest. Without a signal, or with a constant one, every strength is 255. Parameters
-        and errors are those of `encode`.
+        ranks lowest. Without a signal, or with a constant one, every strength is 255. Missing
+        values, and a text that is no number, are reported in a notice, which calls the set
+        `where`. The other parameters, and the errors, are those of `encode`.
 
         Returns
         -------
@@ -185,19 +212,31 @@ class Universe:
         >>> universe.encode_strength(peaks)
         (array([0, 1], dtype=int32), array([255, 128], dtype=uint8))
         """
+        enough: dict[str, Any] = {
+            "min_bp": min_bp,
+            "min_fraction": min_fraction,
+            "min_universe_fraction": min_universe_fraction,
+        }
+        if problem := signal_problem(regions):
+            logger.warning("%s: %s", where, problem)
         signal = regions.signal
         if signal is None:
-            ids = self.encode(regions, min_bp=min_bp, min_fraction=min_fraction)
+            ids = self.encode(regions, **enough)
             return ids, np.full(len(ids), 255, np.uint8)
-        rows, ids = self.overlaps(regions, min_bp=min_bp, min_fraction=min_fraction)
+        rows, ids = self.overlaps(regions, **enough)
         strongest = np.zeros(len(self), np.uint8)
-        np.maximum.at(strongest, ids, _strengths(signal)[rows])
+        np.maximum.at(strongest, ids, rank_strengths(signal)[rows])
         # No strength is 0: what stays 0 is not overlapped.
         ids = np.flatnonzero(strongest > 0).astype(np.int32)
         return ids, strongest[ids]
 
     def overlaps(
-        self, regions: Regions, *, min_bp: int = 1, min_fraction: float = 0.0
+        self,
+        regions: Regions,
+        *,
+        min_bp: int = 1,
+        min_fraction: float = 0.0,
+        min_universe_fraction: float = 0.0,
     ) -> tuple[Ints, Ids]:
         """Every overlap, as (row of the region set, universe id), ordered by both.
 
@@ -206,11 +245,16 @@ class Universe:
         start, end = self._axis.keys(regions)
         lo, hi = self._axis.ranges(start, end)
         rows, ids = expand_ranges(lo, hi)
-        if min_bp > 1 or min_fraction > 0:
+        for fraction in (min_fraction, min_universe_fraction):
+            if not 0 <= fraction <= 1:
+                raise GenoglotError(f"a fraction of {fraction} cannot be shared; give 0 to 1")
+        if min_bp > 1 or min_fraction > 0 or min_universe_fraction > 0:
             shared = np.minimum(regions.end[rows], self.regions.end[ids])
             shared -= np.maximum(regions.start[rows], self.regions.start[ids])
-            length = (regions.end - regions.start)[rows]
-            enough = (shared >= min_bp) & (shared >= min_fraction * length)
+            enough = shared >= min_bp
+            # Divided, not multiplied: 3 of 30 bp are a fraction of 0.1, but 0.1 * 30 is above 3.
+            enough &= shared / (regions.end - regions.start)[rows] >= min_fraction
+            enough &= shared / (self.regions.end - self.regions.start)[ids] >= min_universe_fraction
             rows, ids = rows[enough], ids[enough]
         return rows, ids.astype(np.int32)
 
@@ -312,77 +356,7 @@ def token_jaccard(a: ArrayLike, b: ArrayLike) -> float:
     return shared / either if either else 0.0
 
 
-class _Problem(NamedTuple):
-    row: int  # the first offending region
-    text: str
-
-
-def _strengths(signal: NDArray[np.float64]) -> Strengths:
-    """Mean rank of each signal, spread over 1 to 255; 255 for all if they are equal."""
-    signal = np.where(np.isnan(signal), -np.inf, signal)
-    order = np.argsort(signal)
-    ordered = signal[order]
-    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(order)])
-    if len(first) <= 1:
-        return np.full(len(signal), 255, np.uint8)
-    size = np.diff(first, append=len(order))
-    # Twice the mean rank of a run of equals is its first rank plus its last: a whole number.
-    level = 1 + 254 * (2 * first + size - 1) // (2 * (len(order) - 1))
-    strengths = np.empty(len(order), np.uint8)
-    strengths[order] = np.repeat(level, size)
-    return strengths
-
-
 def _rebuilt(regions: Regions, genome: str) -> Universe:
     universe = Universe.__new__(Universe)
     universe._build(regions, genome)
     return universe
-
-
-def _problem(regions: Regions) -> _Problem | None:
-    """Why these regions are no universe; None if they are one."""
-    if not len(regions):
-        return _Problem(0, "there is no region, and a universe needs at least one")
-    codes, start, end = regions.chrom_codes, regions.start, regions.end
-    if (start == end).any():
-        return _explained(regions, start == end, "empty regions (start = end)")
-    same = codes[1:] == codes[:-1]
-    unsorted = (codes[1:] < codes[:-1]) | (same & (start[1:] < start[:-1]))
-    if unsorted.any():
-        return _explained(regions, np.append(False, unsorted), "regions out of order")
-    overlapping = same & (start[1:] < end[:-1])
-    if overlapping.any():
-        equal = overlapping & (start[1:] == start[:-1]) & (end[1:] == end[:-1])
-        if equal.any():
-            return _explained(regions, np.append(False, equal), "exact duplicates")
-        return _explained(regions, np.append(False, overlapping), "overlaps with the region before")
-    return None
-
-
-def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> _Problem:
-    row = int(np.argmax(offending))
-    name = regions.chrom_names[regions.chrom_codes[row]]
-    where = f"{name}:{regions.start[row]}-{regions.end[row]}"
-    return _Problem(
-        row,
-        f"{int(offending.sum())} {what}, the first {where} (region {row}); a universe is sorted "
-        'and free of overlaps: repair it with repair="sort", "drop" or "merge"',
-    )
-
-
-def _repaired(regions: Regions, repair: Repair) -> Regions:
-    if repair is None:
-        return regions
-    if repair not in ("sort", "merge", "drop"):
-        raise UniverseError(f'repair is {repair!r}; use "sort", "merge" or "drop"')
-    regions = regions.sort()
-    if repair == "sort":
-        return regions
-    regions = regions[regions.end > regions.start]
-    if repair == "merge":
-        # One base less of gap than none: bookended regions stay apart.
-        return regions.merge(gap=-1)
-    same = np.ones(max(len(regions) - 1, 0), bool)
-    for array in (regions.chrom_codes, regions.start, regions.end):
-        same &= array[1:] == array[:-1]
-    return regions[~np.append(False, same)[: len(regions)]]

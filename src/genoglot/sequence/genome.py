@@ -124,7 +124,10 @@ class Genome:
     @property
     def extents(self) -> Regions:
         """What the genome holds: a region per chromosome, from 0 unless the record is a window."""
-        return Regions(self._names, self._offset, self._offset + self._length)
+        # Names of FASTA records need not be those that a region set may have.
+        index = {name: code for code, name in enumerate(dict.fromkeys(self._names))}
+        codes = np.array([index[name] for name in self._names], np.int32)
+        return Regions.from_codes(list(index), codes, self._offset, self._offset + self._length)
 
     @property
     def n_bases(self) -> int:

@@ -1,0 +1,141 @@
+"""Reading genes from GTF and GFF3."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from genoglot.errors import AnnotationError
+from genoglot.regions.bedlines import is_header
+from genoglot.regions.chromosomes import Alias, name_problem, rename_chromosome
+from genoglot.regions.strand import read_strand
+
+# Records that are genes (Ensembl's GFF3 has its own words), and the next best ones.
+_GENES = (b"gene", b"ncRNA_gene", b"pseudogene")
+_TRANSCRIPTS = (b"transcript", b"mRNA")
+_NAMES = ("gene_name", "Name", "gene_id", "ID")
+_COLUMNS = "chrom source feature start end score strand frame attributes"
+# One attribute: a key, then " " (GTF) or = (GFF3), then a value in quotes, in which \ escapes
+# and ; separates nothing, or one without quotes.
+_ATTRIBUTE = re.compile(
+    r"""\s* ([^\s=;"]+) (\s*=\s*|\s+) (?: "((?:[^"\\]|\\.)*)" \s* (?=;|$) | ([^;]*) ) (?:;|$)""",
+    re.VERBOSE,
+)
+
+
+class Gene(NamedTuple):
+    """A gene; its name is None if it has none, its TSS 0-based and its strand `+`, `-` or `.`."""
+
+    name: str | None
+    chrom: str
+    tss: int
+    strand: str
+
+
+class _Record(NamedTuple):
+    line: int
+    kind: bytes
+    start: int  # 1-based, closed
+    end: int
+    chrom: bytes
+    strand: bytes
+    attributes: bytes
+
+
+def is_gff(data: bytes, path: str | Path) -> bool:
+    r"""Whether a text is GTF or GFF3: by the ending of its file, else by its first record.
+
+    Examples
+    --------
+    >>> is_gff(b"chr1\tH\tgene\t101\t200\t.\t+\t.\tgene_id 1", "-"), is_gff(b"chr1\t1\t2", "a.bed")
+    (True, False)
+    """
+    if re.search(r"\.(gtf|gff\d?)(\.b?gz)?$", str(path).lower()):
+        return True
+    line = next((line for line in io.BytesIO(data) if not is_header(line)), b"")
+    fields = line.split(b"\t")
+    return len(fields) == 9 and not fields[1].isdigit() and fields[3].isdigit()
+
+
+def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) -> list[Gene]:
+    r"""Read the gene records of a GTF or GFF3 text, or, if there are none, the transcripts.
+
+    Parameters
+    ----------
+    data
+        The text, as `read_lines` gives it.
+    path
+        The file, as an error calls it.
+    alias
+        Spelling of the chromosomes to translate to: see `rename_chromosome`.
+
+    Raises
+    ------
+    AnnotationError
+        At the first line that cannot be read, or if there are no such records.
+
+    Examples
+    --------
+    >>> read_gff_genes(b'chr1\tH\tgene\t101\t200\t.\t-\t.\tgene_id "CYCD1;1"', "a.gtf")
+    [Gene(name='CYCD1;1', chrom='chr1', tss=199, strand='-')]
+    """
+    records = _records(data, path)
+    chosen = [record for record in records if record.kind in _GENES] or records
+    if not chosen:
+        raise AnnotationError(f"{path}: holds no gene and no transcript records")
+    chroms: dict[bytes, str] = {}
+    strands: dict[bytes, str] = {}
+    genes = []
+    for record in chosen:
+        where = f"{path}:{record.line}"
+        if record.chrom not in chroms:
+            name = record.chrom.decode()
+            if problem := name_problem(name):
+                raise AnnotationError(f"{where}: {problem}")
+            chroms[record.chrom] = rename_chromosome(name, alias)
+        if record.strand not in strands:
+            strands[record.strand] = read_strand(record.strand.decode(), f"{where}: the strand")
+        if not 1 <= record.start <= record.end:
+            raise AnnotationError(
+                f"{where}: {record.start} to {record.end} is no range; a GTF or GFF3 record starts "
+                "at 1 or later and ends where it starts or later"
+            )
+        strand = strands[record.strand]
+        tss = (record.end if strand == "-" else record.start) - 1
+        genes.append(Gene(_name(record.attributes.decode()), chroms[record.chrom], tss, strand))
+    return genes
+
+
+def _records(data: bytes, path: str | Path) -> list[_Record]:
+    """Read the records of genes and transcripts."""
+    records = []
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if line.startswith((b"##FASTA", b">")):  # sequences follow
+            break
+        fields = line.rstrip(b"\n").split(b"\t")
+        if line.startswith(b"#") or (len(fields) != 9 and is_header(line)):
+            continue
+        if len(fields) != 9 or not (fields[3].isdigit() and fields[4].isdigit()):
+            raise AnnotationError(
+                f"{path}:{number}: a GTF or GFF3 line has nine tab-separated columns "
+                f"({_COLUMNS}), start and end being whole numbers"
+            )
+        chrom, _, kind, start, end, _, strand, _, attributes = fields
+        if kind in _GENES or kind in _TRANSCRIPTS:
+            records.append(_Record(number, kind, int(start), int(end), chrom, strand, attributes))
+    return records
+
+
+def _name(attributes: str) -> str | None:
+    """Find the first of the known name attributes that is not empty."""
+    if attributes[:1] == attributes[-1:] == '"':  # a spreadsheet's quotes around the whole
+        attributes = attributes[1:-1].replace('""', '"')
+    found: dict[str, str] = {}
+    for key, separator, quoted, plain in _ATTRIBUTE.findall(attributes):
+        if key in _NAMES and key not in found:
+            value = re.sub(r'\\(["\\])', r"\1", quoted) or plain.strip()
+            found[key] = unquote(value) if "=" in separator else value
+    return next((found[key] for key in _NAMES if found.get(key, ".") not in ("", ".")), None)
