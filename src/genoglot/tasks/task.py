@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,29 @@ def published_figures(
         for model, row in values.items()
         for metric, value in zip(metrics, row, strict=False)
     )
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value of a task's option that is none of its choices.
+
+    Raises
+    ------
+    TaskError
+        With the choices.
+    """
+    if value not in choices:
+        raise TaskError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def _check_apart(found: Sequence[tuple[list[Path], Path]]) -> None:
+    """Refuse datasets of which one would be written over, or into, another."""
+    order = sorted(found, key=lambda dataset: dataset[1].absolute().parts)
+    for (sources, place), (others, after) in pairwise(order):
+        if after.absolute().is_relative_to(place.absolute()):
+            raise TaskError(
+                f"{sources[0]} and {others[0]} would both be written into {place}; build them one "
+                "by one, into different directories"
+            )
 
 
 Sources = Sequence[Path]
@@ -153,6 +177,8 @@ class Task:
         if unknown := options.keys() - self.options.keys():
             known = ", ".join(self.options) or "none"
             raise TaskError(f"{self.name} has no option {min(unknown)!r}; it has {known}")
+        found = self.expand(paths, Path(out))
+        _check_apart(found)
         return [
             self.builder(
                 part,
@@ -163,7 +189,7 @@ class Task:
                 overwrite=overwrite,
                 **options,
             )
-            for part, place in self.expand(paths, Path(out))
+            for part, place in found
         ]
 
     def figures(self, dataset: str = "") -> list[Published]:

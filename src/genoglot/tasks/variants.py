@@ -15,15 +15,15 @@ import numpy as np
 import polars as pl
 
 from genoglot.errors import TaskError
-from genoglot.files import read_bytes
+from genoglot.files import read_lines
 from genoglot.regions import Regions
 from genoglot.sequence import Genome, to_codes
 from genoglot.sequence.alphabet import LETTERS, N
 from genoglot.tasks.dataset import TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import OUTSIDE, find_inside
 from genoglot.tasks.splits import DART, Parts, random_parts, split_by_chromosome
 from genoglot.tasks.task import Task, published_figures
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.writer import note_count, write_task
 
 WINDOW = 1_000
 CAUSAL, SPURIOUS = 0.9, 0.01
@@ -123,15 +123,18 @@ def _variants(path: Path, genome: Genome, notes: dict[str, Any]) -> pl.DataFrame
     single = decided.filter(
         (pl.col("ref").str.len_bytes() == 1) & (pl.col("alt").str.len_bytes() == 1)
     )
-    notes["insertions_and_deletions"] = len(decided) - len(single)
+    count = {path: (len(decided) - len(single), len(decided))}
+    said = "variants are insertions or deletions: left out"
+    note_count(notes, "insertions_and_deletions", said, count)
     is_base = pl.all_horizontal(pl.col("ref", "alt").is_in(list(LETTERS[:N])))
     wrong = single.filter(~is_base | (pl.col("ref") == pl.col("alt")))
     if len(wrong):
         line, text = wrong.select("line", "variant_id").row(0)
         raise TaskError(f"{path}:{line}: {text} is no change of one base of A C G T; remove it")
     places = Regions(single["chrom"].to_numpy(), single["at"], single["at"] + 1)
-    inside = check_chromosomes(places, genome, path)
-    notes["rows_off_the_genome"] = int((~inside).sum())
+    inside = find_inside(places, genome, path).wholly
+    outside = {path: (int((~inside).sum()), len(inside))}
+    note_count(notes, "rows_off_the_genome", f"variants {OUTSIDE}", outside)
     kept = single.filter(pl.Series(inside))
     if not len(kept):
         raise TaskError(f"{path}: no single-base variant of it lies in the genome ({notes})")
@@ -177,8 +180,8 @@ def _posteriors(path: Path) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     """Read what is needed of the table as text, with or without a header; and each row's line."""
-    data = read_bytes(path)
-    first = data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("\t")
+    data = read_lines(path)
+    first = data.split(b"\n", 1)[0].decode().split("\t")
     has_header = "variant_id" in first
     names = first if has_header else list(COLUMNS)
     if not set(COLUMNS) <= set(names) or len(first) != len(names):
