@@ -82,6 +82,9 @@ Sources = Sequence[Path]
 _COMMON = ("sources", "out", "task", "genome", "seed", "leakage", "overwrite")
 
 
+BASELINES_OF_ALL = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
+
+
 def _alone(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:
     return [(list(sources), out)]
 
@@ -112,6 +115,9 @@ class Task:
         Figures to compare with.
     baselines
         Names of `genoglot.tasks.BASELINES` that fit it.
+    per_group
+        Whether a model is fitted to each group (such as a tissue) by itself, because the label of a
+        sequence depends on the group, and models do not read that.
     """
 
     name: str
@@ -123,7 +129,8 @@ class Task:
     builder: Callable[..., TaskData]
     expand: Callable[[Sources, Path], list[tuple[list[Path], Path]]] = _alone
     published: tuple[Published, ...] = ()
-    baselines: tuple[str, ...] = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
+    baselines: tuple[str, ...] = BASELINES_OF_ALL
+    per_group: bool = False
 
     @property
     def options(self) -> dict[str, Any]:

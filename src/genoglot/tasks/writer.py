@@ -238,7 +238,7 @@ def write_task(
     out
         The directory; it must not exist, or be empty.
     default_split
-        The split that published figures are for.
+        The split that is used where none is named.
     sources
         Files that it is made of: their names and digests are kept.
     splits
