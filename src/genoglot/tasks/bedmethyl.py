@@ -190,7 +190,7 @@ def _chosen(
         known = "m and h together (C)" if found == {"both"} else ", ".join(sorted(found))
         raise TaskError(
             f"{path}: no row is of the modification {modification} (column 4 names {known}); set "
-            "modification to m, h or both"
+            "another (--set modification=m, h or both)"
         )
     return code, code.is_in(sorted(wanted))
 
@@ -223,9 +223,12 @@ def _scale(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Pa
     else:
         raise TaskError(
             f"{path}: no value of column 11 is above 1, so that they may be percentages or "
-            "fractions; set unit=percent or unit=fraction"
+            "fractions; set unit=percent or unit=fraction (--set unit=percent)"
         )
-    logger.warning("%s: column 11 is read as fractions of 1; set unit=percent if not", path)
+    logger.warning("%s: column 11 is read as fractions of 1; set unit=percent (--set unit=percent) if they "
+        "are percentages",
+        path,
+    )
     return scale
 
 

@@ -271,11 +271,12 @@ def _beginning(
         if not has_thick:
             raise TaskError(
                 f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
-                "give EPD's BED or .fps file, or set tss=region if each region begins at its TSS"
+                "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region begins "
+                "at its TSS"
             )
         logger.warning(
             "%s: read as gene models: the TSS is where a region begins, in the direction of its "
-            "strand; set tss=thick if it is where columns 7 and 8 begin",
+            "strand; set tss=thick (--set tss=thick) if it is where columns 7 and 8 begin",
             path,
         )
     return regions.start, regions.end

@@ -127,7 +127,7 @@ def build(
         if not n_examples:
             raise TaskError(
                 f"{files[0]}: no bin of {BIN} bp has more than {min_fraction:.0%} of it in peaks; "
-                "for short peaks, set min_fraction=0"
+                "for short peaks, set min_fraction=0 (--set min_fraction=0)"
             )
     return TaskData.open(out)
 
