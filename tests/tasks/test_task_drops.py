@@ -174,9 +174,24 @@ def test_a_damaged_table_of_variants_is_one_line(
 ) -> None:
     whole = gzip.compress("\n".join(variants(letters)).encode())
     (tmp_path / "v.txt.gz").write_bytes(whole[:-20])
-    with pytest.raises(GenoglotError, match="v.txt.gz: damaged gzip file") as error:
+    with pytest.raises(GenoglotError, match=r"v.txt.gz: damaged gzip file") as error:
         build("CausalSNP", [tmp_path / "v.txt.gz"], tmp_path / "d", genome=dna)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_variants_without_a_tissue_are_refused_with_their_line(
+    letters: Letters, dna: Genome, tmp_path: Path, header: bool
+) -> None:
+    rows = variants(letters)
+    rows[3] = rows[3].replace("Liver", " ")
+    rows[2] = rows[2].replace("Liver", " Liver ")  # the same tissue
+    (tmp_path / "v.txt").write_text("\n".join(rows[not header :]))
+    with pytest.raises(GenoglotError, match=f"v.txt:{3 + header}: the tissue_id is missing"):
+        build("CausalSNP", [tmp_path / "v.txt"], tmp_path / "d", genome=dna)
+    (tmp_path / "v.txt").write_text("\n".join([*rows[not header : 3], *rows[4:]]))
+    data = build("CausalSNP", [tmp_path / "v.txt"], tmp_path / "d", genome=dna)
+    assert data.groups == ["Liver"]
 
 
 def test_variants_that_are_left_out_are_counted(
@@ -190,7 +205,7 @@ def test_variants_that_are_left_out_are_counted(
     for line in (
         "1 of 15 variants are insertions or deletions: left out",
         "1 of 14 variants lie outside the genome's sequences: left out",
-        "1 of 2 tissues do not have variants of both classes: left out",
+        "1 of 2 tissues (Heart) do not have variants of both classes: left out",
     ):
         assert line in caplog.text
 

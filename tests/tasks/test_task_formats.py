@@ -200,7 +200,7 @@ def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Pat
     files = {
         "plain.bed": EPD,
         "spaces.bed": EPD.replace("\t", " "),
-        "named.bed": f"#chr\tbegin\tend\tgene\tscore\tstrand\tthickStart\tthickEnd\n{EPD}",
+        "named.bed": f"#chr\tbegin\tend\tgene\tscore\tStrand\tthickStart\tthickEnd\n{EPD}",
         "a.fps": fps("A_1", "chr1", "+", 1050) + fps("B_1", "chr2", "-", 2011),
         "title.fps": "TI   EPDnew\nXX\n"
         + fps("A_1", "NC_000001.11", "+", 1050)

@@ -103,10 +103,19 @@ def test_two_folders_of_one_name_are_refused_before_anything_is_replaced(tmp_pat
     out = tmp_path / "out"
     (kept,) = TASKS["GUE"].build([one], out / "tf" / "0", leakage=False)
     for sources in ([one, other], [tmp_path / "a", tmp_path / "b"], [one, one]):
-        with pytest.raises(GenoglotError, match="would both be written into .*tf/0; build them"):
+        with pytest.raises(GenoglotError, match=r"would both be written into .*tf/0; build them"):
             TASKS["GUE"].build(sources, out, leakage=False, overwrite=True)
         TaskData.open(kept.path).verify()
     assert [path.name for path in out.iterdir()] == ["tf"]
+
+
+def test_sources_are_never_written_over(tmp_path: Path) -> None:
+    gue = folder(tmp_path / "all" / "tf" / "0", ["0", "1"])
+    before = (gue / "train.csv").read_text()
+    for source, out in ((tmp_path / "all", tmp_path / "all"), (gue, gue), (gue, gue.parent)):
+        with pytest.raises(GenoglotError, match=r"holds the source .* which would be replaced"):
+            TASKS["GUE"].build([source], out, leakage=False, overwrite=True)
+        assert (gue / "train.csv").read_text() == before
 
 
 def test_a_folder_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:

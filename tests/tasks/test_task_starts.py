@@ -63,9 +63,7 @@ def test_gene_models_begin_at_their_first_base(
     assert positives(data) == windows(letters, STARTS)
     assert "genes.bed: read as gene models" in caplog.text and "set tss=thick" in caplog.text
     caplog.clear()
-    coding = [
-        (c, start + 100 if s == "+" else end - 200 - 1, s) for c, start, end, s in GENES
-    ]
+    coding = [(c, start + 100 if s == "+" else end - 200 - 1, s) for c, start, end, s in GENES]
     data = build(tmp_path / "genes.bed", dna, tss="thick")
     assert positives(data) == windows(letters, coding)
     assert caplog.text == ""
@@ -81,6 +79,19 @@ def test_epd_files_begin_where_they_are_thick(
         rows.append(f"{chrom}\t{low}\t{high}\tG_{i}\t900\t{strand}\t{thick[0]}\t{thick[1]}\n")
     (tmp_path / "epd.bed").write_text("".join(rows))
     assert positives(build(tmp_path / "epd.bed", dna)) == windows(letters, STARTS)
+    assert caplog.text == ""
+    # Wider regions around the same: what is thick still decides, and so it does in peaks of CAGE.
+    wider = [row.split("\t") for row in rows]
+    for row in wider:
+        row[1], row[2] = str(int(row[1]) - 7), str(int(row[2]) + 5)
+    (tmp_path / "wider.bed").write_text("".join("\t".join(row) for row in wider))
+    assert positives(build(tmp_path / "wider.bed", dna)) == windows(letters, STARTS)
+    cage = [
+        f"{c}\t{at - 20 - i}\t{at + 9}\tp{i}\t9\t{strand}\t{at}\t{at + 1}\t0,0,0\n"
+        for i, (c, at, strand) in enumerate(STARTS)
+    ]
+    (tmp_path / "cage.bed").write_text("".join(cage))
+    assert positives(build(tmp_path / "cage.bed", dna)) == windows(letters, STARTS)
     assert caplog.text == ""
     whole = [(c, tss - 49 if s == "+" else tss + 49, s) for c, tss, s in STARTS]
     found = build(tmp_path / "epd.bed", dna, tss="region")

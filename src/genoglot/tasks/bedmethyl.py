@@ -69,9 +69,9 @@ def read_bed_methyl(
         rows of one C are shares of the same reads, which are counted once. Where column 4 names no
         modification, all rows are read.
     unit
-        What column 11 holds: percent, fraction (0 to 1), or auto. Values above 1 are percentages. If
-        there are none, the number of methylated reads (column 12) decides, or the number of reads:
-        1 % of ten reads is no read.
+        What column 11 holds: percent, fraction (0 to 1), or auto. Values above 1 are percentages.
+        If there are none, the number of methylated reads (column 12) decides, or the number of
+        reads: 1 % of ten reads is no read.
 
     Raises
     ------
@@ -225,7 +225,8 @@ def _scale(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Pa
             f"{path}: no value of column 11 is above 1, so that they may be percentages or "
             "fractions; set unit=percent or unit=fraction (--set unit=percent)"
         )
-    logger.warning("%s: column 11 is read as fractions of 1; set unit=percent (--set unit=percent) if they "
+    logger.warning(
+        "%s: column 11 is read as fractions of 1; set unit=percent (--set unit=percent) if they "
         "are percentages",
         path,
     )
@@ -246,7 +247,7 @@ def _by_site(calls: pl.DataFrame, path: Path) -> pl.DataFrame:
     if len(wrong):
         first, last = (line_of_region(path, wrong[name][0]) for name in ("row", "last"))
         raise TaskError(
-            f"{path}:{last}: another call of the same place as in line {first}, with other numbers; "
-            "give one file for each sample, with one row for each C and modification"
+            f"{path}:{last}: another call of the same place as in line {first}, with other "
+            "numbers; give one file for each sample, with one row for each C and modification"
         )
     return counted.with_columns(pl.col("level").clip(0, 1))

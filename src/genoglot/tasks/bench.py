@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from genoglot import __version__
@@ -20,8 +19,8 @@ from genoglot.errors import GenoglotError, TaskError
 from genoglot.evaluation.prediction import METRICS
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
-from genoglot.tasks.contender import Problem, contender_class
-from genoglot.tasks.dataset import ABOUT, Floats, TaskData
+from genoglot.tasks.contender import Problem, contender_class, fit_and_predict
+from genoglot.tasks.dataset import ABOUT, TaskData
 from genoglot.tasks.recipe import MLM, NONE, Choice, Recipe, Size
 from genoglot.tasks.registry import TASKS
 from genoglot.tasks.workshop import Workshop, digest_of
@@ -241,7 +240,9 @@ def _settings(
         "draws": size.draws,
         "measured": recipe.measured.get(name),
     }
-    if TASKS[datasets[name].task].per_group and contender_class(choice.model).reads_dna(choice.model):
+    if TASKS[datasets[name].task].per_group and contender_class(choice.model).reads_dna(
+        choice.model
+    ):
         settings["per_group"] = True
     if contender_class(choice.model).trained:
         settings["training"] = size.training
@@ -344,7 +345,9 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
     settings = json.loads(run.settings)
     problem = Problem.of(data, run.split, run.choice, settings, run.seed)
     started = time.perf_counter()
-    told, predictions, n_parameters = _fitted(problem, workshop, workshop.folder / "runs" / run.key)
+    told, predictions, n_parameters = fit_and_predict(
+        problem, workshop, workshop.folder / "runs" / run.key
+    )
     seconds = time.perf_counter() - started
     (chosen, *_) = problem.measure(problem.validation.labels, told, draws=0)
     measured = problem.measure(problem.test.labels, predictions, settings["draws"])
@@ -377,23 +380,3 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         row[metric.metric] = metric.value
         row[f"{metric.metric}_low"], row[f"{metric.metric}_high"] = metric.low, metric.high
     return row
-
-
-def _fitted(
-    problem: Problem, workshop: Workshop, folder: Path
-) -> tuple[Floats, Floats, int | None]:
-    """Fit a model, or one to each group, and predict validation and test; count what is learned."""
-    kind = contender_class(problem.choice.model)
-    _, *held = problem.rows
-    parts = [(problem, *(np.arange(len(rows)) for rows in held))]
-    if problem.settings.get("per_group"):
-        parts = problem.by_group()
-    told = [np.empty((len(rows), problem.width), np.float32) for rows in held]
-    for i, (part, *which) in enumerate(parts):
-        contender = kind(part, workshop)
-        contender.fit(folder if len(parts) == 1 else folder / str(i))
-        for out, rows, mine in zip(told, held, which, strict=True):
-            if len(mine):
-                out[mine] = contender.predict(problem.data.at(rows[mine]).inputs)
-    validation, test = told
-    return validation, test, contender.n_parameters

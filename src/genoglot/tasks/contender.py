@@ -98,7 +98,7 @@ class Problem:
             duplicated=duplicated, rows=tuple(drawn.values()),
         )  # fmt: skip
 
-    def by_group(self) -> list[tuple[Self, Ints, Ints]]:
+    def by_group(self) -> list[tuple[Problem, Ints, Ints]]:
         """Make a problem of each group of examples, such as a tissue.
 
         Groups without training examples, such as one that is left out, are together predicted by
@@ -106,7 +106,7 @@ class Problem:
 
         Returns
         -------
-        Each problem, and which examples of validation and of test are predicted by its model, int64.
+        Each problem, and which examples of validation and of test its model predicts, int64.
         """
         groups = self.data.examples["group"].to_numpy().astype(str)
         train, *held = (groups[rows] for rows in self.rows)
@@ -114,7 +114,7 @@ class Problem:
         found = []
         for group in np.unique(np.concatenate(held)):
             validation, test = (np.flatnonzero(part == group) for part in held)
-            problem = self
+            problem: Problem = self
             if group:
                 problem = replace(self, train=self.data.at(self.rows[0][train == group]))
                 if len(validation):
@@ -254,6 +254,32 @@ def contender_class(model: str) -> type[Contender]:
         raise TaskError(f"no model {model!r} (there are: {', '.join(CONTENDERS)})")
     found: type[Contender] = resolve_name(CONTENDERS[model])
     return found
+
+
+def fit_and_predict(
+    problem: Problem, workshop: Workshop, folder: Path
+) -> tuple[Floats, Floats, int | None]:
+    """Fit the model of a problem, or one to each group if `settings["per_group"]` is true.
+
+    Returns
+    -------
+    Predictions of validation and of test, float32 (n, width); and how many numbers are learned.
+    """
+    kind = contender_class(problem.choice.model)
+    _, validation, test = problem.rows
+    parts = [(problem, np.arange(len(validation)), np.arange(len(test)))]
+    if problem.settings.get("per_group"):
+        parts = problem.by_group()
+    told = [np.empty((len(rows), problem.width), np.float32) for rows in (validation, test)]
+    n_parameters = None
+    for i, (part, *which) in enumerate(parts):
+        contender = kind(part, workshop)
+        contender.fit(folder if len(parts) == 1 else folder / str(i))
+        n_parameters = contender.n_parameters
+        for out, rows, mine in zip(told, (validation, test), which, strict=True):
+            if len(mine):
+                out[mine] = contender.predict(problem.data.at(rows[mine]).inputs)
+    return told[0], told[1], n_parameters
 
 
 def measured_outputs(data: TaskData, groups: str | None) -> Ints | None:

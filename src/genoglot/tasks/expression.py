@@ -137,9 +137,9 @@ def _genes(path: Path) -> pl.DataFrame:
     for column in ("id", "seqnames"):
         present(table, column, path)
     strand = read_strands(table["strand"], str(path))
-    wrong = np.flatnonzero(strand == ".")
-    if len(wrong):
-        row = int(wrong[0])
+    unknown = np.flatnonzero(strand == ".")
+    if len(unknown):
+        row = int(unknown[0])
         raise TaskError(f"{path}:{row + 2}: strand is {table['strand'][row]!r}, neither + nor -")
     tss = numbers(table, "TSS", path)
     if _BEST_TSS in table.columns:

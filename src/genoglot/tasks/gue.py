@@ -94,10 +94,10 @@ def build(
 ) -> TaskData:
     """Build a task from one folder.
 
-    Class numbers follow the sorted text of the labels, in which 0.0 is 0. Sequences shorter than the longest are
-    filled up with N at their end. A folder without train.csv (as the splice set is found at
-    times) has its dev.csv split 80 to 20 into train and validation, which the notes tell; they
-    tell too if many sequences are shuffles of others.
+    Class numbers follow the sorted text of the labels, in which 0.0 is 0. Sequences shorter than
+    the longest are filled up with N at their end. A folder without train.csv (as the splice set is
+    found at times) has its dev.csv split 80 to 20 into train and validation, which the notes tell;
+    they tell too if many sequences are shuffles of others.
 
     Raises
     ------

@@ -123,10 +123,11 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
     """Find for each sequence its best duplicate in another set.
 
     Exact duplicates are found by a hash of the whole sequence, without the N that it is filled up
-    with at either end, and compared base by base: none is missed and none made up. Candidates for near ones share minimizers; each is verified by
-    the containment of its 12-mers. The searched set is indexed in pieces, so that memory does not
-    grow with it. A minimizer of many sequences (of a repeat, or of a family of variants) is kept
-    for the first few of them only: a match is still found, though not always the very best.
+    with at either end, and compared base by base: none is missed and none made up. Candidates for
+    near ones share minimizers; each is verified by the containment of its 12-mers, of the shorter
+    one if their lengths differ. The searched set is indexed in pieces, so that memory does not grow
+    with it. A minimizer of many sequences (of a repeat, or of a family of variants) is kept for the
+    first few of them only: a match is still found, though not always the very best.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Methyl96: how often a CpG is methylated, from the 500 bp around it.
 
-Source format: bedMethyl (see `genoglot.tasks.bedmethyl`), a file for each sample. Positions are those
-of the C on either strand, counted from 0; a call of both strands together may be 2 bp long.
+Source format: bedMethyl (see `genoglot.tasks.bedmethyl`), a file for each sample. Positions are
+those of the C on either strand, counted from 0; a call of both strands together may be 2 bp long.
 """
 
 from __future__ import annotations

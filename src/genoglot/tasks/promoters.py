@@ -1,11 +1,12 @@
 """PromVary and PromFix: whether a sequence holds a promoter.
 
-Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns, of which
-7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583 960643
-KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA toolkit, in
-fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence in 34-51,
-strand in 53, position from 1 in 54-63. Other BED files are gene models, whose columns 7 and 8 are
-the coding sequence, so that the TSS is where the gene begins; or regions of 1 bp, which are TSSs.
+Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns, of
+which 7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583
+960643 KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA
+toolkit, in fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence
+in 34-51, strand in 53, position from 1 in 54-63. Other BED files are peaks of CAGE, as FANTOM5 has
+them (columns 7 and 8 are the TSS, 1 bp); gene models, whose columns 7 and 8 are the coding
+sequence, so that the TSS is where the gene begins; or regions of 1 bp, which are TSSs.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ SHIFT = 100
 """The most that a window may be shifted either way and still hold the core."""
 
 SHARES = (0.8, 0.1, 0.1)
-EPD_THICK = 11
-"""Length of columns 7 and 8 in EPD's BED files: the TSS and 10 bp downstream."""
+TSS_WIDTHS = (1, 11)
+"""Lengths of columns 7 and 8 that begin at the TSS: in peaks of CAGE, and in EPD (10 bp more).
+
+Three bases code for one amino acid: a coding sequence has neither length.
+"""
 
 _TRIES = 200  # batches of random places, until enough negatives are found
 _BATCH = 8192
@@ -164,9 +168,9 @@ def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") 
         Spells RefSeq names of chromosomes (NC_000001.11) as this genome does.
     tss
         Where the TSS is in a BED file. thick: at the beginning of columns 7 and 8, in the direction
-        of the gene, as EPD has it. region: at the beginning of the region. auto: thick in EPD's
-        files (eight columns, of which 7 and 8 are the last 11 bp of every region), else region, if
-        the file has gene models (columns 7 and 8) or regions of 1 bp.
+        of the gene, as EPD has it. region: at the beginning of the region. auto: thick if columns
+        7 and 8 are 11 bp long in all rows (EPD), or 1 bp (peaks of CAGE); else region, if the file
+        has gene models (columns 7 and 8 of any length) or regions of 1 bp.
 
     Returns
     -------
@@ -231,7 +235,7 @@ def _read_bed(path: Path, tss: Tss) -> Regions:
     columns = regions.columns
     if not len(regions):
         return regions
-    known = columns["strand"] if "strand" in columns.columns else [None] * len(regions)
+    known = columns.to_series(2) if columns.width > 2 else [None] * len(regions)
     strand = read_strands(known, str(path))
     empty = regions.end == regions.start
     for wrong, problem in ((strand == ".", "has no strand in column 6"), (empty, "is 0 bp long")):
@@ -241,16 +245,14 @@ def _read_bed(path: Path, tss: Tss) -> Regions:
                 f"{path}:{line}: the promoter {problem}; give EPD's BED or .fps file, or gene "
                 "models with their strand"
             )
-    start, end = _beginning(regions, strand, tss, path)
+    start, end = _beginning(regions, tss, path)
     at = np.where(strand == "+", start, end - 1)
     names = columns.to_series(0)
     named = pl.DataFrame({"name": names, "strand": pl.Series(strand, dtype=pl.String)})
     return Regions.from_codes(regions.chrom_names, regions.chrom_codes, at, at + 1, named)
 
 
-def _beginning(
-    regions: Regions, strand: NDArray[np.object_], tss: Tss, path: Path
-) -> tuple[Ints, Ints]:
+def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
     """Choose the intervals that begin at the TSS, in the direction of the gene."""
     thick = regions.columns.select(pl.col("^thick(Start|End)$"))
     has_thick = thick.dtypes == [pl.Int64, pl.Int64] and not any(thick.null_count().row(0))
@@ -260,10 +262,9 @@ def _beginning(
         if has_thick
         else (regions.start, regions.end)
     )
-    last = np.where(strand == "+", high == regions.end, low == regions.start)
-    within = (high - low == EPD_THICK) & (regions.end - regions.start > EPD_THICK)
-    of_epd = has_thick and regions.columns.width == 5 and bool((last & within).all())
-    if tss == "thick" or (tss == "auto" and of_epd):
+    widths = np.unique(high - low)
+    at_tss = has_thick and not points and len(widths) == 1 and int(widths[0]) in TSS_WIDTHS
+    if tss == "thick" or (tss == "auto" and at_tss):
         if not has_thick or (high <= low).any():
             raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave tss=thick out")
         return low, high
@@ -271,8 +272,8 @@ def _beginning(
         if not has_thick:
             raise TaskError(
                 f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
-                "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region begins "
-                "at its TSS"
+                "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region "
+                "begins at its TSS"
             )
         logger.warning(
             "%s: read as gene models: the TSS is where a region begins, in the direction of its "

@@ -67,14 +67,21 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _check_apart(found: Sequence[tuple[list[Path], Path]]) -> None:
-    """Refuse datasets of which one would be written over, or into, another."""
-    order = sorted(found, key=lambda dataset: dataset[1].absolute().parts)
+    """Refuse datasets that would be written over, or into, another one or their own sources."""
+    order = sorted(found, key=lambda dataset: dataset[1].resolve().parts)
     for (sources, place), (others, after) in pairwise(order):
-        if after.absolute().is_relative_to(place.absolute()):
+        if after.resolve().is_relative_to(place.resolve()):
             raise TaskError(
                 f"{sources[0]} and {others[0]} would both be written into {place}; build them one "
                 "by one, into different directories"
             )
+    for sources, place in found:
+        for source in sources:
+            if source.resolve().is_relative_to(place.resolve()):
+                raise TaskError(
+                    f"{place}: holds the source {source}, which would be replaced; choose another "
+                    "directory to make (-o)"
+                )
 
 
 Sources = Sequence[Path]

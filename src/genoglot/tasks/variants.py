@@ -50,10 +50,10 @@ def build(
     if for all below 0.01; of the negatives, twice as many as positives are drawn in each tissue.
     Insertions and deletions are left out. `group` is the tissue: a bench fits a model to each.
 
-    Splits: `variant` (the default: 70/10/20 % of the places; variants less than 1,000 bp apart, whose
-    windows overlap, are in one part, with all their tissues); `random` (the published one: 70/10/20
-    % of the positives and of the negatives of each tissue, so that most variants of its test part
-    are in its training part too, in other tissues); `chromosome`.
+    Splits: `variant` (the default: 70/10/20 % of the places; variants less than 1,000 bp apart,
+    whose windows overlap, are in one part, with all their tissues); `random` (the published one:
+    70/10/20 % of the positives and of the negatives of each tissue, so that variants which are
+    causal in several tissues are in training and test); `chromosome`.
 
     Parameters
     ----------
@@ -202,7 +202,12 @@ def _read(path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise TaskError(f"{path}: no table ({str(error).splitlines()[0]})") from None
     table.columns = [names[i] for i in needed]
-    return table.with_row_index("line", offset=2 if has_header else 1)
+    table = table.select(pl.all().str.strip_chars())
+    table = table.with_row_index("line", offset=2 if has_header else 1)
+    nameless = table.filter(pl.col("tissue_id").fill_null("") == "")
+    if len(nameless):
+        raise TaskError(f"{path}:{nameless['line'][0]}: the tissue_id is missing; fill it in")
+    return table
 
 
 def _balanced(
@@ -222,7 +227,7 @@ def _balanced(
         chosen = np.sort(rng.choice(len(negative), n, replace=False))
         kept += [positive, negative[chosen]]
     without = {path: (len(silent), table["tissue_id"].n_unique())}
-    said = "tissues do not have variants of both classes: left out"
+    said = f"tissues ({', '.join(silent[:5])}) do not have variants of both classes: left out"
     note_count(notes, "tissues_without_both_classes", said, without)
     if not kept:
         raise TaskError(
