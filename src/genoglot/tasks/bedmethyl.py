@@ -98,6 +98,7 @@ def read_bed_methyl(
     text = _columns(bed, path)
     reads, value = _numbers(text, path)
     code, wanted = _chosen(text["code"], modification, path)
+    whole = _whole(value, reads, text["hits"], unit, path)
     frame = pl.DataFrame(
         {
             "row": np.arange(len(bed)),
@@ -106,13 +107,13 @@ def read_bed_methyl(
             "strand": pl.Series(read_strands(text["strand"], str(path)), dtype=pl.String),
             "code": code,
             "reads": reads,
-            "level": value * _scale(value, reads, text["hits"], unit, path),
+            "methylated": np.rint(reads * value / whole),
         }
     )
     total = len(frame)
     frame = frame.filter(wanted)
     left_out = {"other_modifications": (total - len(frame), total)}
-    known = frame.filter(pl.col("level").is_not_nan())
+    known = frame.filter(pl.col("methylated").is_not_nan())
     left_out["without_percentage"] = len(frame) - len(known), len(frame)
     once = known.unique(subset=known.columns[1:], keep="first", maintain_order=True)
     left_out["repeated"] = len(known) - len(once), len(known)
@@ -121,8 +122,7 @@ def read_bed_methyl(
     regions = Regions.from_codes(
         kept.chrom_names, kept.chrom_codes, kept.start, kept.end, sites.select("strand")
     )
-    found = sites["reads"].to_numpy()
-    return MethylCalls(regions, found, np.rint(found * sites["level"].to_numpy()), left_out)
+    return MethylCalls(regions, sites["reads"].to_numpy(), sites["methylated"].to_numpy(), left_out)
 
 
 def _columns(bed: Regions, path: Path) -> pl.DataFrame:
@@ -195,32 +195,28 @@ def _chosen(
     return code, code.is_in(sorted(wanted))
 
 
-def _scale(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Path) -> float:
-    """Find what makes column 11 a share of 1: 0.01 for percentages, 1 for fractions."""
+def _whole(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Path) -> int:
+    """Find what column 11 is if all reads are methylated: 100 for percentages, 1 for fractions."""
     if unit != "auto":
-        scale = 0.01 if unit == "percent" else 1.0
         if unit == "fraction" and (value > 1).any():
             row = int(np.flatnonzero(value > 1)[0])
             raise TaskError(
                 f"{path}:{line_of_region(path, row)}: column 11 is {value[row]}, no fraction; "
                 "leave unit=fraction out"
             )
-        return scale
+        return 100 if unit == "percent" else 1
     some = (value > 0) & (reads > 0)
     if not some.any() or (value > 1).any():
-        return 0.01
+        return 100
     value, reads = value[some], reads[some]
     counted = hits.cast(pl.Float64, strict=False).to_numpy()[some]
     # Rounded to whole percents, a share is off by half a hundredth at most.
-    misses = [np.abs(counted - reads * value * scale) > 0.5 + 0.005 * reads for scale in (0.01, 1)]
+    misses = [np.abs(counted - reads * value / whole) > 0.5 + 0.005 * reads for whole in (100, 1)]
     of_percent, of_fraction = (float(np.mean(miss | np.isnan(counted))) for miss in misses)
-    if of_fraction < 0.05 < of_percent:
-        scale = 1.0
-    elif of_percent < 0.05 < of_fraction:
-        return 0.01
-    elif (reads * (value + 0.5) < 100).any():  # as a percentage, less than one read
-        scale = 1.0
-    else:
+    if of_percent < 0.05 < of_fraction:
+        return 100
+    as_percent = reads * (value + 0.5) / 100  # methylated reads, at most
+    if not (of_fraction < 0.05 < of_percent or (as_percent < 1).any()):
         raise TaskError(
             f"{path}: no value of column 11 is above 1, so that they may be percentages or "
             "fractions; set unit=percent or unit=fraction (--set unit=percent)"
@@ -230,24 +226,25 @@ def _scale(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Pa
         "are percentages",
         path,
     )
-    return scale
+    return 1
 
 
 def _by_site(calls: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Put the modifications of a C together: their shares are added up, their reads are not."""
+    """Put the modifications of a C together: modified reads are added up, all reads are not."""
     place = ["chrom", "start", "strand"]
     counted = calls.group_by(*place, maintain_order=True).agg(
         pl.col("row").first(),
         pl.col("reads").first(),
-        pl.col("level").sum(),
+        pl.col("methylated").sum(),
         last=pl.col("row").last(),
         sound=(pl.col("code").n_unique() == pl.len()) & (pl.col("reads").n_unique() == 1),
     )
-    wrong = counted.filter(~pl.col("sound") | (pl.col("level") > 1.02))
+    # Rounded one by one, shares may add up to a read too many.
+    wrong = counted.filter(~pl.col("sound") | (pl.col("methylated") > pl.col("reads") + 1))
     if len(wrong):
         first, last = (line_of_region(path, wrong[name][0]) for name in ("row", "last"))
         raise TaskError(
             f"{path}:{last}: another call of the same place as in line {first}, with other "
             "numbers; give one file for each sample, with one row for each C and modification"
         )
-    return counted.with_columns(pl.col("level").clip(0, 1))
+    return counted.with_columns(pl.min_horizontal("methylated", "reads"))
