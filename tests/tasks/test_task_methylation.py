@@ -119,7 +119,7 @@ def test_modifications_under_their_other_names(
 def test_a_modification_that_is_not_there(letters: Letters, dna: Genome, tmp_path: Path) -> None:
     file = tmp_path / "m.bed"
     for code, modification, problem in (
-        ("h", "m", r"no row is of the modification m \(column 4 names h\); set another .--set modif"),
+        ("h", "m", r"no row is of the modification m \(column 4 names h\); set another"),
         ("C", "h", "no row is of the modification h .*m and h together"),
         ("sample", "h", "column 4 names no modification"),
         ("m", "5mC", "modification is '5mC'; choose one of m, h, both"),

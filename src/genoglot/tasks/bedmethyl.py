@@ -171,7 +171,7 @@ def _numbers(text: pl.DataFrame, path: Path) -> tuple[Numbers, Numbers]:
 def _chosen(
     names: pl.Series, modification: Modification, path: Path
 ) -> tuple[pl.Series, pl.Series]:
-    """Tell the modification of each row ("" if column 4 names none), and which rows to read."""
+    """Find the modification of each row ("" if column 4 names none), and which rows to read."""
     code = names.str.split(",").list.first()  # modkit puts the motif behind a comma
     code = code.replace_strict(_CODES, default="", return_dtype=pl.String)
     found = set(code.unique()) - {""}

@@ -192,7 +192,7 @@ class Contender(ABC):
 
     @classmethod
     def reads_dna(cls, model: str) -> bool:
-        """Whether it predicts from what is in a sequence; else groups are not told apart."""
+        """Whether it predicts from what is in a sequence; if not, it is fitted to all groups."""
         return True
 
     @abstractmethod

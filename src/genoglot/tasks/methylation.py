@@ -87,8 +87,8 @@ def build(
     min_reads
         Reads that a CpG must have in a sample. (The seed names no number.)
     modification
-        What is predicted of files that tell modifications apart, as modkit's: m (5mC), h (5hmC) or
-        both.
+        What is predicted of files that distinguish modifications, as modkit's do: m (5mC), h
+        (5hmC) or both.
     unit
         What column 11 holds: percent, fraction (0 to 1), or auto, which finds out.
 
@@ -191,7 +191,7 @@ def read_calls(
 
 
 def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.bool_], Ints]:
-    """Tell which calls are at a CpG, and where its C is on the plus strand."""
+    """Find which calls are at a CpG, and where its C is on the plus strand."""
     # A call of both strands together is 2 bp long and begins at the C, whatever its strand.
     single = calls.end - calls.start == 1
     strand = np.where(single, calls.columns["strand"].to_numpy(), ".")
