@@ -42,6 +42,22 @@ def test_info_tells_sizes_labels_leakage_and_figures(run: Run, task: Path) -> No
     assert all(0 < part["mean"] < 1 for part in parts)
 
 
+def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) -> None:
+    table = world / "assays" / "finemapping_DAPG.txt.gz"
+    done = run("task", "build", "CausalSNP", table, "--genome", "world/genome.fa", "-o", "snps")
+    assert "variants are insertions or deletions: left out" in done.stderr
+    assert "split variant: 0 of" in done.stderr
+    shown = " ".join(run("task", "info", "snps").stdout.split())
+    assert "split variant, the default: 70/10/20 %" in shown
+    assert "split random, the published one: 70/10/20 %" in shown
+    assert "published: Attention AUPRC 0.61 (the seed benchmark, split random)" in shown
+    facts = json.loads(run("task", "info", "snps", "--json").stdout)
+    told = {split: found["lookup"]["AUROC"] for split, found in facts["splits"].items()}
+    assert told["variant"] == told["chromosome"] == 0.5 < told["random"] - 0.1
+    for split, found in facts["splits"].items():
+        assert f"{found['lookup']['AUPRC']:.3f}, AUROC {told[split]:.3f}" in shown
+
+
 def test_gue_folders_are_built_and_shown(run: Run, folder: Path) -> None:
     (folder / "gue" / "tf" / "0").mkdir(parents=True)
     for name in ("train", "dev", "test"):
@@ -117,6 +133,13 @@ def test_values_are_no_labels(run: Run, task: Path) -> None:
         (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "depth=3"], "has no option 'depth'"),
         (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "min_barcodes=few"], "no number"),
         (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "promoters_only=2"], "true or false"),
+        (
+            [
+                *("PromFix", "world/assays/promoters.bed", "-o", "x"),
+                *("--genome", "world/genome.fa", "--set", "tss=start"),
+            ],
+            "tss is 'start'; choose one of auto, region, thick",
+        ),
         (
             [
                 *("PromFix", "world/assays/promoters.bed", "-o", "x"),

@@ -142,7 +142,7 @@ def test_peaks_that_are_not_there_or_elsewhere(genome: Genome, tmp_path: Path) -
     refused("Track7878", [sheet], tmp_path / "out", "no column 'file'", genome=genome)
     bed = tmp_path / "a.bed"
     bed.write_text("chr1\t900000000\t900000200\n")
-    refused("Track7878", [bed], tmp_path / "out", "no peak of any file lies", genome=genome)
+    refused("Track7878", [bed], tmp_path / "out", "1 of 1 regions lie past the ends", genome=genome)
     bed.write_text("chr1\t5\t2\n")
     refused("Track7878", [bed], tmp_path / "out", "a.bed:1: end 2 is before start 5", genome=genome)
     bed.write_text("chr1\t1000\t2000\n")

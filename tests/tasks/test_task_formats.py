@@ -12,22 +12,7 @@ from genoglot.sequence import Genome, to_text
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.promoters import read_promoters
 
-BASES = 4_000
-
-
-@pytest.fixture(scope="module")
-def letters() -> dict[str, str]:
-    """Four chromosomes of random DNA."""
-    rng = np.random.default_rng(0)
-    return {f"chr{i}": to_text(rng.integers(0, 4, BASES, dtype=np.uint8)) for i in range(1, 5)}
-
-
-@pytest.fixture(scope="module")
-def dna(letters: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Genome:
-    path = tmp_path_factory.mktemp("dna") / "g.fa"
-    # Repeats are in lower case, as UCSC has them.
-    path.write_text("".join(f">{c}\n{s[:500].lower()}{s[500:]}\n" for c, s in letters.items()))
-    return Genome.open(path)
+BASES = 4_000  # of each chromosome of `letters`
 
 
 def build(name: str, sources: list[Path], out: Path, **options: Any) -> TaskData:
@@ -215,7 +200,7 @@ def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Pat
     files = {
         "plain.bed": EPD,
         "spaces.bed": EPD.replace("\t", " "),
-        "named.bed": f"#chr\tbegin\tend\tgene\tscore\tstrand\tthickStart\tthickEnd\n{EPD}",
+        "named.bed": f"#chr\tbegin\tend\tgene\tscore\tStrand\tthickStart\tthickEnd\n{EPD}",
         "a.fps": fps("A_1", "chr1", "+", 1050) + fps("B_1", "chr2", "-", 2011),
         "title.fps": "TI   EPDnew\nXX\n"
         + fps("A_1", "NC_000001.11", "+", 1050)

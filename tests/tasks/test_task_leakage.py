@@ -99,6 +99,52 @@ def test_sequences_of_other_lengths_and_none_at_all() -> None:
     assert match(long[:2, :5], long).kind.tolist() == [0, 0]  # shorter than any k-mer
 
 
+@pytest.mark.parametrize(("shortest", "longest"), [(8, 30), (30, 120), (60, 700)])
+def test_duplicates_of_unequal_length_are_found_on_both_strands(
+    shortest: int, longest: int
+) -> None:
+    rng = np.random.default_rng(shortest)
+
+    def dna(n: int | None = None) -> str:
+        return to_text(rng.integers(0, 4, n or rng.integers(shortest, longest), dtype=np.uint8))
+
+    def rows(texts: list[str], width: int) -> np.ndarray:
+        return np.stack([to_codes(text.ljust(width, "N")) for text in texts])
+
+    train = list(dict.fromkeys(dna() for _ in range(100)))
+    whole = [*train[:20], *map(reverse_complement, train[10:40])]
+    inside = [text[2:-3] for text in train[40:60]]
+    around = [dna(7) + text + dna(longest) for text in train[60:80]]
+    test = whole + inside + around + [dna() for _ in range(30)]
+    test += list(map(reverse_complement, inside + around))
+    widest = max(map(len, train + test))
+    # Sets of other widths, as two files may have them, and of the same.
+    for asked, searched in ((widest, max(map(len, train))), (widest, widest)):
+        found = match(rows(test, asked), rows(train, searched))
+        for text, row, kind, share in zip(test, *found, strict=True):
+            if text in train:
+                assert (train[row], kind) == (text, 3)
+                continue
+            if reverse_complement(text) in train:
+                assert (train[row], kind) == (reverse_complement(text), 2)
+                continue
+            same = rows([text] * len(train), asked)
+            shared = containment(same, rows(train, searched)).tolist()
+            assert kind == (1 if max(shared) >= CONTAINMENT else 0)
+            assert share == pytest.approx(max(shared) if kind else 0)
+            assert not kind or shared[row] == max(shared)
+
+
+def test_filling_up_at_either_end_makes_no_other_sequence() -> None:
+    rng = np.random.default_rng(3)
+    inner = rng.integers(0, 4, (6, 40), dtype=np.uint8)
+    train = np.pad(inner, ((0, 0), (0, 20)), constant_values=4)
+    moved = np.pad(inner, ((0, 0), (13, 7)), constant_values=4)
+    for test, kind in ((moved, 3), (reverse_complement(moved), 2), (reverse_complement(train), 2)):
+        found = match(test, train)
+        assert found.row.tolist() == list(range(6)) and set(found.kind.tolist()) == {kind}
+
+
 def test_the_report_of_a_task_counts_its_pairs(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     texts = [to_text(rng.integers(0, 4, 70, dtype=np.uint8)) for _ in range(60)]

@@ -40,7 +40,7 @@ Fasta = Annotated[
 ]
 Split = Annotated[
     str | None,
-    typer.Option(help="Of every dataset.", show_default="the recipe's, or the published one"),
+    typer.Option(help="Of every dataset.", show_default="the recipe's, or the task's own"),
 ]
 Only = Annotated[
     list[str] | None,

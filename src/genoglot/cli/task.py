@@ -101,6 +101,7 @@ def info(
 ) -> None:
     """Show what a task holds: sizes of its splits, balance of its labels, leakage, figures."""
     from genoglot.tasks import TASKS, TaskData
+    from genoglot.tasks.baselines import Lookup, lookup
 
     data = TaskData.open(folder)
     if check:
@@ -117,11 +118,13 @@ def info(
         "digest": data.digest,
         "notes": data.about["notes"],
         "default_split": data.default_split,
+        "published_split": task.split if task else None,
         "splits": {
             split: {
                 "rule": rule,
                 "parts": data.balance(split),
                 "leakage": data.about["leakage"].get(split),
+                "lookup": lookup(data, split) if task and Lookup.name in task.baselines else None,
             }
             for split, rule in data.about["split_rules"].items()
         },
@@ -200,8 +203,9 @@ def _show(facts: dict[str, Any], outputs: list[str]) -> None:
         about.add_row(key.replace("_", " "), Text(str(value)))
     console.print(about)
     for split, found in facts["splits"].items():
-        default = ", the published one" if split == facts["default_split"] else ""
-        console.print(Text(f"split {split}{default}: {found['rule']}"))
+        which = ", the default" if split == facts["default_split"] else ""
+        which += ", the published one" if split == facts["published_split"] else ""
+        console.print(Text(f"split {split}{which}: {found['rule']}"))
         table = Table(box=box.SIMPLE)
         for column in ("part", "examples", "labels", "duplicates: same, reverse, near"):
             table.add_column(column)
@@ -209,12 +213,17 @@ def _show(facts: dict[str, Any], outputs: list[str]) -> None:
             row = (part["part"], f"{part['examples']:,}", _labels(part, outputs))
             table.add_row(*map(Text, (*row, _duplicates(part["part"], found["leakage"]))))
         console.print(table)
+        if found["lookup"]:
+            told = ", ".join(f"{name} {value:.3f}" for name, value in found["lookup"].items())
+            console.print(Text(f"looking test examples up in train, without DNA: {told}"))
     if groups := facts["leave_out"]:
         shown = ", ".join(groups[:5]) + (f", ... ({len(groups)})" if len(groups) > 5 else "")
         console.print(Text(f"splits leave-out:GROUP test on one of {shown}"))
+    other = facts["published_split"] not in (None, facts["default_split"])
+    of_split = f", split {facts['published_split']}" if other else ""
     for figure in facts["published"]:
         told = f"{figure['metric']} {figure['value']:.4g}"
-        console.print(Text(f"published: {figure['model']} {told} ({figure['source']})"))
+        console.print(Text(f"published: {figure['model']} {told} ({figure['source']}{of_split})"))
 
 
 def _labels(part: dict[str, Any], outputs: list[str]) -> str:

@@ -10,17 +10,18 @@ validation data. Same seed, same predictions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import TaskError
+from genoglot.evaluation.prediction import measure_predictions
 from genoglot.sequence.counts import kmer_counts
-from genoglot.tasks.dataset import Floats, Kind, Part
+from genoglot.tasks.dataset import Floats, Kind, Part, TaskData
 from genoglot.tasks.features import Inputs, Motifs, chosen, composition, described
 from genoglot.tasks.linear import fit_linear, predict_linear
+from genoglot.tasks.sketch import row_hashes
 
 Validation = tuple[Inputs, ArrayLike]
 
@@ -41,6 +42,8 @@ class Baseline(ABC):
     """
 
     name: ClassVar[str]
+    reads_dna: ClassVar[bool] = True
+    """Whether it predicts from what is in a sequence."""
 
     def __init__(self, kind: Kind, n_outputs: int, *, seed: int = 0, most: int = 100_000) -> None:
         self.kind, self.n_outputs, self.seed, self.most = kind, n_outputs, seed, most
@@ -112,6 +115,7 @@ class Constant(Baseline):
     """The mean label of training: the majority class, or the mean value, for everything."""
 
     name = "constant"
+    reads_dna = False
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
         return np.zeros((len(codes), 1), np.float32)
@@ -123,6 +127,37 @@ class Constant(Baseline):
 
     def _predict(self, x: Floats) -> NDArray[Any]:
         return np.broadcast_to(self._mean, (len(x), self.n_outputs))
+
+
+class Lookup(Baseline):
+    """The mean label of the training examples with the very same sequence; else that of all.
+
+    It learns nothing of DNA: what it reaches on the test part of a split, any model can reach by
+    remembering the training part. Of variants, both alleles must be the same.
+    """
+
+    name = "lookup"
+    reads_dna = False
+
+    def _describe(self, codes: NDArray[np.uint8]) -> Any:
+        return row_hashes(codes)[:, None]
+
+    def _fit(self, x: Any, y: Floats, x_check: Floats, y_check: Floats) -> None:
+        keys, index = np.unique(x, axis=0, return_inverse=True)
+        sums, counts = (np.zeros((len(keys) + 1, y.shape[1])) for _ in range(2))
+        known = ~np.isnan(y)
+        for row in (index.ravel(), np.full(len(y), len(keys))):  # the last row is of all
+            np.add.at(sums, row, np.where(known, y, 0))
+            np.add.at(counts, row, known)
+        means = sums / np.maximum(counts, 1)
+        self._means = np.where(counts > 0, means, means[-1])
+        self._row_of = {key: i for i, key in enumerate(map(tuple, keys.tolist()))}
+
+    def _predict(self, x: Any) -> NDArray[Any]:
+        unknown = len(self._means) - 1
+        rows = [self._row_of.get(key, unknown) for key in map(tuple, x.tolist())]
+        found: NDArray[Any] = self._means[rows]
+        return found
 
 
 class _Linear(Baseline):
@@ -270,7 +305,18 @@ def _loss(kind: Kind, labels: NDArray[Any], told: NDArray[Any]) -> float:
     return float(-(truth * np.log(guess) + (1 - truth) * np.log1p(-guess)).mean())
 
 
-BASELINES: dict[str, Callable[..., Baseline]] = {
-    kind.name: kind for kind in (Constant, KmerLinear, KmerBoosting, MotifLinear)
+def lookup(data: TaskData, split: str) -> dict[str, float]:
+    """Measure `Lookup` on the test part of a split, by the task's metrics."""
+    train, validation, test = (data.part(split, name) for name in ("train", "validation", "test"))
+    model = Lookup(data.kind, len(data.outputs))
+    model.fit_part(train, validation)
+    found = measure_predictions(
+        np.asarray(test.labels), model.predict(test.inputs), data.about["metrics"], draws=0
+    )
+    return {measured.metric: measured.value for measured in found}
+
+
+BASELINES: dict[str, type[Baseline]] = {
+    kind.name: kind for kind in (Constant, Lookup, KmerLinear, KmerBoosting, MotifLinear)
 }
 """Baselines by name."""

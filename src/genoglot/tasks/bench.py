@@ -19,7 +19,7 @@ from genoglot.errors import GenoglotError, TaskError
 from genoglot.evaluation.prediction import METRICS
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
-from genoglot.tasks.contender import Problem, contender_class
+from genoglot.tasks.contender import Problem, contender_class, fit_and_predict
 from genoglot.tasks.dataset import ABOUT, TaskData
 from genoglot.tasks.recipe import MLM, NONE, Choice, Recipe, Size
 from genoglot.tasks.registry import TASKS
@@ -240,6 +240,10 @@ def _settings(
         "draws": size.draws,
         "measured": recipe.measured.get(name),
     }
+    if TASKS[datasets[name].task].per_group and contender_class(choice.model).reads_dna(
+        choice.model
+    ):
+        settings["per_group"] = True
     if contender_class(choice.model).trained:
         settings["training"] = size.training
         settings["pieces"] = size.models.get("pieces", {})
@@ -340,13 +344,12 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
     data = workshop.datasets[run.dataset]
     settings = json.loads(run.settings)
     problem = Problem.of(data, run.split, run.choice, settings, run.seed)
-    contender = contender_class(run.choice.model)(problem, workshop)
     started = time.perf_counter()
-    contender.fit(workshop.folder / "runs" / run.key)
-    told = contender.predict(problem.validation.inputs)
-    (chosen, *_) = problem.measure(problem.validation.labels, told, draws=0)
-    predictions = contender.predict(problem.test.inputs)
+    told, predictions, n_parameters = fit_and_predict(
+        problem, workshop, workshop.folder / "runs" / run.key
+    )
     seconds = time.perf_counter() - started
+    (chosen, *_) = problem.measure(problem.validation.labels, told, draws=0)
     measured = problem.measure(problem.test.labels, predictions, settings["draws"])
     row: dict[str, Any] = {
         **dict.fromkeys(SCHEMA),
@@ -366,7 +369,7 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         "validation": chosen.value,
         "without_duplicates": problem.without_duplicates(predictions),
         "seconds": seconds,
-        "parameters": contender.n_parameters,
+        "parameters": n_parameters,
         "simulated": bool(data.about["notes"].get("simulated")),
         "settings": run.settings,
         "commit": code_version(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from pkgutil import resolve_name
@@ -52,6 +52,8 @@ class Problem:
     duplicated
         Which examples of test have a duplicate, exact or near, in the parts before it, bool (m,);
         None if nobody has looked for them.
+    rows
+        Which examples of the data train, validation and test are, int64 each.
     """
 
     data: TaskData
@@ -63,6 +65,7 @@ class Problem:
     seed: int
     outputs: Ints | None
     duplicated: NDArray[np.bool_] | None = None
+    rows: tuple[Ints, ...] = ()
 
     @classmethod
     def of(
@@ -92,8 +95,33 @@ class Problem:
             duplicated = np.isin(drawn["test"], leaked)
         return cls(
             data, **parts, choice=choice, settings=settings, seed=seed, outputs=outputs,
-            duplicated=duplicated,
+            duplicated=duplicated, rows=tuple(drawn.values()),
         )  # fmt: skip
+
+    def by_group(self) -> list[tuple[Problem, Ints, Ints]]:
+        """Make a problem of each group of examples, such as a tissue.
+
+        Groups without training examples, such as one that is left out, are together predicted by
+        what is learned of all groups. A group without validation examples is validated on all.
+
+        Returns
+        -------
+        Each problem, and which examples of validation and of test its model predicts, int64.
+        """
+        groups = self.data.examples["group"].to_numpy().astype(str)
+        train, *held = (groups[rows] for rows in self.rows)
+        held = [np.where(np.isin(part, train), part, "") for part in held]
+        found = []
+        for group in np.unique(np.concatenate(held)):
+            validation, test = (np.flatnonzero(part == group) for part in held)
+            problem: Problem = self
+            if group:
+                problem = replace(self, train=self.data.at(self.rows[0][train == group]))
+                if len(validation):
+                    checked = self.data.at(self.rows[1][validation])
+                    problem = replace(problem, validation=checked)
+            found.append((problem, validation, test))
+        return found
 
     @property
     def width(self) -> int:
@@ -162,6 +190,11 @@ class Contender(ABC):
     def check(cls, model: str, settings: Mapping[str, Any]) -> None:
         """Refuse settings of the model that it does not have, by a GenoglotError."""
 
+    @classmethod
+    def reads_dna(cls, model: str) -> bool:
+        """Whether it predicts from what is in a sequence; if not, it is fitted to all groups."""
+        return True
+
     @abstractmethod
     def fit(self, folder: Path) -> None:
         """Learn from `train`, with what is best on `validation`; logs go into a folder.
@@ -190,6 +223,10 @@ class Cheap(Contender):
         except TypeError as error:
             raise ModelError(f"{model}: {str(error).partition(') ')[2] or error}") from None
 
+    @classmethod
+    def reads_dna(cls, model: str) -> bool:  # noqa: D102
+        return BASELINES[model].reads_dna
+
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
         kind = BASELINES[p.choice.model]
@@ -217,6 +254,32 @@ def contender_class(model: str) -> type[Contender]:
         raise TaskError(f"no model {model!r} (there are: {', '.join(CONTENDERS)})")
     found: type[Contender] = resolve_name(CONTENDERS[model])
     return found
+
+
+def fit_and_predict(
+    problem: Problem, workshop: Workshop, folder: Path
+) -> tuple[Floats, Floats, int | None]:
+    """Fit the model of a problem, or one to each group if `settings["per_group"]` is true.
+
+    Returns
+    -------
+    Predictions of validation and of test, float32 (n, width); and how many numbers are learned.
+    """
+    kind = contender_class(problem.choice.model)
+    _, validation, test = problem.rows
+    parts = [(problem, np.arange(len(validation)), np.arange(len(test)))]
+    if problem.settings.get("per_group"):
+        parts = problem.by_group()
+    told = [np.empty((len(rows), problem.width), np.float32) for rows in (validation, test)]
+    n_parameters = None
+    for i, (part, *which) in enumerate(parts):
+        contender = kind(part, workshop)
+        contender.fit(folder if len(parts) == 1 else folder / str(i))
+        n_parameters = contender.n_parameters
+        for out, rows, mine in zip(told, (validation, test), which, strict=True):
+            if len(mine):
+                out[mine] = contender.predict(problem.data.at(rows[mine]).inputs)
+    return told[0], told[1], n_parameters
 
 
 def measured_outputs(data: TaskData, groups: str | None) -> Ints | None:

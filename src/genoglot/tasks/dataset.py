@@ -192,7 +192,7 @@ class TaskData:
 
     @property
     def default_split(self) -> str:
-        """The split that published figures are for."""
+        """The split that is used where none is named."""
         return str(self.about["default_split"])
 
     @property

@@ -9,6 +9,7 @@ rows in the order of geneanno.csv (or named by its ids).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import polars as pl
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
+from genoglot.regions.strand import read_strands
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, TaskData
-from genoglot.tasks.places import check_chromosomes, example_columns
+from genoglot.tasks.places import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import EXPECTO, split_by_chromosome
 from genoglot.tasks.tables import numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.writer import note_count, write_task
 
 PIECE, PIECES = 200, 200
 WINDOW = PIECE * PIECES
@@ -71,12 +73,18 @@ def build(
     assert genome is not None
     if len(sources) != 2:
         raise TaskError(f"{TASK.name} is built from {TASK.sources}; {len(sources)} files are given")
+    notes: dict[str, Any] = {"pseudocount": pseudocount}
     genes = _genes(sources[0])
-    rpkm, tissues = _expression(sources[1], genes["id"].to_list())
+    rpkm, tissues = _expression(sources[1], genes["id"].to_list(), notes)
     starts = genes["tss"].to_numpy() - 1
     places = Regions(genes["seqnames"].to_numpy(), starts, starts + 1, {"strand": genes["strand"]})
-    inside = check_chromosomes(places, genome, sources[0])
-    known = inside & ~np.isnan(rpkm).all(axis=1)
+    inside = find_inside(places, genome, sources[0]).wholly
+    silent = inside & np.isnan(rpkm).all(axis=1)
+    counts = {sources[0]: (int((~inside).sum()), len(inside))}
+    note_count(notes, "genes_off_the_genome", f"genes {OUTSIDE}", counts)
+    counts = {sources[1]: (int(silent.sum()), len(silent))}
+    note_count(notes, "genes_without_expression", "genes have no value: left out", counts)
+    known = inside & ~silent
     genes, places = genes.filter(pl.Series(known)), places[known]
     levels = np.log(rpkm[known] + pseudocount).astype(np.float32)
     parts, rule = split_by_chromosome(places.chrom, EXPECTO)
@@ -96,7 +104,7 @@ def build(
         default_split="chromosome",
         sources=list(sources),
         splits={"chromosome": rule},
-        notes={"genes_off_the_genome": int((~inside).sum()), "pseudocount": pseudocount},
+        notes=notes,
         genome=genome.digest,
         leakage=leakage,
         overwrite=overwrite,
@@ -128,9 +136,10 @@ def _genes(path: Path) -> pl.DataFrame:
     table = read_table(path, _GENES)
     for column in ("id", "seqnames"):
         present(table, column, path)
-    wrong = (~table["strand"].is_in(["+", "-"])).fill_null(value=True).arg_true()
-    if len(wrong):
-        row = int(wrong[0])
+    strand = read_strands(table["strand"], str(path))
+    unknown = np.flatnonzero(strand == ".")
+    if len(unknown):
+        row = int(unknown[0])
         raise TaskError(f"{path}:{row + 2}: strand is {table['strand'][row]!r}, neither + nor -")
     tss = numbers(table, "TSS", path)
     if _BEST_TSS in table.columns:
@@ -139,12 +148,18 @@ def _genes(path: Path) -> pl.DataFrame:
     wrong = (tss.is_null() | (tss < 1)).arg_true()
     if len(wrong):
         raise TaskError(f"{path}:{int(wrong[0]) + 2}: the TSS is missing; remove the gene")
+    wrong = (tss != tss.round()).arg_true()
+    if len(wrong):
+        row = int(wrong[0])
+        raise TaskError(f"{path}:{row + 2}: the TSS is {tss[row]}, no position; correct it")
     if table["id"].is_duplicated().any():
         raise TaskError(f"{path}: gene {table['id'].filter(table['id'].is_duplicated())[0]} twice")
-    return table.select("id", "seqnames", "strand", tss=tss.cast(pl.Int64))
+    return table.select(
+        "id", "seqnames", strand=pl.Series(strand, dtype=pl.String), tss=tss.cast(pl.Int64)
+    )
 
 
-def _expression(path: Path, ids: list[str]) -> tuple[Floats, list[str]]:
+def _expression(path: Path, ids: list[str], notes: dict[str, Any]) -> tuple[Floats, list[str]]:
     """Read RPKM (genes, tissues), rows as `ids`, NaN where missing, and the tissues' names."""
     table = read_table(path, [])
     first, *tissues = table.columns
@@ -167,11 +182,19 @@ def _expression(path: Path, ids: list[str]) -> tuple[Floats, list[str]]:
         for i, name in enumerate(names):
             if name in wanted and row_of[name] != i:
                 raise TaskError(f"{path}:{row_of[name] + 2}: gene {name} twice; remove one row")
+        other = {path: (len(row_of) - len(wanted), len(row_of))}
+        note_count(notes, "other_genes", "genes are not in the table of genes: left out", other)
         return values[[row_of[name] for name in ids]].astype(np.float32), tissues
     if len(names) != len(ids) or not all((name or "").isdecimal() for name in names):
         raise TaskError(
             f"{path}: has {len(names)} rows that begin with {names[0]!r}; give a row for each of "
             f"the {len(ids)} genes, in their order or under their ids"
+        )
+    order = [int(name) for name in names]
+    if any(number >= after for number, after in pairwise(order)):
+        raise TaskError(
+            f"{path}: the numbers of the rows do not rise, so that it is not clear which gene each "
+            "is of; give the genes' ids in the first column"
         )
     return values.astype(np.float32), tissues
 

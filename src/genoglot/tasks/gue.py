@@ -7,7 +7,7 @@ of that shape is a task, a folder of such folders a family.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,17 @@ from genoglot.tasks.giveaways import SHARED_BASES, edited_copies_mcc, shuffled_s
 from genoglot.tasks.splits import random_parts
 from genoglot.tasks.tables import present, read_table
 from genoglot.tasks.task import Published, Task
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.writer import note_count, write_task
 
 logger = logging.getLogger("genoglot")
 
 FILES = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
 COLUMNS = ["sequence", "label"]
+
+# Not "none", which may be a class: no site of any kind.
+_MISSING = ["nan", "na", "n/a", "#n/a", "<na>", "null"]
+_WHOLE = r"^\+?(-?\d+)(?:\.0*)?$"
+_FRACTION = r"^[+-]?\d*\.0*[1-9]\d*$"
 
 _MODELS = (
     "DNABERT, best of 3- to 6-mer",
@@ -65,16 +70,20 @@ def family(sources: Sequence[Path], out: Path) -> list[tuple[list[Path], Path]]:
     Raises
     ------
     TaskError
-        If a folder holds none.
+        If a folder holds none, or one that is a task itself holds another.
     """
     found: list[tuple[list[Path], Path]] = []
     for source in sources:
-        if (source / FILES["test"]).is_file():
-            found.append(([source], out if len(sources) == 1 else out / _name(source)))
-            continue
         folders = sorted(file.parent for file in source.rglob(FILES["test"]))
         if not folders:
             raise TaskError(f"{source}: no folder with train.csv, dev.csv and test.csv in it")
+        if source in folders:
+            if len(folders) > 1:
+                raise TaskError(
+                    f"{folders[1]} lies in {source}, which has a test.csv itself; give one of both"
+                )
+            found.append(([source], out if len(sources) == 1 else out / _name(source)))
+            continue
         found += [([folder], out / folder.relative_to(source)) for folder in folders]
     return found
 
@@ -90,16 +99,17 @@ def build(
 ) -> TaskData:
     """Build a task from one folder.
 
-    Class numbers follow the sorted text of the labels. Sequences shorter than the longest are
-    filled up with N at their end. A folder without train.csv (as the splice set is found at
-    times) has its dev.csv split 80 to 20 into train and validation, which the notes say. They
-    also say if many sequences are shuffles of others, or edited copies (`tasks.giveaways`).
+    Class numbers follow the sorted text of the labels, in which 0.0 is 0. Sequences shorter than
+    the longest are filled up with N at their end. A folder without train.csv (as the splice set is
+    found at times) has its dev.csv split 80 to 20 into train and validation, which the notes say.
+    They also say if many sequences are shuffles of others, or edited copies (`tasks.giveaways`).
 
     Raises
     ------
     TaskError
-        With file and line, if a file is missing, its header differs, a label is missing, or a
-        class stands in test only.
+        With file and line, if a file is missing, its header differs, a label is missing (empty,
+        NaN, NA, null) or spelled in two ways (Yes, yes), a number that is no class (0.5), or in
+        test only; or a sequence is nothing but N.
     SequenceError
         With file and line, at a character that is no letter of DNA.
     """
@@ -109,10 +119,15 @@ def build(
     if missing:
         raise TaskError(f"{folder}: no {missing[0]} there; a task has train.csv, dev.csv, test.csv")
     tables = {part: read_csv(path) for part, path in files.items()}
-    classes = sorted({label for table in tables.values() for label in table["label"]})
+    classes = _classes(tables, files)
     length = max(int(table["sequence"].str.len_bytes().max() or 0) for table in tables.values())  # type: ignore[arg-type]
     rule = "the files train.csv, dev.csv and test.csv"
     notes: dict[str, Any] = {}
+    counts = {files[part]: _ambiguous(table["sequence"]) for part, table in tables.items()}
+    note_count(
+        notes, "sequences_with_ambiguous_letters",
+        "sequences have IUPAC letters for more than one base, such as R: read as N", counts,
+    )  # fmt: skip
     if "train" not in files:
         rule = "the file test.csv; dev.csv split at random, 80 to 20, into train and validation"
         notes["train"] = "train.csv is missing"
@@ -150,17 +165,54 @@ def build(
 
 
 def read_csv(path: Path) -> pl.DataFrame:
-    """Read one of the files: columns sequence and label, both text.
+    """Read one of the files: columns sequence and label, both text; a label 0.0 becomes 0.
 
     Raises
     ------
     TaskError
-        If it has other columns, no row, or a label or sequence is missing.
+        If it has other columns or one of them twice, no row, or a label or sequence is missing.
     """
-    table = read_table(path, COLUMNS).select(COLUMNS)
+    table = read_table(path, COLUMNS)
     for name in COLUMNS:
+        if any(column.startswith(f"{name}_duplicated_") for column in table.columns):
+            raise TaskError(f"{path}:1: two columns are called {name!r}; rename one")
         present(table, name, path)
-    return table
+    table = table.select(COLUMNS)
+    for name, wrong, problem in (
+        ("label", pl.col("label").str.to_lowercase().is_in(_MISSING), "is missing"),
+        ("label", pl.col("label").str.contains(_FRACTION), "is no class"),
+        ("sequence", pl.col("sequence").str.contains("^[Nn]+$"), "is nothing but N"),
+    ):
+        rows = table.select(wrong.arg_true()).to_series()
+        if len(rows):
+            shown = table[name][rows[0]][:20]
+            raise TaskError(
+                f"{path}:{rows[0] + 2}: the {name} {problem} ({shown!r}); correct or remove the row"
+            )
+    number = pl.col("label").str.extract(_WHOLE, 1).cast(pl.Int64, strict=False).cast(pl.String)
+    return table.with_columns(label=pl.coalesce(number, "label"))
+
+
+def _classes(tables: Mapping[str, pl.DataFrame], files: Mapping[str, Path]) -> list[str]:
+    """List the classes of all files, sorted by their text."""
+    spelled: dict[str, str] = {}
+    for part, table in tables.items():
+        for row, label in enumerate(table["label"]):
+            other = spelled.setdefault(label.casefold(), label)
+            if other != label:
+                raise TaskError(
+                    f"{files[part]}:{row + 2}: the label is {label!r} where others are {other!r}; "
+                    "write one class in one way"
+                )
+    classes = sorted(spelled.values())
+    if not all(name.removeprefix("-").isdecimal() for name in classes):
+        told = ", ".join(f"{i} is {name}" for i, name in enumerate(classes[:10]))
+        logger.info("%s: %d classes: %s", files["test"].parent, len(classes), told)
+    return classes
+
+
+def _ambiguous(sequences: pl.Series) -> tuple[int, int]:
+    return int(sequences.str.contains("(?i)[RYSWKMBDHV]").sum()), len(sequences)
 
 
 def _codes(sequences: pl.Series, length: int, path: Path) -> Codes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from genoglot.sequence.alphabet import Codes, reverse_complement
 from genoglot.sequence.counts import UNKNOWN, Hashes, canonical_kmers
 from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
-from genoglot.tasks.sketch import Sketch, minimizers, sequence_hashes
+from genoglot.tasks.sketch import Sketch, aligned, minimizers, row_hashes
 
 K, WINDOW = 15, 8
 """Minimizers: two sequences with 22 bases in common share one."""
@@ -23,7 +23,8 @@ CONTAINMENT = 0.5
 """Near duplicates share such a part of the k-mers of the one that has fewer."""
 
 LEAST_SHARED = 12
-"""k-mers that near duplicates share at least: low complexity alone makes no duplicate."""
+"""k-mers that near duplicates share at least, so that they have 23 bases in common or more: low
+complexity alone makes no duplicate."""
 
 _KEPT = 4  # sequences of the searched part that are kept for a minimizer, the first ones
 _TRIED = 3  # candidates that are verified for each sequence
@@ -121,11 +122,12 @@ def _counts(kind: NDArray[np.int8]) -> dict[str, Any]:
 def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
     """Find for each sequence its best duplicate in another set.
 
-    Exact duplicates are found by a hash of the whole sequence and compared base by base: none
-    is missed and none made up. Candidates for near ones share minimizers; each is verified by
-    the containment of its 12-mers. The searched set is indexed in pieces, so that memory does not
-    grow with it. A minimizer of many sequences (of a repeat, or of a family of variants) is kept
-    for the first few of them only: a match is still found, though not always the very best.
+    Exact duplicates are found by a hash of the whole sequence, without the N that it is filled up
+    with at either end, and compared base by base: none is missed and none made up. Candidates for
+    near ones share minimizers; each is verified by the containment of its 12-mers, of the shorter
+    one if their lengths differ. The searched set is indexed in pieces, so that memory does not grow
+    with it. A minimizer of many sequences (of a repeat, or of a family of variants) is kept for the
+    first few of them only: a match is still found, though not always the very best.
 
     Parameters
     ----------
@@ -148,18 +150,20 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
     found = Matches(np.full(n, -1, np.int64), np.zeros(n, np.int8), np.zeros(n, np.float64))
     if not n or not len(searched):
         return found
-    step = max(_INDEXED // searched.shape[1], 1)
-    asked_step = max(_ASKED // asked.shape[1], 1)
+    width = max(asked.shape[1], searched.shape[1])
+    step = max(_INDEXED // width, 1)
+    asked_step = max(_ASKED // width, 1)
     for begin in range(0, n, asked_step):
         some = slice(begin, begin + asked_step)
         part = Matches(found.row[some], found.kind[some], found.containment[some])
         block = np.asarray(asked[begin : begin + asked_step])
-        hashes = sequence_hashes(block)[0]
+        whole = aligned(block, width)
+        hashes = row_hashes(whole)
         wanted = minimizers(block, K, WINDOW)
         sketch, distinct = wanted.by_hash(), np.bincount(wanted.rows, minlength=len(block))
         for i in range(0, len(searched), step):
             others = np.asarray(searched[i : i + step])
-            _exact(part, block, hashes, others, i)
+            _exact(part, whole, hashes, others, i)
             _near(part, block, sketch, distinct, others, i)
     return found
 
@@ -167,16 +171,16 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
 def _exact(
     found: Matches, asked: Codes, hashes: NDArray[np.uint64], searched: Codes, offset: int
 ) -> None:
-    """Note exact duplicates, on the same strand first."""
-    if asked.shape[1] != searched.shape[1]:
-        return
-    for kind, theirs in zip((3, 2), sequence_hashes(searched), strict=True):
+    """Note exact duplicates of sequences that are aligned, on the same strand first."""
+    for kind in (3, 2):
+        turned = searched if kind == 3 else reverse_complement(searched)
+        other = aligned(turned, asked.shape[1])
+        theirs = row_hashes(other)
         order = np.argsort(theirs, kind="stable")
         at = np.searchsorted(theirs[order], hashes)
         at = order[np.minimum(at, len(order) - 1)]
         hit = np.flatnonzero((theirs[at] == hashes) & (found.kind < kind))
-        ours, other = asked[hit], searched[at[hit]]
-        hit = hit[(ours == (other if kind == 3 else reverse_complement(other))).all(axis=1)]
+        hit = hit[(asked[hit] == other[at[hit]]).all(axis=1)]
         found.row[hit], found.kind[hit], found.containment[hit] = at[hit] + offset, kind, 1.0
 
 
@@ -191,6 +195,7 @@ def _near(
     """Note near duplicates among the sequences that have no exact one."""
     hashes, rows = sketch
     keys, owners = minimizers(searched, K, WINDOW).by_hash()
+    theirs = np.bincount(owners, minlength=len(searched))
     first = np.flatnonzero(np.r_[len(keys) > 0, keys[1:] != keys[:-1]])
     count = np.minimum(np.diff(np.r_[first, len(keys)]), _KEPT)
     keys = keys[first]
@@ -207,22 +212,24 @@ def _near(
         other = owners[np.repeat(first[at[some]], times) + within]
         shared.append(np.repeat(rows[some], times) * len(searched) + other)
     if shared:
-        _verify(found, asked, np.concatenate(shared), distinct, searched, offset)
+        _verify(found, asked, np.concatenate(shared), (distinct, theirs), searched, offset)
 
 
 def _verify(
     found: Matches,
     asked: Codes,
     pairs: Ints,
-    distinct: Ints,
+    minimizers_of: tuple[Ints, Ints],
     searched: Codes,
     offset: int,
 ) -> None:
     """Keep, of candidate pairs (asked * len(searched) + searched), the true near duplicates."""
+    distinct, theirs = minimizers_of
     pair, shared = np.unique(pairs, return_counts=True)
     row, other = np.divmod(pair, len(searched))
-    # Half of the k-mers in common leaves more than a tenth of the minimizers in common.
-    likely = shared >= np.maximum(0.1 * distinct[row], 1)
+    # Half of the k-mers in common, of the sequence that has fewer, leaves more than a tenth of its
+    # minimizers in common.
+    likely = shared >= np.maximum(0.1 * np.minimum(distinct[row], theirs[other]), 1)
     row, other, shared = row[likely], other[likely], shared[likely]
     order = np.lexsort((-shared, row))
     row, other = row[order], other[order]

@@ -1,43 +1,59 @@
 """Methyl96: how often a CpG is methylated, from the 500 bp around it.
 
-Source format: bedMethyl of ENCODE (BED9+2, as the UCSC schema of wgEncodeHaibMethylRrbs tells): 10
-is the number of reads, 11 the percentage of them that is methylated; later columns are ignored.
-Positions are of the C on either strand.
+Source format: bedMethyl (see `genoglot.tasks.bedmethyl`), a file for each sample. Positions are
+those of the C on either strand, counted from 0; a call of both strands together may be 2 bp long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
-from genoglot.regions.bed import line_of_region
 from genoglot.sequence import Genome
+from genoglot.tasks.bedmethyl import Modification, Unit, read_bed_methyl
 from genoglot.tasks.dataset import Floats, Ints, TaskData
-from genoglot.tasks.places import check_chromosomes, example_columns
+from genoglot.tasks.places import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import RRBS, chromosome_parts
-from genoglot.tasks.task import Task, published_figures
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.task import Task, check_choice, published_figures
+from genoglot.tasks.writer import note_count, write_task
 
 WINDOW = 501
-MIN_COLUMNS = 11
 _BATCH = 8192
 _C, _G = 1, 2
 
+_LEFT_OUT = {
+    "other_modifications": "calls are of another modification: left out",
+    "without_percentage": "calls have no percentage: left out",
+    "repeated": "calls say again what another one says: counted once",
+    "off_the_genome": f"calls {OUTSIDE}",
+    "not_at_a_CpG": "calls are not at a CpG of the genome: left out",
+    "few_reads": "CpGs have too few reads: left out",
+}
+"""What the log says of calls, by the name under which they are counted."""
+
 
 class Calls(NamedTuple):
-    """CpGs of one sample: by chromosome, positions of the C on the plus strand and counts."""
+    """CpGs of one sample.
+
+    Attributes
+    ----------
+    name
+        Name of the sample: that of its file.
+    sites
+        By chromosome: position of the C on the plus strand (sorted), reads, and methylated reads.
+    left_out
+        How many calls were left out, and of how many, by reason.
+    """
 
     name: str
     sites: dict[str, tuple[Ints, Ints, Ints]]
-    """Position (sorted), reads, methylated reads."""
-    dropped: int
-    """Calls that are no CpG of the genome."""
+    left_out: dict[str, tuple[int, int]]
 
 
 def build(
@@ -49,6 +65,8 @@ def build(
     leakage: bool = True,
     overwrite: bool = False,
     min_reads: int = 10,
+    modification: Modification = "m",
+    unit: Unit = "auto",
 ) -> TaskData:
     """Build the task.
 
@@ -68,6 +86,11 @@ def build(
         Not used: nothing is random.
     min_reads
         Reads that a CpG must have in a sample. (The seed names no number.)
+    modification
+        What is predicted of files that distinguish modifications, as modkit's do: m (5mC), h
+        (5hmC) or both.
+    unit
+        What column 11 holds: percent, fraction (0 to 1), or auto, which finds out.
 
     Raises
     ------
@@ -75,7 +98,13 @@ def build(
         If a file is no bedMethyl, or its calls are not CpGs of the genome.
     """
     assert genome is not None
-    samples = [read_calls(path, genome, min_reads) for path in sources]
+    check_choice("modification", modification, get_args(Modification))
+    check_choice("unit", unit, get_args(Unit))
+    samples = [read_calls(path, genome, min_reads, modification, unit) for path in sources]
+    notes: dict[str, Any] = {"min_reads": min_reads, "modification": modification}
+    for reason, why in _LEFT_OUT.items():
+        counts = [sample.left_out[reason] for sample in samples]
+        note_count(notes, f"calls_{reason}", why, dict(zip(sources, counts, strict=True)))
     sites = {}
     for chrom in genome.names:
         found = [sample.sites[chrom][0] for sample in samples if chrom in sample.sites]
@@ -98,7 +127,7 @@ def build(
         default_split="chromosome",
         sources=list(sources),
         splits={"chromosome": rule},
-        notes={"min_reads": min_reads, "calls_not_at_a_CpG": sum(s.dropped for s in samples)},
+        notes=notes,
         genome=genome.digest,
         leakage=leakage,
         overwrite=overwrite,
@@ -113,60 +142,81 @@ def build(
     return TaskData.open(out)
 
 
-def read_calls(path: Path, genome: Genome, min_reads: int) -> Calls:
+def read_calls(
+    path: Path,
+    genome: Genome,
+    min_reads: int,
+    modification: Modification = "m",
+    unit: Unit = "auto",
+) -> Calls:
     """Read one sample, and put the calls of both strands of a CpG together.
+
+    Parameters
+    ----------
+    path, modification, unit
+        See `read_bed_methyl`.
+    genome
+        The genome that its positions are of.
+    min_reads
+        Reads that a CpG must have, both strands together.
 
     Raises
     ------
     TaskError
-        If the file has fewer than 11 columns or values that cannot be; or if more than half of
-        the calls on the genome are not at a CpG of it, so that it must be another assembly.
+        If the file is no bedMethyl; or if most of its calls are not at a CpG of the genome, so
+        that it must be another assembly, or positions are counted from 1.
     """
-    calls = Regions.from_bed(path)
-    if calls.columns.width < MIN_COLUMNS - 3:
-        raise TaskError(
-            f"{path}: has {calls.columns.width + 3} columns; bedMethyl has {MIN_COLUMNS} or more, "
-            "reads in 10 and percentage in 11"
-        )
-    reads, percent = (
-        calls.columns.to_series(column).cast(pl.String).cast(pl.Float64, strict=False).to_numpy()
-        for column in (6, 7)
-    )
-    wrong = np.flatnonzero(~(np.isfinite(reads) & (reads >= 0) & (percent >= 0) & (percent <= 100)))
-    if len(wrong):
-        row = int(wrong[0])
-        raise TaskError(
-            f"{path}:{line_of_region(path, row)}: {reads[row]} reads (column 10), of which "
-            f"{percent[row]} % are methylated (column 11); no bedMethyl"
-        )
-    inside = check_chromosomes(calls, genome, path)
-    calls, reads, percent = calls[inside], reads[inside], percent[inside]
-    # A call of both strands together is 2 bp long and begins at the C.
-    calls = Regions.from_codes(calls.chrom_names, calls.chrom_codes, calls.start, calls.start + 1)
+    calls, reads, methylated, left_out = read_bed_methyl(path, modification, unit)
+    inside = find_inside(calls, genome, path).wholly
+    calls, reads, methylated = calls[inside], reads[inside], methylated[inside]
+    cpg, position = _at_cpgs(calls, genome, path)
+    sites: dict[str, tuple[Ints, Ints, Ints]] = {}
+    few = total = 0
+    for code, name in enumerate(calls.chrom_names):
+        rows = np.flatnonzero((calls.chrom_codes == code) & cpg)
+        place, index = np.unique(position[rows], return_inverse=True)
+        covered = np.bincount(index, reads[rows], len(place)).astype(np.int64)
+        hits = np.bincount(index, methylated[rows], len(place)).astype(np.int64)
+        enough = covered >= max(min_reads, 1)
+        few, total = few + int((~enough).sum()), total + len(place)
+        if enough.any():
+            sites[name] = place[enough], covered[enough], hits[enough]
+    left_out = {
+        **left_out,
+        "off_the_genome": (int((~inside).sum()), len(inside)),
+        "not_at_a_CpG": (int((~cpg).sum()), len(cpg)),
+        "few_reads": (few, total),
+    }
+    return Calls(_sample(path), sites, left_out)
+
+
+def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.bool_], Ints]:
+    """Find which calls are at a CpG, and where its C is on the plus strand."""
+    # A call of both strands together is 2 bp long and begins at the C, whatever its strand.
+    single = calls.end - calls.start == 1
+    strand = np.where(single, calls.columns["strand"].to_numpy(), ".")
+    first = Regions.from_codes(calls.chrom_names, calls.chrom_codes, calls.start, calls.start + 1)
     # Two bases on either side tell whether a C, or the G opposite to one, is of a CpG.
-    around = genome.fetch(calls, 3)
-    forward = (around[:, 1] == _C) & (around[:, 2] == _G)
-    backward = (around[:, 1] == _G) & (around[:, 0] == _C)
-    cpg = forward | backward
-    if len(calls) and cpg.mean() < 0.5:
+    before, base, after = genome.fetch(first, 3).T
+    forward, backward = (base == _C) & (strand != "-"), (base == _G) & (strand != "+") & single
+    cpg = forward & (after == _G) | backward & (before == _C)
+    # Callers may report every C. At random, two in five bases are a C of either strand.
+    if len(calls) and cpg.mean() < 0.5 and (forward | backward).mean() < 0.9:
         row = int(np.flatnonzero(~cpg)[0])
         raise TaskError(
             f"{path}: {1 - cpg.mean():.0%} of the calls are not at a CpG of the genome (such as "
-            f"{calls[[row]].loci[0]}); give the assembly that the file is of"
+            f"{calls[[row]].loci[0]}); give the assembly that the file is of, and positions that "
+            "are counted from 0"
         )
-    at = calls.start - backward
-    methylated = np.rint(reads * percent / 100)
-    sites: dict[str, tuple[Ints, Ints, Ints]] = {}
-    for code, name in enumerate(calls.chrom_names):
-        rows = np.flatnonzero((calls.chrom_codes == code) & cpg)
-        place, index = np.unique(at[rows], return_inverse=True)
-        total = np.bincount(index, reads[rows], len(place)).astype(np.int64)
-        hits = np.bincount(index, methylated[rows], len(place)).astype(np.int64)
-        enough = total >= max(min_reads, 1)
-        if enough.any():
-            sites[name] = place[enough], total[enough], hits[enough]
-    name = path.name.removesuffix(".gz").removesuffix(".bed").removesuffix(".bedMethyl")
-    return Calls(name, sites, int((~cpg).sum()))
+    return cpg, calls.start - backward
+
+
+def _sample(path: Path) -> str:
+    """Name a sample by its file, without the endings of its format."""
+    name = path.name
+    for ending in (".gz", ".bgz", ".bed", ".bedmethyl"):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    return name
 
 
 def _levels(samples: Sequence[Calls], chrom: str, at: Ints) -> Floats:

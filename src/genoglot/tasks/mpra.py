@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
+from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.sequence import Genome, to_codes
 from genoglot.sequence.alphabet import LETTERS, Codes, N
 from genoglot.tasks.dataset import TaskData
-from genoglot.tasks.places import check_chromosomes
+from genoglot.tasks.places import find_inside
 from genoglot.tasks.splits import Parts, group_parts, random_parts
 from genoglot.tasks.tables import numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
-from genoglot.tasks.writer import TaskWriter, write_task
+from genoglot.tasks.writer import TaskWriter, note_count, write_task
 
 WINDOW = 1_400
 SHARES = (0.6, 0.2, 0.2)
@@ -175,21 +176,25 @@ def _read(
     )
     present(table, "Element", path)
     present(table, "Chrom", path)
+
+    def leave(name: str, left_out: pl.Expr) -> None:
+        nonlocal table
+        kept = table.filter(~left_out.fill_null(value=False))
+        count = {path: (len(table) - len(kept), len(table))}
+        note_count(notes, name, f"rows: left out ({name.replace('_', ' ')})", count)
+        table = kept
+
     if "Release" in table.columns and table["Release"].n_unique() > 1:
         known = sorted(table["Release"].drop_nulls().unique())
         if release not in known:
             raise TaskError(f"{path}: no release {release!r}; set it to one of {', '.join(known)}")
-        table, count = _without(table, pl.col("Release").ne_missing(release))
-        notes["rows_of_other_releases"] = count
+        leave("rows_of_other_releases", pl.col("Release").ne_missing(release))
     if promoters_only:
         enhancer = pl.col("Element").str.contains(f"^({'|'.join(ENHANCERS)})")
-        table, notes["rows_of_enhancers"] = _without(table, enhancer)
-    missing = pl.any_horizontal(pl.col("Pos", "Coefficient").is_null())
-    table, notes["rows_without_value"] = _without(table, missing)
-    table, notes["deletions"] = _without(table, pl.col("Alt") == "-")
-    table, notes["rows_with_few_barcodes"] = _without(
-        table, pl.col("Barcodes").fill_null(0) < min_barcodes
-    )
+        leave("rows_of_enhancers", enhancer)
+    leave("rows_without_value", pl.any_horizontal(pl.col("Pos", "Coefficient").is_null()))
+    leave("deletions", pl.col("Alt") == "-")
+    leave("rows_with_few_barcodes", pl.col("Barcodes").fill_null(0) < min_barcodes)
     table = table.with_columns(pl.col("Ref", "Alt").str.to_uppercase())
     single = pl.all_horizontal(pl.col("Ref", "Alt").is_in(list("ACGT"))).fill_null(value=False)
     wrong = table.filter(~single | (pl.col("Ref") == pl.col("Alt")))
@@ -204,11 +209,6 @@ def _read(
     if not len(table):
         raise TaskError(f"{path}: no single-base change with a coefficient")
     return table
-
-
-def _without(table: pl.DataFrame, left_out: pl.Expr) -> tuple[pl.DataFrame, int]:
-    kept = table.filter(~left_out.fill_null(value=False))
-    return kept, len(table) - len(kept)
 
 
 def _elements(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
@@ -227,9 +227,12 @@ def _elements(table: pl.DataFrame, path: Path) -> dict[str, pl.DataFrame]:
 def _loci(elements: dict[str, pl.DataFrame]) -> dict[str, str]:
     """Name the locus of each element: its own, or those of all that overlap, joined by +."""
     extent = {
-        name: (str(part["Chrom"][0]), int(part["Pos"][0]), int(part["Pos"][-1]))
+        name: (
+            rename_chromosome(str(part["Chrom"][0]), "ucsc"),
+            int(part["Pos"][0]), int(part["Pos"][-1]),
+        )
         for name, part in elements.items()
-    }
+    }  # fmt: skip
     order = sorted(extent, key=lambda name: (extent[name], name))
     clusters: list[list[str]] = []
     reach = 0
@@ -312,7 +315,12 @@ def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple
         codes[at - start] = bases
         return codes, start
     chrom = str(element["Chrom"][0])
-    check_chromosomes(Regions([chrom], [int(at[0])], [int(at[-1]) + 1]), genome, path)
+    place = Regions([chrom], [int(at[0])], [int(at[-1]) + 1])
+    if not find_inside(place, genome, path).wholly.all():
+        raise TaskError(
+            f"{path}: element {element['Element'][0]!r} ({place.loci[0]}) is not wholly in the "
+            "genome; give the genome that the table is of"
+        )
     codes = to_codes(genome.sequence(chrom, start, start + WINDOW))
     wrong = np.flatnonzero(codes[at - start] != bases)
     if len(wrong):

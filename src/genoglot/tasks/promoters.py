@@ -1,19 +1,23 @@
 """PromVary and PromFix: whether a sequence holds a promoter.
 
-Source formats, both of the Eukaryotic Promoter Database (EPDnew): its BED files, whose columns 7
-and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583 960643
-KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA toolkit, in
-fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence in 34-51,
-strand in 53, position from 1 in 54-63.
+Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns, of
+which 7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583
+960643 KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA
+toolkit, in fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence
+in 34-51, strand in 53, position from 1 in 54-63. Other BED files are peaks of CAGE, as FANTOM5 has
+them (columns 7 and 8 are the TSS, 1 bp); gene models, whose columns 7 and 8 are the coding
+sequence, so that the TSS is where the gene begins; or regions of 1 bp, which are TSSs.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -24,13 +28,18 @@ from genoglot.files import read_text
 from genoglot.regions import Regions
 from genoglot.regions.bed import line_of_region
 from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.regions.strand import read_strands
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
 from genoglot.tasks.dataset import Ints, TaskData
-from genoglot.tasks.places import check_chromosomes, example_columns
+from genoglot.tasks.places import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
-from genoglot.tasks.task import Task, published_figures
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.task import Task, check_choice, published_figures
+from genoglot.tasks.writer import note_count, write_task
+
+logger = logging.getLogger("genoglot")
+
+Tss = Literal["auto", "region", "thick"]
 
 WINDOW = 500
 CENTER = -100
@@ -41,6 +50,12 @@ SHIFT = 100
 """The most that a window may be shifted either way and still hold the core."""
 
 SHARES = (0.8, 0.1, 0.1)
+TSS_WIDTHS = (1, 11)
+"""Lengths of columns 7 and 8 that begin at the TSS: in peaks of CAGE, and in EPD (10 bp more).
+
+Three bases code for one amino acid: a coding sequence has neither length.
+"""
+
 _TRIES = 200  # batches of random places, until enough negatives are found
 _BATCH = 8192
 
@@ -57,13 +72,15 @@ def build(
     seed: int = 0,
     leakage: bool = True,
     overwrite: bool = False,
+    tss: Tss = "auto",
 ) -> TaskData:
     """Build the task.
 
     A positive is a window of 500 bp centered 100 bp before a TSS, in the direction of the gene; of
     PromVary shifted at random, so that it still holds all from -250 to +50. A negative is a window
     at random in the genome, on either strand, that touches no promoter's -250 to +50 and holds
-    no N; there are as many as positives.
+    no N; there are as many as positives. A TSS that several rows share, as transcripts do, is taken
+    once.
 
     Splits: `random` (80/10/10 %), `chromosome`.
 
@@ -75,6 +92,8 @@ def build(
         PromVary or PromFix.
     out, genome, seed, leakage, overwrite
         See `Task.build`.
+    tss
+        Where the TSS is in a BED file: see `read_promoters`.
 
     Raises
     ------
@@ -83,13 +102,22 @@ def build(
     """
     assert genome is not None
     (path,) = sources
-    promoters = read_promoters(path, genome)
+    check_choice("tss", tss, get_args(Tss))
+    notes: dict[str, Any] = {}
+    found = read_promoters(path, genome, tss)
+    first = found.frame.select(pl.struct("chrom", "start", "strand").is_first_distinct())
+    promoters = found[first.to_series().to_numpy()]
+    notes["promoters"] = len(promoters)
+    again = {path: (len(found) - len(promoters), len(found))}
+    note_count(notes, "repeated_promoters", "rows repeat the TSS of another: left out", again)
     rng = np.random.default_rng(seed)
     shift = rng.integers(-SHIFT, SHIFT + 1, len(promoters))
     windows = _around(
         promoters, CENTER - WINDOW // 2 + (shift if task == "PromVary" else 0), WINDOW
     )
-    whole = check_chromosomes(windows, genome, path) & (windows.end - windows.start == WINDOW)
+    whole = find_inside(windows, genome, path).wholly & (windows.end - windows.start == WINDOW)
+    outside = {path: (int((~whole).sum()), len(whole))}
+    note_count(notes, "promoters_off_the_genome", f"promoters {OUTSIDE}", outside)
     windows = windows[whole]
     if not len(windows):
         raise TaskError(f"{path}: no promoter lies wholly in the genome; give the one it is of")
@@ -115,7 +143,7 @@ def build(
         default_split="random",
         sources=[path],
         splits=splits,
-        notes={"promoters": len(promoters), "promoters_off_the_genome": int((~whole).sum())},
+        notes=notes,
         genome=genome.digest,
         leakage=leakage,
         overwrite=overwrite,
@@ -129,7 +157,7 @@ def build(
     return TaskData.open(out)
 
 
-def read_promoters(path: Path, genome: Genome | None = None) -> Regions:
+def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") -> Regions:
     r"""Read transcription start sites, from EPD's .fps or .bed.
 
     Parameters
@@ -138,6 +166,11 @@ def read_promoters(path: Path, genome: Genome | None = None) -> Regions:
         The file, plain or gzip. A .fps file has lines that begin with FP.
     genome
         Spells RefSeq names of chromosomes (NC_000001.11) as this genome does.
+    tss
+        Where the TSS is in a BED file. thick: at the beginning of columns 7 and 8, in the direction
+        of the gene, as EPD has it. region: at the beginning of the region. auto: thick if columns
+        7 and 8 are 11 bp long in all rows (EPD), or 1 bp (peaks of CAGE); else region, if the file
+        has gene models (columns 7 and 8 of any length) or regions of 1 bp.
 
     Returns
     -------
@@ -146,7 +179,8 @@ def read_promoters(path: Path, genome: Genome | None = None) -> Regions:
     Raises
     ------
     TaskError
-        With the line, if it is malformed, or a BED line tells of no strand or TSS.
+        With the line, if it is malformed or a BED line has no strand; or if it is not clear where
+        the TSS is.
 
     Examples
     --------
@@ -158,7 +192,7 @@ def read_promoters(path: Path, genome: Genome | None = None) -> Regions:
     """
     with read_text(path) as lines:
         is_fps = any(line.startswith("FP ") for line in lines)
-    found = _read_fps(path, genome) if is_fps else _read_bed(path)
+    found = _read_fps(path, genome) if is_fps else _read_bed(path, tss)
     if not len(found):
         raise TaskError(f"{path}: no promoters in this file")
     return found
@@ -196,31 +230,57 @@ def _chromosome(sequence: str, known: set[str]) -> str:
     return bare if bare in known else name
 
 
-def _read_bed(path: Path) -> Regions:
+def _read_bed(path: Path, tss: Tss) -> Regions:
     regions = Regions.from_bed(path)
     columns = regions.columns
     if not len(regions):
         return regions
-    strand = columns["strand"] if "strand" in columns.columns else pl.Series([""])
-    wrong = (~strand.is_in(["+", "-"])).fill_null(value=True).arg_true()
-    if len(wrong):
-        raise TaskError(
-            f"{path}:{line_of_region(path, int(wrong[0]))}: the promoter has no strand in column "
-            "6; give EPD's BED or .fps file"
+    known = columns.to_series(2) if columns.width > 2 else [None] * len(regions)
+    strand = read_strands(known, str(path))
+    empty = regions.end == regions.start
+    for wrong, problem in ((strand == ".", "has no strand in column 6"), (empty, "is 0 bp long")):
+        if wrong.any():
+            line = line_of_region(path, int(np.flatnonzero(wrong)[0]))
+            raise TaskError(
+                f"{path}:{line}: the promoter {problem}; give EPD's BED or .fps file, or gene "
+                "models with their strand"
+            )
+    start, end = _beginning(regions, tss, path)
+    at = np.where(strand == "+", start, end - 1)
+    names = columns.to_series(0)
+    named = pl.DataFrame({"name": names, "strand": pl.Series(strand, dtype=pl.String)})
+    return Regions.from_codes(regions.chrom_names, regions.chrom_codes, at, at + 1, named)
+
+
+def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
+    """Choose the intervals that begin at the TSS, in the direction of the gene."""
+    thick = regions.columns.select(pl.col("^thick(Start|End)$"))
+    has_thick = thick.dtypes == [pl.Int64, pl.Int64] and not any(thick.null_count().row(0))
+    points = bool((regions.end - regions.start == 1).all())
+    low, high = (
+        (thick["thickStart"].to_numpy(), thick["thickEnd"].to_numpy())
+        if has_thick
+        else (regions.start, regions.end)
+    )
+    widths = np.unique(high - low)
+    at_tss = has_thick and not points and len(widths) == 1 and int(widths[0]) in TSS_WIDTHS
+    if tss == "thick" or (tss == "auto" and at_tss):
+        if not has_thick or (high <= low).any():
+            raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave tss=thick out")
+        return low, high
+    if tss == "auto" and not points:
+        if not has_thick:
+            raise TaskError(
+                f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
+                "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region "
+                "begins at its TSS"
+            )
+        logger.warning(
+            "%s: read as gene models: the TSS is where a region begins, in the direction of its "
+            "strand; set tss=thick (--set tss=thick) if it is where columns 7 and 8 begin",
+            path,
         )
-    plus = strand.to_numpy() == "+"
-    thick = columns.select(pl.col("^thick(Start|End)$"))
-    if thick.dtypes == [pl.Int64, pl.Int64] and not thick.null_count().sum_horizontal()[0]:
-        tss = np.where(plus, thick["thickStart"].to_numpy(), thick["thickEnd"].to_numpy() - 1)
-    elif (regions.end - regions.start == 1).all():
-        tss = regions.start
-    else:
-        raise TaskError(
-            f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
-            "give EPD's BED or .fps file"
-        )
-    named = columns.select(columns.to_series(0).alias("name"), "strand")
-    return Regions.from_codes(regions.chrom_names, regions.chrom_codes, tss, tss + 1, named)
+    return regions.start, regions.end
 
 
 def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:

@@ -168,7 +168,7 @@ class Recipe(_Strict):
     title
         Heads the table.
     split
-        Of every dataset; by default the one that published figures are for.
+        Of every dataset; by default the dataset's own.
     grid
         Its parts.
     baselines

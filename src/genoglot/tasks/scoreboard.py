@@ -221,6 +221,8 @@ def _section(recipe: Recipe, rows: pl.DataFrame) -> Section:
     groups = rows.group_by([*_AXES, "settings"], maintain_order=True)
     lines = tuple(_line(runs.sort("seed"), metrics) for _, runs in groups)
     published, source = _published(recipe, first["dataset"], metrics)
+    if source and first["split"] != task.split:
+        source += f", of split {task.split}"
     caption = _facts(rows, source)
     return Section(first["dataset"], first["split"], metrics, lines, published, caption)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.sequence.alphabet import Codes, reverse_complement
+from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.counts import UNKNOWN, Hashes, canonical_kmers
 
 _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in the cache
@@ -100,17 +100,39 @@ def _sliding_minimum(values: Hashes, window: int) -> Hashes:
     return values
 
 
-def sequence_hashes(codes: Codes) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Hash whole sequences: equal ones have equal hashes.
+def aligned(codes: Codes, width: int) -> Codes:
+    """Write each sequence at the beginning of its row, without the N at its ends.
+
+    Sequences that are filled up with N to a common length can then be compared, whatever their
+    length, on both strands.
+
+    Parameters
+    ----------
+    codes
+        uint8 (n, length).
+    width
+        Length of the rows, at least `length`.
 
     Returns
     -------
-    Of the sequences as they are and of their reverse complements, uint64 (n,) each
+    uint8 (n, width), N behind each sequence
+
+    Examples
+    --------
+    >>> aligned(np.uint8([[4, 0, 4, 1], [2, 3, 4, 4]]), 5).tolist()
+    [[0, 4, 1, 4, 4], [2, 3, 4, 4, 4]]
     """
-    return _row_hashes(codes), _row_hashes(reverse_complement(codes))
+    out: Codes = np.full((len(codes), width), N, np.uint8)
+    out[:, : codes.shape[1]] = codes
+    first = (codes != N).argmax(axis=1)
+    for row in np.flatnonzero(first).tolist():
+        rest = codes[row, first[row] :]
+        out[row, : len(rest)], out[row, len(rest) :] = rest, N
+    return out
 
 
-def _row_hashes(codes: Codes) -> NDArray[np.uint64]:
+def row_hashes(codes: Codes) -> NDArray[np.uint64]:
+    """Hash whole rows: equal ones have equal hashes, uint64 (n,)."""
     words = -(-codes.shape[1] // 8)
     rng = np.random.default_rng(0)
     factors = rng.integers(0, 1 << 63, words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,9 +54,42 @@ def published_figures(
     )
 
 
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value of a task's option that is none of its choices.
+
+    Raises
+    ------
+    TaskError
+        With the choices.
+    """
+    if value not in choices:
+        raise TaskError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def _check_apart(found: Sequence[tuple[list[Path], Path]]) -> None:
+    """Refuse datasets that would be written over, or into, another one or their own sources."""
+    order = sorted(found, key=lambda dataset: dataset[1].resolve().parts)
+    for (sources, place), (others, after) in pairwise(order):
+        if after.resolve().is_relative_to(place.resolve()):
+            raise TaskError(
+                f"{sources[0]} and {others[0]} would both be written into {place}; build them one "
+                "by one, into different directories"
+            )
+    for sources, place in found:
+        for source in sources:
+            if source.resolve().is_relative_to(place.resolve()):
+                raise TaskError(
+                    f"{place}: holds the source {source}, which would be replaced; choose another "
+                    "directory to make (-o)"
+                )
+
+
 Sources = Sequence[Path]
 
 _COMMON = ("sources", "out", "task", "genome", "seed", "leakage", "overwrite")
+
+
+BASELINES_OF_ALL = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
 
 
 def _alone(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:
@@ -88,6 +122,9 @@ class Task:
         Figures to compare with.
     baselines
         Names of `genoglot.tasks.BASELINES` that fit it.
+    per_group
+        Whether a model is fitted to each group (such as a tissue) by itself, because the label of a
+        sequence depends on the group, and models do not read that.
     """
 
     name: str
@@ -99,7 +136,8 @@ class Task:
     builder: Callable[..., TaskData]
     expand: Callable[[Sources, Path], list[tuple[list[Path], Path]]] = _alone
     published: tuple[Published, ...] = ()
-    baselines: tuple[str, ...] = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
+    baselines: tuple[str, ...] = BASELINES_OF_ALL
+    per_group: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -153,6 +191,8 @@ class Task:
         if unknown := options.keys() - self.options.keys():
             known = ", ".join(self.options) or "none"
             raise TaskError(f"{self.name} has no option {min(unknown)!r}; it has {known}")
+        found = self.expand(paths, Path(out))
+        _check_apart(found)
         return [
             self.builder(
                 part,
@@ -163,7 +203,7 @@ class Task:
                 overwrite=overwrite,
                 **options,
             )
-            for part, place in self.expand(paths, Path(out))
+            for part, place in found
         ]
 
     def figures(self, dataset: str = "") -> list[Published]:

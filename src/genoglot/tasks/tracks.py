@@ -24,11 +24,11 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
-from genoglot.tasks.places import check_chromosomes, example_columns
+from genoglot.tasks.places import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import DEEPSEA, chromosome_parts, drawn_parts
 from genoglot.tasks.tables import present, read_table
 from genoglot.tasks.task import SEED, Task, published_figures
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.writer import note_count, write_task
 
 BIN, CONTEXT = 200, 400
 WINDOW = BIN + 2 * CONTEXT
@@ -60,6 +60,9 @@ def build(
 ) -> TaskData:
     """Build the task.
 
+    Of a peak that reaches past the end of a chromosome, the part inside counts. Peaks that lie
+    outside the genome, and empty ones, are left out and counted.
+
     Splits: `random` (96/1/3 % of the bins, each drawn independently), `chromosome`, and
     `leave-out:CHROM`. Neighboring bins share up to 800 of their 1,000 bp, so that nearly all of a
     random test set has been seen in training; the leakage report counts that.
@@ -81,18 +84,17 @@ def build(
         With file and line, if a file cannot be read; or if its chromosomes are not the genome's.
     """
     assert genome is not None
-    tracks, files = _tracks(sources, genome)
+    notes: dict[str, Any] = {}
+    tracks, files = _tracks(sources, genome, notes)
     held = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
     sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in held]
     part_of, rule = chromosome_parts(held, DEEPSEA, sizes)
     splits = {"random": "96/1/3 % of the bins, at random"}
-    notes: dict[str, Any] = {
-        "bins": 0,
-        "tracks_without_peaks": sum(not track.peaks for track in tracks),
-    }
+    notes["bins"] = 0
     if part_of:
         splits["chromosome"] = rule
     rng = np.random.default_rng(seed)
+    n_examples = 0
     with write_task(
         out,
         task=task,
@@ -114,6 +116,7 @@ def build(
             notes["bins"] += last - first
             labels = positive_bins(tracks, chrom, first, last, min_fraction)
             kept = np.flatnonzero(labels.any(axis=1))
+            n_examples += len(kept)
             start = (kept + first) * BIN
             bins = Regions.from_codes([chrom], np.zeros(len(kept), np.int32), start, start + BIN)
             columns = example_columns(bins, bins.loci)
@@ -121,6 +124,11 @@ def build(
             if part_of:
                 columns["split:chromosome"] = np.full(len(kept), part_of[chrom])
             writer.add(genome.fetch(bins, WINDOW), labels[kept], columns, packed=True)
+        if not n_examples:
+            raise TaskError(
+                f"{files[0]}: no bin of {BIN} bp has more than {min_fraction:.0%} of it in peaks; "
+                "for short peaks, set min_fraction=0 (--set min_fraction=0)"
+            )
     return TaskData.open(out)
 
 
@@ -172,38 +180,56 @@ def positive_bins(
     return labels
 
 
-def _tracks(sources: Sequence[Path], genome: Genome) -> tuple[list[Track], list[Path]]:
+def _tracks(
+    sources: Sequence[Path], genome: Genome, notes: dict[str, Any]
+) -> tuple[list[Track], list[Path]]:
     """Read all peak files, and list the files that the task is made of."""
-    listed: list[tuple[Path, str]] = [(path, "") for path in sources]
-    files = list(sources)
-    if len(sources) == 1 and sources[0].suffix in (".csv", ".tsv"):
-        sheet = sources[0]
-        table = read_table(sheet, ["file"], separator="," if sheet.suffix == ".csv" else "\t")
-        groups = table["assay"].fill_null("").to_list() if "assay" in table.columns else []
-        names = present(table, "file", sheet).to_list()
-        listed = [
-            (sheet.parent / name, group)
-            for name, group in zip(names, groups or [""] * len(names), strict=True)
-        ]
-        files = [sheet, *(path for path, _ in listed)]
-        for line, (path, _) in enumerate(listed, start=2):
-            if not path.is_file():
-                raise TaskError(f"{sheet}:{line}: {path} is not there; correct the sheet")
+    listed, files = _listed(sources)
+    sizes = genome.chrom_sizes
     tracks = []
+    outside: dict[Path, tuple[int, int]] = {}
+    empty: dict[Path, tuple[int, int]] = {}
+    cut: dict[Path, tuple[int, int]] = {}
     for path, group in listed:
         regions = Regions.from_bed(path, columns=3)
-        inside = check_chromosomes(regions, genome, path)
-        held = regions[inside & (regions.end > regions.start)].merge()
+        wholly, partly = find_inside(regions, genome, path)
+        holds = regions.end > regions.start
+        outside[path] = int((holds & ~partly).sum()), len(regions)
+        empty[path] = int((~holds).sum()), len(regions)
+        cut[path] = int((holds & partly & ~wholly).sum()), len(regions)
+        held = regions[partly & holds].merge()
         peaks = {}
         for code, name in enumerate(held.chrom_names):
             rows = held.chrom_codes == code
+            starts = held.start[rows]
+            ends = np.minimum(held.end[rows], sizes[name])
             # Half the memory of int64, which thousands of files need.
-            starts, ends = held.start[rows], held.end[rows]
             peaks[name] = starts.astype(np.int32), ends.astype(np.int32)
         tracks.append(Track(_name(path), group, peaks))
+    without = {path: (int(not t.peaks), 1) for (path, _), t in zip(listed, tracks, strict=True)}
+    note_count(notes, "peaks_off_the_genome", f"peaks {OUTSIDE}", outside)
+    note_count(notes, "empty_peaks", "peaks are empty: left out", empty)
+    note_count(notes, "peaks_cut", "peaks reach past the end of a sequence: cut there", cut)
+    note_count(notes, "tracks_without_peaks", "tracks have no peak in the genome", without)
     if not any(track.peaks for track in tracks):
         raise TaskError("no peak of any file lies in the genome; give the genome they are of")
     return tracks, files
+
+
+def _listed(sources: Sequence[Path]) -> tuple[list[tuple[Path, str]], list[Path]]:
+    """List peak files with their groups, and all files: of a sheet, the sheet too."""
+    if len(sources) > 1 or sources[0].suffix not in (".csv", ".tsv"):
+        return [(path, "") for path in sources], list(sources)
+    sheet = sources[0]
+    table = read_table(sheet, ["file"], separator="," if sheet.suffix == ".csv" else "\t")
+    names = present(table, "file", sheet).to_list()
+    known = "assay" in table.columns
+    groups = table["assay"].fill_null("").to_list() if known else [""] * len(names)
+    listed = [(sheet.parent / name, group) for name, group in zip(names, groups, strict=True)]
+    for line, (path, _) in enumerate(listed, start=2):
+        if not path.is_file():
+            raise TaskError(f"{sheet}:{line}: {path} is not there; correct the sheet")
+    return listed, [sheet, *(path for path, _ in listed)]
 
 
 def _name(path: Path) -> str:

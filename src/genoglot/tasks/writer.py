@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ from genoglot.tasks.leakage import find_leakage
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
+
+logger = logging.getLogger("genoglot")
 
 COLUMNS = {
     "id": pl.String,
@@ -235,7 +238,7 @@ def write_task(
     out
         The directory; it must not exist, or be empty.
     default_split
-        The split that published figures are for.
+        The split that is used where none is named.
     sources
         Files that it is made of: their names and digests are kept.
     splits
@@ -269,6 +272,41 @@ def write_task(
             genome=genome,
             leakage=leakage,
         )
+
+
+def note_count(
+    notes: dict[str, Any], name: str, said: str, counts: Mapping[Path, tuple[int, int]]
+) -> None:
+    """Note how many rows of the source files were left out or changed, and log that if any were.
+
+    Parameters
+    ----------
+    notes
+        Notes of the dataset, to which the number is added.
+    name
+        Name of the note.
+    said
+        What the log says behind the number.
+    counts
+        For each file, the number of rows concerned, and of how many.
+
+    Examples
+    --------
+    >>> notes = {}
+    >>> note_count(notes, "empty_peaks", "peaks are empty: left out", {Path("a.bed"): (0, 5)})
+    >>> notes
+    {'empty_peaks': 0}
+    """
+    number = sum(n for n, _ in counts.values())
+    notes[name] = number
+    if not number:
+        return
+    some = [path for path, (n, _) in counts.items() if n]
+    where = str(some[0])
+    if len(counts) > 1:
+        where = f"{len(some)} of {len(counts)} files, such as {some[0]}"
+    total = sum(total for _, total in counts.values())
+    logger.warning("%s: %s of %s %s", where, f"{number:,}", f"{total:,}", said)
 
 
 class _Array:
