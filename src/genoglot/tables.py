@@ -95,14 +95,16 @@ def read_table(
     except GenoglotError as problem:
         raise error(str(problem)) from None
     if _is_json(text):
-        raise error(f"{path}: holds no table but JSON; give CSV or TSV with a header line")
+        raise error(f"{path}: holds no table but JSON; give CSV or TSV")
     lines = text.split("\n")
     first = 0
     if named := _SEP.fullmatch(lines[0]):
         first, separator = 1, named[1]
     start, header = _header(lines, first, needed, separator)
     if start is None:
-        raise error(f"{path}: no table in this file, it is empty; give CSV or TSV with a header line")
+        raise error(
+            f"{path}: no table in this file, it is empty; give CSV or TSV with a header line"
+        )
     lines[start] = header
     candidates = [separator] if separator else _separators(header)
     layouts = [_Layout.of(lines, start, first, candidate) for candidate in candidates]

@@ -1,4 +1,4 @@
-"""Tables that tasks are made of: their columns, and the line of a value that is missing or wrong."""
+"""Tables that tasks are made of, and the line of a value that is missing or wrong."""
 
 from __future__ import annotations
 
