@@ -88,7 +88,7 @@ class Split:
             If it is damaged or was made of other data.
         """
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path.absolute())
             about = table.schema.metadata or {}
             made_of = about[b"genoglot.atlas"].decode()
             settings = json.loads(about[b"genoglot.split"])
@@ -179,7 +179,7 @@ def make_split(
     kind
         ``random``: any sets. ``random-group``: whole experiment groups. ``unseen-combination``:
         each held-out set's biosample occurs in training and so does its factor (its target, or
-        its assay where it has none), but never both together. ``unseen-biosample``: the
+        its assay where that has none), but never both together. ``unseen-biosample``: the
         biosample does not occur in training, the factor does.
     seed
         Same seed, same split.
@@ -248,7 +248,7 @@ class Candidates:
         self.factor = (
             metadata.select(pl.coalesce("target", "assay", pl.lit(""))).to_series().to_list()
         )
-        self.placeable = self._placeable()
+        self.placeable = self._placeable(metadata)
         self.wanted = self.placeable & _within(metadata, within)
         self.unit = self._units(metadata["group"])
         self.sizes = np.bincount(self.unit[self.wanted], minlength=self.unit.max() + 1)
@@ -256,14 +256,21 @@ class Candidates:
         order = np.argsort(self.unit, kind="stable")
         self.members = np.split(order, np.cumsum(np.bincount(self.unit))[:-1])
 
-    def _placeable(self) -> NDArray[np.bool_]:
-        """Tell which sets say enough: one of unknown biosample might be any held-out one's twin."""
+    def _placeable(self, metadata: pl.DataFrame) -> NDArray[np.bool_]:
+        """Tell which sets say enough: one of unknown biosample might be any held-out one's twin.
+
+        Of an assay that has targets, a set without one is of an unknown factor: ATAC-seq has none,
+        but ChIP-seq without its target may be of any.
+        """
         n = len(self.biosample)
         known = np.ones(n, bool)
         if self.kind.startswith("unseen"):
             known &= np.array([bool(name) for name in self.biosample])
         if self.kind == "unseen-combination":
             known &= np.array([bool(name) for name in self.factor])
+            targeted = metadata.filter(pl.col("target").is_not_null())["assay"].drop_nulls()
+            lost = metadata["target"].is_null() & metadata["assay"].is_in(targeted.to_list())
+            known &= ~lost.fill_null(value=False).to_numpy()
         return known
 
     def _units(self, group: pl.Series) -> Rows:
@@ -271,7 +278,7 @@ class Candidates:
         n = len(group)
         if self.kind == "random":
             return np.arange(n)
-        groups = _codes(group.to_list())
+        groups = _codes([i if name is None else name for i, name in enumerate(group)])
         if self.kind == "random-group":
             return groups
         if self.kind == "unseen-combination":

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli.options import Alias, MinBp, OnError
+
 if TYPE_CHECKING:
     from genoglot.models import Annotation, Annotator, Answer
 
@@ -28,13 +30,9 @@ def annotate(
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON: a list with an object per file.")
     ] = False,
-    alias: Annotated[
-        Literal["ucsc", "ensembl"] | None,
-        typer.Option(help="Spell chromosomes chr1 (ucsc) or 1 (ensembl)."),
-    ] = None,
-    on_error: Annotated[
-        Literal["raise", "skip"], typer.Option(help="A malformed line: stop, or skip it.")
-    ] = "raise",
+    alias: Alias = None,
+    on_error: OnError = "raise",
+    min_bp: MinBp = 1,
 ) -> None:
     """Say what BED files are: assay, target and biosample, and which descriptions fit.
 
@@ -45,7 +43,7 @@ def annotate(
 
     annotator = load_annotator(model)
     # All files are read before anything is said: an error leaves no half of an answer.
-    said = [_annotated(annotator, bed, top, alias, on_error) for bed in beds]
+    said = [_annotated(annotator, bed, top, alias, on_error, min_bp) for bed in beds]
     if as_json:
         typer.echo(json.dumps([_as_dict(one) for one in said], indent=1))
         return
@@ -63,7 +61,12 @@ class _Said:
 
 
 def _annotated(
-    annotator: Annotator, bed: Path, top: int, alias: Any, on_error: Literal["raise", "skip"]
+    annotator: Annotator,
+    bed: Path,
+    top: int,
+    alias: Any,
+    on_error: Literal["raise", "skip"],
+    min_bp: int,
 ) -> _Said:
     import numpy as np
 
@@ -77,7 +80,7 @@ def _annotated(
     if not len(regions):
         raise GenoglotError(f"{bed}: holds no region; there is nothing to annotate")
     try:
-        rows, ids = universe.overlaps(regions)
+        rows, ids = universe.overlaps(regions, min_bp=min_bp)
     except ChromosomeNameError as error:
         raise ChromosomeNameError(f"{bed}: {error}") from None
     if not len(ids):

@@ -84,7 +84,7 @@ def evaluate_annotators(
         raise GenoglotError("nothing to evaluate: name at least one annotator")
     for name, annotator in annotators.items():
         try:
-            annotator.universe.check_same(atlas.universe_digest)
+            annotator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
     chosen, part = rows_to_evaluate(atlas, rows, split, part)

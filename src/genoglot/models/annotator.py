@@ -352,7 +352,7 @@ class Annotator(OverUniverse):
         self = cls(**settings)
         try:
             told = json.loads((folder / LABELS).read_text())
-            self.table = pl.read_parquet(folder / SETS)
+            self.table = pl.read_parquet((folder / SETS).absolute(), glob=False)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise ValueError(error) from error
         self.labels = Labels(told["factors"], told["biosamples"])
