@@ -48,7 +48,7 @@ OnError = Annotated[
     typer.Option(help="Refuse a file with a malformed line, or skip such lines with a count."),
 ]
 MinBp = Annotated[
-    int, typer.Option(min=1, help="Base pairs that a region and one of the universe must share.")
+    int, typer.Option("--min-bp", min=1, help="Base pairs of overlap with a universe region.")
 ]
 GenomeName = Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")]
 Repair = Annotated[

@@ -178,7 +178,7 @@ def _tracks(sources: Sequence[Path], genome: Genome) -> tuple[list[Track], list[
     files = list(sources)
     if len(sources) == 1 and sources[0].suffix in (".csv", ".tsv"):
         sheet = sources[0]
-        table = read_table(sheet, ["file"])
+        table = read_table(sheet, ["file"], separator="," if sheet.suffix == ".csv" else "\t")
         groups = table["assay"].fill_null("").to_list() if "assay" in table.columns else []
         names = present(table, "file", sheet).to_list()
         listed = [
