@@ -192,7 +192,7 @@ def _report_outside(outside: dict[str, Tokenized], n: int, universe: Universe) -
     if len(outside) == n:
         name, first = next(iter(outside.items()))
         raise AtlasError(
-            f"no region of any of the {n} files is in the universe; the first, {name}, has "
+            f"none of the files ({n}) has a region in the universe; the first, {name}, has "
             f"{first.n_regions} regions{f', on {first.chrom}' * bool(first.chrom)}, the universe "
             f"is on {some(universe.regions.chrom_names)}: are they of one genome?"
         )

@@ -24,6 +24,7 @@ NEEDED = ("file", "description")
 LABELS = ("assay", "target", "biosample", "group")
 KNOWN = (*NEEDED, "id", *LABELS, "experiment", "assembly", "genome")
 ASSEMBLY = ("assembly", "genome")  # columns that name the assembly of a file
+_BETWEEN = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # 1-12 and 11-2 are not alike
 ENDINGS = (".bed", ".narrowPeak", ".broadPeak", ".gappedPeak")
 
 
@@ -92,9 +93,9 @@ def read_sheet(
     table = table.with_columns(pl.coalesce("id", "file").alias("id"))
     _refuse_repeats("file", table["file"], _places(table["file"], folder), str(path), rows)
     _refuse_repeats("id", table["id"], table["id"], str(path), rows)
-    _note_spellings(table, str(path))
     if assembly is not None:
         table = _of_assembly(table, assembly, str(path))
+    _note_spellings(table, str(path))
     if folder is not None:
         check_files(table, folder, str(path))
     return table
@@ -127,10 +128,11 @@ def check_assembly(table: pl.DataFrame, genome: str) -> None:
     if not same_assembly(genome, next(iter(counts))):
         raise SampleSheetError(
             f"the column {column} says {' and '.join(counts.values())}, but the universe is "
-            f"declared to be of {genome!r}; give the universe and the files of one assembly"
+            f"declared to be of {genome!r}; give the universe and the files of one assembly, or "
+            "rename a column that is none of assemblies"
         )
     if unnamed := table[column].null_count():
-        log.warning("%d of %d files name no %s; they are taken", unnamed, len(table), column)
+        log.warning("%d of %d files name no %s; they are taken with the others", unnamed, len(table), column)
 
 
 def read_encode_json(
@@ -185,8 +187,10 @@ def read_encode_json(
     table = pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.all().cast(pl.String))
     table = _without_missing(table, missing, str(folder), kept=("id", *NEEDED))
     _refuse_repeats("file", table["file"], _places(table["file"], folder), str(folder))
+    if assembly is not None:
+        table = _of_assembly(table, assembly, str(folder))
     _note_spellings(table, str(folder))
-    return table if assembly is None else _of_assembly(table, assembly, str(folder))
+    return table
 
 
 def _encode_row(path: Path) -> dict[str, str | None]:
@@ -263,8 +267,11 @@ def _without_missing(
         if len(written):
             table = table.with_columns(column.set(gone, None))
             log.warning(
-                "%s: %d missing values in the column %s (written %s)",
-                *(where, len(written), name, ", ".join(written.unique(maintain_order=True)[:5])),
+                "%s: %s missing in the column %s (written %s)",
+                where,
+                _count(len(written), "value"),
+                name,
+                ", ".join(written.unique(maintain_order=True)[:5]),
             )
     return table
 
@@ -299,11 +306,12 @@ def _note_spellings(table: pl.DataFrame, where: str) -> None:
     for name in LABELS:
         if name not in table.columns:
             continue
-        counts = table[name].drop_nulls().value_counts(name="n").sort("n", descending=True)
+        counts = table[name].drop_nulls().value_counts(name="n")
+        counts = counts.sort("n", name, descending=[True, False])
         alike: dict[str, list[str]] = {}
         for label, n in counts.iter_rows():
-            plain = unicodedata.normalize("NFKC", label).casefold()
-            alike.setdefault(re.sub(r"[\s_-]", "", plain), []).append(f"{label!r} ({n} files)")
+            plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", label).casefold())
+            alike.setdefault(plain, []).append(f"{label!r} ({_count(n, 'file')})")
         twice = [" and ".join(spellings) for spellings in alike.values() if len(spellings) > 1]
         if twice:
             log.warning(
@@ -324,7 +332,7 @@ def _per_assembly(table: pl.DataFrame, column: str) -> dict[str, str]:
     for name, file in table.select(column, "file").drop_nulls().iter_rows():
         files.setdefault(assembly_name(name), []).append((name, file))
     return {
-        assembly: f"{held[0][0]!r} for {len(held)} file{'s' * (len(held) > 1)} (as {held[0][1]})"
+        assembly: f"{held[0][0]!r} for {_count(len(held), 'file')} (as {held[0][1]})"
         for assembly, held in files.items()
     }
 
@@ -353,6 +361,10 @@ def _of_assembly(table: pl.DataFrame, assembly: str, where: str) -> pl.DataFrame
             *(where, fits.sum(), len(table), assembly, column, ", ".join(left)),
         )
     return table.filter(fits)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def _some(noun: str, names: list[Any]) -> str:
