@@ -170,7 +170,7 @@ class _Layout(NamedTuple):
         except _QuoteError as problem:
             return cls([], [], [], [], str(problem))
         records = [record for record in records if any(map(str.strip, record.fields))]
-        names = [name.strip() for name in header.fields]
+        names = [" ".join(name.split()) for name in header.fields]
         used = max((_used(record.fields) for record in records), default=0)
         width = max(_used(names), min(len(names), used))
         if used > width == len(names) and _has_row_names(records, width, separator):
