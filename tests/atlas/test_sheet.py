@@ -141,9 +141,7 @@ def test_files_of_one_assembly_are_taken_and_the_others_counted(
     sheet = write(tmp_path / "sheet.csv", MIXED)
     with caplog.at_level(logging.WARNING, "genoglot"):
         assert read_sheet(sheet, assembly="b37")["file"].to_list() == ["a.bed", "b.bed"]
-    assert (
-        "took 2 of 4 files, those of b37; of the others, the column assembly says " in caplog.text
-    )
+    assert "took 2 of 4 files, those of b37; of the others, the column assembly " in caplog.text
     assert "'GRCh38' for 1 file (as c.bed), nothing for 1" in caplog.text
     assert read_sheet(sheet, assembly="hg38")["file"].to_list() == ["c.bed"]
     with pytest.raises(SampleSheetError, match=r"no file is of 'mm10'; .* 'hg19' for 2 files"):

@@ -6,6 +6,8 @@ from itertools import combinations
 
 import pytest
 
+from genoglot.errors import UniverseMismatchError
+from genoglot.regions import Regions, Universe
 from genoglot.regions.assembly import assembly_name, same_assembly
 
 SAME = [
@@ -39,3 +41,17 @@ def test_names_of_one_assembly(names: list[str]) -> None:
 def test_names_of_two_assemblies() -> None:
     for ours, theirs in combinations(SAME, 2):
         assert not any(same_assembly(a, b) for a in ours for b in theirs)
+
+
+def test_one_universe_declared_to_be_of_two_assemblies() -> None:
+    regions = Regions(["chr1", "chr1"], [0, 50], [10, 60])
+    ours = Universe(regions, genome="hg38")
+    ours.check_same(Universe(regions, genome="GRCh38.p14"))
+    ours.check_same(Universe(regions))
+    ours.check_same(ours.digest)
+    Universe(regions).check_same(ours)
+    for other in (Universe(regions, genome="hg19"), Universe(regions, genome="GRCh37")):
+        with pytest.raises(UniverseMismatchError, match=r"declared to be of '.*37|hg19'.*'hg38'"):
+            ours.check_same(other)
+        with pytest.raises(UniverseMismatchError, match="declared"):
+            ours.check_same(other.digest, genome=other.genome)
