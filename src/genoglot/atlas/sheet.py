@@ -132,7 +132,9 @@ def check_assembly(table: pl.DataFrame, genome: str) -> None:
             "rename a column that is none of assemblies"
         )
     if unnamed := table[column].null_count():
-        log.warning("%d of %d files name no %s; they are taken with the others", unnamed, len(table), column)
+        log.warning(
+            "%d of %d files name no %s; they are taken with the others", unnamed, len(table), column
+        )
 
 
 def read_encode_json(

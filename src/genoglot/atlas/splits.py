@@ -257,20 +257,14 @@ class Candidates:
         self.members = np.split(order, np.cumsum(np.bincount(self.unit))[:-1])
 
     def _placeable(self, metadata: pl.DataFrame) -> NDArray[np.bool_]:
-        """Tell which sets say enough: one of unknown biosample might be any held-out one's twin.
-
-        Of an assay that has targets, a set without one is of an unknown factor: ATAC-seq has none,
-        but ChIP-seq without its target may be of any.
-        """
+        """Tell which sets say enough: one of unknown biosample might be any held-out one's twin."""
         n = len(self.biosample)
         known = np.ones(n, bool)
         if self.kind.startswith("unseen"):
             known &= np.array([bool(name) for name in self.biosample])
         if self.kind == "unseen-combination":
             known &= np.array([bool(name) for name in self.factor])
-            targeted = metadata.filter(pl.col("target").is_not_null())["assay"].drop_nulls()
-            lost = metadata["target"].is_null() & metadata["assay"].is_in(targeted.to_list())
-            known &= ~lost.fill_null(value=False).to_numpy()
+            known &= ~lost_targets(metadata)
         return known
 
     def _units(self, group: pl.Series) -> Rows:
@@ -418,6 +412,22 @@ class Training:
 
     def _demands(self) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
         return zip(self._candidates.must_stay, self._counts, self._needed, strict=True)
+
+
+def lost_targets(metadata: pl.DataFrame) -> NDArray[np.bool_]:
+    """Tell which sets lack the target that their assay has in other sets: (sets,).
+
+    ATAC-seq has none, but ChIP-seq without its target may be of any factor.
+
+    Examples
+    --------
+    >>> about = {"assay": ["ChIP", "ChIP", "ATAC"], "target": ["CTCF", None, None]}
+    >>> lost_targets(pl.DataFrame(about))
+    array([False,  True, False])
+    """
+    targeted = metadata.filter(pl.col("target").is_not_null())["assay"].drop_nulls().unique()
+    lost = metadata["target"].is_null() & metadata["assay"].is_in(targeted.to_list())
+    return lost.fill_null(value=False).to_numpy()
 
 
 def _codes(values: list[Any]) -> Rows:
