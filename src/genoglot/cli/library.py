@@ -234,7 +234,11 @@ def _universe(library: str, store: str | None, given: Universe | None) -> Univer
     from genoglot.atlas import Library
 
     if Library.exists(library, store=store):
-        return Library.open(library, store=store).universe if given is None else given
+        opened = Library.open(library, store=store)
+        if given is None:
+            return opened.universe
+        given.check_same(opened.universe_digest, genome=opened.genome)
+        return given
     if given is None:
         raise LibraryError(f"{library}: a new library needs its --universe")
     Library.check_free(library, store=store)
