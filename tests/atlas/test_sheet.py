@@ -92,14 +92,26 @@ def test_markers_of_missing_values_are_missing_and_counted(
     assert table["target"].to_list() == [None, None, "NANOG", None]
     assert table["biosample"].to_list() == ["liver", None, None, None]
     assert table["dose"].to_list() == ["5", None, None, "0"]
-    assert [message.partition("sheet.csv: ")[2] for message in caplog.messages] == [
-        "2 values missing in the column target (written NA, none)",
-        "2 values missing in the column biosample (written n/a, NULL)",
-        "2 values missing in the column dose (written -, .)",
-    ]
+    (message,) = caplog.messages
+    assert message.partition("sheet.csv: ")[2] == (
+        "missing values: 2 in the column target (written NA, none); "
+        "2 in the column biosample (written n/a, NULL); 2 in the column dose (written -, .)"
+    )
     table = read_sheet(sheet, missing=["none"])
     assert table["target"].to_list() == ["NA", None, "NANOG", None]
     assert read_sheet(sheet, missing=[])["target"].to_list() == ["NA", "none", "NANOG", None]
+
+
+def test_many_columns_with_missing_values_are_one_notice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"c{i}" for i in range(30)]
+    text = f"file,description,{','.join(names)},target\na.bed,x{',NA' * 31}\n"
+    with caplog.at_level(logging.WARNING, "genoglot"):
+        assert read_sheet(write(tmp_path / "s.csv", text))["c29"].null_count() == 1
+    (message,) = caplog.messages
+    assert "missing values: 1 in the column target (written NA); 1 in the column c0" in message
+    assert message.endswith("and some in 25 other columns")
 
 
 def test_one_file_in_two_rows_is_refused_however_it_is_written(tmp_path: Path) -> None:

@@ -260,7 +260,8 @@ def _without_missing(
     table: pl.DataFrame, markers: Collection[str], where: str, kept: Collection[str] = ()
 ) -> pl.DataFrame:
     """Make null what says that a value is missing, and count it in a notice."""
-    for name in table.columns:
+    counts = []
+    for name in sorted(table.columns, key=lambda name: name not in KNOWN):
         if name in kept:
             continue
         column = table[name]
@@ -268,13 +269,12 @@ def _without_missing(
         written = column.filter(gone & column.is_not_null())
         if len(written):
             table = table.with_columns(column.set(gone, None))
-            log.warning(
-                "%s: %s missing in the column %s (written %s)",
-                where,
-                _count(len(written), "value"),
-                name,
-                ", ".join(written.unique(maintain_order=True)[:5]),
-            )
+            texts = ", ".join(written.unique(maintain_order=True)[:5])
+            counts.append(f"{len(written)} in the column {name} (written {texts})")
+    if counts:
+        shown, others = "; ".join(counts[:6]), len(counts) - 6
+        more = f"; and some in {_count(others, 'other column')}" if others > 0 else ""
+        log.warning("%s: missing values: %s%s", where, shown, more)
     return table
 
 
