@@ -70,7 +70,7 @@ def test_a_sheet_of_r_with_what_is_missing_and_what_looks_alike(beds: Path) -> N
     build(beds, R_SHEET, "--missing", "", "--overwrite")
     assert Atlas.open(beds / "out").metadata["target"].to_list() == ["CTCF", "NA", "NA"]
     done = build(beds, R_SHEET, "--missing", "kidney, NA", "--overwrite")
-    assert "missing values: 2 in the column biosample (written kidney, Kidney)" in done.stderr
+    assert "; 2 in the column biosample (written kidney, Kidney)" in done.stderr
     assert Atlas.open(beds / "out").metadata["biosample"].to_list() == ["liver", None, None]
 
 
