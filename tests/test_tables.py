@@ -125,6 +125,7 @@ GOOD = {
     "comments above it": "# made by me\n#file\tdescription\na.bed\tCTCF, liver\nb.bed\tMAX\n",
     "columns of nothing": 'file,description,,\na.bed,"CTCF, liver",,\nb.bed,MAX\n,,,\n\n\n',
     "separators behind rows": "file\tdescription\na.bed\tCTCF, liver\t\nb.bed\tMAX\t\t\n",
+    "unseen marks": '\ufefffile,\u200bdescription\na.bed,"CTCF, liver"\n\ufeffb.bed,MAX',
     "a separator in the header": "file\tdescription, or so\na.bed\tCTCF, liver\nb.bed\tMAX\n",
 }
 
@@ -187,6 +188,7 @@ BAD = {
     "comments only": ("# one\n#\n", "no table in this file, it is empty"),
     "JSON": ('[{"file": "a.bed"}]', "no table but JSON"),
     "a web page": ("\n<!DOCTYPE html><html>", "is no text but a web page"),
+    "no text": ("f\0i\0l\0e\0,\0d\0\n\0", "is no text, it holds NUL"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"an Excel workbook \(.xls\)"),
 }
 

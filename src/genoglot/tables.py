@@ -24,6 +24,7 @@ MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "null", "none", "-", ".")
 _SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", " ": "blank"}
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line that Excel understands
 _COMMENT = re.compile(r'\s*("?)#[#\s]*')  # quoted, if Excel wrote it and it holds a comma
+_INVISIBLE = ("\ufeff", "\u200b")  # byte-order marks of files put together, blanks of no width
 
 csv.field_size_limit(sys.maxsize)  # a DNA sequence may be longer than the 131,072 letters allowed
 
@@ -94,6 +95,10 @@ def read_table(
         text = read_lines(path).decode()
     except GenoglotError as problem:
         raise error(str(problem)) from None
+    if "\0" in text:
+        raise error(f"{path}: is no text, it holds NUL characters; save it as CSV (UTF-8)")
+    for mark in _INVISIBLE:
+        text = text.replace(mark, "")
     if _is_json(text):
         raise error(f"{path}: holds no table but JSON; give CSV or TSV")
     lines = text.split("\n")
