@@ -136,7 +136,7 @@ def read_table(
 
 
 def missing_values(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:
-    """Tell which values of a column of text are missing: null, blank, or one of the markers.
+    """Find the missing values of a column of text: null, blank, or one of the markers.
 
     Examples
     --------

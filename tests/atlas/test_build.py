@@ -160,7 +160,7 @@ def test_empty_sets_are_kept_with_a_notice(
     assert len(report.atlas.tokens(2)) == 0
     assert report.atlas.metadata["n_regions"][2] == 2
     assert "1 of 12 files have no region in the universe" in caplog.text
-    assert "kept as empty sets: 'files/2.bed'" in caplog.text
+    assert "become empty sets: 'files/2.bed'" in caplog.text
 
 
 def test_no_atlas_of_empty_sets_only(tmp_path: Path, peaks: Path, universe: Universe) -> None:

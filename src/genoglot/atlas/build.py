@@ -197,7 +197,7 @@ def _report_outside(outside: dict[str, Tokenized], n: int, universe: Universe) -
             f"is on {some(universe.regions.chrom_names)}: are they of one genome?"
         )
     log.warning(
-        "%d of %d files have no region in the universe and are kept as empty sets: %s",
+        "%d of %d files have no region in the universe and become empty sets: %s",
         *(len(outside), n, some(outside)),
     )
 

@@ -187,7 +187,7 @@ def read_encode_json(
     if not rows:
         raise SampleSheetError(f"{folder}: no NAME.bed.gz with a NAME.json that describes it")
     table = pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.all().cast(pl.String))
-    table = _without_missing(table, missing, str(folder), kept=("id", *NEEDED))
+    table = _without_missing(table, missing, str(folder), untouched=("id", *NEEDED))
     _refuse_repeats("file", table["file"], _places(table["file"], folder), str(folder))
     if assembly is not None:
         table = _of_assembly(table, assembly, str(folder))
@@ -257,12 +257,12 @@ def _stem(name: str) -> str | None:
 
 
 def _without_missing(
-    table: pl.DataFrame, markers: Collection[str], where: str, kept: Collection[str] = ()
+    table: pl.DataFrame, markers: Collection[str], where: str, untouched: Collection[str] = ()
 ) -> pl.DataFrame:
     """Make null what says that a value is missing, and count it in a notice."""
     counts = []
     for name in sorted(table.columns, key=lambda name: name not in KNOWN):
-        if name in kept:
+        if name in untouched:
             continue
         column = table[name]
         gone = missing_values(column, markers)

@@ -415,7 +415,7 @@ class Training:
 
 
 def lost_targets(metadata: pl.DataFrame) -> NDArray[np.bool_]:
-    """Tell which sets lack the target that their assay has in other sets: (sets,).
+    """Find the sets that lack the target which their assay has in other sets: (sets,) bool.
 
     ATAC-seq has none, but ChIP-seq without its target may be of any factor.
 

@@ -128,7 +128,7 @@ class Labels:
 
 
 def known_labels(metadata: pl.DataFrame) -> pl.DataFrame:
-    """Tell which labels of each set are known: a column of true and false per field.
+    """Find which labels of each set are known: a column of true and false per field.
 
     A label that no set has is known to be none, and so is the target of an assay that has none; a
     label that only this set lacks is not known.
@@ -151,7 +151,7 @@ def known_labels(metadata: pl.DataFrame) -> pl.DataFrame:
 
 
 def all_known(metadata: pl.DataFrame) -> NDArray[np.bool_]:
-    """Tell of which sets every label is known: (sets,)."""
+    """Find the sets of which every label is known: (sets,) bool."""
     return known_labels(metadata).select(pl.all_horizontal(pl.all())).to_series().to_numpy()
 
 
