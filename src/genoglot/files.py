@@ -30,6 +30,19 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+# What is no text, by its first bytes, and what to do about it.
+_NO_TEXT = {
+    b"PK\x03\x04": "a zip archive; unpack it",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls); save it as CSV",
+    b"BZh91AY&SY": "compressed by bzip2; unpack it",
+    b"\xfd7zXZ\x00": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"\xeb\xf2\x89\x87": "a bigBed file; turn it into BED with bigBedToBed",
+    b"\x26\xfc\x8f\x88": "a bigWig file; give peaks or regions as BED",
+    b"BAM\x01": "a BAM file; give peaks or regions as BED",
+}
+_WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
+
 
 @contextmanager
 def atomic_path(
@@ -77,7 +90,8 @@ def atomic_path(
                 shutil.copyfileobj(source, target)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    # Absolute: pyarrow takes the relative path hg38:encode/a for an address.
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent.absolute()))
     temporary = holder / path.name
     try:
         if directory:
@@ -152,7 +166,8 @@ def read_lines(path: str | Path) -> bytes:
     Raises
     ------
     GenoglotError
-        If the file is missing, unreadable or damaged: see `read_bytes`.
+        If the file is missing, unreadable or damaged (see `read_bytes`), or no text but an Excel
+        workbook, an archive, a web page or a binary format of genomics.
 
     Examples
     --------
@@ -162,10 +177,25 @@ def read_lines(path: str | Path) -> bytes:
     >>> read_lines(path)
     b'one\ntwo\n'
     """
-    data = _as_utf8(read_bytes(path), path)
+    data = read_bytes(path)
+    if kind := _no_text(data):
+        raise GenoglotError(f"{path}: is no text but {kind}")
+    data = _as_utf8(data, path)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data
+
+
+def _no_text(data: bytes) -> str | None:
+    """Say what a file is, if not text."""
+    if data.startswith(b"PK\x03\x04"):
+        if b"xl/workbook" in data:
+            return "an Excel workbook (.xlsx); save it as CSV (UTF-8)"
+        if b"opendocument.spreadsheet" in data[:200]:
+            return "a spreadsheet (.ods); save it as CSV (UTF-8)"
+    if data[:100].lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith(_WEB_PAGE):
+        return "a web page (HTML or XML); fetch the file itself"
+    return next((kind for magic, kind in _NO_TEXT.items() if data.startswith(magic)), None)
 
 
 def _as_utf8(data: bytes, path: str | Path) -> bytes:

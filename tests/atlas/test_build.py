@@ -124,12 +124,30 @@ def test_other_chromosome_names_are_refused_once_with_the_way_out(
     assert np.array_equal(atlas.tokens(0), np.arange(0, 1000, 2))
 
 
+@pytest.mark.parametrize("odd", [0, 2])
 def test_one_file_with_other_names_is_left_out(
+    tmp_path: Path, peaks: Path, universe: Universe, odd: int
+) -> None:
+    (peaks / f"files/{odd}.bed").write_text("1\t0\t100\n")
+    report = build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a")
+    assert [name for name, _ in report.skipped] == [f"files/{odd}.bed"]
+    assert len(report.atlas) == 11
+
+
+def test_files_that_are_no_text_are_left_out_by_what_they_are(
     tmp_path: Path, peaks: Path, universe: Universe
 ) -> None:
-    (peaks / "files/2.bed").write_text("1\t0\t100\n")
+    (peaks / "files/0.bed").write_bytes(b"PK\x03\x04 xl/workbook.xml")
+    damaged = bytearray((peaks / "files/1.bed.gz").read_bytes())
+    damaged[10:12] = b"\xff\xff"
+    (peaks / "files/1.bed.gz").write_bytes(damaged)
+    (peaks / "files/2.bed").write_text("<!DOCTYPE html>\n<html>no such file</html>\n")
     report = build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a")
-    assert [name for name, _ in report.skipped] == ["files/2.bed"]
+    problems = dict(report.skipped)
+    assert len(report.atlas) == 9 and len(problems) == 3
+    assert "an Excel workbook" in problems["files/0.bed"]
+    assert "damaged gzip file" in problems["files/1.bed.gz"]
+    assert "a web page" in problems["files/2.bed"]
 
 
 def test_empty_sets_are_kept_with_a_notice(
@@ -141,7 +159,22 @@ def test_empty_sets_are_kept_with_a_notice(
     assert report.skipped == []
     assert len(report.atlas.tokens(2)) == 0
     assert report.atlas.metadata["n_regions"][2] == 2
-    assert "files/2.bed: none of its 2 regions" in caplog.text
+    assert "1 of 12 files have no region in the universe" in caplog.text
+    assert "become empty sets: 'files/2.bed'" in caplog.text
+
+
+def test_no_atlas_of_empty_sets_only(tmp_path: Path, peaks: Path, universe: Universe) -> None:
+    for file in (peaks / "files").iterdir():
+        data = b"NC_000001.11\t0\t5000\nNC_000002.12\t0\t50\n"
+        file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
+    with pytest.raises(AtlasError, match=r"none of the files \(12\) has a region") as raised:
+        build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a")
+    for part in ("files/0.bed, has 2 regions, on NC_000001.11", "'chr1', 'chr2'", "one genome?"):
+        assert part in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["peaks"]
+    universe.decode([3]).to_bed(peaks / "files/4.bed")
+    atlas = build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a").atlas
+    assert [len(tokens) for tokens in atlas.tokens_of(range(12))] == [0] * 4 + [1] + [0] * 7
 
 
 def test_overlap_thresholds_count(tmp_path: Path, peaks: Path, universe: Universe) -> None:
@@ -182,6 +215,29 @@ def test_a_folder_from_encode(tmp_path: Path, universe: Universe) -> None:
     assert atlas.descriptions() == ["peaks 0", "peaks 1", "peaks 2"]
     assert atlas.metadata["group"].to_list() == ["ENCSR1"] * 3
     assert [tokens.tolist() for tokens in atlas.tokens_of([0, 2])] == [[0, 10], [2, 12]]
+
+
+def test_files_of_another_assembly_than_declared(
+    tmp_path: Path, peaks: Path, universe: Universe, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = read_sheet(peaks / "sheet.csv")
+    mixed = sheet.with_columns(assembly=pl.Series(["hg38"] * 7 + ["mm10"] * 4 + ["GRCm38"]))
+    problem = r"'hg38' for 7 files \(as files/0.bed\) and 'mm10' for 5 files .*--assembly"
+    for genome in ("", "hg38"):
+        with pytest.raises(SampleSheetError, match=problem):
+            build_atlas(peaks, mixed, universe, tmp_path / "a", genome=genome)
+    for column in ("assembly", "genome"):
+        wrong = sheet.with_columns(pl.lit("GRCh37").alias(column))
+        with pytest.raises(SampleSheetError, match=r"'GRCh37' for 12 files .* of 'hg38'"):
+            build_atlas(peaks, wrong, universe, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    same = sheet.with_columns(assembly=pl.Series(["GRCh38", "hg38", "GRCh38.p14", *[None] * 9]))
+    with caplog.at_level(logging.WARNING, "genoglot"):
+        report = build_atlas(peaks, same, universe, tmp_path / "a", genome="grch38")
+    assert "9 of 12 files name no assembly" in caplog.text
+    assert len(report.atlas) == 12 and report.atlas.genome == "hg38"
+    unnamed = Universe(universe.regions)
+    assert len(build_atlas(peaks, same, unnamed, tmp_path / "b").atlas) == 12
 
 
 ENDLESS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genoglot.atlas import Atlas, Library
 from genoglot.errors import LibraryError, TextError, UniverseMismatchError
@@ -279,9 +282,53 @@ def test_bad_queries_are_refused(
         filled.search(**query)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["Ränder und Öffnungen", "AND (", '"', "a:b* ^~", "🧬"])
+@pytest.mark.parametrize(
+    "text", ["Ränder und Öffnungen", "AND (", '"', "a:b* ^~", "🧬", '"human liver"', "it's \\"]
+)
 def test_no_text_is_taken_for_a_command(text: str, filled: Library) -> None:
     assert len(filled.search(text)) == 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text("\"'()[]{}+-*?^~:\\/&|!=<>@#$%.,;`\t\n\0🧬é liver", min_size=1, max_size=30))
+def test_only_the_words_of_keywords_count(filled: Library, text: str) -> None:
+    """A word is found with any signs around it, and nothing where there are only signs."""
+    found = filled.search(keywords=f'{text} "GATA1")', n=200)
+    assert "GATA1" in {hit.target for hit in found}
+    signs = re.sub(r"\w", "", text).strip() or "?"
+    assert filled.search(keywords=signs) == []
+
+
+def test_quotes_change_nothing(filled: Library) -> None:
+    plain = filled.search(keywords="GATA1 kidney", n=30)
+    for quoted in ('"GATA1" kidney', '"GATA1 kidney"', "'GATA1' (kidney)", "GATA1 AND kidney"):
+        assert [hit.id for hit in filled.search(keywords=quoted, n=30)] == [h.id for h in plain]
+    assert len(filled.search(keywords="kidney " * 1_400, n=5)) == 5
+    assert filled.search(keywords=" ".join(f"w{i}" for i in range(1_600))) == []
+
+
+LONG = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_words_of_any_length_are_found(small: Library) -> None:
+    about = pl.DataFrame({"id": [LONG, f"x{LONG}"], "description": ["one", "two"]})
+    small.add(about, [[1], [2]])
+    for word in (LONG, LONG.upper(), f'"{LONG}"'):
+        assert [hit.id for hit in small.search(keywords=word)] == [LONG]
+
+
+def test_a_library_made_before_finds_long_words_from_the_next_addition_on(small: Library) -> None:
+    import lancedb
+    from lancedb.index import FTS
+
+    path = small.info()["library"]
+    old = FTS(with_position=False, stem=False, remove_stop_words=False, ascii_folding=True)
+    lancedb.connect(path).open_table("sets").create_index("words", config=old, replace=True)
+    library = Library.open(path)
+    assert len(library.search(keywords="kidney", n=30)) == 6
+    library.add(pl.DataFrame({"id": [LONG], "description": ["one"]}), [[1]])
+    assert [hit.id for hit in Library.open(path).search(keywords=LONG)] == [LONG]
+    assert len(library.search(keywords="kidney", n=30)) == 6
 
 
 def test_a_text_in_another_script_is_refused_but_its_words_can_be_looked_for(

@@ -299,3 +299,39 @@ def test_splits_that_are_missing_damaged_or_of_other_data(atlas: Atlas, tmp_path
     pq.write_table(pq.read_table(other.path / "tokens.parquet"), file)
     with pytest.raises(AtlasError, match="damaged"):
         atlas.split("random")
+
+
+def test_a_set_whose_target_is_lost_is_not_of_the_assay_as_a_factor() -> None:
+    """ATAC-seq has no target; ChIP-seq without one may be of any factor, a held-out one too."""
+    rows = [
+        (f"{assay}-{target}-{b}", assay, target, b)
+        for b in "ABCDE"
+        for assay, target in [("ChIP", "CTCF"), ("ChIP", "MAX"), ("ChIP", None), ("ATAC", None)]
+    ]
+    about = table(rows)
+    lost = {i for i, row in enumerate(rows) if row[1:3] == ("ChIP", None)}
+    for seed in range(5):
+        made = make_split(about, "unseen-combination", test=0.3, validation=0.1, seed=seed)
+        assert set(made.unused) == lost
+        assert all("not known" in made.reason[i] for i in lost)
+    held = {
+        i for seed in range(20) for i in make_split(about, "unseen-combination", seed=seed).test
+    }
+    assert any(rows[i][1] == "ATAC" for i in held), "open chromatin is a factor of its own"
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_sets_without_labels_are_no_group(tmp_path: Path, nothing: str | None) -> None:
+    universe = Universe(Regions(["chr1"] * 4, [0, 10, 20, 30], [5, 15, 25, 35]))
+    about = pl.DataFrame(
+        {"description": list("abcdef")}
+        | {name: [nothing] * 3 + ["x"] * 3 for name in ("assay", "target", "biosample", "group")},
+        schema_overrides={"group": pl.String},
+    )
+    atlas = Atlas.from_sets(tmp_path / "atlas", universe, about, [[i % 4] for i in range(6)])
+    assert atlas.metadata["group"].to_list() == ["0", "1", "2", "x", "x", "x"]
+    assert atlas.metadata["target"].null_count() == 3 and atlas.info()["n_biosamples"] == 1
+    made = make_split(atlas.metadata, "random-group", test=0.5, validation=0)
+    assert len(made.test) in (2, 3)
+    raw = atlas.metadata.with_columns(group=pl.lit(None, pl.String))
+    assert len(make_split(raw, "random-group", test=0.34, validation=0).test) == 2

@@ -59,8 +59,16 @@ def test_bad_input_is_told_in_one_line(command: str, ridge: Path, run: Run, fold
 def test_queries_that_are_none(ridge: Path, run: Run) -> None:
     assert "empty" in complaint(run, "generate", "ridge", "  ")
     assert "the text has 100,000 characters" in complaint(run, "generate", "ridge", 50_000 * "a ")
-    french = "chromatine ouverte dans le foie humain"
-    assert "another language than English (fr: " in complaint(run, "generate", "ridge", french)
+
+
+def test_a_query_in_another_language_is_answered_with_a_notice(ridge: Path, run: Run) -> None:
+    for text, language in (
+        ("chromatine ouverte dans le foie humain", "fr"),
+        ("ileum jejunum duodenum colon", "la"),
+    ):
+        done = run("generate", "ridge", text, "-n", "3")
+        assert len(done.stdout.splitlines()) == 4
+        assert f"another language than English ({language}: '{text[:30]}')" in done.stderr
 
 
 def test_a_query_of_unknown_words_is_answered_with_a_notice(ridge: Path, run: Run) -> None:

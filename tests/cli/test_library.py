@@ -93,7 +93,7 @@ BAD = {
     "search sets.library kidney --where assay": "--where 'assay': give it as key=value",
     "search sets kidney --store http://127.0.0.1:9": "the server cannot be reached",
     "remove sets.library wat": "sets.library: no 'wat'; nothing was removed",
-    "add sets.library": "give a folder of BED files with its --sheet, or an --atlas",
+    "add sets.library": "with its --sheet or --encode-json, or an --atlas",
     "add sets.library world --atlas atlas": "not both",
     "add sets.library --atlas nowhere": "nowhere: no atlas here",
     "add sets.library --atlas atlas": "and 135 others already; replace or skip",

@@ -16,17 +16,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.atlas.sheet import check_files, read_sheet
+from genoglot.atlas.sheet import check_assembly, check_files, read_sheet
 from genoglot.atlas.store import Atlas
 from genoglot.atlas.writer import AtlasWriter
-from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError
+from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError, some
 from genoglot.regions import Regions, Universe
+from genoglot.regions.assembly import same_assembly
 from genoglot.regions.chromosomes import Alias
 from genoglot.regions.formats import Format
 
 log = logging.getLogger("genoglot")
 
 IN_FLIGHT = 8  # files read ahead per job: bounds memory when the writer is the slower one
+ALIKE = 20  # files with other chromosome names, and none without, after which all have them
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Tokenized(NamedTuple):
     strengths: NDArray[np.uint8]
     n_regions: int
     signal: str | None = None  # column that the strengths are of
+    chrom: str = ""  # the first, to say where a file is that is elsewhere
     error: GenoglotError | None = None
 
 
@@ -82,7 +85,8 @@ class Tokenizer:
             )
         except GenoglotError as error:
             return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error=error)
-        return Tokenized(tokens, strengths, len(regions), regions.signal_column)
+        first = next(iter(regions.chrom_names), "")
+        return Tokenized(tokens, strengths, len(regions), regions.signal_column, first)
 
 
 def build_atlas(
@@ -120,7 +124,8 @@ def build_atlas(
     out
         The atlas's directory: new or empty.
     genome
-        Name of the genome assembly, such as "hg38"; default the universe's.
+        Name of the genome assembly, such as "hg38"; default the universe's. Files that the sheet
+        declares to be of another one are refused.
     jobs
         Threads; default one per core.
     on_error
@@ -139,11 +144,11 @@ def build_atlas(
     Raises
     ------
     SampleSheetError
-        If the sheet is not sound or names files that are not there.
+        If the sheet is not sound, names files that are not there, or several assemblies.
     ChromosomeNameError
         If files and universe spell chromosomes differently from the first file on.
     AtlasError
-        If no file could be read.
+        If no file could be read, or none has a region in the universe.
     """
     folder = Path(folder)
     if isinstance(sheet, pl.DataFrame):
@@ -151,36 +156,39 @@ def build_atlas(
     else:
         sheet = read_sheet(sheet, folder)
     universe = _named(universe, genome)
+    check_assembly(sheet, universe.genome)
     tokenizer = Tokenizer(
         universe, on_error, alias, min_bp, min_fraction, min_universe_fraction, format
     )
     kept: list[int] = []
     n_regions: list[int] = []
     signals: Counter[str | None] = Counter()
+    outside: dict[str, Tokenized] = {}
     skipped: list[tuple[str, str]] = []
+    misnamed = 0
     with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
         results = _in_parallel(tokenizer, [folder / name for name in sheet["file"]], jobs)
         for row, result in enumerate(_with_progress(results, len(sheet), progress)):
             name = str(sheet["file"][row])
             if result.error is None:
                 if not len(result.tokens):
-                    log.warning(
-                        "%s: none of its %d regions is in the universe; kept as an empty set",
-                        *(name, result.n_regions),
-                    )
+                    outside[name] = result
                 writer.add(result.tokens, result.strengths)
                 kept.append(row)
                 n_regions.append(result.n_regions)
                 signals[result.signal] += 1
-            elif isinstance(result.error, ChromosomeNameError) and not kept:
-                raise ChromosomeNameError(f"{name}: {result.error}")  # it would be so for all
-            else:
-                skipped.append((name, str(result.error)))
+                continue
+            skipped.append((name, str(result.error)))
+            misnamed += isinstance(result.error, ChromosomeNameError)
+            if not kept and misnamed == row + 1 and row + 1 in (ALIKE, len(sheet)):
+                first_name, problem = skipped[0]
+                raise ChromosomeNameError(f"{first_name}: {problem}")
         if not kept:
             raise AtlasError(
                 f"{out}: no atlas: none of the {len(sheet)} files can be read; the first: "
                 f"{skipped[0][1]}"
             )
+        _report_outside(outside, len(kept), universe)
         writer.finish(sheet[kept].with_columns(n_regions=pl.Series(n_regions, dtype=pl.Int32)))
     found = (
         f"{n} sets by {column}" if column else f"{n} sets without a signal (all 255)"
@@ -194,11 +202,28 @@ def _named(universe: str | Path | Universe, genome: str) -> Universe:
     """Read the universe, if need be, and name its genome."""
     if not isinstance(universe, Universe):
         return Universe.from_bed(universe, genome=genome)
-    if genome and genome != universe.genome:
-        if universe.genome:
-            raise AtlasError(f"genome {genome!r}, but the universe is of {universe.genome!r}")
+    if not same_assembly(genome, universe.genome):
+        raise AtlasError(f"genome {genome!r}, but the universe is of {universe.genome!r}")
+    if genome and not universe.genome:
         return Universe(universe.regions, genome=genome)
     return universe
+
+
+def _report_outside(outside: dict[str, Tokenized], n: int, universe: Universe) -> None:
+    """Say how many of `n` files have no region in the universe, and refuse if it is all."""
+    if not outside:
+        return
+    if len(outside) == n:
+        name, first = next(iter(outside.items()))
+        raise AtlasError(
+            f"none of the files ({n}) has a region in the universe; the first, {name}, has "
+            f"{first.n_regions} regions{f', on {first.chrom}' * bool(first.chrom)}, the universe "
+            f"is on {some(universe.regions.chrom_names)}: are they of one genome?"
+        )
+    log.warning(
+        "%d of %d files have no region in the universe and become empty sets: %s",
+        *(len(outside), n, some(outside)),
+    )
 
 
 def _in_parallel(tokenizer: Tokenizer, paths: list[Path], jobs: int | None) -> Iterator[Tokenized]:

@@ -87,7 +87,8 @@ class Store:
         import lancedb
 
         if self.server is None:
-            return lancedb.connect(self.name)
+            # Absolute, as hg38:encode and s3: are names of folders, not addresses.
+            return lancedb.connect(Path(self.name).absolute())
         headers = {"header.x-api-key": os.environ[KEY]} if os.environ.get(KEY) else {}
         return lancedb.connect(
             namespace_client_impl="rest",
@@ -131,9 +132,23 @@ def make_indexes(table: Any) -> None:
     from lancedb.index import FTS, BTree
 
     table.create_index("id", config=BTree())
-    # Names of factors and cells are no English: neither stems nor stop words.
-    words = FTS(with_position=False, stem=False, remove_stop_words=False, ascii_folding=True)
-    table.create_index("words", config=words)
+    # Names of factors and cells are no English: neither stems nor stop words. Ids are long words.
+    config = FTS(
+        with_position=False,
+        stem=False,
+        remove_stop_words=False,
+        ascii_folding=True,
+        max_token_length=None,
+    )
+    table.create_index("words", config=config)
+
+
+def words_query(text: str) -> Any:
+    """Make a query of the words in a text: as a string, its quotes would be a query's syntax."""
+    from lancedb import query
+
+    match: Any = query.MatchQuery
+    return match(text, "words")
 
 
 def tidy(table: Any) -> None:
@@ -142,7 +157,9 @@ def tidy(table: Any) -> None:
     Where another process changes the table meanwhile, that one will tidy up.
     """
     try:
-        if not table.list_indices():  # killed while it was made
+        details = [index.index_details or {} for index in table.list_indices()]
+        # None: killed while it was made. A limit: made when 40 letters were the longest word.
+        if not details or any(one.get("max_token_length") for one in details):
             make_indexes(table)
         table.optimize(cleanup_older_than=KEPT_VERSIONS)
     except RuntimeError as error:

@@ -54,7 +54,7 @@ def read_metadata(path: Path) -> pl.DataFrame:
     """Read `metadata.parquet` with the columns that say where tokens lie."""
     file = path / METADATA
     try:
-        table = pl.read_parquet(file)
+        table = pl.read_parquet(file.absolute(), glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise AtlasError(f"{file}: missing or damaged ({reason}); build the atlas again") from None
@@ -68,7 +68,8 @@ def open_tokens(path: Path) -> pq.ParquetFile:
     """Open `tokens.parquet` through a memory map: its footer is read, its tokens are not."""
     file = path / TOKENS
     try:
-        tokens = pq.ParquetFile(file, memory_map=True)
+        # Absolute, as pyarrow takes hg38:encode/tokens.parquet for an address.
+        tokens = pq.ParquetFile(file.absolute(), memory_map=True)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise AtlasError(f"{file}: missing or damaged ({reason}); build the atlas again") from None

@@ -27,11 +27,13 @@ from genoglot.atlas.lance import (
     tidy,
     universe_table,
     vectors,
+    words_query,
 )
 from genoglot.atlas.ranking import FIELDS, Found, Hit, condition_of, fuse, run
 from genoglot.atlas.sketch import DIM, CountSketch, jaccard, pack, unpack
 from genoglot.errors import LibraryError, TextError, some
 from genoglot.regions import Regions, Universe
+from genoglot.regions.assembly import same_assembly
 from genoglot.text import check_query
 from genoglot.text.encoder import MAX_QUERY
 
@@ -114,14 +116,8 @@ class Library:
         LibraryError
             If something is there already or the server cannot be reached.
         """
+        cls.check_free(path, store=store)
         place = Store(path, store)
-        if place.open(SETS) is not None:
-            raise LibraryError(f"{place.where}: there is a library already; open it")
-        # What is left of a creation that was killed is a universe, and may be replaced.
-        if store is None and Path(path).exists():
-            others = {f.name for f in Path(path).iterdir()} if Path(path).is_dir() else {""}
-            if others - {f"{UNIVERSE}.lance", f"{SETS}.lance"}:
-                raise LibraryError(f"{path}: exists and is no library; choose another name")
         encoder = encoder or _minilm()
         about = {
             "version": VERSION,
@@ -159,6 +155,24 @@ class Library:
         return cls(place, table, encoder)
 
     @classmethod
+    def check_free(cls, path: str | Path, *, store: str | None = None) -> None:
+        """Refuse a place where `create` cannot make a library.
+
+        Raises
+        ------
+        LibraryError
+            If something is there already or the server cannot be reached.
+        """
+        place = Store(path, store)
+        if place.open(SETS) is not None:
+            raise LibraryError(f"{place.where}: there is a library already; open it")
+        # What is left of a creation that was killed is a universe, and may be replaced.
+        if store is None and Path(path).exists():
+            others = {f.name for f in Path(path).iterdir()} if Path(path).is_dir() else {""}
+            if others - {f"{UNIVERSE}.lance", f"{SETS}.lance"}:
+                raise LibraryError(f"{path}: exists and is no library; choose another name")
+
+    @classmethod
     def exists(cls, path: str | Path, *, store: str | None = None) -> bool:
         """Whether there is a library to open."""
         return Store(path, store).open(SETS) is not None
@@ -174,6 +188,11 @@ class Library:
     def universe_digest(self) -> str:
         """Digest of its universe, known without loading it."""
         return str(self._about["universe"])
+
+    @property
+    def genome(self) -> str:
+        """Name of the genome assembly, such as "hg38"; may be empty."""
+        return str(self._about["genome"])
 
     @cached_property
     def universe(self) -> Universe:
@@ -267,10 +286,11 @@ class Library:
         Raises
         ------
         UniverseMismatchError
-            If the atlas has another universe.
+            If the atlas has another universe, or is declared to be of another assembly.
         """
-        if atlas.universe_digest != self.universe_digest:
-            self.universe.check_same(atlas.universe_digest)
+        same = atlas.universe_digest == self.universe_digest
+        if not (same and same_assembly(self.genome, atlas.genome)):
+            self.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         lists = (atlas.tokens(i) for i in range(len(atlas)))
         return self.add(atlas.metadata, lists, existing=existing, acknowledge=acknowledge)
 
@@ -304,7 +324,7 @@ class Library:
             "library": self._store.where,
             "format_version": VERSION,
             "n_sets": len(self),
-            "genome": self._about["genome"],
+            "genome": self.genome,
             "universe_size": self._about["universe_size"],
             "universe_digest": self.universe_digest,
             "text_encoder": self._about["text"][0],
@@ -371,7 +391,7 @@ class Library:
                 found = run(query.distance_type("cosine"), condition, depth, "_distance")
                 ways["meaning"] = [Found(row, 1 - row["_distance"]) for row in found]
             if keywords.strip():
-                query = table.search(keywords, query_type="fts", fts_columns="words")
+                query = table.search(words_query(keywords), query_type="fts")
                 found = run(query, condition, depth, "_score")
                 ways["keywords"] = [Found(row, row["_score"]) for row in found]
             if ids is not None:

@@ -88,7 +88,7 @@ class Split:
             If it is damaged or was made of other data.
         """
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path.absolute())
             about = table.schema.metadata or {}
             made_of = about[b"genoglot.atlas"].decode()
             settings = json.loads(about[b"genoglot.split"])
@@ -179,7 +179,7 @@ def make_split(
     kind
         ``random``: any sets. ``random-group``: whole experiment groups. ``unseen-combination``:
         each held-out set's biosample occurs in training and so does its factor (its target, or
-        its assay where it has none), but never both together. ``unseen-biosample``: the
+        its assay where that has none), but never both together. ``unseen-biosample``: the
         biosample does not occur in training, the factor does.
     seed
         Same seed, same split.
@@ -248,7 +248,7 @@ class Candidates:
         self.factor = (
             metadata.select(pl.coalesce("target", "assay", pl.lit(""))).to_series().to_list()
         )
-        self.placeable = self._placeable()
+        self.placeable = self._placeable(metadata)
         self.wanted = self.placeable & _within(metadata, within)
         self.unit = self._units(metadata["group"])
         self.sizes = np.bincount(self.unit[self.wanted], minlength=self.unit.max() + 1)
@@ -256,7 +256,7 @@ class Candidates:
         order = np.argsort(self.unit, kind="stable")
         self.members = np.split(order, np.cumsum(np.bincount(self.unit))[:-1])
 
-    def _placeable(self) -> NDArray[np.bool_]:
+    def _placeable(self, metadata: pl.DataFrame) -> NDArray[np.bool_]:
         """Tell which sets say enough: one of unknown biosample might be any held-out one's twin."""
         n = len(self.biosample)
         known = np.ones(n, bool)
@@ -264,6 +264,7 @@ class Candidates:
             known &= np.array([bool(name) for name in self.biosample])
         if self.kind == "unseen-combination":
             known &= np.array([bool(name) for name in self.factor])
+            known &= ~lost_targets(metadata)
         return known
 
     def _units(self, group: pl.Series) -> Rows:
@@ -271,7 +272,7 @@ class Candidates:
         n = len(group)
         if self.kind == "random":
             return np.arange(n)
-        groups = _codes(group.to_list())
+        groups = _codes([i if name is None else name for i, name in enumerate(group)])
         if self.kind == "random-group":
             return groups
         if self.kind == "unseen-combination":
@@ -411,6 +412,22 @@ class Training:
 
     def _demands(self) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
         return zip(self._candidates.must_stay, self._counts, self._needed, strict=True)
+
+
+def lost_targets(metadata: pl.DataFrame) -> NDArray[np.bool_]:
+    """Find the sets that lack the target which their assay has in other sets: (sets,) bool.
+
+    ATAC-seq has none, but ChIP-seq without its target may be of any factor.
+
+    Examples
+    --------
+    >>> about = {"assay": ["ChIP", "ChIP", "ATAC"], "target": ["CTCF", None, None]}
+    >>> lost_targets(pl.DataFrame(about))
+    array([False,  True, False])
+    """
+    targeted = metadata.filter(pl.col("target").is_not_null())["assay"].drop_nulls().unique()
+    lost = metadata["target"].is_null() & metadata["assay"].is_in(targeted.to_list())
+    return lost.fill_null(value=False).to_numpy()
 
 
 def _codes(values: list[Any]) -> Rows:

@@ -179,7 +179,10 @@ class AtlasWriter:
         n_regions = metadata.get_column("n_regions", default=n_tokens)
         table = metadata.with_columns(
             *defaults, n_regions.cast(pl.Int32).alias("n_regions"), n_tokens
-        ).with_columns(pl.col(TEXT_COLUMNS).cast(pl.String))
+        )
+        text = pl.col(TEXT_COLUMNS).cast(pl.String)
+        # Blank is missing: "" would be one group, one factor and one biosample of all such sets.
+        table = table.with_columns(pl.when(text.str.strip_chars() != "").then(text))
         if table["description"].null_count():
             raise AtlasError("metadata: every region set needs a description")
         if table["id"].null_count() or table["id"].n_unique() < n:

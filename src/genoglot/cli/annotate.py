@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Alias, OnError
+from genoglot.cli.options import Alias, MinBp, MinFraction, MinUniverseFraction, OnError
 
 if TYPE_CHECKING:
     from genoglot.models import Annotation, Annotator, Answer
@@ -32,6 +32,9 @@ def annotate(
     ] = False,
     alias: Alias = None,
     on_error: OnError = "raise",
+    min_bp: MinBp = 1,
+    min_fraction: MinFraction = 0.0,
+    min_universe_fraction: MinUniverseFraction = 0.0,
 ) -> None:
     """Say what BED files are: assay, target and biosample, and which descriptions fit.
 
@@ -42,7 +45,12 @@ def annotate(
 
     annotator = load_annotator(model)
     # All files are read before anything is said: an error leaves no half of an answer.
-    said = [_annotated(annotator, bed, top, alias, on_error) for bed in beds]
+    enough = {
+        "min_bp": min_bp,
+        "min_fraction": min_fraction,
+        "min_universe_fraction": min_universe_fraction,
+    }
+    said = [_annotated(annotator, bed, top, alias, on_error, enough) for bed in beds]
     if as_json:
         typer.echo(json.dumps([_as_dict(one) for one in said], indent=1))
         return
@@ -60,7 +68,12 @@ class _Said:
 
 
 def _annotated(
-    annotator: Annotator, bed: Path, top: int, alias: Any, on_error: Literal["raise", "skip"]
+    annotator: Annotator,
+    bed: Path,
+    top: int,
+    alias: Any,
+    on_error: Literal["raise", "skip"],
+    enough: dict[str, Any],
 ) -> _Said:
     import numpy as np
 
@@ -74,7 +87,7 @@ def _annotated(
     if not len(regions):
         raise GenoglotError(f"{bed}: holds no region; there is nothing to annotate")
     try:
-        rows, ids = universe.overlaps(regions)
+        rows, ids = universe.overlaps(regions, **enough)
     except ChromosomeNameError as error:
         raise ChromosomeNameError(f"{bed}: {error}") from None
     if not len(ids):

@@ -9,9 +9,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from genoglot.cli.options import Alias, Format, MinBp, MinFraction, MinUniverseFraction
+from genoglot.cli.options import (
+    Alias,
+    Assembly,
+    EncodeJson,
+    Format,
+    GenomeName,
+    Jobs,
+    MinBp,
+    MinFraction,
+    MinUniverseFraction,
+    Missing,
+    Repair,
+    Sheet,
+    described_files,
+)
 from genoglot.cli.session import BAD_INPUT, pairs
-from genoglot.errors import SampleSheetError
 
 log = logging.getLogger("genoglot")
 
@@ -25,42 +38,34 @@ def build(
     folder: Annotated[Path, typer.Argument(help="Where the BED files are.", show_default=False)],
     universe: Annotated[Path, typer.Option(help="BED file of the universe.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Atlas to make.", show_default=False)],
-    sheet: Annotated[
-        Path | None,
-        typer.Option(help="CSV or TSV with at least the columns file and description."),
-    ] = None,
-    encode_json: Annotated[
-        bool, typer.Option("--encode-json", help="Take ENCODE's JSON beside each file instead.")
-    ] = False,
-    genome: Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")] = "",
+    sheet: Sheet = None,
+    encode_json: EncodeJson = False,
+    assembly: Assembly = None,
+    missing: Missing = None,
+    genome: GenomeName = "",
     alias: Alias = None,
     format: Format = "auto",
     min_bp: MinBp = 1,
     min_fraction: MinFraction = 0.0,
     min_universe_fraction: MinUniverseFraction = 0.0,
-    repair: Annotated[
-        Literal["sort", "drop", "merge"] | None,
-        typer.Option(help="Make the universe sound: sort; drop duplicates; merge overlaps."),
-    ] = None,
+    repair: Repair = None,
     on_error: Annotated[
         Literal["raise", "skip"],
         typer.Option(help="A malformed line: leave the file out, or only the line (skip)."),
     ] = "raise",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="cores")] = None,
+    jobs: Jobs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an atlas.")] = False,
 ) -> None:
     """Build an atlas from BED files and a sample sheet.
 
     Files that cannot be read are listed and left out; the exit status is then 2.
     """
-    from genoglot.atlas import build_atlas, read_encode_json
+    from genoglot.atlas import build_atlas
     from genoglot.regions import Universe
 
-    if (sheet is None) != encode_json:
-        raise SampleSheetError("give either --sheet or --encode-json")
     report = build_atlas(
         folder,
-        read_encode_json(folder) if sheet is None else sheet,
+        described_files(folder, sheet, encode_json, assembly, missing),
         Universe.from_bed(universe, genome=genome, repair=repair),
         out,
         jobs=jobs,

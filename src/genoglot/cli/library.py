@@ -14,11 +14,19 @@ import typer
 
 from genoglot.cli.options import (
     Alias,
+    Assembly,
+    EncodeJson,
     Format,
+    GenomeName,
+    Jobs,
     MinBp,
     MinFraction,
     MinUniverseFraction,
+    Missing,
     OnError,
+    Repair,
+    Sheet,
+    described_files,
 )
 from genoglot.cli.session import BAD_INPUT, pairs
 from genoglot.errors import LibraryError
@@ -51,14 +59,25 @@ def add(
     folder: Annotated[
         Path | None, typer.Argument(help="Where the BED files are.", show_default=False)
     ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(help="CSV or TSV with at least the columns file and description."),
-    ] = None,
+    sheet: Sheet = None,
+    encode_json: EncodeJson = False,
+    assembly: Assembly = None,
+    missing: Missing = None,
     universe: Annotated[
         Path | None, typer.Option(help="BED file of the universe; needed for a new library.")
     ] = None,
-    genome: Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")] = "",
+    genome: GenomeName = "",
+    alias: Alias = None,
+    format: Format = "auto",
+    min_bp: MinBp = 1,
+    min_fraction: MinFraction = 0.0,
+    min_universe_fraction: MinUniverseFraction = 0.0,
+    repair: Repair = None,
+    on_error: Annotated[
+        Literal["raise", "skip"],
+        typer.Option(help="A malformed line: leave the file out, or only the line (skip)."),
+    ] = "raise",
+    jobs: Jobs = None,
     atlas: Annotated[
         Path | None, typer.Option(help="Add the sets of this atlas, not of a folder.")
     ] = None,
@@ -69,12 +88,6 @@ def add(
     acknowledge: Annotated[
         bool, typer.Option("--acknowledge", help="Print each id as soon as its set is stored.")
     ] = False,
-    alias: Alias = None,
-    format: Format = "auto",
-    min_bp: MinBp = 1,
-    min_fraction: MinFraction = 0.0,
-    min_universe_fraction: MinUniverseFraction = 0.0,
-    on_error: OnError = "raise",
     store: Server = None,
 ) -> None:
     """Add the region sets of a folder of BED files, or of an atlas. A new library is made.
@@ -83,32 +96,46 @@ def add(
     """
     from genoglot.atlas import Atlas, build_atlas
     from genoglot.regions import Universe
+    from genoglot.regions.assembly import same_assembly
 
+    of_files = (folder, sheet, universe, assembly, missing, alias, repair)
     if atlas is not None:
-        if not folder is sheet is universe is None:
-            raise LibraryError("give a folder of BED files or --atlas, not both")
+        if any(option is not None for option in of_files) or encode_json:
+            raise LibraryError(
+                "give a folder of BED files or --atlas, not both; the sets of an atlas are added "
+                "as they are"
+            )
         source = Atlas.open(atlas)
-        opened = _open(library, store, source.universe)
-        _add(opened, source, existing, acknowledge)
+        if not same_assembly(genome, source.genome):
+            raise LibraryError(f"{atlas}: is of {source.genome!r}, not of {genome!r}")
+        _add(_open(library, store, source.universe), source, existing, acknowledge)
         return
-    if folder is None or sheet is None:
-        raise LibraryError("give a folder of BED files with its --sheet, or an --atlas")
-    given = Universe.from_bed(universe, genome=genome) if universe is not None else None
-    opened = _open(library, store, given)
+    if folder is None or (sheet is None and not encode_json):
+        raise LibraryError(
+            "give a folder of BED files with its --sheet or --encode-json, or an --atlas"
+        )
+    described = described_files(folder, sheet, encode_json, assembly, missing)
+    given = None
+    if universe is not None:
+        given = Universe.from_bed(universe, genome=genome, repair=repair)
+    # The library is made when there is something to put into it.
+    over = _universe(library, store, given)
     with tempfile.TemporaryDirectory() as temporary:
         report = build_atlas(
             folder,
-            sheet,
-            opened.universe,
+            described,
+            over,
             Path(temporary) / "atlas",
+            genome=genome,
+            jobs=jobs,
+            on_error=on_error,
             alias=alias,
-            format=format,
             min_bp=min_bp,
             min_fraction=min_fraction,
             min_universe_fraction=min_universe_fraction,
-            on_error=on_error,
+            format=format,
         )
-        _add(opened, report.atlas, existing, acknowledge)
+        _add(_open(library, store, over), report.atlas, existing, acknowledge)
     for name, problem in report.skipped:
         log.error("skipped %s: %s", name, problem)
     if report.skipped:
@@ -124,6 +151,11 @@ def search(
     bed: Annotated[
         str | None, typer.Option(help="Find sets of like regions; - is standard input.")
     ] = None,
+    alias: Alias = None,
+    on_error: OnError = "raise",
+    min_bp: MinBp = 1,
+    min_fraction: MinFraction = 0.0,
+    min_universe_fraction: MinUniverseFraction = 0.0,
     keywords: Annotated[
         str | None,
         typer.Option(help='Words to look up; "" for none.', show_default="those of the text"),
@@ -133,8 +165,6 @@ def search(
         typer.Option(help="Only such sets, as assay=ATAC-seq; repeat it.", show_default=False),
     ] = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many sets.")] = 10,
-    alias: Alias = None,
-    on_error: OnError = "raise",
     as_json: AsJson = False,
     store: Server = None,
 ) -> None:
@@ -149,7 +179,13 @@ def search(
     opened = Library.open(library, store=store)
     regions = None
     if bed is not None:
-        regions = Regions.from_bed(bed, alias=alias, on_error=on_error, columns=3)
+        read = Regions.from_bed(bed, alias=alias, on_error=on_error, columns=3)
+        regions = opened.universe.encode(
+            read,
+            min_bp=min_bp,
+            min_fraction=min_fraction,
+            min_universe_fraction=min_universe_fraction,
+        )
     filters = pairs(where or [], "--where")
     hits = opened.search(text, regions, keywords=keywords, where=filters, n=n)
     if as_json:
@@ -198,18 +234,31 @@ def info(library: LibraryName, as_json: AsJson = False, store: Server = None) ->
         typer.echo(f"{name.replace('_', ' '):16} {shown}")
 
 
-def _open(library: str, store: str | None, universe: Universe | None) -> Library:
+def _open(library: str, store: str | None, universe: Universe) -> Library:
     """Open a library, which must be of this universe, or make it."""
+    from genoglot.atlas import Library
+
+    if not Library.exists(library, store=store):
+        return Library.create(library, universe, store=store)
+    opened = Library.open(library, store=store)
+    universe.check_same(opened.universe_digest, genome=opened.genome)
+    return opened
+
+
+def _universe(library: str, store: str | None, given: Universe | None) -> Universe:
+    """Return the universe of a library, or that which is given for a new one."""
     from genoglot.atlas import Library
 
     if Library.exists(library, store=store):
         opened = Library.open(library, store=store)
-        if universe is not None:
-            universe.check_same(opened.universe_digest)
-        return opened
-    if universe is None:
+        if given is None:
+            return opened.universe
+        given.check_same(opened.universe_digest, genome=opened.genome)
+        return given
+    if given is None:
         raise LibraryError(f"{library}: a new library needs its --universe")
-    return Library.create(library, universe, store=store)
+    Library.check_free(library, store=store)
+    return given
 
 
 def _add(library: Library, atlas: Atlas, existing: Existing, acknowledge: bool) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from genoglot.errors import SampleSheetError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Settings = Annotated[
@@ -48,9 +54,6 @@ Format = Annotated[
         help="Format of the BED files, which says where the signal is; auto: by content.",
     ),
 ]
-MinBp = Annotated[
-    int, typer.Option("--min-bp", min=1, help="Base pairs of overlap with a universe region.")
-]
 MinFraction = Annotated[
     float,
     typer.Option(
@@ -77,3 +80,53 @@ GenesAlias = Annotated[
         show_default=False,
     ),
 ]
+MinBp = Annotated[
+    int, typer.Option("--min-bp", min=1, help="Base pairs of overlap with a universe region.")
+]
+GenomeName = Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")]
+Repair = Annotated[
+    Literal["sort", "drop", "merge"] | None,
+    typer.Option(
+        help="Make the universe sound: sort; drop duplicates; merge overlaps.", show_default=False
+    ),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV or TSV with at least the columns file and description.", show_default=False
+    ),
+]
+EncodeJson = Annotated[
+    bool, typer.Option("--encode-json", help="Take ENCODE's JSON beside each file instead.")
+]
+Assembly = Annotated[
+    str | None,
+    typer.Option(
+        help="Take only the files that the sheet or the JSON says to be of this assembly.",
+        show_default=False,
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        help='What says in a sheet that a value is missing, separated by commas; "": only an empty '
+        "cell.",
+        show_default="NA, N/A, nan, null, none, -, .",
+    ),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="cores")]
+
+
+def described_files(
+    folder: Path, sheet: Path | None, encode_json: bool, assembly: str | None, missing: str | None
+) -> pl.DataFrame:
+    """Read what `--sheet` or `--encode-json` says of the files of a folder."""
+    from genoglot.atlas import read_encode_json, read_sheet
+    from genoglot.tables import MISSING
+
+    if (sheet is None) != encode_json:
+        raise SampleSheetError("give either --sheet or --encode-json")
+    markers = MISSING if missing is None else missing.split(",")
+    if sheet is None:
+        return read_encode_json(folder, assembly=assembly, missing=markers)
+    return read_sheet(sheet, folder, assembly=assembly, missing=markers)

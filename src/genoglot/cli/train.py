@@ -17,7 +17,7 @@ from genoglot.cli.session import (
     pairs,
     trainer_errors,
 )
-from genoglot.errors import ModelError
+from genoglot.errors import AtlasError, ModelError
 
 if TYPE_CHECKING:
     from genoglot.atlas import Atlas
@@ -99,6 +99,9 @@ def train(
     opened = Atlas.open(atlas)
     parts = opened.split(split) if split is not None else None
     rows, validation = (parts.train, parts.validation) if parts else (None, None)
+    held = opened.metadata["n_tokens"].to_numpy()
+    if not held[slice(None) if rows is None else rows].any():
+        raise AtlasError(f"{atlas}: none of the sets to learn from has a region in its universe")
     kind = f"{name}-seed" if preset == "seed" else name
     given = pairs(settings or [], "--set")
     model: Any = _new(kind, **_settings(kind, seed, epochs, given))

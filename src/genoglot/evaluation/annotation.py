@@ -15,7 +15,7 @@ from genoglot.errors import GenoglotError, UniverseMismatchError
 from genoglot.evaluation.evaluate import about_sets, rows_to_evaluate
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.evaluation.table import Table, summarize
-from genoglot.models.annotation import FIELDS, Annotation, Labels, label_table
+from genoglot.models.annotation import FIELDS, Annotation, Labels, known_labels, label_table
 from genoglot.regions import Universe
 
 DESCRIPTION = "description"
@@ -64,6 +64,8 @@ def evaluate_annotators(
     `MRR` is the mean reciprocal rank of the first description of a set of the same assay, target
     and biosample, and `accuracy` says how often that is the first of all.
 
+    A set without an assay, target or biosample that other sets have is not judged in that field.
+
     Parameters
     ----------
     annotators
@@ -84,7 +86,7 @@ def evaluate_annotators(
         raise GenoglotError("nothing to evaluate: name at least one annotator")
     for name, annotator in annotators.items():
         try:
-            annotator.universe.check_same(atlas.universe_digest)
+            annotator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
     chosen, part = rows_to_evaluate(atlas, rows, split, part)
@@ -133,10 +135,11 @@ def _per_set(annotator: Describer, atlas: Atlas, rows: NDArray[np.int64]) -> pl.
     if (ranks := _ranks(annotator, atlas, sets, labels)) is not None:
         tasks[DESCRIPTION] = [Measured(float(rank == 1), MRR=1 / rank) for rank in ranks]
     schema = dict.fromkeys(Measured._fields, pl.Float64)
+    known = known_labels(atlas.metadata)[rows]  # a label that is not known judges no answer
     return pl.concat(
-        about.select(pl.lit(task).alias("task"), pl.all()).hstack(
-            pl.DataFrame(measured, schema=schema, orient="row")
-        )
+        about.select(pl.lit(task).alias("task"), pl.all())
+        .hstack(pl.DataFrame(measured, schema=schema, orient="row"))
+        .filter(known[task] if task in FIELDS else pl.lit(value=True))
         for task, measured in tasks.items()
     )
 

@@ -105,7 +105,7 @@ def evaluate(
         raise GenoglotError(f"batch {batch} and n {n} must be at least 1")
     for name, generator in generators.items():
         try:
-            generator.universe.check_same(atlas.universe_digest)
+            generator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
     rows, part = rows_to_evaluate(atlas, rows, split, part)

@@ -239,7 +239,7 @@ class Table:
         frames = []
         for file, columns in ((Path(path), RESULT_SCHEMA.names()), (_sets_file(path), [*RUN])):
             try:
-                frame = pl.read_parquet(file)
+                frame = pl.read_parquet(file.absolute(), glob=False)
             except (OSError, pl.exceptions.PolarsError) as error:
                 problem = str(error).splitlines()[0]
                 raise GenoglotError(f"{file}: no results table ({problem})") from None

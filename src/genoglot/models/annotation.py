@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from genoglot.atlas.splits import lost_targets
 from genoglot.models.evidence import Size
 
 FIELDS = ("assay", "target", "biosample")
@@ -124,6 +125,34 @@ class Labels:
     def numbers(self, field: str) -> NDArray[np.int64]:
         """Return the number of a field's label (assay or target) for each factor."""
         return self._assay if field == "assay" else self._target
+
+
+def known_labels(metadata: pl.DataFrame) -> pl.DataFrame:
+    """Find which labels of each set are known: a column of true and false per field.
+
+    A label that no set has is known to be none, and so is the target of an assay that has none; a
+    label that only this set lacks is not known.
+
+    Examples
+    --------
+    >>> about = pl.DataFrame({
+    ...     "assay": ["ChIP", "ChIP", "ATAC"], "target": ["CTCF", None, None],
+    ...     "biosample": [None, "lung", "lung"],
+    ... })
+    >>> known_labels(about).rows()
+    [(True, True, False), (True, False, True), (True, True, True)]
+    """
+    return pl.DataFrame(
+        {
+            name: metadata[name].is_not_null() | (metadata[name].null_count() == len(metadata))
+            for name in ("assay", "biosample")
+        }
+    ).select("assay", target=pl.Series(~lost_targets(metadata)), biosample="biosample")
+
+
+def all_known(metadata: pl.DataFrame) -> NDArray[np.bool_]:
+    """Find the sets of which every label is known: (sets,) bool."""
+    return known_labels(metadata).select(pl.all_horizontal(pl.all())).to_series().to_numpy()
 
 
 def label_table(metadata: pl.DataFrame) -> pl.DataFrame:

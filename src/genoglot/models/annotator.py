@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, UniverseError
-from genoglot.models.annotation import FIELDS, Annotation, Answer, Labels, Neighbor, label_table
+from genoglot.models.annotation import (
+    FIELDS,
+    Annotation,
+    Answer,
+    Labels,
+    Neighbor,
+    all_known,
+    label_table,
+)
 from genoglot.models.baselines import ridge_weights
 from genoglot.models.calibration import acceptance_threshold, best_temperature
 from genoglot.models.evidence import Evidence
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from genoglot.models.memory import TextFeatures
+
+log = logging.getLogger("genoglot")
 
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -98,7 +109,8 @@ class Annotator(OverUniverse):
         ----------
         atlas, rows
             What to learn from; by default all sets of the atlas. Sets without any region are left
-            out.
+            out, and so are those, with a notice, that lack an assay, target or biosample which
+            others have: "not known" is no label.
         validation
             Rows to calibrate on: temperatures and thresholds. If they are fewer than 100, or none,
             experiment groups are held out within `rows`, too, in five folds; in the end all `rows`
@@ -111,6 +123,14 @@ class Annotator(OverUniverse):
         """
         chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows, np.int64)
         chosen = chosen[atlas.metadata["n_tokens"].to_numpy()[chosen] > 0]
+        known = all_known(atlas.metadata)[chosen]
+        if not known.all():
+            log.warning(
+                "%d of %d sets lack an assay, target or biosample that others have and are not "
+                "learned from",
+                *((~known).sum(), len(chosen)),
+            )
+        chosen = chosen[known]
         about = atlas.metadata[chosen]
         if not len(chosen):
             raise ModelError("no region set to learn from; give an atlas or a split with some")
@@ -144,7 +164,8 @@ class Annotator(OverUniverse):
 
     def _aside(self, atlas: Atlas, rows: NDArray[Any]) -> list[_Aside]:
         """Score the sets of a validation part."""
-        rows = self._draw(rows[atlas.metadata["n_tokens"].to_numpy()[rows] > 0])
+        usable = (atlas.metadata["n_tokens"].to_numpy() > 0) & all_known(atlas.metadata)
+        rows = self._draw(rows[usable[rows]])
         presence = atlas.presence(rows)
         likeness = jaccard(presence, self.presence).max(1, initial=0)
         truth = self.labels.truth(atlas.metadata[rows])
@@ -352,7 +373,7 @@ class Annotator(OverUniverse):
         self = cls(**settings)
         try:
             told = json.loads((folder / LABELS).read_text())
-            self.table = pl.read_parquet(folder / SETS)
+            self.table = pl.read_parquet((folder / SETS).absolute(), glob=False)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise ValueError(error) from error
         self.labels = Labels(told["factors"], told["biosamples"])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from genoglot.errors import GenoglotError
 from genoglot.regions.algebra import Ints
 from genoglot.regions.strand import read_strands
+from genoglot.tables import missing_values
 
 logger = logging.getLogger("genoglot")
 
@@ -36,7 +37,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 _SIGNAL = {"bedGraph": 4, "narrowPeak": 7, "broadPeak": 7, "gappedPeak": 13}
 _WHOLE = {"score", "thickStart", "thickEnd", "blockCount", "peak"}
 _REAL = {"score", *_PEAK}  # a score is either
-_MISSING = ["", ".", "-", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"]
 _ENDINGS = {"bdg": "bedGraph", "bg": "bedGraph", **{name.lower(): name for name in COLUMNS}}
 _TRACK_TYPE = re.compile(rb"^track\b.*\btype=[\"']?(\w+)", re.MULTILINE)
 _RGB = r"^(?:\d+(?:,\d+,\d+,?)?|\.)$"
@@ -65,7 +65,7 @@ class Numbers(NamedTuple):
 
 
 def read_numbers(column: pl.Series) -> Numbers:
-    """Read numbers; `.`, `-`, NA, N/A, #N/A, <NA>, nan, null, none, in any case, are missing.
+    """Read numbers; the markers of `genoglot.tables.MISSING`, such as `.` and NA, are missing.
 
     Infinite values are numbers: they rank above, or below, all others.
 
@@ -78,9 +78,8 @@ def read_numbers(column: pl.Series) -> Numbers:
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() == column.null_count():
         return Numbers(numbers, np.empty(0, np.int64))
-    column = column.str.strip_chars().str.to_lowercase()
-    numbers = column.cast(pl.Float64, strict=False)
-    unread = numbers.is_null() & ~column.is_in(_MISSING).fill_null(value=True)
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    unread = numbers.is_null() & ~missing_values(column)
     return Numbers(numbers, np.flatnonzero(unread.to_numpy()))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path, read_lines
 from genoglot.regions.algebra import Ints, expand_ranges
+from genoglot.regions.assembly import same_assembly
 from genoglot.regions.axis import Axis
 from genoglot.regions.bed import line_number, parse_bed
 from genoglot.regions.regions import Regions
@@ -275,24 +276,31 @@ class Universe:
             )
         return self.regions[rows]
 
-    def check_same(self, other: Universe | str) -> None:
-        """Refuse another universe.
+    def check_same(self, other: Universe | str, *, genome: str = "") -> None:
+        """Refuse another universe, and the same regions declared to be of another assembly.
 
         Parameters
         ----------
         other
             A universe, or the digest of one.
+        genome
+            Name of the assembly that the other is declared to be of, if it is given by its digest.
 
         Raises
         ------
         UniverseMismatchError
-            If its digest differs.
+            If its digest or its assembly differs.
         """
-        digest = other if isinstance(other, str) else other.digest
+        digest, genome = (other, genome) if isinstance(other, str) else (other.digest, other.genome)
         if digest != self.digest:
             raise UniverseMismatchError(
                 f"made for the universe {digest[:12]}, but this one is {self.digest[:12]} "
                 f"({len(self)} regions, genome {self.genome or 'unnamed'}); use the same universe"
+            )
+        if not same_assembly(self.genome, genome):
+            raise UniverseMismatchError(
+                f"the same regions, but declared to be of {genome!r} there and of {self.genome!r} "
+                "here; make one of the two again with the right genome"
             )
 
     def save(self, path: str | Path) -> None:
@@ -322,7 +330,7 @@ class Universe:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(path, columns=["chrom", "start", "end"])
+            table = pq.read_table(Path(path).absolute(), columns=["chrom", "start", "end"])
             about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
             digest = about["genoglot.digest"]
         except (OSError, KeyError, pa.ArrowException) as error:

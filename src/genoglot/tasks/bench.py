@@ -275,7 +275,7 @@ def read_results(out: str | Path) -> pl.DataFrame:
     if not path.exists():
         return pl.DataFrame(schema=SCHEMA)
     try:
-        found = pl.read_parquet(path)
+        found = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TaskError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
     if missing := [name for name in SCHEMA if name not in found.columns]:

@@ -218,12 +218,12 @@ class TaskData:
     @cached_property
     def examples(self) -> pl.DataFrame:
         """One row per example: id, chrom, start, end, strand, group, `split:NAME`, ..."""
-        return pl.read_parquet(self.path / EXAMPLES)
+        return pl.read_parquet(self.path / EXAMPLES, glob=False)
 
     @cached_property
     def groups(self) -> list[str]:
         """Distinct groups (elements, tissues, chromosomes, ...), sorted; empty without any."""
-        found = pl.scan_parquet(self.path / EXAMPLES).select(pl.col("group").unique())
+        found = pl.scan_parquet(self.path / EXAMPLES, glob=False).select(pl.col("group").unique())
         return sorted(found.collect()["group"].drop_nulls().to_list())
 
     def parts(self, split: str | None = None) -> NDArray[np.int8]:
@@ -309,7 +309,7 @@ class TaskData:
         split = split or self.default_split
         if split not in self.about["leakage"]:
             raise TaskError(f"{self.path}: split {split!r} was not searched for duplicates")
-        pairs = pl.read_parquet(self.path / LEAKAGE).filter(
+        pairs = pl.read_parquet(self.path / LEAKAGE, glob=False).filter(
             pl.col("split") == split, pl.col("part") == part
         )
         kept = pairs if near else pairs.filter(pl.col("kind") != "near")
@@ -372,7 +372,7 @@ class TaskData:
             raise TaskError(f"{self.path}: the content is not what was built; build it again")
 
     def _column(self, name: str) -> pl.Series:
-        return pl.read_parquet(self.path / EXAMPLES, columns=[name])[name]
+        return pl.read_parquet(self.path / EXAMPLES, columns=[name], glob=False)[name]
 
     def _labels(self, rows: Ints | None) -> Rows:
         bits = len(self.outputs) if self.about["bits"] else None

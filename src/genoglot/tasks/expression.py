@@ -23,7 +23,7 @@ from genoglot.sequence import Genome
 from genoglot.tasks.dataset import Floats, TaskData
 from genoglot.tasks.places import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import EXPECTO, split_by_chromosome
-from genoglot.tasks.tables import numbers, present, read_table
+from genoglot.tasks.tables import line_of, numbers, present, read_table
 from genoglot.tasks.task import SEED, Published, Task
 from genoglot.tasks.writer import note_count, write_task
 
@@ -140,18 +140,24 @@ def _genes(path: Path) -> pl.DataFrame:
     unknown = np.flatnonzero(strand == ".")
     if len(unknown):
         row = int(unknown[0])
-        raise TaskError(f"{path}:{row + 2}: strand is {table['strand'][row]!r}, neither + nor -")
+        raise TaskError(
+            f"{path}:{line_of(path, row)}: strand is {table['strand'][row]!r}, neither + nor -"
+        )
     tss = numbers(table, "TSS", path)
     if _BEST_TSS in table.columns:
         best = numbers(table, _BEST_TSS, path)
         tss = best.fill_null(tss)
     wrong = (tss.is_null() | (tss < 1)).arg_true()
     if len(wrong):
-        raise TaskError(f"{path}:{int(wrong[0]) + 2}: the TSS is missing; remove the gene")
+        raise TaskError(
+            f"{path}:{line_of(path, int(wrong[0]))}: the TSS is missing; remove the gene"
+        )
     wrong = (tss != tss.round()).arg_true()
     if len(wrong):
         row = int(wrong[0])
-        raise TaskError(f"{path}:{row + 2}: the TSS is {tss[row]}, no position; correct it")
+        raise TaskError(
+            f"{path}:{line_of(path, row)}: the TSS is {tss[row]}, no position; correct it"
+        )
     if table["id"].is_duplicated().any():
         raise TaskError(f"{path}: gene {table['id'].filter(table['id'].is_duplicated())[0]} twice")
     return table.select(
@@ -173,15 +179,17 @@ def _expression(path: Path, ids: list[str], notes: dict[str, Any]) -> tuple[Floa
     if len(wrong):
         row, column = wrong[0].tolist()
         raise TaskError(
-            f"{path}:{row + 2}: {tissues[column]} is {values[row, column]}; RPKM are not negative "
-            "(give them as they are, no logarithm)"
+            f"{path}:{line_of(path, row)}: {tissues[column]} is {values[row, column]}; "
+            "RPKM are not negative (give them as they are, no logarithm)"
         )
     row_of = {name: i for i, name in enumerate(names)}
     wanted = set(ids)
     if wanted <= row_of.keys():
         for i, name in enumerate(names):
             if name in wanted and row_of[name] != i:
-                raise TaskError(f"{path}:{row_of[name] + 2}: gene {name} twice; remove one row")
+                raise TaskError(
+                    f"{path}:{line_of(path, row_of[name])}: gene {name} twice; remove one row"
+                )
         other = {path: (len(row_of) - len(wanted), len(row_of))}
         note_count(notes, "other_genes", "genes are not in the table of genes: left out", other)
         return values[[row_of[name] for name in ids]].astype(np.float32), tissues

@@ -17,10 +17,11 @@ import polars as pl
 from genoglot.errors import SequenceError, TaskError
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import Codes, to_codes
+from genoglot.tables import MISSING, missing_values
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.giveaways import SHARED_BASES, edited_copies_mcc, shuffled_share
 from genoglot.tasks.splits import random_parts
-from genoglot.tasks.tables import present, read_table
+from genoglot.tasks.tables import line_of, present, read_table
 from genoglot.tasks.task import Published, Task
 from genoglot.tasks.writer import note_count, write_task
 
@@ -29,8 +30,8 @@ logger = logging.getLogger("genoglot")
 FILES = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
 COLUMNS = ["sequence", "label"]
 
-# Not "none", which may be a class: no site of any kind.
-_MISSING = ["nan", "na", "n/a", "#n/a", "<na>", "null"]
+# "none" and "-" may be classes: no site of any kind, the other strand.
+_NO_LABEL = set(MISSING) - {"none", "-", "."}
 _WHOLE = r"^\+?(-?\d+)(?:\.0*)?$"
 _FRACTION = r"^[+-]?\d*\.0*[1-9]\d*$"
 
@@ -174,20 +175,18 @@ def read_csv(path: Path) -> pl.DataFrame:
     """
     table = read_table(path, COLUMNS)
     for name in COLUMNS:
-        if any(column.startswith(f"{name}_duplicated_") for column in table.columns):
-            raise TaskError(f"{path}:1: two columns are called {name!r}; rename one")
         present(table, name, path)
     table = table.select(COLUMNS)
     for name, wrong, problem in (
-        ("label", pl.col("label").str.to_lowercase().is_in(_MISSING), "is missing"),
-        ("label", pl.col("label").str.contains(_FRACTION), "is no class"),
-        ("sequence", pl.col("sequence").str.contains("^[Nn]+$"), "is nothing but N"),
+        ("label", missing_values(table["label"], _NO_LABEL), "is missing"),
+        ("label", table["label"].str.contains(_FRACTION), "is no class"),
+        ("sequence", table["sequence"].str.contains("^[Nn]+$"), "is nothing but N"),
     ):
-        rows = table.select(wrong.arg_true()).to_series()
+        rows = wrong.arg_true()
         if len(rows):
-            shown = table[name][rows[0]][:20]
+            line, shown = line_of(path, rows[0]), table[name][rows[0]][:20]
             raise TaskError(
-                f"{path}:{rows[0] + 2}: the {name} {problem} ({shown!r}); correct or remove the row"
+                f"{path}:{line}: the {name} {problem} ({shown!r}); correct or remove the row"
             )
     number = pl.col("label").str.extract(_WHOLE, 1).cast(pl.Int64, strict=False).cast(pl.String)
     return table.with_columns(label=pl.coalesce(number, "label"))
@@ -200,8 +199,9 @@ def _classes(tables: Mapping[str, pl.DataFrame], files: Mapping[str, Path]) -> l
         for row, label in enumerate(table["label"]):
             other = spelled.setdefault(label.casefold(), label)
             if other != label:
+                line = line_of(files[part], row)
                 raise TaskError(
-                    f"{files[part]}:{row + 2}: the label is {label!r} where others are {other!r}; "
+                    f"{files[part]}:{line}: the label is {label!r} where others are {other!r}; "
                     "write one class in one way"
                 )
     classes = sorted(spelled.values())
@@ -221,8 +221,11 @@ def _codes(sequences: pl.Series, length: int, path: Path) -> Codes:
     try:
         return to_codes(str(filled.str.join("")[0])).reshape(-1, length)
     except (SequenceError, ValueError):
-        for i, text in enumerate(sequences):
-            to_codes(text, name=f"{path}:{i + 2}")
+        for row, text in enumerate(sequences):
+            try:
+                to_codes(text)
+            except SequenceError:
+                to_codes(text, name=f"{path}:{line_of(path, row)}")
         raise
 
 

@@ -167,7 +167,7 @@ def _read(
     path: Path, release: str, promoters_only: bool, min_barcodes: int, notes: dict[str, Any]
 ) -> pl.DataFrame:
     """Read the table, its single-base changes only; notes tell what was left out."""
-    table = read_table(path, COLUMNS, separator="\t", renamed=_WEB_NAMES)
+    table = read_table(path, COLUMNS, renamed=_WEB_NAMES)
     table = table.with_row_index("line", offset=2)
     table = table.with_columns(
         numbers(table, "Pos", path, pl.Int64),

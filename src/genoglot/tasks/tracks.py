@@ -221,7 +221,7 @@ def _listed(sources: Sequence[Path]) -> tuple[list[tuple[Path, str]], list[Path]
     if len(sources) > 1 or sources[0].suffix not in (".csv", ".tsv"):
         return [(path, "") for path in sources], list(sources)
     sheet = sources[0]
-    table = read_table(sheet, ["file"], separator="," if sheet.suffix == ".csv" else "\t")
+    table = read_table(sheet, ["file"])
     names = present(table, "file", sheet).to_list()
     known = "assay" in table.columns
     groups = table["assay"].fill_null("").to_list() if known else [""] * len(names)

@@ -1,0 +1,74 @@
+"""Names of genome assemblies: which ones mean the same."""
+
+from __future__ import annotations
+
+import re
+
+# UCSC's name, and what others call it: NCBI and Ensembl, the 1000 Genomes project, GATK, ENCODE.
+_SYNONYMS = {
+    "hg38": "GRCh38 b38 hs38 hs38DH GRCh38DH hs38d1 "
+    "GCA_000001405.15 GCA_000001405.29 GCF_000001405.26 GCF_000001405.39 GCF_000001405.40",
+    "hg19": "GRCh37 b37 hs37 hs37d5 human_g1k_v37 GRCh37lite GCA_000001405.1 GCF_000001405.25",
+    "hg18": "NCBI36 b36",
+    "hg17": "NCBI35",
+    "hs1": "T2T-CHM13 T2T-CHM13v2.0 CHM13 CHM13v2.0 chm13v2 GCA_009914755.4 GCF_009914755.1",
+    "mm39": "GRCm39 GCA_000001635.9 GCF_000001635.27",
+    "mm10": "GRCm38",
+    "mm9": "NCBIM37 MGSCv37",
+    "rn7": "mRatBN7.2",
+    "rn6": "Rnor_6.0",
+    "rn5": "Rnor_5.0",
+    "dm6": "BDGP6 BDGP_Release6",
+    "dm3": "BDGP5 BDGP_R5",
+    "ce11": "WBcel235",
+    "ce10": "WS220",
+    "sacCer3": "R64-1-1 R64",
+    "danRer11": "GRCz11",
+    "danRer10": "GRCz10",
+    "danRer7": "Zv9",
+    "galGal6": "GRCg6a",
+    "susScr11": "Sscrofa11.1",
+    "bosTau9": "ARS-UCD1.2",
+    "bosTau8": "UMD3.1",
+    "canFam3": "CanFam3.1",
+    "rheMac10": "Mmul_10",
+    "xenTro10": "UCB_Xtro_10.0",
+    "araTha1": "TAIR10",
+}
+# Ends that change no coordinate of a chromosome: patches (GRCh38.p14, BDGP6.46), ENCODE's -minimal.
+_ENDS = re.compile(r"(?<=\d)\.?p\d+$|minimal$|noalt(analysisset)?$|(?<=bdgp6)\.\d+$")
+
+
+def same_assembly(a: str, b: str) -> bool:
+    """Whether two names can mean one assembly; an empty name can mean any.
+
+    Letter case, patches and the names of UCSC, NCBI, Ensembl and others make no difference.
+
+    Examples
+    --------
+    >>> same_assembly("GRCh38.p14", "hg38"), same_assembly("hg19", "GRCh38"), same_assembly("", "x")
+    (True, False, True)
+    """
+    return not a.strip() or not b.strip() or assembly_name(a) == assembly_name(b)
+
+
+def assembly_name(name: str) -> str:
+    """Give the UCSC name of an assembly, or the name itself, its spelling evened out.
+
+    Examples
+    --------
+    >>> assembly_name("GRCm38.p6"), assembly_name("hs37d5"), assembly_name("My Genome v2")
+    ('mm10', 'hg19', 'mygenomev2')
+    """
+    # Several names at once: "GRCh38/hg38", "Human (hg19)".
+    parts = {_UCSC.get(_plain(part)) for part in (name, *re.split(r"[/(),;\s]+", name))} - {None}
+    return parts.pop() or "" if len(parts) == 1 else _plain(name)
+
+
+def _plain(name: str) -> str:
+    return _ENDS.sub("", re.sub(r"[\s_-]", "", name).lower())
+
+
+_UCSC = {
+    _plain(name): ucsc for ucsc, others in _SYNONYMS.items() for name in (ucsc, *others.split())
+}

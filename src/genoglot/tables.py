@@ -1,0 +1,313 @@
+"""Reading tables of text with a header, as people, spreadsheets and R write them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from genoglot.errors import GenoglotError
+from genoglot.files import read_lines
+
+logger = logging.getLogger("genoglot")
+
+MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "null", "none", "-", ".")
+"""Texts, in any case of letters, that say that a value is missing."""
+
+_SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", " ": "blank"}
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line that Excel understands
+_COMMENT = re.compile(r'\s*("?)#[#\s]*')  # quoted, if Excel wrote it and it holds a comma
+_INVISIBLE = ("\ufeff", "\u200b")  # byte-order marks of files put together, blanks of no width
+
+csv.field_size_limit(sys.maxsize)  # a DNA sequence may be longer than the 131,072 letters allowed
+
+
+class TextTable(NamedTuple):
+    """A table as text, and where each of its rows is.
+
+    Attributes
+    ----------
+    frame
+        A column of text each, without outer blanks, null where a cell is empty. A column without a
+        name is called column_N, by its place from 1.
+    rows
+        Number of each row as a spreadsheet counts, the header included.
+    lines
+        Line of the file on which each row begins, from 1: another number than the spreadsheet's
+        where a cell above holds a line break.
+    """
+
+    frame: pl.DataFrame
+    rows: list[int]
+    lines: list[int]
+
+
+def read_table(
+    path: str | Path,
+    needed: Collection[str] = (),
+    *,
+    separator: str | None = None,
+    error: type[GenoglotError] = GenoglotError,
+) -> TextTable:
+    r"""Read a table of text with a header, plain or gzip.
+
+    What is unambiguous is read: fields separated by commas, tabs or semicolons (or blanks, where
+    the header has none of these), quoted or not; Excel's first line `sep=;`; comment lines (`#`) at
+    the top, of which the last may be the header; blank lines; Excel's columns without name and
+    content; R's column of row names, for which the header has no name. Line ends and encodings are
+    those of `genoglot.files.read_lines`.
+
+    Parameters
+    ----------
+    path
+        The file; `-` is standard input.
+    needed
+        Columns by which the header and the separator are known, in any case of letters. That they
+        are there is not checked.
+    separator
+        Between fields; by default the one under which all rows have as many fields as the header.
+    error
+        Class of the errors to raise.
+
+    Raises
+    ------
+    error
+        With file, row and line, if rows have other numbers of fields than the header or a quote is
+        never closed; if two columns have one name; if the file is empty, JSON or no text at all.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "sheet.csv"
+    >>> _ = path.write_text('sep=;\n# mine\nfile;tissue\na.bed;"skin; 5"" deep"\n\nb.bed;\n')
+    >>> table = read_table(path)
+    >>> table.frame.rows(), table.lines
+    ([('a.bed', 'skin; 5" deep'), ('b.bed', None)], [4, 6])
+    """
+    try:
+        text = read_lines(path).decode()
+    except GenoglotError as problem:
+        raise error(str(problem)) from None
+    if "\0" in text:
+        raise error(f"{path}: is no text, it holds NUL characters; save it as CSV (UTF-8)")
+    for mark in _INVISIBLE:
+        text = text.replace(mark, "")
+    if _is_json(text):
+        raise error(f"{path}: holds no table but JSON; give CSV or TSV")
+    lines = text.split("\n")
+    first = 0
+    if named := _SEP.fullmatch(lines[0]):
+        first, separator = 1, named[1]
+    start, header = _header(lines, first, needed, separator)
+    if start is None:
+        raise error(
+            f"{path}: no table in this file, it is empty; give CSV or TSV with a header line"
+        )
+    lines[start] = header
+    candidates = [separator] if separator else _separators(header)
+    layouts = [_Layout.of(lines, start, first, candidate) for candidate in candidates]
+    best = max(
+        layouts,
+        key=lambda layout: (
+            layout.problem is None, _names(layout.names, needed), len(layout.names)
+        ),
+    )  # fmt: skip
+    if best.problem is not None:
+        raise error(f"{path}:{best.problem}")
+    if best.swallowed:
+        logger.warning("%s:%s", path, best.swallowed)
+    repeated = [name for i, name in enumerate(best.names) if name in best.names[:i]]
+    if repeated:
+        raise error(f"{path}:{start + 1}: two columns are called {repeated[0]!r}; rename one")
+    columns = [list(column) for column in zip(*best.cells, strict=True)] or [[] for _ in best.names]
+    frame = pl.DataFrame(
+        [pl.Series(n, cells, pl.String) for n, cells in zip(best.names, columns, strict=True)]
+    )
+    cell = pl.all().str.strip_chars()
+    frame = frame.select(pl.when(cell != "").then(cell))
+    return TextTable(frame, best.rows, best.lines)
+
+
+def missing_values(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:
+    """Find the missing values of a column of text: null, blank, or one of the markers.
+
+    Examples
+    --------
+    >>> missing_values(pl.Series(["CTCF", "n/a", None, "NANOG"])).to_list()
+    [False, True, True, False]
+    """
+    known = {marker.strip().lower() for marker in markers} | {""}
+    return column.is_null() | column.str.strip_chars().str.to_lowercase().is_in(list(known))
+
+
+class _Record(NamedTuple):
+    row: int  # as a spreadsheet counts
+    line: int  # of the file, from 1
+    n_lines: int
+    fields: list[str]
+
+
+class _QuoteError(Exception):
+    """What is wrong with the quotes, after the line's number."""
+
+
+class _Layout(NamedTuple):
+    """What a table is if its fields are separated so, or what is wrong with it then."""
+
+    names: list[str]
+    cells: list[list[str]]
+    rows: list[int]
+    lines: list[int]
+    problem: str | None = None
+    swallowed: str | None = None
+
+    @classmethod
+    def of(cls, lines: list[str], start: int, first: int, separator: str) -> _Layout:
+        try:
+            header, *records = _records(lines, start, first, separator)
+        except _QuoteError as problem:
+            return cls([], [], [], [], str(problem))
+        records = [record for record in records if any(map(str.strip, record.fields))]
+        names = [" ".join(name.split()) for name in header.fields]
+        used = max((_used(record.fields) for record in records), default=0)
+        width = max(_used(names), min(len(names), used))
+        if used > width == len(names) and _has_row_names(records, width, separator):
+            names, width = ["", *names], width + 1
+        names = [name or f"column_{i}" for i, name in enumerate(names[:width], 1)]
+        ragged = [r for r in records if len(r.fields) < width or _used(r.fields) > width]
+        return cls(
+            names,
+            [record.fields[:width] for record in records],
+            [record.row for record in records],
+            [record.line for record in records],
+            _ragged(ragged, len(records), width, separator) if ragged else None,
+            _swallowed(records, lines, width, separator),
+        )
+
+
+def _records(lines: list[str], start: int, first: int, separator: str) -> Iterator[_Record]:
+    """Read the header and the rows."""
+    given = (f"{line}\n" for line in lines[start:])
+    reader = csv.reader(given, delimiter=separator, skipinitialspace=True, strict=True)
+    row, line = start - first + 1, start + 1
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            what = "is never closed; close it, or double it within a quoted field"
+            if "expected after" in str(error):
+                what = 'is closed before the field ends; write a quote within a field twice ("")'
+            raise _QuoteError(f"{line}: row {row}: a quote {what}") from None
+        after = start + reader.line_num + 1
+        yield _Record(row, line, after - line, fields)
+        row, line = row + 1, after
+
+
+def _header(
+    lines: Sequence[str], first: int, needed: Collection[str], separator: str | None
+) -> tuple[int | None, str]:
+    """Find the header: the first line that is no comment, or the comment line right above it.
+
+    A comment is the header if the first line does not have the needed names, and the comment has
+    them, or as many fields as the line if none are needed.
+    """
+    plain = None
+    for i, line in enumerate(lines[first:], first):
+        if line.strip() and not _COMMENT.match(line):
+            plain = i
+            break
+    above = (len(lines) if plain is None else plain) - 1
+    while above > first and not lines[above].strip():
+        above -= 1
+    if above >= first and _COMMENT.match(lines[above]):
+        comment = _COMMENT.sub(r"\1", lines[above], count=1)
+        for candidate in [separator] if separator else _separators(comment):
+            names = comment.split(candidate)
+            others = [] if plain is None else lines[plain].split(candidate)
+            if needed and _names(names, needed) and not _names(others, needed):
+                return above, comment
+            if not needed and 1 < len(names) == len(others):
+                return above, comment
+    return plain, "" if plain is None else lines[plain]
+
+
+def _separators(header: str) -> list[str]:
+    """Separators that the header can have."""
+    found = [candidate for candidate in "\t,;" if candidate in header]
+    return found or [",", " "]
+
+
+def _names(names: Collection[str], needed: Collection[str]) -> bool:
+    """Whether all that is needed is among the names."""
+    found = {name.strip().strip('"').lower() for name in names}
+    return {name.lower() for name in needed} <= found
+
+
+def _used(fields: Sequence[str]) -> int:
+    """Return the number of fields up to the last one that is not blank."""
+    return next((i for i in range(len(fields), 0, -1) if fields[i - 1].strip()), 0)
+
+
+def _has_row_names(records: list[_Record], width: int, separator: str) -> bool:
+    """Whether all rows have a field more than the header because R put the row's name first.
+
+    With commas, names other than numbers may as well be the file's first column, and the last field
+    a part of an unquoted text.
+    """
+    first = [record.fields[0] for record in records]
+    if any(len(record.fields) != width + 1 for record in records) or len(set(first)) < len(first):
+        return False
+    return separator in "\t " or all(name.isdecimal() for name in first)
+
+
+def _ragged(ragged: list[_Record], n: int, width: int, separator: str) -> str:
+    """Say which rows do not have the header's number of fields."""
+    row, line, _, fields = ragged[0]
+    n_fields = max(_used(fields), min(len(fields), width))
+    name = _SEPARATORS.get(separator, repr(separator))
+    advice = f"quote a field that holds a {name}"
+    if n_fields < width:
+        advice = f"write the {name}s that are missing, or quote a field that holds a line break"
+    elif len(ragged) == n:
+        advice += ", or name all columns in the header"
+    count = f" ({len(ragged)} of {n} rows differ)" if len(ragged) > 1 else ""
+    return (
+        f"{line}: row {row} has {n_fields} field{'s' * (n_fields != 1)}, separated by {name}s, "
+        f"where the header has {width}{count}; {advice}"
+    )
+
+
+def _swallowed(records: list[_Record], lines: list[str], width: int, separator: str) -> str | None:
+    """Say which quoted fields go on over lines that look like rows, as if a quote were lost."""
+    held = [
+        record
+        for record in records
+        for line in lines[record.line : record.line + record.n_lines - 1]
+        if width > 1 and line.count(separator) >= width - 1
+    ]
+    if not held:
+        return None
+    row, line, n_lines, _ = held[0]
+    return (
+        f"{line}: row {row} has a quoted field that goes on to line {line + n_lines - 1}, over "
+        "lines that look like rows; if they are, close the quote"
+    )
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.JSONDecoder().raw_decode(text.lstrip())
+    except ValueError:
+        return False
+    return True
