@@ -331,7 +331,7 @@ def _assembly_column(table: pl.DataFrame) -> str | None:
 def _per_assembly(table: pl.DataFrame, column: str) -> dict[str, str]:
     """Say how many files are of each assembly, with one of them, for a message."""
     files: dict[str, list[tuple[str, str]]] = {}
-    for name, file in table.select(column, "file").drop_nulls().iter_rows():
+    for name, file in table.select(pl.col(column, "file").cast(pl.String)).drop_nulls().iter_rows():
         files.setdefault(assembly_name(name), []).append((name, file))
     return {
         assembly: f"{held[0][0]!r} for {_count(len(held), 'file')} (as {held[0][1]})"
