@@ -21,14 +21,15 @@ from genoglot.errors import GenoglotError
 
 logger = logging.getLogger("genoglot")
 
-# The longer mark first: that of UTF-32 begins with that of UTF-16.
-_MARKS = {
+MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+"""Byte-order marks and their encodings; that of UTF-32 comes before that of UTF-16, with which it
+begins."""
 
 
 @contextmanager
@@ -169,7 +170,7 @@ def read_lines(path: str | Path) -> bytes:
 
 
 def _as_utf8(data: bytes, path: str | Path) -> bytes:
-    for mark, encoding in _MARKS.items():
+    for mark, encoding in MARKS.items():
         if data.startswith(mark):
             if encoding == "utf-8":
                 data = data.removeprefix(mark)
