@@ -86,7 +86,7 @@ def atomic_path(
         yield temporary
         _permit_as_umask(temporary, holder)
         if directory and path.exists():
-            path.replace(holder / "replaced")
+            path.replace(holder / f"{path.name}.replaced")
         temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -94,7 +94,7 @@ def atomic_path(
 
 def _permit_as_umask(path: Path, holder: Path) -> None:
     """Give files the permissions of new ones; safetensors, for one, lets only their owner read."""
-    new = holder / "new"
+    new = holder / f"{path.name}.new"  # a name that the file itself cannot have
     new.touch()
     mode = new.stat().st_mode & 0o777
     new.unlink()
