@@ -301,9 +301,7 @@ class Genome:
         return codes
 
 
-def window_starts(
-    regions: Regions, width: int, minus: NDArray[np.bool_] | None = None
-) -> Ints:
+def window_starts(regions: Regions, width: int, minus: NDArray[np.bool_] | None = None) -> Ints:
     """Where windows begin that are centered on regions.
 
     Read along its strand, a window has as many bases of its region before base number

@@ -59,7 +59,8 @@ def places_of(
         return [origin.get(name, (name, 0)) for name in names]
     if origin != "names":
         raise GenoglotError(f'origin is {origin!r}; use "names" or a mapping of records')
-    found, first_of = [], {}
+    found: list[tuple[str, int]] = []
+    first_of: dict[int, str] = {}  # record whose name counts from 0, and from 1
     for name, length in zip(names, lengths, strict=True):
         window = _WINDOW.fullmatch(name)
         if window is None:

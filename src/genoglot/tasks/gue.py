@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from genoglot.errors import SequenceError, TaskError
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import Codes, to_codes
-from genoglot.tasks.dataset import TaskData
+from genoglot.tasks.dataset import LENGTH, TaskData
 from genoglot.tasks.splits import random_parts
 from genoglot.tasks.tables import present, read_table
 from genoglot.tasks.task import Published, Task
@@ -86,7 +86,8 @@ def build(
     """Build a task from one folder.
 
     Class numbers follow the sorted text of the labels. Sequences shorter than the longest are
-    filled up with N at their end. A folder without train.csv (as the splice set is found at
+    filled up with N at their end, and the column `length` of the examples says how long they are.
+    A folder without train.csv (as the splice set is found at
     times) has its dev.csv split 80 to 20 into train and validation, which the notes tell; they
     tell too if many sequences are shuffles of others.
 
@@ -105,7 +106,9 @@ def build(
         raise TaskError(f"{folder}: no {missing[0]} there; a task has train.csv, dev.csv, test.csv")
     tables = {part: read_csv(path) for part, path in files.items()}
     classes = sorted({label for table in tables.values() for label in table["label"]})
-    length = max(int(table["sequence"].str.len_bytes().max() or 0) for table in tables.values())  # type: ignore[arg-type]
+    lengths = {part: table["sequence"].str.len_bytes() for part, table in tables.items()}
+    length = max(int(some.max() or 0) for some in lengths.values())  # type: ignore[arg-type]
+    unequal = any((some != length).any() for some in lengths.values())
     rule = "the files train.csv, dev.csv and test.csv"
     notes: dict[str, Any] = {}
     if "train" not in files:
@@ -148,7 +151,8 @@ def build(
                 {
                     "id": [f"{part}:{i}" for i in range(len(table))],
                     "split:given": parts.astype(str),
-                },
+                }
+                | ({LENGTH: lengths[part].cast(pl.Int64)} if unequal else {}),
             )
     return TaskData.open(out)
 
