@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -28,6 +29,21 @@ Alias = Annotated[
     Literal["ucsc", "ensembl"] | None,
     typer.Option(
         help="Spell the chromosomes of the BED files chr1 (ucsc) or 1 (ensembl).",
+        show_default=False,
+    ),
+]
+GenomeFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--genome", help="FASTA of the genome, plain or gzip; repeat it.", show_default=False
+    ),
+]
+Origin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--origin",
+        help="A record of the genome that is a window, as z=chr20:1000001; repeat it. Without, "
+        "records that are named as 22:20000001-21000000 are windows.",
         show_default=False,
     ),
 ]

@@ -9,8 +9,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device, Overwrite, Precision, Resume, Seed, Settings
-from genoglot.cli.session import check_device, check_free, pairs, trainer_errors
+from genoglot.cli.options import (
+    Device,
+    GenomeAlias,
+    GenomeFiles,
+    Origin,
+    Overwrite,
+    Precision,
+    Resume,
+    Seed,
+    Settings,
+)
+from genoglot.cli.session import check_device, check_free, open_genome, pairs, trainer_errors
 from genoglot.errors import TaskError
 
 log = logging.getLogger("genoglot")
@@ -40,18 +50,9 @@ def build(
         list[Path], typer.Argument(help="Public files that it is made of.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory to make.")],
-    genome: Annotated[
-        list[Path] | None,
-        typer.Option(help="FASTA, for tasks whose files hold places.", show_default=False),
-    ] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(help="A record that is a window, as z=chr20:1000001.", show_default=False),
-    ] = None,
-    alias: Annotated[
-        Literal["ucsc", "ensembl"] | None,
-        typer.Option(help="Spell the genome's chromosomes chr1 (ucsc) or 1 (ensembl)."),
-    ] = None,
+    genome: GenomeFiles = None,
+    origin: Origin = None,
+    alias: GenomeAlias = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the task, as min_reads=5.", show_default=False),
@@ -66,17 +67,11 @@ def build(
 
     GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders.
     """
-    from genoglot.sequence import Genome
     from genoglot.tasks import TASKS
 
     task = TASKS[name]
     given = pairs(options or [], "--set")
-    dna = None
-    if genome:
-        windows = {
-            record: _window(text) for record, text in pairs(origin or [], "--origin").items()
-        }
-        dna = Genome.open(genome, origin=windows or "names", alias=alias)
+    dna = open_genome(genome, origin, alias)
     made = task.build(
         sources,
         out,
@@ -247,22 +242,6 @@ def _tell_leakage(data: Any) -> None:
                     *(split, row["same"] + row["reverse_complement"] + row["near"]),
                     *(row["examples"], row["same"], row["reverse_complement"], row["near"]),
                 )
-
-
-def _window(text: str) -> tuple[str, int]:
-    """Read chrom:first, counted from 1.
-
-    Examples
-    --------
-    >>> _window("chr20:1000001")
-    ('chr20', 1000000)
-    """
-    chrom, _, first = text.rpartition(":")
-    if not chrom or not first.isdecimal() or int(first) < 1:
-        raise TaskError(
-            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
-        )
-    return chrom, int(first) - 1
 
 
 def _typed(default: Any, key: str, text: str) -> Any:

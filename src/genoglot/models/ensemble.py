@@ -37,7 +37,7 @@ class Member(Protocol):
     ) -> NDArray[np.float32]:
         """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
 
-    def check_length(self, length: int, *, any_length: bool = ...) -> None:
+    def check_length(self, length: int, what: str = ..., *, any_length: bool = ...) -> None:
         """Refuse sequences of so many bp that it cannot read, or was not trained on."""
 
     def to(self, device: str | torch.device) -> Any:
@@ -109,10 +109,12 @@ class SequenceEnsemble(Pretrained):
         mean: NDArray[np.float32] = np.mean(told, axis=0, dtype=np.float32)
         return mean
 
-    def check_length(self, length: int, *, any_length: bool = False) -> None:
-        """Refuse sequences of so many bp: parameters and errors are those of `predict`."""
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
         for member in self.members:
-            member.check_length(length, any_length=any_length)
+            member.check_length(length, what, any_length=any_length)
 
     def to(self, device: str | torch.device) -> Self:
         """Move to a device, as torch modules do."""

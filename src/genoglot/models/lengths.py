@@ -35,8 +35,15 @@ class TrainedLengths(NamedTuple):
             return cls(min(shortest or width, width), width, True)
         return cls(int(np.min(lengths)), int(np.max(lengths)), False)
 
-    def check(self, length: int) -> None:
+    def check(self, length: int, what: str = "a sequence") -> None:
         """Refuse another length.
+
+        Parameters
+        ----------
+        length
+            In bp.
+        what
+            What an error calls the sequence.
 
         Raises
         ------
@@ -52,7 +59,7 @@ class TrainedLengths(NamedTuple):
         """
         if not self.shortest <= length <= self.longest:
             raise ModelError(
-                f"a sequence of {length:,} bp, but the model was trained on {self}; give such a "
+                f"{what} of {length:,} bp, but the model was trained on {self}; give such a "
                 f"length (of regions: --width {self.longest}), or overrule this by any_length=True "
                 "(--any-length)"
             )

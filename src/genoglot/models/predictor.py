@@ -130,11 +130,13 @@ class SequencePredictor(Pretrained):
         logits = self._logits(codes, lengths, batch_size)
         return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
 
-    def check_length(self, length: int, *, any_length: bool = False) -> None:
-        """Refuse sequences of so many bp: parameters and errors are those of `predict`."""
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
         if self.lengths is not None and not any_length:
-            self.lengths.check(length)
-        self.encoder.check_length(length)
+            self.lengths.check(length, what)
+        self.encoder.check_length(length, what)
 
     def embed(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64

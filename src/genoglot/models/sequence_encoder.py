@@ -95,8 +95,15 @@ class SequenceEncoder(nn.Module, ABC):
         """Length of the longest sequence that can be read, bp (of byte pairs: that may be)."""
         return self.tokenizer.most_bases(LONGEST)
 
-    def check_length(self, length: int) -> None:
+    def check_length(self, length: int, what: str = "a sequence") -> None:
         """Refuse a sequence of so many bp, before it is read.
+
+        Parameters
+        ----------
+        length
+            In bp.
+        what
+            What an error calls the sequence.
 
         Raises
         ------
@@ -105,7 +112,7 @@ class SequenceEncoder(nn.Module, ABC):
         """
         if length > self.most_bases:
             raise ModelError(
-                f"a sequence of {length:,} bp, but this encoder reads up to {self.most_bases:,} "
+                f"{what} of {length:,} bp, but this encoder reads up to {self.most_bases:,} "
                 "bp; cut it into windows"
             )
 

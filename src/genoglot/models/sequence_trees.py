@@ -173,14 +173,15 @@ class SequenceTrees(Pretrained):
             told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
         return np.concatenate(told).astype(np.float32)
 
-    def check_length(self, length: int, *, any_length: bool = False) -> None:
-        """Refuse sequences of so many bp: parameters and errors are those of `predict`."""
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
         if self.lengths is not None and not any_length:
-            self.lengths.check(length)
+            self.lengths.check(length, what)
         if length > LONGEST:
             raise ModelError(
-                f"a sequence of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into "
-                "windows"
+                f"{what} of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into windows"
             )
 
     def to(self, device: str | torch.device) -> Self:

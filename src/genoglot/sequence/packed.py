@@ -137,9 +137,9 @@ def _stamp(file: Path) -> list[str | int]:
     """Identify a file, so that a change is noticed, even to one of the same size and time.
 
     That is its path, size, time of the content (mtime), time of the inode (ctime), number of the
-    inode, and a digest of the first, the middle and the last 64 KB. Tools that copy a file's time (cp -p, rsync -t, touch
-    -r) cannot copy its ctime; the samples help where a file system has none, and cost less than a
-    millisecond, where to read a human genome would take seconds.
+    inode, and a digest of the first, the middle and the last 64 KB. Tools that copy a file's time
+    (cp -p, rsync -t, touch -r) cannot copy its ctime; the samples help where a file system has
+    none, and cost less than a millisecond, where to read a human genome would take seconds.
     """
     digest = hashlib.sha256()
     try:
