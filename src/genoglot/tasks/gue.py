@@ -106,9 +106,7 @@ def build(
         raise TaskError(f"{folder}: no {missing[0]} there; a task has train.csv, dev.csv, test.csv")
     tables = {part: read_csv(path) for part, path in files.items()}
     classes = sorted({label for table in tables.values() for label in table["label"]})
-    lengths = {part: table["sequence"].str.len_bytes() for part, table in tables.items()}
-    length = max(int(some.max() or 0) for some in lengths.values())  # type: ignore[arg-type]
-    unequal = any((some != length).any() for some in lengths.values())
+    length = max(int(table["sequence"].str.len_bytes().max() or 0) for table in tables.values())  # type: ignore[arg-type]
     rule = "the files train.csv, dev.csv and test.csv"
     notes: dict[str, Any] = {}
     if "train" not in files:
@@ -126,6 +124,8 @@ def build(
             "%s: %.0f %% of the sequences are shuffles of one of another class, or it of them",
             folder, 100 * share,
         )  # fmt: skip
+    lengths = {part: table["sequence"].str.len_bytes() for part, table in tables.items()}
+    unequal = any((some != length).any() for some in lengths.values())
     with write_task(
         out,
         task="GUE",
