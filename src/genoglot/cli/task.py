@@ -13,6 +13,7 @@ from genoglot.cli.options import (
     Device,
     GenomeAlias,
     GenomeFiles,
+    OnError,
     Origin,
     Overwrite,
     Precision,
@@ -21,7 +22,7 @@ from genoglot.cli.options import (
     Settings,
 )
 from genoglot.cli.session import check_device, check_free, open_genome, pairs, trainer_errors
-from genoglot.errors import TaskError
+from genoglot.errors import BedFormatError, TaskError
 
 log = logging.getLogger("genoglot")
 
@@ -61,6 +62,7 @@ def build(
     leakage: Annotated[
         bool, typer.Option(help="Look for sequences that stand in two parts of a split.")
     ] = True,
+    on_error: OnError = "raise",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Build the data of a task from public files.
@@ -71,16 +73,27 @@ def build(
 
     task = TASKS[name]
     given = pairs(options or [], "--set")
-    dna = open_genome(genome, origin, alias)
-    made = task.build(
-        sources,
-        out,
-        genome=dna,
-        seed=seed,
-        leakage=leakage,
-        overwrite=overwrite,
-        **{key: _typed(task.options.get(key), key, text) for key, text in given.items()},
-    )
+    chosen = {key: _typed(task.options.get(key), key, text) for key, text in given.items()}
+    skips = "on_error" in task.options
+    if on_error != "raise":
+        if not skips:
+            raise TaskError(f"--on-error {on_error} is for tasks of peak files; correct {name}'s")
+        chosen["on_error"] = on_error
+    try:
+        made = task.build(
+            sources,
+            out,
+            genome=open_genome(genome, origin, alias),
+            seed=seed,
+            leakage=leakage,
+            overwrite=overwrite,
+            **chosen,
+        )
+    except BedFormatError as error:
+        if skips:
+            raise
+        where = f"{error.path}:{error.line_number}"
+        raise TaskError(f"{where}: {error.problem}: {error.line!r}; correct the line") from None
     for data in made:
         log.info("%s: %s, %d examples of %d bp", data.path, data.name, len(data), data.length)
         _tell_leakage(data)

@@ -108,8 +108,9 @@ class Genome:
         for record, chrom in zip(found.names, chroms, strict=True):
             if chrom in record_of:
                 raise ChromosomeNameError(
-                    f"{files[0]}: records {record_of[chrom]!r} and {record!r} are both chromosome "
-                    f"{chrom!r}; give them different names in origin or alias"
+                    f"{where}: records {record_of[chrom]!r} and {record!r} are both chromosome "
+                    f"{chrom!r}, of which a genome has one record; leave one out, or name them "
+                    "otherwise by origin= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
         return cls(found, chroms, [offset for _, offset in places])

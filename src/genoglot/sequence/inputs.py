@@ -113,8 +113,8 @@ def read_sequences(
         return _told_of_n(_records(path, batch, check), path)
     if genome is None:
         raise SequenceError(
-            f"{path}: is no FASTA file, which begins with >, and the regions of a BED file are of a "
-            "genome; give the genome's FASTA file (--genome)"
+            f"{path}: is no FASTA file, which begins with >, and the regions of a BED file are of "
+            "a genome; give the genome's FASTA file (--genome)"
         )
     dna = genome if isinstance(genome, Genome) else Genome.open(genome)
     regions = Regions.from_bed(path, on_error=on_error)

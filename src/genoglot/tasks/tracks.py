@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def build(
     leakage: bool = True,
     overwrite: bool = False,
     min_fraction: float = 0.5,
+    on_error: Literal["raise", "skip"] = "raise",
 ) -> TaskData:
     """Build the task.
 
@@ -74,6 +75,8 @@ def build(
         See `Task.build`.
     min_fraction
         A bin is positive if more than this part of it lies in peaks.
+    on_error
+        `"skip"` leaves out malformed lines of peak files, and says how many of each file.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def build(
         With file and line, if a file cannot be read; or if its chromosomes are not the genome's.
     """
     assert genome is not None
-    tracks, files = _tracks(sources, genome)
+    tracks, files = _tracks(sources, genome, on_error)
     held = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
     sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in held]
     part_of, rule = chromosome_parts(held, DEEPSEA, sizes)
@@ -172,7 +175,9 @@ def positive_bins(
     return labels
 
 
-def _tracks(sources: Sequence[Path], genome: Genome) -> tuple[list[Track], list[Path]]:
+def _tracks(
+    sources: Sequence[Path], genome: Genome, on_error: Literal["raise", "skip"]
+) -> tuple[list[Track], list[Path]]:
     """Read all peak files, and list the files that the task is made of."""
     listed: list[tuple[Path, str]] = [(path, "") for path in sources]
     files = list(sources)
@@ -191,7 +196,7 @@ def _tracks(sources: Sequence[Path], genome: Genome) -> tuple[list[Track], list[
                 raise TaskError(f"{sheet}:{line}: {path} is not there; correct the sheet")
     tracks = []
     for path, group in listed:
-        regions = Regions.from_bed(path, columns=3)
+        regions = Regions.from_bed(path, columns=3, on_error=on_error)
         inside = check_chromosomes(regions, genome, path)
         held = regions[inside & (regions.end > regions.start)].merge()
         peaks = {}
