@@ -167,7 +167,7 @@ def test_regions_outside_of_the_genome_and_windows_of_n(
     arguments = ["--genome", "ensembl.fa", "-o", "off.parquet", "--width", "12", "--alias", "ucsc"]
     said = here(command, "model", "off.bed", *arguments, status=2)
     assert "off.bed: 2 of 5 regions lie outside of the genome" in said
-    assert "the first is chr1:9000001-9000101 (the genome has chr1:1-3000)" in said
+    assert "the first is chr1:9000001-9000101; the genome has chr1:1-3000" in said
     assert "--on-error skip" in said and "assembly" not in said
     said = here(command, "model", "off.bed", *arguments, "--on-error", "skip")
     assert "2 of 5 regions lie outside" in said and "left out" in said

@@ -239,6 +239,17 @@ def test_names_that_do_not_fit_are_refused(tmp_path, names, says):
     assert Genome.open(path, origin=where).extents.start.tolist() == [7] * len(names)
 
 
+def test_windows_of_one_chromosome_keep_their_own_names(tmp_path, caplog):
+    path = tmp_path / "getfasta.fa"
+    names = ["22:0-10", "22:100-110", "p::21:5-15(-)"]
+    path.write_text("".join(f">{name}\n{WINDOW}\n" for name in names))
+    genome = Genome.open(path, origin="names")
+    assert genome.chrom_sizes == dict.fromkeys(names, 10)
+    assert f"{path}: 2 records are of chromosome 22, of which a genome has one" in caplog.text
+    found = genome.fetch(Regions(["22:100-110"], [2], [6]))
+    assert to_text(found[0]) == WINDOW[2:6]
+
+
 def test_other_spellings_of_chromosomes_are_one_clear_error(genomes, tmp_path):
     for said, alias in (("1", "ensembl"), ("Chr1", None)):
         with pytest.raises(ChromosomeNameError, match=f"says '{said}' .* says 'chr1'") as raised:

@@ -66,7 +66,8 @@ class Genome:
             `22:20000001-21000000` (from 1, both ends included, as samtools faidx writes them) and
             `22:20000000-21000000` or `name::22:20000000-21000000(+)` (from 0, half-open, as
             bedtools getfasta does): the length of the record tells which. Records that it lacks
-            are whole chromosomes under their own names.
+            are whole chromosomes under their own names, as are all if several names are of one
+            chromosome.
         alias
             Spelling of the chromosomes to translate to, as for BED files: `"ucsc"` (1 to chr1),
             `"ensembl"` (chr1 to 1) or a mapping of old to new names.

@@ -242,10 +242,10 @@ def _inside(
         there = f"the genome has no chromosome {chrom!r}; it has {some(genome.names)}"
     problem = (
         f"{path}: {n} of {len(regions)} regions lie outside of the genome, the first is "
-        f"{where.loci[0]} ({there})"
+        f"{where.loci[0]}; {there}"
     )
     if 2 * n > len(regions):
-        problem += "; is the file of another assembly than the genome?"
+        problem += "; is the file of another assembly?"
     if n == len(regions):
         raise SequenceError(problem)
     if on_error == "raise":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -59,10 +60,20 @@ def places_of(
         return [origin.get(name, (name, 0)) for name in names]
     if origin != "names":
         raise GenoglotError(f'origin is {origin!r}; use "names" or a mapping of records')
+    windows = [_WINDOW.fullmatch(name) for name in names]
+    most = Counter(
+        window[1] if window else name for window, name in zip(windows, names, strict=True)
+    )
+    if (several := most.most_common(1)) and several[0][1] > 1:
+        logger.warning(
+            "%s: %d records are of chromosome %s, of which a genome has one; the records are read "
+            "under their own names, not as windows",
+            *(where, several[0][1], several[0][0]),
+        )
+        return [(name, 0) for name in names]
     found: list[tuple[str, int]] = []
     first_of: dict[int, str] = {}  # record whose name counts from 0, and from 1
-    for name, length in zip(names, lengths, strict=True):
-        window = _WINDOW.fullmatch(name)
+    for name, length, window in zip(names, lengths, windows, strict=True):
         if window is None:
             found.append((name, 0))
             continue
