@@ -45,6 +45,17 @@ def test_a_full_directory_is_replaced_only_when_told(tmp_path: Path) -> None:
         raise AssertionError
 
 
+@pytest.mark.parametrize("name", ["new", "replaced"])
+def test_any_name_can_be_written(tmp_path: Path, name: str) -> None:
+    for content in ("a", "b"):
+        with atomic_path(tmp_path / name, directory=True, overwrite=True) as folder:
+            (folder / "x").write_text(content)
+        assert (tmp_path / name / "x").read_text() == content
+        with atomic_path(tmp_path / "files" / name) as file:
+            file.write_text(content)
+        assert (tmp_path / "files" / name).read_text() == content
+
+
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

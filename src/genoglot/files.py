@@ -21,14 +21,15 @@ from genoglot.errors import GenoglotError
 
 logger = logging.getLogger("genoglot")
 
-# The longer mark first: that of UTF-32 begins with that of UTF-16.
-_MARKS = {
+MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+"""Byte-order marks and their encodings; that of UTF-32 comes before that of UTF-16, with which it
+begins."""
 
 # What is no text, by its first bytes, and what to do about it.
 _NO_TEXT = {
@@ -99,7 +100,7 @@ def atomic_path(
         yield temporary
         _permit_as_umask(temporary, holder)
         if directory and path.exists():
-            path.replace(holder / "replaced")
+            path.replace(holder / f"{path.name}.replaced")
         temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -107,7 +108,7 @@ def atomic_path(
 
 def _permit_as_umask(path: Path, holder: Path) -> None:
     """Give files the permissions of new ones; safetensors, for one, lets only their owner read."""
-    new = holder / "new"
+    new = holder / f"{path.name}.new"  # a name that the file itself cannot have
     new.touch()
     mode = new.stat().st_mode & 0o777
     new.unlink()
@@ -199,7 +200,7 @@ def _no_text(data: bytes) -> str | None:
 
 
 def _as_utf8(data: bytes, path: str | Path) -> bytes:
-    for mark, encoding in _MARKS.items():
+    for mark, encoding in MARKS.items():
         if data.startswith(mark):
             if encoding == "utf-8":
                 data = data.removeprefix(mark)

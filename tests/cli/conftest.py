@@ -8,8 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from genoglot.cli import app
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Here = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +30,19 @@ def run(folder: Path) -> Run:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
         return done
+
+    return run
+
+
+@pytest.fixture
+def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Run `genoglot` in this process, in the folder `files` of a test's module; what it says."""
+    monkeypatch.chdir(files)
+
+    def run(*arguments: str | Path, status: int = 0) -> str:
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == status, done.output
+        return done.stderr
 
     return run
 

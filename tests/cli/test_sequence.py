@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
-from genoglot.cli import app
 from genoglot.models.attention_encoder import AttentionEncoder
 from genoglot.sequence import Genome, KmerTokenizer, stack_codes
 from genoglot.training.loop import Where
@@ -48,23 +46,10 @@ def encoder(run: Run, files: Path) -> Path:
 def model(files: Path) -> Path:
     codes, _ = stack_codes(["ACGTACGTACGT", "TTTTTTTTTTTT"])
     encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)
-    made = SequenceModel(encoder, target="multi-label", names=["open", "name"], max_steps=2)
+    made = SequenceModel(encoder, target="multi-label", max_steps=2)
     made.fit(codes, np.eye(2, dtype=np.float32), where=Where("cpu"))
     made.save_pretrained(files / "model")
     return files / "model"
-
-
-@pytest.fixture
-def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Run the command in this process, which has imported all it needs; what it says."""
-    monkeypatch.chdir(files)
-
-    def run(*arguments: str | Path, status: int = 0) -> str:
-        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        assert done.exit_code == status, done.output
-        return done.stderr
-
-    return run
 
 
 def test_pretrain_writes_a_curve_and_replaces_nothing(
@@ -107,6 +92,30 @@ def test_files_of_many_sequences_are_written_as_they_are_read(
     assert not (files / "bad.npy").exists() and not list(files.glob("*bad.npy*"))
 
 
+def test_pretraining_takes_the_options_of_a_genome(here: Here, files: Path) -> None:
+    how = (*TINY, "--max-steps", "1", "--batch-size", "2", "--window", "64", "--device", "cpu")
+    (files / "more.fa").write_text((files / "genome.fa").read_text().replace(">chr", ">z"))
+    arguments = ("pretrain", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
+    here(*arguments, "--alias", "ensembl", "--origin", "z1=chr3:101", "--origin", "z2=chr4:1")
+    said = here(*arguments, "--origin", "z1=chr1:101", status=2)
+    assert "records 'chr1' and 'z1' are both chromosome 'chr1'" in said
+    # Windows of one chromosome are sequences as any here.
+    records = [f">chr1:{i}-{i + 500}\n{'ACGTACCTGA' * 50}\n" for i in (0, 500, 1000)]
+    (files / "getfasta.fa").write_text("".join(records))
+    here("pretrain", "getfasta.fa", "-o", "e3", *how)
+
+
+def test_records_of_all_lengths_stay_in_their_order(here: Here, encoder: Path, files: Path) -> None:
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), n)) for n in [50] * 40 + [5000, 7, 3000] + [50] * 9]
+    (files / "all.fa").write_text("".join(f">s{i}\n{text}\n" for i, text in enumerate(texts)))
+    here("embed", encoder, "all.fa", "-o", "all.npy", "--device", "cpu")
+    loaded, found = AttentionEncoder.from_pretrained(encoder), np.load(files / "all.npy")
+    for i in (0, 39, 40, 41, 42, 43, 51):
+        expected = loaded.embed(stack_codes([texts[i]])[0])[0]
+        np.testing.assert_allclose(found[i], expected, atol=1e-4)
+
+
 def test_vectors_of_regions_are_read_on_their_strand(
     here: Here, encoder: Path, files: Path
 ) -> None:
@@ -120,20 +129,14 @@ def test_vectors_of_regions_are_read_on_their_strand(
     np.testing.assert_allclose(table["vector"].to_numpy(), expected, atol=1e-6)
 
 
-def test_predictions_have_the_names_of_the_outputs(here: Here, model: Path, files: Path) -> None:
-    here("predict", model, "some.fa", "-o", "p.parquet")
-    table = pl.read_parquet(files / "p.parquet")
-    assert table.columns == ["input_name", "open", "name"]
-    codes, lengths = stack_codes(["ACGTACGTACGT", "ACGTAC"])
-    expected = SequenceModel.from_pretrained(model).predict(codes, lengths)
-    np.testing.assert_allclose(table.select("open", "name").to_numpy(), expected, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("embed", "nowhere", "some.fa", "-o", "x.npy"), "no saved model here"),
-        (("embed", "model", "some.bed", "-o", "x.npy"), "regions are of a genome"),
+        (
+            ("embed", "model", "some.bed", "-o", "x.npy"),
+            "the regions of a BED file are of a genome",
+        ),
         (
             ("embed", "model", "ragged.bed", "--genome", "genome.fa", "-o", "x.npy"),
             "40 to 50 bp long; give a width",
@@ -142,6 +145,12 @@ def test_predictions_have_the_names_of_the_outputs(here: Here, model: Path, file
         (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
         (("predict", "encoder", "some.fa", "-o", "x.npy"), "predicts nothing"),
         (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
+        (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this encoder"),
+        (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
+        (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
+        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: cannot be read (No such file"),
+        (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
+        (("embed", "model", "reads", "-o", "x.npy"), "is no FASTA file, which begins with >"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
         (("pretrain", "genome.fa", "-o", "n", "--mask-rate", "2"), "should be less than 1"),
         (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
@@ -151,6 +160,9 @@ def test_bad_input_is_one_line(
     here: Here, encoder: Path, model: Path, files: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     (files / "protein.fa").write_text(">p\nMEEPQSDPSV\n")
+    (files / "long.fa").write_text(f">a\nACGT\n>b\n{'ACGT' * 10_000}\n>c\nACGT\n")
+    (files / "empty").write_text("\n")
+    (files / "reads").write_text("@r\nACGT\n+\nIIII\n")
     said = here(*arguments, status=2)
     assert said.startswith("genoglot: error: ") and says in said
     assert said.count("\n") == 1

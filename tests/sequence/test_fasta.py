@@ -42,7 +42,17 @@ def block(request, monkeypatch):
         TEXT,
         TEXT.rstrip("\n"),
         TEXT.replace("\n", "\r\n"),
+        TEXT.replace("\n", "\r"),
+        TEXT.replace("\n", "\r").rstrip("\r"),
+        TEXT.replace("one\n", "one\r").replace("\nACG", "\rACG"),  # lone CRs in an LF file
+        TEXT.replace("\nACG\n", "\r\r\nACG\r\r\n\r"),
         "\ufeff" + TEXT,
+        "\ufeff" + TEXT.replace("\n", "\r"),
+        TEXT.encode("utf-16"),
+        TEXT.replace("\n", "\r\n").encode("utf-16"),
+        ("\ufeff" + TEXT).encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+        gzip.compress(TEXT.replace("\n", "\r").encode(), mtime=0),
         "\n\n" + TEXT,
         TEXT.replace("\nACG\n", "\n\nA\nC\nG\n\n\n"),
         TEXT.replace("acgtn", "acgtn  "),
@@ -76,6 +86,9 @@ def test_lower_case_is_kept_as_a_mask(fasta):
         (">a\nAC-GT\n", 2, "'-' at position 3 of record 'a'"),
         (">a\nACGT>b\nAC\n", 2, "'>' at position 5 of record 'a'"),
         (">a\n1 ACGT\n", 2, "'1' at position 1 of record 'a'"),
+        (">a\rACGT\rAC\r>p\rACGT\r\rMKLV\r", 7, "'L' at position 7 of record 'p'"),
+        (">a\nACGT\r\rAC*\n", 4, "'*' at position 7 of record 'a'"),
+        (">a\nAC\n>b\x07\nAC\n", 3, "the name 'b\\x07' has a character"),
     ],
 )
 def test_a_broken_file_is_named_with_line_and_problem(fasta, block, content, line, problem):
@@ -88,6 +101,33 @@ def test_a_broken_file_is_named_with_line_and_problem(fasta, block, content, lin
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"@read1\nACGT\n+\nIIII\n", "is FASTQ"),
+        (b"C'A\x1a\0\0\0\0", r"is a \.2bit file"),
+        (b"PK\3\4" + b"\0" * 30, "is a zip archive"),
+        (gzip.compress(b"BAM\1\0\0"), "is a BAM file"),
+        (TEXT.encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        (TEXT.encode("utf-16") + b"A", "damaged text"),
+        (bytes(range(256)), "is not text"),
+    ],
+)
+def test_other_kinds_of_files_are_named(fasta, content, what):
+    path = fasta(content)
+    for read in (records, Genome.open):
+        with pytest.raises(SequenceError, match=what) as raised:
+            read(path)
+        assert str(raised.value).startswith(f"{path}: ") and "\n" not in str(raised.value)
+
+
+def test_headers_in_latin_1_are_read_with_a_notice(fasta, caplog):
+    path = fasta(b">one\nAC\n>gen\xe9 caf\xe9\nAC\n>gen\xe8\nAC\n")
+    assert [name for name, _, _ in records(path)] == ["one", "gen\u00e9", "gen\u00e8"]
+    assert len(caplog.records) == 1
+    assert f"{path}:3: byte 0xe9 is not UTF-8" in caplog.text
+
+
 @pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"", mtime=0)])
 def test_a_file_without_records_is_refused(fasta, content):
     with pytest.raises(SequenceError, match="no record in this file"):
@@ -95,11 +135,17 @@ def test_a_file_without_records_is_refused(fasta, content):
 
 
 def test_a_file_that_cannot_be_read(fasta, tmp_path):
+    noise = np.random.default_rng(0).choice(list("ACGT"), 5000)
+    zipped = gzip.compress(f">a\n{''.join(noise)}\n".encode(), mtime=0)
+    assert b"\n" in zipped  # as an FTP copy in ASCII mode damages it
     for path, problem in [
         (tmp_path / "none.fa", "no such file"),
         (tmp_path, "is a directory"),
         (fasta(gzip.compress(TEXT.encode() * 99)[:40]), "damaged gzip file"),
         (fasta(b"\x1f\x8b" + b"?" * 40, "b.fa"), "damaged gzip file"),
+        (fasta(zipped[:10] + b"\xff\xff" + zipped[12:], "c.fa.gz"), "damaged gzip file"),
+        (fasta(zipped.replace(b"\n", b"\r\n"), "d.fa.gz"), "damaged gzip file"),
+        (fasta(zipped[: len(zipped) // 2] + zipped, "e.fa.gz"), "damaged gzip file"),
     ]:
         with pytest.raises(SequenceError, match=problem):
             records(path)

@@ -52,9 +52,21 @@ def genomes(tmp_path_factory):
     return opened
 
 
+OTHER = {name: reverse_complement(dna) for name, dna in CHROMS.items()}
+
+
 def sliced(chrom, start, end):
-    dna = CHROMS[chrom]
+    return cut(CHROMS[chrom], start, end)
+
+
+def cut(dna, start, end):
     return "".join(dna[i] if 0 <= i < len(dna) else "N" for i in range(start, end))
+
+
+def around(dna, start, end, width):
+    """Window around a region of the plus strand."""
+    begin = (start + end) // 2 - width // 2
+    return cut(dna, begin, begin + width)
 
 
 def test_every_kind_of_file_gives_the_same_genome(genomes):
@@ -94,13 +106,37 @@ def test_windows_are_slices_of_the_chromosome(genomes, data, where, width):
     assert codes.dtype == np.uint8
     for i, name in enumerate(chrom):
         begin = (start[i] + end[i]) // 2 - width // 2
-        letters = sliced(name, begin, begin + width)
+        letters = around(CHROMS[name], start[i], end[i], width)
         assert to_text(forward[i]) == letters.upper()
         assert genome.sequence(name, begin, begin + width, soft_mask=True) == letters
-        if strand[i] == "-":
-            letters = reverse_complement(letters)
+        if strand[i] == "-":  # the same window of the other strand, which is a text of its own
+            size = len(CHROMS[name])
+            letters = around(OTHER[name], size - end[i], size - start[i], width)
         assert to_text(codes[i]) == letters.upper()
         assert mask[i].tolist() == [letter.islower() for letter in letters]
+
+
+def test_the_base_of_a_tss_is_at_one_place_on_both_strands(genomes):
+    at = np.array([100, 400, 401])
+    for width in (1, 2, 3, 40, 41):
+        for strand in "+-":
+            tss = Regions(["chr1"] * 3, at, at + 1, {"strand": [strand] * 3})
+            base = genomes[0].fetch(tss, width)[:, width // 2]
+            assert (base == genomes[0].fetch(tss)[:, 0]).all()
+    # A window that is as long as its region is the region.
+    for length in (6, 7):
+        even = Regions(["chr1"] * 3, at, at + length, {"strand": ["+", "-", "-"]})
+        assert (genomes[0].fetch(even, length) == genomes[0].fetch(even)).all()
+
+
+def test_strands_in_any_spelling(genomes):
+    def fetched(strand):
+        return genomes[0].fetch(Regions(["chr1"] * 2, [9, 20], [19, 30], {"strand": strand}))
+
+    for strand in ([1, -1], ["1", "-1"], ["forward", "reverse"], [None, "minus"]):
+        assert (fetched(strand) == fetched(["+", "-"])).all()
+    with pytest.raises(GenoglotError, match="the strand of row 2 is 'left'"):
+        fetched(["+", "left"])
 
 
 def test_regions_of_one_length_need_no_width(genomes):
@@ -156,6 +192,64 @@ def test_windows_of_a_genome_keep_its_coordinates(tmp_path):
         Genome.open(path, origin="name")
 
 
+WINDOW = "ACGTACGTAC"
+
+
+@pytest.mark.parametrize(
+    "name", ["22:101-110", "22:100-110", "p::22:100-110", "a::b::22:100-110(+)", "22:100-110(.)"]
+)
+def test_names_of_samtools_and_bedtools_tell_the_same_window(tmp_path, name):
+    path = tmp_path / "windows.fa"
+    path.write_text(f">{name}\n{WINDOW}\n>MT\nAAAA\n")
+    genome = Genome.open(path, origin="names", alias="ucsc")
+    assert genome.extents.loci == ["chr22:101-110", "chrM:1-4"]
+    assert genome.sequence("chr22", 99, 103) == "NACG"
+
+
+def test_a_window_that_begins_at_0_and_one_of_1_bp(tmp_path):
+    for name, length, locus in [
+        ("2:0-10", 10, "2:1-10"),
+        ("2:1-10", 10, "2:1-10"),
+        ("2:5-5", 1, "2:5-5"),
+        ("2:5-6", 1, "2:6-6"),
+    ]:
+        path = tmp_path / "one.fa"
+        path.write_text(f">{name}\n{WINDOW[:length]}\n")
+        assert Genome.open(path, origin="names").extents.loci == [locus]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["22:101-120"], "'22:101-120' has 10 bp, but its name tells of 19 bp .* or 20 bp"),
+        (["22:0-9"], "'22:0-9' has 10 bp"),
+        (["22:110-101"], "has 10 bp"),
+        (["22:100-110(-)"], "is of the minus strand"),
+        (["22:101-110", "21:100-110"], "'21:100-110' counts from 0, that of '22:101-110' from 1"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(tmp_path, names, says):
+    path = tmp_path / "windows.fa"
+    path.write_text("".join(f">{name}\n{WINDOW}\n" for name in names))
+    with pytest.raises(SequenceError, match=says) as raised:
+        Genome.open(path, origin="names")
+    assert str(raised.value).startswith(f"{path}: ")
+    assert len(Genome.open(path)) == len(names)  # without places they are records as any
+    where = {name: (f"chr{i}", 7) for i, name in enumerate(names)}
+    assert Genome.open(path, origin=where).extents.start.tolist() == [7] * len(names)
+
+
+def test_windows_of_one_chromosome_keep_their_own_names(tmp_path, caplog):
+    path = tmp_path / "getfasta.fa"
+    names = ["22:0-10", "22:100-110", "p::21:5-15(-)"]
+    path.write_text("".join(f">{name}\n{WINDOW}\n" for name in names))
+    genome = Genome.open(path, origin="names")
+    assert genome.chrom_sizes == dict.fromkeys(names, 10)
+    assert f"{path}: 2 records are of chromosome 22, of which a genome has one" in caplog.text
+    found = genome.fetch(Regions(["22:100-110"], [2], [6]))
+    assert to_text(found[0]) == WINDOW[2:6]
+
+
 def test_other_spellings_of_chromosomes_are_one_clear_error(genomes, tmp_path):
     for said, alias in (("1", "ensembl"), ("Chr1", None)):
         with pytest.raises(ChromosomeNameError, match=f"says '{said}' .* says 'chr1'") as raised:
@@ -201,6 +295,30 @@ def test_a_large_file_is_packed_once_and_again_when_it_changes(tmp_path, monkeyp
         Genome.open(path)
         with pytest.raises(SequenceError, match="has changed"):
             pickle.loads(pickle.dumps(first))
+
+
+def test_a_file_of_the_same_size_and_time_is_noticed(tmp_path):
+    path, packed = tmp_path / "a.fa", tmp_path / "a.genome"
+    path.write_text(">a\n" + "A" * 400_000)
+    Genome.open(path, packed=packed)
+    before = packed.stat().st_ino
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    assert Genome.open(path, packed=packed).sequence("a", 100_000, 100_004) == "AAAA"
+    assert packed.stat().st_ino == before  # nothing was done again
+    for base, written in zip("CGT", (path, tmp_path / "b.fa", tmp_path / "b.fa"), strict=True):
+        written.write_text(f">a\n{'A' * 100_000}{base}{'A' * 299_999}")
+        os.utime(written, ns=times)
+        if written != path:
+            written.replace(path)
+        assert Genome.open(path, packed=packed).sequence("a", 99_999, 100_002) == f"A{base}A"
+
+
+def test_a_genome_is_read_from_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe.fa"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_text, TEXT)
+        assert Genome.open(pipe).chrom_sizes == {name: len(dna) for name, dna in CHROMS.items()}
 
 
 def test_a_damaged_packed_genome_is_made_again_or_refused(tmp_path):

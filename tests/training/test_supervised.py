@@ -221,7 +221,7 @@ def test_padding_of_validation_data_does_not_count(tmp_path: Path) -> None:
         log_folder=tmp_path,
     )  # fmt: skip
     told = (tmp_path / "validation.csv").read_text().splitlines()[-1].split(",")[1]
-    predicted = torch.from_numpy(fitted.predict(padded, lengths))
+    predicted = torch.from_numpy(fitted.predict(padded, lengths, any_length=True))
     expected = F.binary_cross_entropy(predicted, torch.from_numpy(labels)[:, None])
     assert float(told) == pytest.approx(float(expected), rel=1e-4)
     assert not np.allclose(fitted.predict(padded), predicted)

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device
-from genoglot.cli.session import check_device
+from genoglot.cli.options import Device, GenomeAlias, GenomeFiles, OnError, Origin
+from genoglot.cli.session import check_device, open_genome
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
+    from genoglot.sequence.inputs import Sequences
+
 log = logging.getLogger("genoglot")
 
-BASES = 1 << 16  # read at once
+BASES = 1 << 16  # read by a model at once
 
 Model = Annotated[Path, typer.Argument(help="Saved model.", show_default=False)]
 Input = Annotated[
-    Path, typer.Argument(help="FASTA file, or BED file with --genome.", show_default=False)
+    Path,
+    typer.Argument(
+        help="FASTA file, or BED file with --genome; - for standard input.", show_default=False
+    ),
 ]
 Out = Annotated[
     Path,
     typer.Option("-o", "--out", help="File to write, .parquet or .npy.", show_default=False),
-]
-GenomeFile = Annotated[
-    Path | None, typer.Option(help="FASTA file that the regions are of.", show_default=False)
 ]
 Width = Annotated[
     int | None,
@@ -44,12 +47,15 @@ def embed(
     model: Model,
     sequences: Input,
     out: Out,
-    genome: GenomeFile = None,
+    genome: GenomeFiles = None,
+    origin: Origin = None,
+    alias: GenomeAlias = None,
     width: Width = None,
     strands: Annotated[
         Literal["forward", "both"],
         typer.Option(help="Read the strand given, or average over both."),
     ] = "forward",
+    on_error: OnError = "raise",
     device: Device = "auto",
 ) -> None:
     """Turn DNA into vectors, one of each sequence or region.
@@ -57,21 +63,45 @@ def embed(
     Parquet has a column `vector` behind the names or regions; NPY the vectors only, in order.
     """
     from genoglot.models.sequence_encoder import SequenceEncoder
+    from genoglot.sequence import read_sequences
 
     _check_out(out)
     encoder = SequenceEncoder.from_pretrained(model).to(_device(device))
-    parts = _parts(
-        sequences, genome, width, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how)
+    parts = read_sequences(
+        sequences,
+        genome=open_genome(genome, origin, alias),
+        width=width,
+        on_error=on_error,
+        check=encoder.check_length,
     )
-    log.info("%s: %d vectors of %d numbers", out, *_write(out, parts, ["vector"]))
+    rows = _rows(parts, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how))
+    log.info("%s: %d vectors of %d numbers", out, *_write(out, rows, ["vector"]))
 
 
 def predict(
     model: Model,
     sequences: Input,
     out: Out,
-    genome: GenomeFile = None,
-    width: Width = None,
+    genome: GenomeFiles = None,
+    origin: Origin = None,
+    alias: GenomeAlias = None,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Window around a region's center, bp.",
+            show_default="what the model was trained on",
+        ),
+    ] = None,
+    any_length: Annotated[
+        bool,
+        typer.Option(
+            "--any-length",
+            help="Take sequences and windows of other lengths than the model was trained on; "
+            "without --width, windows are the regions.",
+        ),
+    ] = False,
+    on_error: OnError = "raise",
     device: Device = "auto",
 ) -> None:
     """Predict labels, values or classes of DNA, by a model that was trained on some.
@@ -79,10 +109,30 @@ def predict(
     Parquet has a column of each output behind the names or regions; NPY the predictions only.
     """
     from genoglot.models import load_predictor
+    from genoglot.sequence import read_sequences
 
     _check_out(out)
     loaded = load_predictor(model).to(_device(device))
-    written = _write(out, _parts(sequences, genome, width, loaded.predict), loaded.names)
+    trained = loaded.lengths
+    if trained is None:
+        log.warning(
+            "%s: does not say on which lengths it was trained, as models of earlier versions; "
+            "lengths are not checked",
+            model,
+        )
+    one_length = trained is not None and trained.shortest == trained.longest and not any_length
+    parts = read_sequences(
+        sequences,
+        genome=open_genome(genome, origin, alias),
+        width=width,
+        usual=trained.longest if trained and one_length else None,
+        on_error=on_error,
+        check=partial(loaded.check_length, any_length=any_length),
+    )
+    rows = _rows(
+        parts, partial(loaded.predict, any_length=any_length), trained.longest if trained else 1
+    )
+    written = _write(out, rows, loaded.names)
     log.info("%s: %d predictions of %d outputs", out, *written)
 
 
@@ -100,18 +150,35 @@ def _device(device: str) -> str:
     return device
 
 
-def _parts(
-    path: Path, genome: Path | None, width: int | None, model: Any
+def _rows(
+    parts: Iterator[Sequences], model: Callable[..., NDArray[np.float32]], least: int = 1
 ) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
-    """Run a model over a file, so many sequences at once as are not too many bases."""
-    from genoglot.sequence.inputs import read_sequences
+    """Run a model over sequences, at once as many of about one length as are not too many bases.
 
-    part = None
-    for part in read_sequences(path, genome=genome, width=width):
-        at_once = max(BASES // max(part.codes.shape[1], 1), 1)
-        yield part.about, model(part.codes, part.lengths, batch_size=at_once)
-    if part is None:
-        raise GenoglotError(f"{path}: no region in this file; give one with some")
+    Parameters
+    ----------
+    parts
+        The sequences.
+    model
+        Called with codes, lengths and `batch_size`; a row for each sequence.
+    least
+        Length to which the model fills up shorter sequences, bp.
+    """
+    import numpy as np
+
+    for part in parts:
+        order = np.argsort(-part.lengths, kind="stable")
+        found: list[NDArray[np.float32]] = []
+        at = 0
+        while at < len(order):
+            longest = int(part.lengths[order[at]])
+            chosen = order[at : at + max(BASES // max(longest, least), 1)]
+            dna = part.codes[chosen, :longest], part.lengths[chosen]
+            found.append(model(*dna, batch_size=len(chosen)))
+            at += len(chosen)
+        rows = np.concatenate(found)
+        rows[order] = rows.copy()
+        yield part.about, rows
 
 
 def _write(

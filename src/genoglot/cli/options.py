@@ -37,6 +37,21 @@ Alias = Annotated[
         show_default=False,
     ),
 ]
+GenomeFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--genome", help="FASTA of the genome, plain or gzip; repeat it.", show_default=False
+    ),
+]
+Origin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--origin",
+        help="A record of the genome that is a window, as z=chr20:1000001; repeat it. Without, "
+        "records that are named as 22:20000001-21000000 are windows.",
+        show_default=False,
+    ),
+]
 GenomeAlias = Annotated[
     Literal["ucsc", "ensembl"] | None,
     typer.Option(

@@ -11,14 +11,22 @@ import typer
 from genoglot.cli.options import (
     Device,
     Devices,
+    GenomeAlias,
     NumNodes,
+    Origin,
     Overwrite,
     Precision,
     Resume,
     Seed,
     Settings,
 )
-from genoglot.cli.session import check_device, check_free, is_first_process, trainer_errors
+from genoglot.cli.session import (
+    check_device,
+    check_free,
+    is_first_process,
+    open_genome,
+    trainer_errors,
+)
 from genoglot.errors import ModelError
 
 log = logging.getLogger("genoglot")
@@ -29,6 +37,8 @@ def pretrain(
         list[Path], typer.Argument(help="FASTA files, plain or gzip.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Encoder to make.", show_default=False)],
+    origin: Origin = None,
+    alias: GenomeAlias = None,
     preset: Annotated[
         Literal["seed", "small"],
         typer.Option(help="The published size and schedule, or one for a few CPUs."),
@@ -78,7 +88,6 @@ def pretrain(
     The encoder is saved when it is done; loss.csv and the checkpoint are in OUT.training.
     """
     from genoglot.models.attention_encoder import AttentionEncoder
-    from genoglot.sequence import Genome
     from genoglot.training.loop import Where
     from genoglot.training.pretrain import PRESETS, make_tokenizer
     from genoglot.training.pretrain import pretrain as train
@@ -92,7 +101,8 @@ def pretrain(
     of_training |= {"mask_rate": mask_rate, "span": span, "seed": seed}
     of_training |= {name: value for name, value in given.items() if value is not None}
     _sort_settings(settings or [], of_encoder, of_training)
-    genome = Genome.open(fasta)
+    genome = open_genome(fasta, origin, alias, named=False)
+    assert genome is not None
     longest = of_training.get("window", 1024)
     of_encoder.setdefault("max_length", max(longest, 1024))
     encoder = AttentionEncoder(make_tokenizer(tokenizer, genome, k=k), **of_encoder)

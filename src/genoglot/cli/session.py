@@ -9,13 +9,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from genoglot import __version__
 from genoglot.errors import GenoglotError, ModelError
+
+if TYPE_CHECKING:
+    from genoglot.sequence import Genome
 
 log = logging.getLogger("genoglot")
 
@@ -136,3 +139,42 @@ def is_first_process() -> bool:
 
     rank: int = getattr(rank_zero_only, "rank", 0)
     return rank == 0
+
+
+def open_genome(
+    files: list[Path] | None,
+    origin: list[str] | None,
+    alias: Literal["ucsc", "ensembl"] | None,
+    *,
+    named: bool = True,
+) -> Genome | None:
+    """Open the genome of `--genome`, `--origin` and `--alias`; None if there is none.
+
+    Without `--origin`, records with the names of windows are windows if `named`; else, where it
+    does not matter what places they are of, they stay records as any.
+    """
+    from genoglot.sequence import Genome
+
+    if not files:
+        for option, given in (("--origin", origin), ("--alias", alias)):
+            if given:
+                raise GenoglotError(f"{option} is about the genome; give one with --genome")
+        return None
+    windows = {record: _window(text) for record, text in pairs(origin or [], "--origin").items()}
+    return Genome.open(files, origin=windows or ("names" if named else None), alias=alias)
+
+
+def _window(text: str) -> tuple[str, int]:
+    """Read chrom:first, counted from 1.
+
+    Examples
+    --------
+    >>> _window("chr20:1000001")
+    ('chr20', 1000000)
+    """
+    chrom, _, first = text.rpartition(":")
+    if not chrom or not first.isdecimal() or int(first) < 1:
+        raise GenoglotError(
+            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
+        )
+    return chrom, int(first) - 1

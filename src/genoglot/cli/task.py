@@ -9,9 +9,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device, Overwrite, Precision, Resume, Seed, Settings
-from genoglot.cli.session import check_device, check_free, pairs, trainer_errors
-from genoglot.errors import TaskError
+from genoglot.cli.options import (
+    Device,
+    GenomeAlias,
+    GenomeFiles,
+    OnError,
+    Origin,
+    Overwrite,
+    Precision,
+    Resume,
+    Seed,
+    Settings,
+)
+from genoglot.cli.session import check_device, check_free, open_genome, pairs, trainer_errors
+from genoglot.errors import BedFormatError, TaskError
 
 log = logging.getLogger("genoglot")
 
@@ -40,18 +51,9 @@ def build(
         list[Path], typer.Argument(help="Public files that it is made of.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory to make.")],
-    genome: Annotated[
-        list[Path] | None,
-        typer.Option(help="FASTA, for tasks whose files hold places.", show_default=False),
-    ] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(help="A record that is a window, as z=chr20:1000001.", show_default=False),
-    ] = None,
-    alias: Annotated[
-        Literal["ucsc", "ensembl"] | None,
-        typer.Option(help="Spell the genome's chromosomes chr1 (ucsc) or 1 (ensembl)."),
-    ] = None,
+    genome: GenomeFiles = None,
+    origin: Origin = None,
+    alias: GenomeAlias = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the task, as min_reads=5.", show_default=False),
@@ -60,32 +62,38 @@ def build(
     leakage: Annotated[
         bool, typer.Option(help="Look for sequences that stand in two parts of a split.")
     ] = True,
+    on_error: OnError = "raise",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Build the data of a task from public files.
 
     GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders.
     """
-    from genoglot.sequence import Genome
     from genoglot.tasks import TASKS
 
     task = TASKS[name]
     given = pairs(options or [], "--set")
-    dna = None
-    if genome:
-        windows = {
-            record: _window(text) for record, text in pairs(origin or [], "--origin").items()
-        }
-        dna = Genome.open(genome, origin=windows or "names", alias=alias)
-    made = task.build(
-        sources,
-        out,
-        genome=dna,
-        seed=seed,
-        leakage=leakage,
-        overwrite=overwrite,
-        **{key: _typed(task.options.get(key), key, text) for key, text in given.items()},
-    )
+    chosen = {key: _typed(task.options.get(key), key, text) for key, text in given.items()}
+    skips = "on_error" in task.options
+    if on_error != "raise":
+        if not skips:
+            raise TaskError(f"--on-error {on_error} is for tasks of peak files; correct {name}'s")
+        chosen["on_error"] = on_error
+    try:
+        made = task.build(
+            sources,
+            out,
+            genome=open_genome(genome, origin, alias),
+            seed=seed,
+            leakage=leakage,
+            overwrite=overwrite,
+            **chosen,
+        )
+    except BedFormatError as error:
+        if skips:
+            raise
+        where = f"{error.path}:{error.line_number}"
+        raise TaskError(f"{where}: {error.problem}: {error.line!r}; correct the line") from None
     for data in made:
         log.info("%s: %s, %d examples of %d bp", data.path, data.name, len(data), data.length)
         _tell_leakage(data)
@@ -256,22 +264,6 @@ def _tell_leakage(data: Any) -> None:
                     *(split, row["same"] + row["reverse_complement"] + row["near"]),
                     *(row["examples"], row["same"], row["reverse_complement"], row["near"]),
                 )
-
-
-def _window(text: str) -> tuple[str, int]:
-    """Read chrom:first, counted from 1.
-
-    Examples
-    --------
-    >>> _window("chr20:1000001")
-    ('chr20', 1000000)
-    """
-    chrom, _, first = text.rpartition(":")
-    if not chrom or not first.isdecimal() or int(first) < 1:
-        raise TaskError(
-            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
-        )
-    return chrom, int(first) - 1
 
 
 def _typed(default: Any, key: str, text: str) -> Any:

@@ -70,6 +70,16 @@ class AttentionEncoder(SequenceEncoder):
                 max_length=s.max_length,
             )  # fmt: skip
 
+    @property
+    def most_bases(self) -> int:
+        """Length of the longest sequence that can be read, bp (of byte pairs: that may be)."""
+        if self.settings.positions != "absolute":
+            return super().most_bases
+        tokens = self.settings.max_length
+        if isinstance(self.embedding, OneHotEmbedding):
+            tokens *= self.embedding.pool
+        return min(super().most_bases, self.tokenizer.most_bases(tokens))
+
     def tokenize(  # noqa: D102  (see SequenceEncoder)
         self, codes: Codes, lengths: Lengths | None = None
     ) -> tuple[Tensor, Tensor | None]:

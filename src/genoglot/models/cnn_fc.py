@@ -56,6 +56,11 @@ class CnnFc(SequenceEncoder):
             self.tower = ConvolutionTower(s.channels, s.kernel, s.pool, s.dropout)
             self.connected = nn.Linear(self.tower.length_after(s.length) * s.channels[-1], s.dim)
 
+    @property
+    def most_bases(self) -> int:
+        """Length of the sequences that it reads, bp."""
+        return self.settings.length
+
     def tokenize(  # noqa: D102  (see SequenceEncoder)
         self, codes: Codes, lengths: Lengths | None = None
     ) -> tuple[Tensor, Tensor | None]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
+from genoglot.models.lengths import TrainedLengths
 from genoglot.models.predictor import SequencePredictor
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths
@@ -22,10 +23,22 @@ class Member(Protocol):
 
     names: list[str] | None
 
+    @property
+    def lengths(self) -> TrainedLengths | None:
+        """Lengths that it was trained on, if they are known."""
+
     def predict(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = ...
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        any_length: bool = ...,
+        batch_size: int = ...,
     ) -> NDArray[np.float32]:
         """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
+
+    def check_length(self, length: int, what: str = ..., *, any_length: bool = ...) -> None:
+        """Refuse sequences of so many bp that it cannot read, or was not trained on."""
 
     def to(self, device: str | torch.device) -> Any:
         """Move to a device."""
@@ -68,13 +81,40 @@ class SequenceEnsemble(Pretrained):
                 found.append(member)
         return found
 
+    @property
+    def lengths(self) -> TrainedLengths | None:
+        """Lengths that all members were trained on; None if that is not known of one."""
+        known = [member.lengths for member in self.members]
+        if None in known:
+            return None
+        shortest, longest, filled = zip(*known, strict=True)
+        return TrainedLengths(max(shortest), min(longest), all(filled))
+
     def predict(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        any_length: bool = False,
+        batch_size: int = 64,
     ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
-        told = [member.predict(codes, lengths, batch_size=batch_size) for member in self.members]
+        """Predict probabilities of labels or classes, or values: float32 (n, outputs).
+
+        Parameters and errors are those of `SequencePredictor.predict`.
+        """
+        told = [
+            member.predict(codes, lengths, any_length=any_length, batch_size=batch_size)
+            for member in self.members
+        ]
         mean: NDArray[np.float32] = np.mean(told, axis=0, dtype=np.float32)
         return mean
+
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        for member in self.members:
+            member.check_length(length, what, any_length=any_length)
 
     def to(self, device: str | torch.device) -> Self:
         """Move to a device, as torch modules do."""

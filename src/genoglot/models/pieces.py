@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from genoglot.errors import ModelError
 from genoglot.models.sequence_encoder import (
+    LONGEST,
     Lengths,
     SequenceEncoder,
     Vectors,
@@ -79,6 +80,12 @@ class PieceEncoder(SequenceEncoder):
                 dropout=s.dropout, max_length=s.max_length,
             )  # fmt: skip
         self.train(self.training)
+
+    @property
+    def most_bases(self) -> int:
+        """Length of the longest sequence that can be read, bp."""
+        s = self.settings
+        return s.piece * (s.max_length if s.positions == "absolute" else LONGEST)
 
     def tokenize(
         self, codes: Codes, lengths: Lengths | None = None

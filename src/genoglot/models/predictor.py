@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genoglot.errors import ModelError
 from genoglot.models.heads import Head, Target
+from genoglot.models.lengths import TrainedLengths, extremes
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import (
     ENCODER,
@@ -77,6 +78,9 @@ class SequencePredictor(Pretrained):
         Of the outputs: labels, values or classes; None if they have none.
     head
         None before the model is fitted.
+    lengths
+        Lengths that the model was trained on; None before it is fitted, or if it was saved by a
+        version that did not record them.
     """
 
     kind = "sequence-model"
@@ -88,26 +92,51 @@ class SequencePredictor(Pretrained):
         self.encoder, self.settings = encoder, settings
         self.names: list[str] | None = None
         self.head: Head | None = None
+        self.lengths: TrainedLengths | None = None
 
     def predict(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        any_length: bool = False,
+        batch_size: int = 64,
     ) -> NDArray[np.float32]:
         """Predict probabilities of labels or classes, or values.
 
         Parameters
         ----------
         codes, lengths
-            As for `SequenceEncoder.embed`.
+            As for `SequenceEncoder.embed`. A model that was fitted without lengths reads sequences
+            that are filled up with N to those of its training.
+        any_length
+            Also predict sequences of other lengths than those that the model was trained on.
         batch_size
             Sequences at a time.
 
         Returns
         -------
         float32 (n, outputs)
+
+        Raises
+        ------
+        ModelError
+            If a sequence is shorter or longer than those that the model was trained on, or longer
+            than the encoder can read.
         """
         head = self._head()
+        for length in extremes(codes, lengths):
+            self.check_length(length, any_length=any_length)
         logits = self._logits(codes, lengths, batch_size)
         return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
+
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        if self.lengths is not None and not any_length:
+            self.lengths.check(length, what)
+        self.encoder.check_length(length, what)
 
     def embed(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
@@ -130,6 +159,7 @@ class SequencePredictor(Pretrained):
             "model": self.settings.model_dump(mode="json"),
             "outputs": self._head().center.numel(),
             "names": self.names,
+            "lengths": self.lengths,
         }
 
     def _save(self, folder: Path) -> Arrays:
@@ -140,6 +170,7 @@ class SequencePredictor(Pretrained):
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
         made = cls._of(SequenceEncoder.from_pretrained(folder), settings["model"])
         made.names = settings["names"]
+        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
         made.head = made._new_head(settings["outputs"]).eval()
         load_weights(made.head, arrays, HEAD, folder)
         return made
@@ -169,6 +200,8 @@ class SequencePredictor(Pretrained):
         found = []
         with resting(self.encoder), resting(head):
             for part, some in batches(codes, lengths, batch_size):
+                if self.lengths is not None:
+                    part, some = self.lengths.fill(part, some)
                 logits = head(self.encoder(*self.encoder._inputs(part, some)).sequence)
                 if both:
                     turned = self.encoder._inputs(other_strand(part, some), some)

@@ -90,6 +90,32 @@ class SequenceEncoder(nn.Module, ABC):
     def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
         """Make an encoder from the settings of a saved one; its weights are loaded later."""
 
+    @property
+    def most_bases(self) -> int:
+        """Length of the longest sequence that can be read, bp (of byte pairs: that may be)."""
+        return self.tokenizer.most_bases(LONGEST)
+
+    def check_length(self, length: int, what: str = "a sequence") -> None:
+        """Refuse a sequence of so many bp, before it is read.
+
+        Parameters
+        ----------
+        length
+            In bp.
+        what
+            What an error calls the sequence.
+
+        Raises
+        ------
+        ModelError
+            If it is longer than `most_bases`.
+        """
+        if length > self.most_bases:
+            raise ModelError(
+                f"{what} of {length:,} bp, but this encoder reads up to {self.most_bases:,} "
+                "bp; cut it into windows"
+            )
+
     def tokenize(
         self, codes: Codes, lengths: Lengths | None = None
     ) -> tuple[Tensor, Tensor | None]:
@@ -146,6 +172,11 @@ class SequenceEncoder(nn.Module, ABC):
         Returns
         -------
         float32 (n, dim)
+
+        Raises
+        ------
+        ModelError
+            If a sequence is too long.
         """
         with resting(self):
             rows = [

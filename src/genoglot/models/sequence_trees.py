@@ -13,8 +13,9 @@ from pydantic import Field
 
 from genoglot.errors import ModelError
 from genoglot.models.heads import Target
+from genoglot.models.lengths import TrainedLengths, extremes
 from genoglot.models.pretrained import Arrays, Pretrained
-from genoglot.models.sequence_encoder import Lengths, batches
+from genoglot.models.sequence_encoder import LONGEST, Lengths, batches
 from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
 from genoglot.sequence import one_hot
@@ -95,10 +96,18 @@ class SequenceTrees(Pretrained):
     def __init__(self, *, names: Sequence[str] | None = None, **settings: Any) -> None:
         self.settings = SequenceTreesSettings.of(settings, "trees")
         self.names = list(names) if names is not None else None
+        self.lengths: TrainedLengths | None = None
         self._length = self._outputs = 0
         self._boosters: list[Any] = []  # one for each output, or one for all classes
 
-    def fit(self, codes: Codes, labels: NDArray[Any], validation: tuple[Codes, Any]) -> Self:
+    def fit(
+        self,
+        codes: Codes,
+        labels: NDArray[Any],
+        validation: tuple[Codes, Any],
+        *,
+        shortest: int | None = None,
+    ) -> Self:
         """Grow trees, as many as are good for the validation data.
 
         Parameters
@@ -110,6 +119,9 @@ class SequenceTrees(Pretrained):
             classes their numbers, integers (n,), below 0 where it is missing.
         validation
             Codes and labels.
+        shortest
+            Bases of the shortest sequence, where sequences are filled up with N at their end; by
+            default none is.
 
         Raises
         ------
@@ -121,6 +133,7 @@ class SequenceTrees(Pretrained):
         rows = np.arange(len(codes))
         if len(rows) > s.most:
             rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.most, replace=False))
+        self.lengths = TrainedLengths.of(codes, None, shortest)
         self._length = codes.shape[1]
         x, x_check = self._features(codes[rows]), self._features(validation[0])
         y = y[rows]
@@ -133,32 +146,43 @@ class SequenceTrees(Pretrained):
         return self
 
     def predict(
-        self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 1024
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        any_length: bool = False,
+        batch_size: int = 1024,
     ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values.
+        """Predict probabilities of labels or classes, or values: float32 (n, outputs).
 
-        Parameters
-        ----------
-        codes, lengths
-            As for `SequenceEncoder.embed`.
-        batch_size
-            Sequences at a time.
-
-        Returns
-        -------
-        float32 (n, outputs)
+        Parameters and errors are those of `SequencePredictor.predict`.
         """
         import xgboost
 
         if not self._boosters:
             raise ModelError("the trees are not fitted; fit them to labels")
+        for length in extremes(codes, lengths):
+            self.check_length(length, any_length=any_length)
         told = [np.empty((0, self._outputs))]
         for part, some in batches(codes, lengths, batch_size):
             if some is not None:
                 part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
+            if self.lengths is not None:
+                part, _ = self.lengths.fill(part, None)
             found = xgboost.DMatrix(self._features(part), **self._kinds())
             told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
         return np.concatenate(told).astype(np.float32)
+
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        if self.lengths is not None and not any_length:
+            self.lengths.check(length, what)
+        if length > LONGEST:
+            raise ModelError(
+                f"{what} of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into windows"
+            )
 
     def to(self, device: str | torch.device) -> Self:
         """Stay where it is: on the CPU."""
@@ -169,6 +193,7 @@ class SequenceTrees(Pretrained):
             "model": self.settings.model_dump(mode="json"),
             "names": self.names,
             "length": self._length,
+            "lengths": self.lengths,
             "outputs": self._outputs,
         }
 
@@ -184,6 +209,7 @@ class SequenceTrees(Pretrained):
 
         made = cls(names=settings["names"], **settings["model"])
         made._length, made._outputs = settings["length"], settings["outputs"]
+        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
         for i in range(len(arrays)):
             booster = xgboost.Booster({"nthread": 1})
             booster.load_model(bytearray(arrays[f"trees.{i}"].tobytes()))

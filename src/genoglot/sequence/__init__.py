@@ -3,7 +3,7 @@
 from genoglot.sequence.alphabet import reverse_complement, soft_mask, stack_codes, to_codes, to_text
 from genoglot.sequence.bpe import BpeTokenizer
 from genoglot.sequence.fasta import FastaRecord, read_fasta
-from genoglot.sequence.genome import Genome
+from genoglot.sequence.genome import Genome, window_starts
 from genoglot.sequence.ids import IdTokenizer
 from genoglot.sequence.inputs import Sequences, read_sequences
 from genoglot.sequence.kmer import KmerTokenizer
@@ -32,4 +32,5 @@ __all__ = [
     "tile",
     "to_codes",
     "to_text",
+    "window_starts",
 ]

@@ -118,6 +118,11 @@ class BpeTokenizer(IdTokenizer):
         """Look up the text of each token."""
         return [str(self._tokenizer.id_to_token(int(i))) for i in ids]
 
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens can hold at most, if each is the longest one."""
+        vocabulary = self._tokenizer.get_vocab()
+        return tokens * max(len(token) for token in vocabulary if token not in SPECIAL_TOKENS)
+
     def _tokens(
         self, codes: Codes, lengths: Lengths, room: int | None, margin: int
     ) -> tuple[Ids, Ids]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
+import logging
 import sys
 import zlib
 from collections.abc import Iterator
@@ -15,10 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
+from genoglot.files import MARKS
 from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
 
+logger = logging.getLogger("genoglot")
+
 _BLOCK = 1 << 22  # bytes read at a time
-_SPACE = b" \t\r\n"
+_SPACE = b" \t\n"
+
+# How other files begin that are given in the place of FASTA, and what to do about them.
+_FOREIGN = {
+    b"@": "FASTQ (or SAM); turn it into FASTA (seqtk seq -a, or samtools fasta)",
+    b"C'A\x1a": "a .2bit file; turn it into FASTA (twoBitToFa)",
+    b"\x1aA'C": "a .2bit file; turn it into FASTA (twoBitToFa)",
+    b"BAM\1": "a BAM file; turn it into FASTA (samtools fasta)",
+    b"PK\3\4": "a zip archive; unpack it, or compress the FASTA file with gzip",
+    b"BZh": "compressed with bzip2; unpack it, or compress the FASTA file with gzip",
+    b"\xfd7zXZ": "compressed with xz; unpack it, or compress the FASTA file with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress the FASTA file with gzip",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +71,9 @@ class Header(NamedTuple):
 def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
     r"""Read a FASTA file record by record.
 
-    Blank lines, Windows line ends, a UTF-8 mark and a missing last line end are understood. U is
-    read as T, and IUPAC letters for more than one base as N.
+    Blank lines, line ends of Windows (CR LF) and of old Macs (a lone CR), a byte-order mark (UTF-8,
+    UTF-16 or UTF-32) and a missing last line end are understood. U is read as T, and IUPAC letters
+    for more than one base as N.
 
     Parameters
     ----------
@@ -115,42 +134,43 @@ class _Scan:
         self.header_line = 0
         self.length = 0  # bases of this record so far
         self.lines_of: dict[str, int] = {}  # of each name
+        self.foreign = False  # whether a header was not UTF-8
 
     def pieces(self) -> Iterator[Header | bytes]:
-        data, ended = b"", False
-        with _opened(self.path) as file:
-            at_line_start = True
-            while not ended:
-                block = file.read(_BLOCK)
-                ended = not block
-                data += block
-                at = 0
-                while at < len(data):
-                    if at_line_start and data[at : at + 1] == b">":
-                        stop = data.find(b"\n", at)
-                        if stop < 0 and not ended:
-                            break  # the rest of the header is still to come
-                        stop = len(data) if stop < 0 else stop
-                        yield self._header(data[at + 1 : stop])
-                        at = stop + 1
-                        continue
-                    stop = _next_header(data, at)
-                    piece = data[at:stop]
-                    at_line_start = piece.endswith(b"\n")
-                    if codes := self._sequence(piece):
-                        yield codes
-                    at = stop
-                data = data[at:]
+        data, at_line_start = b"", True
+        for block in _blocks(self.path):
+            data += block
+            at = 0
+            while at < len(data):
+                if at_line_start and data[at : at + 1] == b">":
+                    stop = data.find(b"\n", at)
+                    if stop < 0:
+                        break  # the rest of the header is still to come
+                    yield self._header(data[at + 1 : stop])
+                    at = stop + 1
+                    continue
+                stop = _next_header(data, at)
+                piece = data[at:stop]
+                at_line_start = piece.endswith(b"\n")
+                if codes := self._sequence(piece):
+                    yield codes
+                at = stop
+            data = data[at:]
         self._close_record()
         if not self.lines_of:
             raise SequenceError(f"{self.path}: no record in this file; give a FASTA file")
 
     def _header(self, line: bytes) -> Header:
         self._close_record()
-        words = line.decode("utf-8", "replace").split(maxsplit=1)
+        words = self._decoded(line).split(maxsplit=1)
         if not words:
             raise self._error(self.line, "the header has no name; write one after >")
         name = words[0]
+        if not name.isprintable():
+            raise self._error(
+                self.line,
+                f"the name {name!r} has a character that cannot be printed; is this a FASTA file?",
+            )
         if name in self.lines_of:
             raise self._error(
                 self.line,
@@ -161,6 +181,18 @@ class _Scan:
         self.name, self.length = name, 0
         self.line += 1
         return Header(name, words[1].strip() if len(words) > 1 else "")
+
+    def _decoded(self, line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError as error:
+            if not self.foreign:
+                logger.warning(
+                    "%s:%d: byte 0x%02x is not UTF-8; headers are read as Windows-1252 (Latin-1)",
+                    *(self.path, self.line, line[error.start]),
+                )
+            self.foreign = True
+            return line.decode("cp1252", "replace")
 
     def _sequence(self, piece: bytes) -> bytes:
         codes = piece.translate(MARKED_CODES, _SPACE)
@@ -211,6 +243,37 @@ def _next_header(data: bytes, at: int) -> int:
         at += 1
 
 
+def _blocks(path: str | Path) -> Iterator[bytes]:
+    """Read a file's text block by block; every line, the last one too, is ended by LF."""
+    with _opened(path) as file:
+        start = file.peek(8)  # type: ignore[attr-defined]
+        mark = next((mark for mark in MARKS if start.startswith(mark)), b"")
+        _check_start(path, start.removeprefix(mark), mark)
+        # Without a mark bytes stay as they are: as Latin-1 each of them is a character.
+        encoding, written = "latin-1", "latin-1"
+        if mark == codecs.BOM_UTF8:
+            file.read(len(mark))
+        elif mark:
+            encoding, written = MARKS[mark], "utf-8"
+        text = codecs.getincrementaldecoder(encoding)()
+        lines = io.IncrementalNewlineDecoder(text, translate=True)
+        while block := file.read(_BLOCK):
+            yield lines.decode(block).encode(written)
+        yield lines.decode(b"", final=True).encode(written) + b"\n"
+
+
+def _check_start(path: str | Path, start: bytes, mark: bytes) -> None:
+    """Refuse other kinds of files by how they begin."""
+    for magic, what in _FOREIGN.items():
+        if start.startswith(magic):
+            raise SequenceError(f"{path}: is {what}")
+    if b"\0" in start and not mark:
+        raise SequenceError(
+            f"{path}: is not text (or UTF-16 without a byte-order mark); give a FASTA file, and "
+            "save it as UTF-8"
+        )
+
+
 @contextmanager
 def _opened(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for reading, decompressed if it is gzip or bgzip."""
@@ -226,14 +289,16 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         raise SequenceError(f"{path}: is a directory; give a FASTA file") from None
     except PermissionError:
         raise SequenceError(f"{path}: may not be read (permission denied)") from None
-    except (EOFError, OSError, zlib.error) as error:
+    except UnicodeError as error:
+        raise SequenceError(f"{path}: damaged text ({error}); save it as UTF-8") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SequenceError(f"{path}: damaged gzip file ({error}); fetch it again") from None
+    except OSError as error:
+        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
     # Buffered readers and gzip files can look ahead.
     if file.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
         file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    if file.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
-        file.read(3)  # a UTF-8 mark
     return file

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError, some
+from genoglot.errors import ChromosomeNameError, SequenceError, some
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, check_names, rename_chromosome
+from genoglot.regions.strand import read_strands
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
+from genoglot.sequence.origin import Origin, places_of
 from genoglot.sequence.packed import Packed, is_packed, open_packed, packed_from_fasta
 
-Origin = Mapping[str, tuple[str, int]] | Literal["names"]
 Ints = NDArray[np.int64]
 
 _BLOCK = 1 << 18  # bases fetched at a time, so that they are still in the cache when cleaned
-_WINDOW = re.compile(r"(.+):(\d+)-(\d+)")
 
 
 class Genome:
@@ -53,7 +52,7 @@ class Genome:
         r"""Open a genome.
 
         A FASTA file is read once and packed into a file of a byte per base, which is mapped into
-        memory from then on. It is made again when size or time of the FASTA file change. Files of
+        memory from then on. It is made again when the FASTA file is changed or replaced. Files of
         less than 8 MB are read each time, into memory, unless `packed` is given.
 
         Parameters
@@ -64,8 +63,11 @@ class Genome:
         origin
             For records that are windows of a chromosome: record name -> (chromosome, 0-based
             position of its first base there); `"names"` reads that from names such as
-            `22:20000001-21000000` (from 1, both ends included, as samtools writes them). Records
-            that it lacks are whole chromosomes under their own names.
+            `22:20000001-21000000` (from 1, both ends included, as samtools faidx writes them) and
+            `22:20000000-21000000` or `name::22:20000000-21000000(+)` (from 0, half-open, as
+            bedtools getfasta does): the length of the record tells which. Records that it lacks
+            are whole chromosomes under their own names, as are all if several names are of one
+            chromosome.
         alias
             Spelling of the chromosomes to translate to, as for BED files: `"ucsc"` (1 to chr1),
             `"ensembl"` (chr1 to 1) or a mapping of old to new names.
@@ -75,7 +77,9 @@ class Genome:
         Raises
         ------
         SequenceError
-            With file and line, if a FASTA file is malformed: see `read_fasta`.
+            With file and line, if a FASTA file is malformed: see `read_fasta`. If the name of a
+            record tells of another length than it has or of the minus strand, or if names count
+            both from 0 and from 1.
         ChromosomeNameError
             If two records become one chromosome, or `origin` names a record that is not there.
 
@@ -98,14 +102,16 @@ class Genome:
             found = open_packed(files[0])
         else:
             found = packed_from_fasta(files, Path(packed) if packed else None)
-        places = _places(found.names, origin)
+        where = str(files[0]) if len(files) == 1 else "the genome"
+        places = places_of(found.names, found.lengths, origin, where)
         chroms = [rename_chromosome(chrom, alias) for chrom, _ in places]
         record_of: dict[str, str] = {}
         for record, chrom in zip(found.names, chroms, strict=True):
             if chrom in record_of:
                 raise ChromosomeNameError(
-                    f"{files[0]}: records {record_of[chrom]!r} and {record!r} are both chromosome "
-                    f"{chrom!r}; give them different names in origin or alias"
+                    f"{where}: records {record_of[chrom]!r} and {record!r} are both chromosome "
+                    f"{chrom!r}, of which a genome has one record; leave one out, or name them "
+                    "otherwise by origin= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
         return cls(found, chroms, [offset for _, offset in places])
@@ -176,11 +182,11 @@ class Genome:
         regions
             n regions, in any order. They may reach past the ends of a chromosome.
         width
-            Length of the windows in bp, each centered on its region: from `center - width // 2`
-            where center is `(start + end) // 2`. By default the regions themselves, which must be
-            equally long.
+            Length of the windows in bp, each centered on its region: see `window_starts`. By
+            default the regions themselves, which must be equally long.
         stranded
-            Read regions with `-` in a column `strand` on the other strand.
+            Read regions on the minus strand (column `strand`, as `read_strands` reads it) from
+            there: their bases come complemented and in the opposite order.
 
         Returns
         -------
@@ -192,10 +198,12 @@ class Genome:
             If the genome lacks a chromosome, or spells it another way.
         SequenceError
             If the regions have different lengths and no width is given.
+        GenoglotError
+            If a strand is none.
         """
-        codes = self._cut(regions, width, MASKED - 1)
-        minus = _on_minus(regions) if stranded else None
-        if minus is not None and len(minus):
+        minus = on_minus(regions) if stranded else None
+        codes = self._cut(regions, width, MASKED - 1, minus)
+        if minus is not None and minus.any():
             codes[minus] = reverse_complement(codes[minus])
         return codes
 
@@ -206,9 +214,9 @@ class Genome:
 
         Parameters and errors are those of `fetch`.
         """
-        masked = self._cut(regions, width, MASKED) > 0
-        minus = _on_minus(regions) if stranded else None
-        if minus is not None and len(minus):
+        minus = on_minus(regions) if stranded else None
+        masked = self._cut(regions, width, MASKED, minus) > 0
+        if minus is not None and minus.any():
             masked[minus] = masked[minus, ::-1]
         return masked
 
@@ -239,7 +247,9 @@ class Genome:
         text = to_text(self._stretch(record, begin, begin + end - start))
         return text if soft_mask else text.upper()
 
-    def _cut(self, regions: Regions, width: int | None, kept: int) -> Codes:
+    def _cut(
+        self, regions: Regions, width: int | None, kept: int, minus: NDArray[np.bool_] | None
+    ) -> Codes:
         start = regions.start
         if width is None:
             lengths = regions.end - start
@@ -252,7 +262,7 @@ class Genome:
         elif width < 0:
             raise SequenceError(f"width is {width}; give a number of base pairs")
         else:
-            start = (start + regions.end) // 2 - width // 2
+            start = window_starts(regions, width, minus)
         records = self._records(regions.chrom_names)[regions.chrom_codes]
         return self._gather(records, start - self._offset[records], width, kept)
 
@@ -296,32 +306,51 @@ class Genome:
         return codes
 
 
-def _places(names: Sequence[str], origin: Origin | None) -> list[tuple[str, int]]:
-    """Chromosome and offset of each record."""
-    if origin is None:
-        return [(name, 0) for name in names]
-    if isinstance(origin, str):
-        if origin != "names":
-            raise GenoglotError(f'origin is {origin!r}; use "names" or a mapping of records')
-        found = ((name, _WINDOW.fullmatch(name)) for name in names)
-        return [(m[1], int(m[2]) - 1) if m and int(m[2]) else (name, 0) for name, m in found]
-    unknown = list(origin.keys() - set(names))
-    if unknown:
-        raise ChromosomeNameError(
-            f"origin names the record {unknown[0]!r}, but the records are {some(names)}"
-        )
-    return [origin.get(name, (name, 0)) for name in names]
+def window_starts(regions: Regions, width: int, minus: NDArray[np.bool_] | None = None) -> Ints:
+    """Where windows begin that are centered on regions.
+
+    Read along its strand, a window has as many bases of its region before base number
+    `width // 2`, counted from 0, as after it, or one more. So of a region of 1 bp, such as a
+    TSS, that base is number `width // 2` on either strand.
+
+    Parameters
+    ----------
+    regions
+        n regions.
+    width
+        Of the windows, bp.
+    minus
+        Which regions are on the minus strand, bool (n,); by default none.
+
+    Returns
+    -------
+    0-based positions on the plus strand, int64 (n,)
+
+    Examples
+    --------
+    >>> tss = Regions(["chr1", "chr1"], [100, 100], [101, 101])
+    >>> window_starts(tss, 4, np.array([False, True])).tolist()  # 98 to 101; 102 down to 99
+    [98, 99]
+    """
+    doubled = regions.start + regions.end
+    forward: Ints = doubled // 2 - width // 2
+    if minus is None:
+        return forward
+    # The mirror image of that: what is rounded down there is rounded up here.
+    return np.where(minus, -(-doubled // 2) - -(-width // 2), forward)
+
+
+def on_minus(regions: Regions, where: str = "the regions") -> NDArray[np.bool_] | None:
+    """Which regions are on the minus strand, bool (n,); None if there is no column `strand`."""
+    if "strand" not in regions.columns.columns:
+        return None
+    minus: NDArray[np.bool_] = read_strands(regions.columns["strand"], where) == "-"
+    return minus
 
 
 def _unknown(name: str, known: Mapping[str, int]) -> ChromosomeNameError:
     check_names([name], known, ours="the region set", theirs="the genome", renamed="theirs")
     return ChromosomeNameError(f"the genome has no chromosome {name!r}; it has {some(known)}")
-
-
-def _on_minus(regions: Regions) -> Ints | None:
-    if "strand" not in regions.columns.columns:
-        return None
-    return np.flatnonzero(regions.columns["strand"].to_numpy() == "-")
 
 
 def _reopened(

@@ -79,6 +79,10 @@ class KmerTokenizer(IdTokenizer):
         """Look up the text of each token."""
         return [self.vocabulary[i] for i in ids]
 
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens can hold at most: they overlap."""
+        return tokens + self.k - 1
+
     def _tokens(
         self, codes: Codes, lengths: Lengths, room: int | None, margin: int
     ) -> tuple[Ids, Ids]:

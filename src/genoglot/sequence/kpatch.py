@@ -65,6 +65,10 @@ class PatchTokenizer(IdTokenizer):
             for i in ids
         ]
 
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens can hold at most: k of each."""
+        return tokens * self.k
+
     def _tokens(
         self, codes: Codes, lengths: Lengths, room: int | None, margin: int
     ) -> tuple[Ids, Ids]:

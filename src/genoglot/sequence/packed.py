@@ -28,6 +28,7 @@ SMALL = 8 << 20
 _MAGIC = b"GENOGLOT"
 _FORMAT = 1
 _UNMASKED = bytes(code & (MASKED - 1) for code in range(256))
+_SAMPLE = 1 << 16  # bytes that are read in three places to recognize a file
 _AGAIN = "remove it, so that it is made again"
 
 
@@ -47,7 +48,7 @@ class Packed(NamedTuple):
     digests
         SHA-256 of the codes of each record, as hex, whatever their case.
     source
-        Path, size and time of change of each FASTA file that it was made of.
+        What identifies each FASTA file that it was made of: see `_stamp`.
     """
 
     path: Path | None
@@ -61,6 +62,8 @@ class Packed(NamedTuple):
 def is_packed(path: Path) -> bool:
     """Whether a file is a packed genome."""
     try:
+        if not path.is_file():  # a pipe can be read only once
+            return False
         with path.open("rb") as file:
             file.seek(-len(_MAGIC), os.SEEK_END)
             return file.read() == _MAGIC
@@ -104,7 +107,7 @@ def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
         If a FASTA file cannot be read, or the packed form not be written.
     """
     source = [_stamp(file) for file in fasta]
-    if path is None and sum(int(size) for _, size, _ in source) <= SMALL:
+    if path is None and sum(int(stamp[1]) for stamp in source) <= SMALL:
         buffer = io.BytesIO()
         _write(fasta, source, buffer)
         index = _read_index(buffer, fasta[0])
@@ -131,11 +134,25 @@ def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
 
 
 def _stamp(file: Path) -> list[str | int]:
+    """Identify a file, so that a change is noticed, even to one of the same size and time.
+
+    That is its path, size, time of the content (mtime), time of the inode (ctime), number of the
+    inode, and a digest of the first, the middle and the last 64 KB. Tools that copy a file's time
+    (cp -p, rsync -t, touch -r) cannot copy its ctime; the samples help where a file system has
+    none, and cost less than a millisecond, where to read a human genome would take seconds.
+    """
+    digest = hashlib.sha256()
     try:
         status = file.stat()
+        if file.is_file():  # a pipe can be read only once
+            with file.open("rb") as opened:
+                for at in (0, status.st_size // 2, max(status.st_size - _SAMPLE, 0)):
+                    opened.seek(at)
+                    digest.update(opened.read(_SAMPLE))
     except OSError as error:
         raise SequenceError(f"{file}: cannot be read ({error.strerror})") from None
-    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return [str(file.resolve()), status.st_size, *times, status.st_ino, digest.hexdigest()]
 
 
 def _in_cache(fasta: Sequence[Path]) -> Path:

@@ -107,6 +107,10 @@ class DnaTokenizer(ABC):
             Bases of each sequence that count, int64 (n,); by default all.
         """
 
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens, without special ones, can hold at most."""
+        return tokens
+
     @abstractmethod
     def decode(self, tokens: Any) -> str:
         """Turn one tokenized sequence back into letters."""

@@ -19,6 +19,9 @@ FORMAT = 1
 ABOUT, CODES, LABELS = "dataset.json", "codes.npy", "labels.npy"
 ALTERNATIVE, EXAMPLES, LEAKAGE = "alternative.npy", "examples.parquet", "leakage.parquet"
 
+LENGTH = "length"
+"""Column of the examples: bases of each, where they were filled up with N to one length."""
+
 PARTS = ("train", "validation", "test")
 LEAVE_OUT = "leave-out:"
 """`leave-out:NAME` is a split that every task with groups has, without a column of its own."""
@@ -91,11 +94,14 @@ class Part(NamedTuple):
         float32 (n, outputs), NaN where there is none; of kind "classes", class numbers (n, 1).
     alternative
         Of tasks about variants, `codes` with the other allele, uint8 (n, length); else None.
+    shortest
+        Bases of the shortest sequence, before it was filled up with N to the others' length.
     """
 
     codes: Rows
     labels: Rows
     alternative: Rows | None
+    shortest: int
 
     @property
     def inputs(self) -> Rows | tuple[Rows, Rows]:
@@ -289,6 +295,7 @@ class TaskData:
             Rows(self._array(CODES), rows),
             self._labels(rows),
             None if other is None else Rows(other, rows),
+            self._shortest(rows),
         )
 
     def leaked(self, split: str | None, part: str, *, near: bool = False) -> NDArray[np.bool_]:
@@ -370,6 +377,11 @@ class TaskData:
         digests[EXAMPLES] = digest.hexdigest()
         if content_digest(self.about, digests) != self.digest:
             raise TaskError(f"{self.path}: the content is not what was built; build it again")
+
+    def _shortest(self, rows: Ints) -> int:
+        if LENGTH not in pl.read_parquet_schema(self.path / EXAMPLES):
+            return self.length
+        return int(self._column(LENGTH).to_numpy()[rows].min(initial=self.length))
 
     def _column(self, name: str) -> pl.Series:
         return pl.read_parquet(self.path / EXAMPLES, columns=[name], glob=False)[name]

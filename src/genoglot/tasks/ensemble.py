@@ -88,6 +88,7 @@ def fit_to(
         (cast(Codes, validation.codes), labels(validation)),
         target=target,
         names=data.outputs,
+        shortest=train.shortest,
         seed=seed,
         log_folder=log_folder,
         resume=resume,

@@ -47,8 +47,9 @@ def build(
 ) -> TaskData:
     """Build the task.
 
-    An example is a gene: the 40 kb around its TSS (that of CAGE where it is known), in the
-    direction of the gene, to be read as 200 pieces of 200 bp, with N beyond the chromosome's ends;
+    An example is a gene: the 40 kb around its TSS (that of CAGE where it is known), which is base
+    number 20,000 from 0 in the direction of the gene, to be read as 200 pieces of 200 bp, with N
+    beyond the chromosome's ends (`genoglot predict --width 40000` reads a BED file of TSS so too);
     and the natural logarithm of its RPKM plus a pseudocount in each tissue.
 
     Split: `chromosome` (X and Y validate, 8 tests; if the genome lacks them, its last
@@ -113,22 +114,8 @@ def build(
             some = places[i : i + _BATCH]
             columns = example_columns(some, genes["id"][i : i + _BATCH])
             columns["split:chromosome"] = parts[i : i + _BATCH].astype(str)
-            writer.add(_windows(genome, some), levels[i : i + _BATCH], columns)
+            writer.add(genome.fetch(some, WINDOW), levels[i : i + _BATCH], columns)
     return TaskData.open(out)
-
-
-def _windows(genome: Genome, places: Regions) -> Any:
-    """Fetch 40 kb whose base number 20,000 is the TSS, on either strand."""
-    # An even window has no middle base: on the other strand it has to begin one base further.
-    minus = (places.columns["strand"].to_numpy() == "-").astype(np.int64)
-    moved = Regions.from_codes(
-        places.chrom_names,
-        places.chrom_codes,
-        places.start + minus,
-        places.end + minus,
-        places.columns,
-    )
-    return genome.fetch(moved, WINDOW)
 
 
 def _genes(path: Path) -> pl.DataFrame:

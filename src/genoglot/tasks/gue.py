@@ -18,7 +18,7 @@ from genoglot.errors import SequenceError, TaskError
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import Codes, to_codes
 from genoglot.tables import MISSING, missing_values
-from genoglot.tasks.dataset import TaskData
+from genoglot.tasks.dataset import LENGTH, TaskData
 from genoglot.tasks.giveaways import SHARED_BASES, edited_copies_mcc, shuffled_share
 from genoglot.tasks.splits import random_parts
 from genoglot.tasks.tables import line_of, present, read_table
@@ -101,9 +101,9 @@ def build(
     """Build a task from one folder.
 
     Class numbers follow the sorted text of the labels, in which 0.0 is 0. Sequences shorter than
-    the longest are filled up with N at their end. A folder without train.csv (as the splice set is
-    found at times) has its dev.csv split 80 to 20 into train and validation, which the notes say.
-    They also say if many sequences are shuffles of others, or edited copies (`tasks.giveaways`).
+    the longest are filled up with N at their end, and the column `length` of the examples says how
+    long they are. A folder without train.csv (as the splice set is found at times) has its dev.csv
+    split 80 to 20 into train and validation, which the notes say. They also say if many sequences are shuffles of others, or edited copies (`tasks.giveaways`).
 
     Raises
     ------
@@ -135,6 +135,8 @@ def build(
         logger.warning("%s: no train.csv; 80 %% of dev.csv are trained on instead", folder)
     codes = {part: _codes(table["sequence"], length, files[part]) for part, table in tables.items()}
     notes |= _giveaways(folder, codes, tables, classes)
+    lengths = {part: table["sequence"].str.len_bytes() for part, table in tables.items()}
+    unequal = any((some != length).any() for some in lengths.values())
     with write_task(
         out,
         task="GUE",
@@ -160,7 +162,8 @@ def build(
                 {
                     "id": [f"{part}:{i}" for i in range(len(table))],
                     "split:given": parts.astype(str),
-                },
+                }
+                | ({LENGTH: lengths[part].cast(pl.Int64)} if unequal else {}),
             )
     return TaskData.open(out)
 

@@ -109,8 +109,8 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
 
 
 def _sequences(data: TaskData, rows: Ints) -> Rows:
-    codes, _, alternative = data.at(rows)
-    return codes if alternative is None else alternative
+    part = data.at(rows)
+    return part.codes if part.alternative is None else part.alternative
 
 
 def _counts(kind: NDArray[np.int8]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def build(
     leakage: bool = True,
     overwrite: bool = False,
     min_fraction: float = 0.5,
+    on_error: Literal["raise", "skip"] = "raise",
 ) -> TaskData:
     """Build the task.
 
@@ -77,6 +78,8 @@ def build(
         See `Task.build`.
     min_fraction
         A bin is positive if more than this part of it lies in peaks.
+    on_error
+        `"skip"` leaves out malformed lines of peak files, and says how many of each file.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def build(
     """
     assert genome is not None
     notes: dict[str, Any] = {}
-    tracks, files = _tracks(sources, genome, notes)
+    tracks, files = _tracks(sources, genome, notes, on_error)
     held = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
     sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in held]
     part_of, rule = chromosome_parts(held, DEEPSEA, sizes)
@@ -181,7 +184,10 @@ def positive_bins(
 
 
 def _tracks(
-    sources: Sequence[Path], genome: Genome, notes: dict[str, Any]
+    sources: Sequence[Path],
+    genome: Genome,
+    notes: dict[str, Any],
+    on_error: Literal["raise", "skip"],
 ) -> tuple[list[Track], list[Path]]:
     """Read all peak files, and list the files that the task is made of."""
     listed, files = _listed(sources)
@@ -191,7 +197,7 @@ def _tracks(
     empty: dict[Path, tuple[int, int]] = {}
     cut: dict[Path, tuple[int, int]] = {}
     for path, group in listed:
-        regions = Regions.from_bed(path, columns=3)
+        regions = Regions.from_bed(path, columns=3, on_error=on_error)
         wholly, partly = find_inside(regions, genome, path)
         holds = regions.end > regions.start
         outside[path] = int((holds & ~partly).sum()), len(regions)

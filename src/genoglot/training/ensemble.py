@@ -82,6 +82,7 @@ def fit_ensemble(
     *,
     target: Target,
     names: Sequence[str] | None = None,
+    shortest: int | None = None,
     seed: int = 0,
     log_folder: str | Path | None = None,
     resume: bool = False,
@@ -105,6 +106,9 @@ def fit_ensemble(
         `"binary"`, `"multi-label"` or `"multi-class"`.
     names
         Of the outputs.
+    shortest
+        Bases of the shortest sequence, where sequences are filled up with N at their end; by
+        default none is.
     seed
         Of the first network; each has another one.
     log_folder
@@ -125,7 +129,9 @@ def fit_ensemble(
         raise ModelError("ensembles are of labels and classes; for values, use SequenceModel")
     s = EnsembleSettings.of(settings, "ensemble")
     folder = None if log_folder is None else Path(log_folder)
-    training = _Training(codes, labels, validation, target, names, seed, folder, resume, where, s)
+    training = _Training(
+        codes, labels, validation, target, names, shortest, seed, folder, resume, where, s
+    )
     anchored = training.anchored() if s.anchored is None else s.anchored
     networks = SequenceEnsemble(
         [training.member(number, anchored=anchored) for number in range(2 * s.networks)]
@@ -133,7 +139,7 @@ def fit_ensemble(
     if not s.trees:
         return networks
     trees = SequenceTrees(names=names, target=target, trees=s.trees, seed=seed)
-    return SequenceEnsemble([networks, trees.fit(codes, labels, validation)])
+    return SequenceEnsemble([networks, trees.fit(codes, labels, validation, shortest=shortest)])
 
 
 class _Training(NamedTuple):
@@ -144,6 +150,7 @@ class _Training(NamedTuple):
     validation: tuple[Codes, Labels]
     target: Target
     names: Sequence[str] | None
+    shortest: int | None
     seed: int
     folder: Path | None
     resume: bool
@@ -193,7 +200,7 @@ class _Training(NamedTuple):
             shift=0 if anchored else s.shift,
         )  # fmt: skip
         return model.fit(
-            self.codes, self.labels, validation=self.validation,
+            self.codes, self.labels, shortest=self.shortest, validation=self.validation,
             log_folder=self.folder and self.folder / name, resume=self.resume, where=self.where,
         )  # fmt: skip
 

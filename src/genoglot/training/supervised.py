@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genoglot.errors import ModelError
 from genoglot.models.heads import Head, Target
+from genoglot.models.lengths import TrainedLengths
 from genoglot.models.predictor import PredictorSettings, SequencePredictor
 from genoglot.models.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
 from genoglot.sequence.alphabet import Codes, N
@@ -134,6 +135,7 @@ class SequenceModel(SequencePredictor):
         labels: Labels,
         *,
         lengths: Lengths | None = None,
+        shortest: int | None = None,
         validation: tuple[Codes, Labels] | None = None,
         validation_lengths: Lengths | None = None,
         choose_by: Metric | Literal["loss"] | None = None,
@@ -154,6 +156,10 @@ class SequenceModel(SequencePredictor):
             for classes their numbers, int64 (n,), below 0 where it is missing.
         lengths
             Bases of each sequence that count, int64 (n,); by default all.
+        shortest
+            Without lengths: bases of the shortest sequence, where sequences are filled up with N at
+            their end; by default none is. `predict` takes sequences from this length on, and fills
+            them up as well.
         validation
             Codes and labels on which loss and `choose_by` are measured after every epoch.
         validation_lengths
@@ -180,6 +186,7 @@ class SequenceModel(SequencePredictor):
         if choose_by is not None and validation is None:
             raise ModelError("weights are chosen by validation data; give some")
         self._make_head(labels)
+        self.lengths = TrainedLengths.of(codes, lengths, shortest)
         network = _Network(self.encoder, self._head(), self.objective, s.label_smoothing).train()
         learned = [parameter.requires_grad for parameter in self.encoder.parameters()]
         if s.frozen:
