@@ -103,7 +103,8 @@ def build(
     Class numbers follow the sorted text of the labels, in which 0.0 is 0. Sequences shorter than
     the longest are filled up with N at their end, and the column `length` of the examples says how
     long they are. A folder without train.csv (as the splice set is found at times) has its dev.csv
-    split 80 to 20 into train and validation, which the notes say. They also say if many sequences are shuffles of others, or edited copies (`tasks.giveaways`).
+    split 80 to 20 into train and validation, which the notes say. They also say if many sequences
+    are shuffles of others, or edited copies (`tasks.giveaways`).
 
     Raises
     ------
