@@ -120,6 +120,11 @@ def predict(
             "lengths are not checked",
             model,
         )
+    elif any_length:
+        log.warning(
+            "%s was trained on %s; how good it is on other lengths has not been measured",
+            *(model, trained),
+        )
     one_length = trained is not None and trained.shortest == trained.longest and not any_length
     parts = read_sequences(
         sequences,
