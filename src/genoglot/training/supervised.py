@@ -192,7 +192,7 @@ class SequenceModel(SequencePredictor):
         if validation is not None:
             path = folder / VALIDATION if folder else None
             held_out = validation[0], validation_lengths, self._checked(*validation)
-            watch = [self._watch(network, *held_out, choose_by, path)]
+            watch = [self._watch(network, per_pass, *held_out, choose_by, path)]
         learn(
             network,
             data.batch,
@@ -227,6 +227,7 @@ class SequenceModel(SequencePredictor):
     def _watch(
         self,
         network: _Network,
+        per_pass: int,
         codes: Codes,
         lengths: Lengths | None,
         labels: Labels,
@@ -236,7 +237,7 @@ class SequenceModel(SequencePredictor):
         def logits() -> Tensor:
             return torch.cat(self._logits(codes, lengths, self.settings.batch_size))
 
-        return Watch(logits, network.loss, network.head, labels, choose_by, path)
+        return Watch(per_pass, logits, network.loss, network.head, labels, choose_by, path)
 
     def _make_head(self, labels: Labels) -> None:
         """Make the head that the labels need, unless there is one from before."""
