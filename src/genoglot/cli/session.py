@@ -164,7 +164,7 @@ def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) ->
 
 
 def _begun(log_folder: Path) -> bool:
-    return any(log_folder.rglob("checkpoints/*"))  # an ensemble has a folder of each network
+    return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder of each network
 
 
 def check_device(device: str) -> None:

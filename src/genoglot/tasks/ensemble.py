@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from genoglot.errors import TaskError
+from genoglot.errors import TaskError, some
 from genoglot.models.ensemble import SequenceEnsemble
-from genoglot.models.heads import Target
+from genoglot.models.heads import Target, not_learnable
 from genoglot.sequence.alphabet import Codes
 from genoglot.tasks.contender import Contender
 from genoglot.tasks.dataset import Floats, Part, TaskData
@@ -19,6 +20,8 @@ from genoglot.tasks.networks import count_parameters
 from genoglot.tasks.workshop import discard_checkpoints
 from genoglot.training.ensemble import EnsembleSettings, fit_ensemble
 from genoglot.training.loop import Where
+
+log = logging.getLogger("genoglot")
 
 
 class Ensemble(Contender):
@@ -70,7 +73,7 @@ def fit_to(
     TaskError
         If its labels are values, or its examples variants.
     ModelError
-        If a setting is unknown.
+        If a setting is unknown, or all training labels are the same.
     """
     if data.kind == "real" or train.alternative is not None:
         raise TaskError(f"{data.name}: ensembles are of labels and classes of sequences")
@@ -82,9 +85,16 @@ def fit_to(
         found = np.asarray(part.labels)
         return found[:, 0].astype(np.int64) if target == "multi-class" else found
 
+    known = labels(train)
+    if without := not_learnable(known, target, data.outputs):
+        of = "classes have no example" if target == "multi-class" else "outputs have one label only"
+        log.warning(
+            "%s: %d of %d %s in the training part: %s",
+            data.path, len(without), len(data.outputs), of, some(without),
+        )  # fmt: skip
     return fit_ensemble(
         cast(Codes, train.codes),
-        labels(train),
+        known,
         (cast(Codes, validation.codes), labels(validation)),
         target=target,
         names=data.outputs,

@@ -5,6 +5,7 @@ They hold no pickle: tensors are in safetensors, all else in JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
@@ -34,6 +36,7 @@ CHECKPOINTS, LAST, ABOUT = "checkpoints", "last.ckpt", "training.json"
 EVERY = 60.0  # seconds after which a checkpoint is written, whatever a round takes
 SHARE = 0.05  # of the time, at most, is spent on those
 
+_BLOCK = 1 << 24  # numbers
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -158,11 +161,25 @@ def go_on_from(
     ModelError
         If the checkpoint is of another training, or damaged.
     """
-    if folder is None:
+    if folder is None or not begun(folder, about, resume=resume):
         return None, 0
-    first = not _launched()
-    last, about_file = folder / CHECKPOINTS / LAST, folder / ABOUT
-    if resume and last.exists():
+    last = folder / CHECKPOINTS / LAST
+    if not last.exists():
+        return None, 0
+    step = int(SafeCheckpointIO().load_checkpoint(last)["global_step"])
+    if not _launched():
+        done = "; not trained again" if step >= steps else ""
+        log.info("%s: resuming at step %d of %d%s", folder, step, steps, done)
+    return str(last), step
+
+
+def begun(folder: Path, about: dict[str, Any], *, resume: bool) -> bool:
+    """Whether a folder holds checkpoints to go on from; else it is prepared for new ones.
+
+    Parameters are those of `go_on_from`.
+    """
+    checkpoints, about_file = folder / CHECKPOINTS, folder / ABOUT
+    if resume and checkpoints.exists() and any(checkpoints.glob("[!.]*")):
         try:
             known = json.loads(about_file.read_text())
         except (OSError, ValueError):
@@ -172,16 +189,30 @@ def go_on_from(
                 f"{folder}: its checkpoint is of another model, other settings or other data; "
                 "choose another folder, or train without resuming"
             )
-        step = int(SafeCheckpointIO().load_checkpoint(last)["global_step"])
-        if first:
-            done = "; not trained again" if step >= steps else ""
-            log.info("%s: resuming at step %d of %d%s", folder, step, steps, done)
-        return str(last), step
-    if first:
-        SafeCheckpointIO().remove_checkpoint(last)
+        return True
+    if not _launched():
+        shutil.rmtree(checkpoints, ignore_errors=True)
         with atomic_path(about_file) as temporary:
             temporary.write_text(json.dumps(about))
-    return None, 0
+    return False
+
+
+def data_digest(*arrays: Any) -> str:
+    """SHA-256 of arrays of data, of which 16 million numbers are read at once. None is no array.
+
+    Examples
+    --------
+    >>> data_digest(np.zeros((2, 3))) == data_digest(np.zeros((3, 2)))
+    False
+    """
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str(None if array is None else array.shape).encode())
+        if array is not None:
+            step = max(_BLOCK // max(math.prod(array.shape[1:]), 1), 1)
+            for i in range(0, len(array), step):
+                digest.update(np.ascontiguousarray(array[i : i + step]).data)
+    return digest.hexdigest()
 
 
 def _launched() -> bool:
