@@ -17,7 +17,6 @@ from genoglot.tasks.contender import Contender
 from genoglot.tasks.dataset import Floats, Part, TaskData
 from genoglot.tasks.features import Inputs
 from genoglot.tasks.networks import count_parameters
-from genoglot.tasks.workshop import discard_checkpoints
 from genoglot.training.ensemble import EnsembleSettings, fit_ensemble
 from genoglot.training.loop import Where
 
@@ -48,8 +47,6 @@ class Ensemble(Contender):
             for network in self._model.networks()
             for part in (network.encoder, network.head)
         )
-        for place in folder.iterdir():
-            discard_checkpoints(place)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._model.to(self.workshop.device).predict(cast(Codes, inputs), batch_size=512)
