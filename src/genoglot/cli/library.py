@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.session import BAD_INPUT, pairs
+from genoglot.cli.session import BAD_INPUT, advise, pairs
 from genoglot.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def add(
     from genoglot.atlas import Atlas, build_atlas
     from genoglot.regions import Universe
 
+    advise(lambda: "go on with --existing skip")
     if atlas is not None:
         if not folder is sheet is universe is None:
             raise LibraryError("give a folder of BED files or --atlas, not both")

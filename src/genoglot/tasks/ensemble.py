@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from genoglot.errors import TaskError, some
+from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.ensemble import SequenceEnsemble
 from genoglot.models.heads import Target, not_learnable
 from genoglot.sequence.alphabet import Codes
@@ -68,9 +68,9 @@ def fit_to(
     Raises
     ------
     TaskError
-        If its labels are values, or its examples variants.
+        If its labels are values, or all the same in the training part, or its examples variants.
     ModelError
-        If a setting is unknown, or all training labels are the same.
+        If a setting is unknown.
     """
     if data.kind == "real" or train.alternative is not None:
         raise TaskError(f"{data.name}: ensembles are of labels and classes of sequences")
@@ -83,7 +83,11 @@ def fit_to(
         return found[:, 0].astype(np.int64) if target == "multi-class" else found
 
     known = labels(train)
-    if without := not_learnable(known, target, data.outputs):
+    try:
+        without = not_learnable(known, target, data.outputs)
+    except ModelError as error:
+        raise TaskError(f"{data.path}: {error}") from None
+    if without:
         of = "classes have no example" if target == "multi-class" else "outputs have one label only"
         log.warning(
             "%s: %d of %d %s in the training part: %s",

@@ -177,8 +177,14 @@ class _Training(NamedTuple):
             }
             grown = folder / CHECKPOINTS
             if begun(folder, about, resume=self.resume):
+                total = 1 if self.target == "multi-class" else np.size(self.labels[:1])
                 n = len(list(grown.glob("trees-*")))
-                log.info("%s: the trees of %d outputs are there; not grown again", folder, n)
+                log.info(
+                    "%s: resuming with the trees grown before, those of %d of %d outputs",
+                    folder,
+                    n,
+                    total,
+                )
         return trees.fit(self.codes, self.labels, self.validation, folder=grown)
 
     def _log_likelihoods(self, *, anchored: bool) -> NDArray[np.float64]:
