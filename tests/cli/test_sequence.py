@@ -76,6 +76,20 @@ def test_pretrain_writes_a_curve_and_replaces_nothing(
     assert "encoder: exists; choose another name or --overwrite it" in again
 
 
+@pytest.mark.parametrize("command", ["embed", "predict"])
+def test_what_a_model_cannot_read_is_counted(
+    here: Here, encoder: Path, model: Path, files: Path, command: str
+) -> None:
+    (files / "short.fa").write_text(">a\nACGTACGT\n>b\nAC\n>c\nG\n>d\nNNNNNN\n")
+    which = encoder if command == "embed" else model
+    said = here(command, which, "short.fa", "-o", "short.npy", "--device", "cpu")
+    assert "short.fa: 3 of 4 sequences are shorter than the model's tokens or have no" in said
+    a, b, c, _ = np.load(files / "short.npy")
+    assert (b == c).all() and (a != b).any()
+    (files / "long.fa").write_text(">a\nACGTACGT\n")
+    assert "reads nothing" not in here(command, which, "long.fa", "-o", "a.npy", "--device", "cpu")
+
+
 def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
     here("embed", encoder, "some.fa", "-o", "some.parquet", "--device", "cpu")
     table = pl.read_parquet(files / "some.parquet")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from genoglot.sequence import DnaTokenizer
+
 log = logging.getLogger("genoglot")
 
 BASES = 1 << 16  # read at once
@@ -61,8 +63,9 @@ def embed(
     _check_out(out)
     encoder = SequenceEncoder.from_pretrained(model).to(_device(device))
     parts = _parts(
-        sequences, genome, width, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how)
-    )
+        sequences, genome, width, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how),
+        encoder.tokenizer,
+    )  # fmt: skip
     log.info("%s: %d vectors of %d numbers", out, *_write(out, parts, ["vector"]))
 
 
@@ -82,7 +85,8 @@ def predict(
 
     _check_out(out)
     loaded = load_predictor(model).to(_device(device))
-    written = _write(out, _parts(sequences, genome, width, loaded.predict), loaded.names)
+    parts = _parts(sequences, genome, width, loaded.predict, loaded.tokenizer)
+    written = _write(out, parts, loaded.names)
     log.info("%s: %d predictions of %d outputs", out, *written)
 
 
@@ -101,17 +105,25 @@ def _device(device: str) -> str:
 
 
 def _parts(
-    path: Path, genome: Path | None, width: int | None, model: Any
+    path: Path, genome: Path | None, width: int | None, model: Any, tokenizer: DnaTokenizer
 ) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
     """Run a model over a file, so many sequences at once as are not too many bases."""
     from genoglot.sequence.inputs import read_sequences
 
-    part = None
+    part, n, unread = None, 0, 0
     for part in read_sequences(path, genome=genome, width=width):
         at_once = max(BASES // max(part.codes.shape[1], 1), 1)
+        n += len(part.lengths)
+        unread += int((~tokenizer.readable(part.codes, part.lengths)).sum())
         yield part.about, model(part.codes, part.lengths, batch_size=at_once)
     if part is None:
         raise GenoglotError(f"{path}: no region in this file; give one with some")
+    if unread:
+        log.warning(
+            "%s: %d of %d sequences are shorter than the model's tokens or have no known base: "
+            "it reads nothing of them, and what it says of them means nothing",
+            path, unread, n,
+        )  # fmt: skip
 
 
 def _write(

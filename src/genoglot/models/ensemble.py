@@ -14,6 +14,7 @@ from genoglot.errors import ModelError
 from genoglot.models.predictor import SequencePredictor
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths
+from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
 
 
@@ -21,6 +22,10 @@ class Member(Protocol):
     """What predicts something of DNA: a network, trees, or an ensemble of such."""
 
     names: list[str] | None
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA."""
 
     def predict(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = ...
@@ -57,6 +62,11 @@ class SequenceEnsemble(Pretrained):
         if len({tuple(member.names or ()) for member in self.members}) > 1:
             raise ModelError("the models of an ensemble have other names of outputs")
         self.names = self.members[0].names
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """The tokenizer of the first model."""
+        return self.members[0].tokenizer
 
     def networks(self) -> list[SequencePredictor]:
         """List the networks among the members, those of ensembles too."""

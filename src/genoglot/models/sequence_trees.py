@@ -18,7 +18,7 @@ from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths, batches
 from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
-from genoglot.sequence import one_hot
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.counts import kmer_counts
 from genoglot.sequence.motifs import jaspar
@@ -178,6 +178,11 @@ class SequenceTrees(Pretrained):
             found = xgboost.DMatrix(self._features(part), **self._kinds())
             told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
         return np.concatenate(told).astype(np.float32)
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA: base by base."""
+        return OneHotTokenizer()
 
     def to(self, device: str | torch.device) -> Self:
         """Stay where it is: on the CPU."""

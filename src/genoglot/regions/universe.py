@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.axis import Axis
 from genoglot.regions.bed import line_of_region, read_bed
@@ -266,6 +267,7 @@ class Universe:
             pq.write_table(table.replace_schema_metadata(about), temporary)
 
     @classmethod
+    @explains_denial
     def load(cls, path: str | Path) -> Universe:
         """Read a universe that `save` wrote.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError, some
+from genoglot.permissions import explains_denial
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, rename_chromosome
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
@@ -42,6 +43,7 @@ class Genome:
         self._first = np.cumsum(self._length) - self._length
 
     @classmethod
+    @explains_denial
     def open(
         cls,
         path: str | Path | Sequence[str | Path],

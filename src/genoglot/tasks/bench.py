@@ -19,6 +19,7 @@ from genoglot.errors import GenoglotError, TaskError
 from genoglot.evaluation.prediction import METRICS
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 from genoglot.tasks.contender import Problem, contender_class
 from genoglot.tasks.dataset import ABOUT, TaskData
 from genoglot.tasks.recipe import MLM, NONE, Choice, Recipe, Size
@@ -282,6 +283,7 @@ def read_results(out: str | Path) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=SCHEMA), *map(_read, files)])
 
 
+@explains_denial
 def _read(path: Path) -> pl.DataFrame:
     try:
         found = pl.read_parquet(path)

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 
 log = logging.getLogger("genoglot")
 
@@ -59,6 +60,7 @@ class SafeCheckpointIO(CheckpointIO):
             with atomic_path(path, directory=True) as folder:
                 _write(checkpoint, folder)
 
+    @explains_denial
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
@@ -167,12 +169,13 @@ def go_on_from(
     if not last.exists():
         return None, 0
     step = int(SafeCheckpointIO().load_checkpoint(last)["global_step"])
-    if not _launched():
+    if not launched():
         done = "; not trained again" if step >= steps else ""
         log.info("%s: resuming at step %d of %d%s", folder, step, steps, done)
     return str(last), step
 
 
+@explains_denial
 def begun(folder: Path, about: dict[str, Any], *, resume: bool) -> bool:
     """Whether a folder holds checkpoints to go on from; else it is prepared for new ones.
 
@@ -182,7 +185,7 @@ def begun(folder: Path, about: dict[str, Any], *, resume: bool) -> bool:
     if resume and checkpoints.exists() and any(checkpoints.glob("[!.]*")):
         try:
             known = json.loads(about_file.read_text())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             known = None
         if known != json.loads(json.dumps(about)):
             raise ModelError(
@@ -190,7 +193,7 @@ def begun(folder: Path, about: dict[str, Any], *, resume: bool) -> bool:
                 "choose another folder, or train without resuming"
             )
         return True
-    if not _launched():
+    if not launched():
         shutil.rmtree(checkpoints, ignore_errors=True)
         with atomic_path(about_file) as temporary:
             temporary.write_text(json.dumps(about))
@@ -215,7 +218,7 @@ def data_digest(*arrays: Any) -> str:
     return digest.hexdigest()
 
 
-def _launched() -> bool:
+def launched() -> bool:
     """Whether this process was started by another that trains with it."""
     from lightning.pytorch.utilities import rank_zero_only
 
