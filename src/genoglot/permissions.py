@@ -59,7 +59,7 @@ def _paths(arguments: list[object]) -> list[Path]:
 def _denied(path: Path, problem: str) -> Path | None:
     """Return what may not be read: a folder above a path, itself, or what a problem is about."""
     for folder in reversed(path.absolute().parents):
-        if _there(folder) and not _may(folder, os.X_OK):
+        if folder.is_dir() and not _may(folder, os.X_OK):
             return folder
     if not _there(path):
         return None
