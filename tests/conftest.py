@@ -5,9 +5,16 @@ import os
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
 from genoglot.regions import Regions, Universe
+
+# On a busy machine an example may take any time.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 FACTORS = ("CTCF", "GATA1", "SPI1", "REST", "MYC")
 CELLS = ("liver", "kidney", "B cell", "brain", "lung", "heart")

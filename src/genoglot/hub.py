@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from genoglot.errors import GenoglotError
+from genoglot.permissions import explains_denial
 
 
+@explains_denial
 def local_folder(
     path: str | Path,
     *,

@@ -76,7 +76,7 @@ sheets = st.lists(
 ).map(table)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     about=sheets,
     kind=st.sampled_from(KINDS),
@@ -107,7 +107,7 @@ def test_nothing_leaks_whatever_the_metadata(
         assert set(about["assay"].gather(held)) == {"x"}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     about=sheets,
     kind=st.sampled_from(KINDS),

@@ -27,7 +27,7 @@ def run(folder: Path) -> Run:
 
     def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "genoglot", *map(str, arguments)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
         return done
 

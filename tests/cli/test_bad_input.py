@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -150,22 +147,3 @@ def test_no_gpu_is_told(atlas: Path, run: Run, folder: Path) -> None:
         run, *["train", "direct", "--atlas", "atlas", "-o", "gpu", "--device", "cuda"]
     )
     assert "no GPU" in message and not (folder / "gpu.training").exists()
-
-
-def test_ctrl_c_while_training(atlas: Path, folder: Path) -> None:
-    train = ("train", "direct", "--preset", "seed", "--epochs", "100000")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genoglot", *train, "--atlas", "atlas", "-o", "stopped"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for _ in range(1000):
-        if list(folder.glob("stopped.training/checkpoints/*")):
-            break
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[1].splitlines() == ["genoglot: interrupted"]
-    assert process.returncode == 130
-    assert not (folder / "stopped").exists()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from genoglot.cli import app
+from genoglot.tasks import read_results
+from genoglot.training.checkpoints import SafeCheckpointIO
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., Result]
@@ -28,7 +30,7 @@ sizes:
   small:
     seeds: [0, 1]
     models: {cnn-fc: {channels: [4, 4], dim: 8}, cnn-lstm: {channels: [4, 4], dim: 8}}
-    training: {epochs: 3, batch_size: 16}
+    training: {epochs: 4, batch_size: 4}
     bases: {train: 50_000}
     draws: 20
 """
@@ -60,21 +62,56 @@ def here(bench: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 WHAT = ("bench", "run", "tiny.yaml", "--data", "data", "--size", "small", "--device", "cpu")
 
 
-def test_a_killed_bench_goes_on_to_the_same_table(here: Here, bench: Path) -> None:
-    done = here(*WHAT, "-o", "whole")
-    assert "tiny: 8 runs, 0 done" in done.stderr
-    assert "8/8 PromVary (random): kmer-linear, seed 1: AUROC" in done.stderr
-    results = bench / "killed" / "results.parquet"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genoglot", *WHAT, "-o", "killed"],
-        cwd=bench, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not results.exists() and process.poll() is None and time.monotonic() < deadline:
+@pytest.fixture(scope="module")
+def start(bench: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start the command in a process of its own."""
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "genoglot", *arguments]
+        return subprocess.Popen(command, cwd=bench, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def whole(bench: Path, start: Callable[..., subprocess.Popen[str]]) -> pl.DataFrame:
+    """Results of a bench that was never interrupted."""
+    process = start(*WHAT, "-o", "whole")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "tiny: 8 runs, 0 done" in errors
+    assert "8/8 PromVary (random): kmer-linear, seed 1: AUROC" in errors
+    return read_results(bench / "whole").drop("seconds")
+
+
+def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
+    """Wait for a file that a running process writes."""
+    while not (found := list(folder.glob(pattern))):
+        assert process.poll() is None, process.communicate()[1]
         os.sched_yield()
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    before = len(pl.read_parquet(results))
+    return found[0]
+
+
+def test_a_killed_bench_goes_on_to_the_same_table(
+    here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
+) -> None:
+    process = start(*WHAT, "-o", "killed")
+    until(process, bench, "killed/results/tiny/*.parquet")
+    pattern = "killed/runs/*/checkpoints/last.ckpt/state.json"
+    until(process, bench, pattern)
+    while True:  # until it is stopped between a checkpoint and the end of that run
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        found = list(bench.glob(pattern))
+        if found and not list(bench.glob(f"killed/results/*/*-{found[0].parts[-4]}.parquet")):
+            break
+        process.send_signal(signal.SIGCONT)
+        until(process, bench, pattern)
+    checkpoint = found[0].parent
+    step = SafeCheckpointIO().load_checkpoint(checkpoint)["global_step"]
+    process.kill()
+    process.communicate()
+    before = len(read_results(bench / "killed"))
     assert 0 < before < 8
     shown = here(
         *("bench", "list", "tiny.yaml", "--data", "data", "-o", "killed", "--size", "small")
@@ -82,12 +119,77 @@ def test_a_killed_bench_goes_on_to_the_same_table(here: Here, bench: Path) -> No
     assert [line.startswith("done\t") for line in shown] == [i < before for i in range(8)]
     done = here(*WHAT, "-o", "killed")
     assert f"tiny: 8 runs, {before} done" in done.stderr
-    tables = [pl.read_parquet(bench / out / "results.parquet") for out in ("whole", "killed")]
-    assert tables[0].drop("seconds").equals(tables[1].drop("seconds"))
+    assert done.stderr.count("was interrupted, and goes on from its checkpoint") == 1
+    assert f"{checkpoint.parents[1].relative_to(bench)}: resuming at step {step} of" in done.stderr
+    table = read_results(bench / "killed")
+    assert table.drop("seconds").equals(whole)
+    assert table["seconds"].null_count() == 1  # those before the kill are not known
+    assert not list(bench.glob("*/runs/**/checkpoints")) and not list(bench.glob("*/runs/*.lock"))
     text = here("bench", "table", "killed", "--format", "markdown").stdout
     assert "### PromVary" in text and "| published: CNN+FC |" in text
     assert here("bench", "table", "killed", "--format", "csv").stdout.startswith("recipe,size,")
     assert "kmer-linear" in here("bench", "table", "killed").stdout
+
+
+def test_several_processes_share_the_runs_of_a_bench(
+    bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
+) -> None:
+    processes = [start(*WHAT, "-o", "shared") for _ in range(2)]
+    told = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    done = [run for text in told for run in re.findall(r"\d/\d (PromVary .*): AUROC", text)]
+    assert len(done) == len(set(done)) == 8  # none was lost, none was done twice
+    assert read_results(bench / "shared").drop("seconds").equals(whole)
+
+
+def test_a_run_that_another_process_is_doing_is_left_to_it(
+    here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    one = (*WHAT, "-o", "twice", "--only", "model=cnn-lstm", "--only", "seed=0")
+    process = start(*one)
+    until(process, bench, "twice/runs/*.lock")
+    process.send_signal(signal.SIGSTOP)
+    done = here(*one)
+    assert "PromVary (random): cnn-lstm, seed 0: another process is doing this run" in done.stderr
+    assert not len(read_results(bench / "twice"))
+    process.send_signal(signal.SIGCONT)
+    assert process.wait() == 0
+    assert len(read_results(bench / "twice")) == 1
+
+
+def test_a_bench_that_is_asked_to_stop_goes_on(
+    here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start(*WHAT, "-o", "stopped")
+    until(process, bench, "stopped/runs/*/checkpoints/last.ckpt")
+    process.terminate()
+    lines = process.communicate()[1].splitlines()
+    assert lines[-1] == "genoglot: stopped by SIGTERM; the same command goes on"
+    assert process.returncode == 143
+    assert "goes on from its checkpoint" in here(*WHAT, "-o", "stopped").stderr
+
+
+def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None:
+    one = (*WHAT, "-o", "again", "--only", "model=constant", "--only", "seed=0")
+    here(*one)
+    (file,) = bench.glob("again/results/tiny/*.parquet")
+    file.unlink()
+    (bench / "again" / "runs").mkdir(exist_ok=True)
+    (bench / "again" / "runs" / f"{file.stem[-16:]}.lock").touch()  # as after a kill
+    assert "constant, seed 0: was interrupted, and is done again" in here(*one).stderr
+    assert file.exists()
+
+
+def test_results_of_earlier_versions_count(here: Here, bench: Path) -> None:
+    one = (*WHAT, "-o", "old", "--only", "model=constant")
+    here(*one)
+    table = read_results(bench / "old")
+    for file in bench.glob("old/results/tiny/*.parquet"):
+        file.unlink()
+    table.write_parquet(bench / "old" / "results.parquet")
+    assert "tiny: 2 runs, 2 done" in here(*one).stderr
+    here(*WHAT, "-o", "old", "--only", "model=kmer-linear")
+    assert read_results(bench / "old")["model"].to_list() == ["constant"] * 2 + ["kmer-linear"] * 2
 
 
 def test_what_there_is(run: Run) -> None:
@@ -103,7 +205,7 @@ def test_a_failed_run_is_told_of(here: Here, bench: Path) -> None:
     done = here(*what, status=1)
     assert "1/3 PromVary (random): attention, patch, absolute, seed 0: failed: a seq" in done.stderr
     assert "1 of 3 runs failed" in done.stderr
-    assert len(pl.read_parquet(bench / "long" / "results.parquet")) == 2
+    assert len(read_results(bench / "long")) == 2
 
 
 @pytest.mark.parametrize(

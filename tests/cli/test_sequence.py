@@ -61,6 +61,22 @@ def test_pretrain_writes_a_curve_and_replaces_nothing(
     assert "encoder: exists; choose another name or --overwrite it" in again
 
 
+@pytest.mark.parametrize("command", ["embed", "predict"])
+def test_what_a_model_cannot_read_is_counted(
+    here: Here, encoder: Path, model: Path, files: Path, command: str
+) -> None:
+    (files / "short.fa").write_text(">a\nACGTACGT\n>b\nAC\n>c\nG\n>d\nNNNNNN\n")
+    which = encoder if command == "embed" else model
+    options = ["--device", "cpu"] + ["--any-length"] * (command == "predict")
+    said = here(command, which, "short.fa", "-o", "short.npy", *options)
+    assert "short.fa: 3 of 4 sequences consist of N alone or are shorter than the model's" in said
+    assert "the first is b;" in said
+    a, b, c, _ = np.load(files / "short.npy")
+    assert (b == c).all() and (a != b).any()
+    (files / "long.fa").write_text(">a\nACGTACGT\n")
+    assert "mean nothing" not in here(command, which, "long.fa", "-o", "a.npy", *options)
+
+
 def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
     here("embed", encoder, "some.fa", "-o", "some.parquet", "--device", "cpu")
     table = pl.read_parquet(files / "some.parquet")

@@ -163,8 +163,8 @@ def test_a_universe_of_a_million_regions_takes_a_moment() -> None:
     lengths = rng.integers(150, 350, size)
     took = []
     for _ in range(3):
-        before = time.perf_counter()
+        before = time.process_time()  # what others do meanwhile does not count
         got = measure(scores, ids, lengths)
-        took.append(time.perf_counter() - before)
+        took.append(time.process_time() - before)
     assert got.fold_enrichment == pytest.approx(1, abs=0.1)
-    assert min(took) < 1.0  # about 0.1 s; generous, since the machine may be busy
+    assert min(took) < 1.0  # about 0.1 s

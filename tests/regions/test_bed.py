@@ -282,7 +282,7 @@ REGION = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(REGION, min_size=1, max_size=30), suffix=st.sampled_from(["bed", "bed.gz"]))
 def test_what_is_written_is_read_back(tmp_path, rows, suffix):
     regions = Regions(*zip(*((c, s, s + n) for c, s, n in rows), strict=True))

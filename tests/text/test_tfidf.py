@@ -35,7 +35,7 @@ def test_the_nearest_description_shares_the_rare_name(fitted: Tfidf) -> None:
     assert np.count_nonzero(similarity) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=5))
 def test_rows_are_of_unit_length_or_zero_when_no_word_is_known(texts: list[str]) -> None:
     encoder = Tfidf().fit(DESCRIPTIONS)

@@ -1,5 +1,6 @@
 """Ensembles: they read DNA as suits the data; what is saved answers the same."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -113,15 +114,24 @@ def test_the_ensemble_is_the_mean_and_is_saved(
 
 
 def test_fitting_again_is_the_same_and_resuming_too(
-    ensemble: tuple[SequenceEnsemble, Path],
+    ensemble: tuple[SequenceEnsemble, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     fitted, folder = ensemble
     data = *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1)
     how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
-    resumed = fit_ensemble(*data, log_folder=folder, resume=True, **how)
+    with caplog.at_level(logging.INFO, "genoglot"):
+        resumed = fit_ensemble(*data, log_folder=folder, resume=True, **how)
+    said = [record.getMessage() for record in caplog.records]
+    names = ("pilot-anchored", "pilot-free", "0-motifs", "1-learned")
+    assert [line.endswith("; not trained again") for line in said] == [True] * 4 + [False]
+    assert all(str(folder / name) in line for name, line in zip(names, said, strict=False))
+    assert said[4].endswith("trees: resuming with the trees grown before, those of 1 of 1 outputs")
     for again in (fit_ensemble(*data, **how), resumed):
         np.testing.assert_allclose(again.predict(codes), fitted.predict(codes), atol=1e-6)
+    other = data[0], 1 - data[1], data[2]
+    with pytest.raises(ModelError, match="of another model, other settings or other data"):
+        fit_ensemble(*other, log_folder=folder, resume=True, **how)
 
 
 def test_bad_ensembles_are_refused(ensemble: tuple[SequenceEnsemble, Path]) -> None:

@@ -53,7 +53,7 @@ def intervals(tokenizer: DnaTokenizer, ids: np.ndarray, length: int) -> list[tup
     return list(zip([0, *ends], ends, strict=False))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from([name for name in TOKENIZERS if name != "onehot"]),
     length=st.integers(1, 80),
@@ -98,7 +98,7 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
             )  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(length=st.integers(1, 60), rate=st.floats(0.05, 0.9), seed=st.integers(0, 1000))
 def test_hidden_bases_are_zero(length: int, rate: float, seed: int) -> None:
     codes = dna(2, length, seed, unknown=0.05)

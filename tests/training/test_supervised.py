@@ -144,7 +144,8 @@ def test_a_missing_label_has_no_gradient(objective: Callable[..., object]) -> No
 
 
 def test_missing_labels_change_nothing() -> None:
-    codes, labels = dna(), np.tile(np.arange(2, dtype=np.float32), (12, 1))
+    codes, labels = dna(), np.tile(np.arange(2, dtype=np.float32), (6, 2)).reshape(12, 2)
+    labels[::2, 0] = 1
     labels[:, 1] = np.nan
     twice = model(target="multi-label", max_steps=5).fit(codes, labels, where=CPU)
     labels[6:] = np.nan
@@ -298,7 +299,7 @@ def test_an_unfitted_model_predicts_nothing() -> None:
 
 
 def test_a_shifted_training_sees_every_shift_and_is_the_same_twice() -> None:
-    codes = dna(1, 30)
+    codes = dna(1, 30).repeat(2, axis=0)
     seen: list[np.ndarray] = []
 
     class Spy(CnnLstm):
@@ -309,7 +310,7 @@ def test_a_shifted_training_sees_every_shift_and_is_the_same_twice() -> None:
     def shifts() -> list[int]:
         seen.clear()
         encoder = Spy(channels=(4,), dim=4)
-        model(encoder, shift=2, max_steps=40, batch_size=1).fit(codes, np.ones(1), where=CPU)
+        model(encoder, shift=2, max_steps=40, batch_size=1).fit(codes, np.arange(2), where=CPU)
         wide = np.pad(codes[0], 2, constant_values=4)
         found = []
         for batch in seen:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import AtlasError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 
 if TYPE_CHECKING:
     from genoglot.atlas.store import Atlas
@@ -79,6 +80,7 @@ class Split:
             pq.write_table(table.replace_schema_metadata(about), temporary)
 
     @classmethod
+    @explains_denial
     def read(cls, path: Path, *, atlas_digest: str) -> Split:
         """Read a split of the atlas with this digest.
 

@@ -19,6 +19,7 @@ from genoglot.atlas.splits import Split
 from genoglot.atlas.writer import AtlasWriter
 from genoglot.errors import AtlasError, UniverseError, UniverseMismatchError
 from genoglot.files import file_digest
+from genoglot.permissions import explains_denial
 from genoglot.regions import Universe
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Atlas:
             )
 
     @classmethod
+    @explains_denial
     def open(cls, path: str | Path) -> Atlas:
         """Open an atlas directory.
 
@@ -244,6 +246,7 @@ class Atlas:
         """Names of the splits that were made of this atlas."""
         return sorted(file.stem for file in (self.path / layout.SPLITS).glob("*.parquet"))
 
+    @explains_denial
     def split(self, name: str) -> Split:
         """Read a split that `genoglot.atlas.split` made.
 

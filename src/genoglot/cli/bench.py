@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genoglot.cli.options import Device, Precision
-from genoglot.cli.session import check_device, pairs
+from genoglot.cli.session import advise, check_device, pairs
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Do the runs of a recipe that are not done yet, and append a row for each to results.parquet.
+    """Do the runs of a recipe that are not done yet; OUT/results has a file of each.
 
-    A run that fails is told of, and the others go on; the exit status is then 1.
+    A run that fails is told of, and the others go on; the exit status is then 1. The same command,
+    started several times at once, shares the runs between its processes.
     """
     from genoglot.tasks.bench import done_keys, run_missing
     from genoglot.tasks.workshop import Workshop
@@ -78,6 +79,7 @@ def run(
     experiment, datasets, dna, runs = _planned(recipe, data, size, genome, split, only)
     if not runs:
         raise GenoglotError("no run is left by --only; genoglot bench list shows all")
+    advise(lambda: "the same command goes on")
     experiment.keep(out)
     done = done_keys(out, experiment.name)
     missing = [one for one in runs if one.key not in done]
@@ -94,7 +96,8 @@ def run(
         else:
             main = datasets[one.dataset].about["metrics"][0]
             value = "not defined" if math.isnan(row[main]) else f"{row[main]:.3f}"
-            said = f"{main} {value}, {row['seconds']:.1f} s"
+            took = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
+            said = f"{main} {value}{took}"
         log.info("%d/%d %s: %s", number, len(missing), one, " ".join(said.splitlines()))
 
     failed = run_missing(

@@ -73,6 +73,7 @@ def embed(
         width=width,
         on_error=on_error,
         check=encoder.check_length,
+        readable=encoder.tokenizer.readable,
     )
     rows = _rows(parts, lambda *dna, **how: encoder.embed(*dna, strands=strands, **how))
     log.info("%s: %d vectors of %d numbers", out, *_write(out, rows, ["vector"]))
@@ -133,6 +134,7 @@ def predict(
         usual=trained.longest if trained and one_length else None,
         on_error=on_error,
         check=partial(loaded.check_length, any_length=any_length),
+        readable=loaded.tokenizer.readable,
     )
     rows = _rows(
         parts, partial(loaded.predict, any_length=any_length), trained.longest if trained else 1

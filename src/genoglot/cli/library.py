@@ -28,7 +28,7 @@ from genoglot.cli.options import (
     Sheet,
     described_files,
 )
-from genoglot.cli.session import BAD_INPUT, pairs
+from genoglot.cli.session import BAD_INPUT, advise, pairs
 from genoglot.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def add(
     from genoglot.regions.assembly import same_assembly
 
     of_files = (folder, sheet, universe, assembly, missing, alias, repair)
+    advise(lambda: "go on with --existing skip")
     if atlas is not None:
         if any(option is not None for option in of_files) or encode_json:
             raise LibraryError(

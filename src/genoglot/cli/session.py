@@ -1,13 +1,20 @@
-"""How every command behaves: notices on standard error, errors in one line, exit statuses."""
+"""How every command behaves: notices on standard error, errors in one line, exit statuses.
+
+A command that a signal asks to stop removes what is half-written, says so in one line and exits
+with the status 128 + number of the signal, as shells have it.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -22,7 +29,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("genoglot")
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, STOPPED = 2, 128
+
+_advice: ContextVar[Callable[[], str]] = ContextVar("advice")
+
+
+class Stopped(BaseException):
+    """Raised by a signal that asks the process to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class Commands(TyperGroup):
@@ -31,8 +48,16 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         log_to_stderr()
+        _advice.set(str)
         try:
-            return super().invoke(ctx)
+            with stopped_by_signals():
+                return super().invoke(ctx)
+        except Stopped as stop:
+            if is_first_process():
+                advice = _advice.get()()
+                name = signal.Signals(stop.number).name
+                typer.echo(f"genoglot: stopped by {name}{advice and '; '}{advice}", err=True)
+            raise typer.Exit(STOPPED + stop.number) from None
         except GenoglotError as error:
             fail(str(error), debug=ctx.params["debug"])
         except BrokenPipeError:
@@ -43,12 +68,39 @@ class Commands(TyperGroup):
             if error.filename is None:
                 raise
             fail(f"{error.filename}: {error.strerror}", debug=ctx.params["debug"])
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # Lightning answers Ctrl-C by exit(1), once its checkpoint and logs are closed.
-            if KeyboardInterrupt not in (type(stop), type(stop.__context__)):
-                raise
-            typer.echo("genoglot: interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM, SIGHUP and SIGINT end the block by `Stopped`; what is ignored stays so.
+
+    Whatever the block makes of that exception, `Stopped` comes out of it.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        asked.append(number)
+        raise Stopped(number)
+
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+                handlers[number] = signal.signal(number, stop)
+    try:
+        yield
+    except BaseException:
+        if asked:
+            raise Stopped(asked[0]) from None
+        raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def advise(advice: Callable[[], str]) -> None:
+    """Set what the line about a stop says besides: what to do then."""
+    _advice.set(advice)
 
 
 def fail(message: str, *, debug: bool) -> NoReturn:
@@ -104,13 +156,18 @@ def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) ->
     """Refuse before a training what could not be saved after it."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
         raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
-    begun = any(log_folder.rglob("checkpoints/*"))  # an ensemble has a folder of each network
+    advise(lambda: "go on with --resume" if _begun(log_folder) else "")
+    begun = _begun(log_folder)
     if begun and not resume and not overwrite:
         raise GenoglotError(
             f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"
         )
     if resume and not begun:
         log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
+
+
+def _begun(log_folder: Path) -> bool:
+    return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder of each network
 
 
 def check_device(device: str) -> None:
@@ -135,6 +192,8 @@ def trainer_errors() -> Iterator[None]:
 
 def is_first_process() -> bool:
     """Whether this is the process that saves, of those that trained together."""
+    if "lightning" not in sys.modules:
+        return True
     from lightning.pytorch.utilities import rank_zero_only
 
     rank: int = getattr(rank_zero_only, "rank", 0)

@@ -14,6 +14,7 @@ from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import bootstrap_interval, drawn_whole
 from genoglot.files import atomic_path
 from genoglot.models.calibration import expected_calibration_error
+from genoglot.permissions import explains_denial
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -228,6 +229,7 @@ class Table:
                 frame.write_parquet(temporary)
 
     @classmethod
+    @explains_denial
     def from_parquet(cls, path: str | Path) -> Table:
         """Read what `to_parquet` wrote.
 

@@ -15,6 +15,7 @@ from genoglot.models.lengths import TrainedLengths
 from genoglot.models.predictor import SequencePredictor
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import Lengths
+from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
 
 
@@ -26,6 +27,10 @@ class Member(Protocol):
     @property
     def lengths(self) -> TrainedLengths | None:
         """Lengths that it was trained on, if they are known."""
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA."""
 
     def predict(
         self,
@@ -70,6 +75,11 @@ class SequenceEnsemble(Pretrained):
         if len({tuple(member.names or ()) for member in self.members}) > 1:
             raise ModelError("the models of an ensemble have other names of outputs")
         self.names = self.members[0].names
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """The tokenizer of the first model."""
+        return self.members[0].tokenizer
 
     def networks(self) -> list[SequencePredictor]:
         """List the networks among the members, those of ensembles too."""

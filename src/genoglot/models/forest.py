@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
-from genoglot.models.heads import Target
+from genoglot.models.heads import Target, not_learnable
 
 Vectors = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ class Trees(ABC):
         Raises
         ------
         ModelError
-            If the labels do not fit the vectors, or there is none.
+            If the labels do not fit the vectors, there is none, or all are the same.
         """
         labels = np.asarray(labels).reshape(len(labels), -1)
         if labels.shape != (len(vectors), 1):
@@ -63,6 +63,7 @@ class Trees(ABC):
         there = labels[:, 0] >= 0 if self.target == "multi-class" else ~np.isnan(labels[:, 0])
         if not there.any():
             raise ModelError("no label is there; give some")
+        not_learnable(labels, self.target)
         known = labels[there, 0]
         if self.target != "regression":
             known = known.astype(np.int64)

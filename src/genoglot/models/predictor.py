@@ -28,6 +28,7 @@ from genoglot.models.sequence_encoder import (
     weights_of,
 )
 from genoglot.models.settings import Settings
+from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
 
 HEAD = "head."
@@ -146,6 +147,11 @@ class SequencePredictor(Pretrained):
             "forward" if self.settings.strands == "forward" else "both"
         )
         return self.encoder.embed(codes, lengths, strands=strands, batch_size=batch_size)
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """The tokenizer of the encoder."""
+        return self.encoder.tokenizer
 
     def to(self, device: str | torch.device) -> Self:
         """Move to a device, as torch modules do."""

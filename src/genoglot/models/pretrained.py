@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from genoglot import __version__, hub
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 from genoglot.regions import Universe
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,6 +64,7 @@ class Pretrained(ABC):
             write_model(folder, self.kind, self._settings(), arrays, **about)
 
     @classmethod
+    @explains_denial
     def from_pretrained(cls, path: str | Path) -> Self:
         """Load a model of this class from a directory or a hub id.
 
@@ -100,6 +102,7 @@ class OverUniverse(Pretrained):
         return {"genome": self.universe.genome, "universe": universe}
 
     @classmethod
+    @explains_denial
     def from_pretrained(cls, path: str | Path) -> Self:
         """Load a model of this class, and its universe: see `Pretrained.from_pretrained`."""
         model = super().from_pretrained(path)
@@ -126,6 +129,7 @@ def write_model(
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
 
 
+@explains_denial
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the `config.json` of a saved model."""
     file = folder / CONFIG
@@ -142,6 +146,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+@explains_denial
 def read_arrays(folder: Path) -> Arrays:
     """Read the arrays of a saved model."""
     from safetensors import SafetensorError

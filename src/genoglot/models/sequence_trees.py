@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from genoglot.errors import ModelError
-from genoglot.models.heads import Target
+from genoglot.files import atomic_path
+from genoglot.models.heads import Target, not_learnable
 from genoglot.models.lengths import TrainedLengths, extremes
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.sequence_encoder import LONGEST, Lengths, batches
 from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
-from genoglot.sequence import one_hot
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.counts import kmer_counts
 from genoglot.sequence.motifs import jaspar
@@ -107,6 +108,7 @@ class SequenceTrees(Pretrained):
         validation: tuple[Codes, Any],
         *,
         shortest: int | None = None,
+        folder: Path | None = None,
     ) -> Self:
         """Grow trees, as many as are good for the validation data.
 
@@ -122,13 +124,18 @@ class SequenceTrees(Pretrained):
         shortest
             Bases of the shortest sequence, where sequences are filled up with N at their end; by
             default none is.
+        folder
+            Folder in which the trees of each output are written as soon as they are grown. Trees
+            that are there, of an interrupted `fit` to the same data, are not grown again.
 
         Raises
         ------
         ModelError
-            If there is not one row of labels for each sequence, or an output has none.
+            If there is not one row of labels for each sequence, an output has none, or all are the
+            same.
         """
         s = self.settings
+        not_learnable(np.asarray(labels), s.target, self.names)
         y, y_check = self._columns(codes, labels), self._columns(*validation)
         rows = np.arange(len(codes))
         if len(rows) > s.most:
@@ -137,12 +144,18 @@ class SequenceTrees(Pretrained):
         self._length = codes.shape[1]
         x, x_check = self._features(codes[rows]), self._features(validation[0])
         y = y[rows]
-        self._outputs = y.shape[1]
+        self._outputs, self._boosters = y.shape[1], []
         if s.target == "multi-class":
             self._outputs = max(len(self.names or ()), int(np.nanmax(y, initial=0)) + 1, 2)
-        self._boosters = [
-            self._grown(x, y[:, i], x_check, y_check[:, i]) for i in range(y.shape[1])
-        ]
+        for i in range(y.shape[1]):
+            file = None if folder is None else folder / f"trees-{i}.ubj"
+            if file is not None and file.exists():
+                self._boosters.append(_loaded(file.read_bytes()))
+                continue
+            self._boosters.append(self._grown(x, y[:, i], x_check, y_check[:, i]))
+            if file is not None:
+                with atomic_path(file) as temporary:
+                    temporary.write_bytes(self._boosters[-1].save_raw("ubj"))
         return self
 
     def predict(
@@ -184,6 +197,11 @@ class SequenceTrees(Pretrained):
                 f"{what} of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into windows"
             )
 
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA: base by base."""
+        return OneHotTokenizer()
+
     def to(self, device: str | torch.device) -> Self:
         """Stay where it is: on the CPU."""
         return self
@@ -205,15 +223,10 @@ class SequenceTrees(Pretrained):
 
     @classmethod
     def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        import xgboost
-
         made = cls(names=settings["names"], **settings["model"])
         made._length, made._outputs = settings["length"], settings["outputs"]
         made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
-        for i in range(len(arrays)):
-            booster = xgboost.Booster({"nthread": 1})
-            booster.load_model(bytearray(arrays[f"trees.{i}"].tobytes()))
-            made._boosters.append(booster)
+        made._boosters = [_loaded(arrays[f"trees.{i}"].tobytes()) for i in range(len(arrays))]
         return made
 
     def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> Any:
@@ -280,3 +293,11 @@ class SequenceTrees(Pretrained):
         if self.settings.target == "multi-class":
             columns[columns < 0] = np.nan
         return columns
+
+
+def _loaded(trees: bytes) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(trees))
+    return booster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -111,6 +112,11 @@ class Trainable(Generator):
             self.optimize(trainer, atlas, rows)
         return self
 
+    def total_steps(self, atlas: Atlas, rows: Rows | None = None) -> int:
+        """Count the steps of a training, once prepared."""
+        n = len(atlas) if rows is None else len(rows)
+        return self.schedule.epochs * -(-n // self.schedule.batch_size)
+
     def optimize(
         self,
         trainer: lightning.Trainer,
@@ -119,6 +125,7 @@ class Trainable(Generator):
         *,
         validation: Rows | None = None,
         checkpoint: str | None = None,
+        done: int = 0,
     ) -> None:
         """Train the prepared network.
 
@@ -132,10 +139,12 @@ class Trainable(Generator):
             Rows whose loss is measured after every epoch.
         checkpoint
             A checkpoint of this same training to go on from.
+        done
+            Number of steps made until that checkpoint.
         """
         from genoglot.models.optimization import Optimization
 
-        train_loader = self._loader(atlas, rows, training=True)
+        train_loader = self._loader(atlas, rows, training=True, done=done)
         check_loader = None
         if validation is not None and len(validation):
             check_loader = self._loader(atlas, validation, training=False)
@@ -155,13 +164,15 @@ class Trainable(Generator):
             if k.startswith(NETWORK)
         }
 
-    def _loader(self, atlas: Atlas, rows: Rows | None, *, training: bool) -> DataLoader[Batch]:
+    def _loader(
+        self, atlas: Atlas, rows: Rows | None, *, training: bool, done: int = 0
+    ) -> DataLoader[Batch]:
         presence = atlas.presence(rows)
         if not presence.shape[0]:
             raise ModelError("no region set to learn from; give an atlas or a split with some")
         sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
         batches = _Batches(
-            len(sets), self.schedule.batch_size, seed=self.seed if training else None
+            len(sets), self.schedule.batch_size, seed=self.seed if training else None, done=done
         )
         # One item of the dataset is a whole batch; its ids shall stay numpy arrays.
         return DataLoader(cast(Any, sets), sampler=batches, batch_size=None, collate_fn=_as_it_is)
@@ -173,7 +184,13 @@ def _as_it_is(batch: Any) -> Any:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice on machines, workers and folders."""
+    """Without Lightning's advice on machines, workers and folders.
+
+    After SIGTERM Lightning ends a training by an exit of status 0. Here the signal does what it
+    would have done without Lightning.
+    """
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -181,6 +198,9 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
+    except SIGTERMException:
+        signal.raise_signal(signal.SIGTERM)
+        raise
     finally:
         logger.setLevel(level)
 
@@ -203,11 +223,14 @@ class _Sets:
 
 
 class _Batches(Sampler[list[int]]):
-    """Rows of each batch; with a seed, in an order that depends on it and the epoch alone."""
+    """Rows of each batch; with a seed, in an order that depends on it and the epoch alone.
 
-    def __init__(self, size: int, batch_size: int, *, seed: int | None) -> None:
+    The first `done` batches, over all epochs, are left out.
+    """
+
+    def __init__(self, size: int, batch_size: int, *, seed: int | None, done: int) -> None:
         self.size, self.batch_size, self.seed = size, batch_size, seed
-        self.epoch = 0
+        self.epoch, self.done = 0, done
 
     def __len__(self) -> int:
         return -(-self.size // self.batch_size)
@@ -220,5 +243,6 @@ class _Batches(Sampler[list[int]]):
         order = np.arange(self.size)
         if self.seed is not None:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        for start in range(0, self.size, self.batch_size):
+        left_out = max(self.done - self.epoch * len(self), 0)
+        for start in range(left_out * self.batch_size, self.size, self.batch_size):
             yield order[start : start + self.batch_size].tolist()

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import ModelError, UniverseMismatchError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 from genoglot.regions.regions import Regions
 from genoglot.regions.universe import Universe
 
@@ -171,6 +172,7 @@ class Region2Vec:
             save_file({"vectors": np.ascontiguousarray(self.vectors)}, folder / "model.safetensors")
 
     @classmethod
+    @explains_denial
     def load(cls, path: str | Path, universe: Universe | None = None) -> Region2Vec:
         """Read what `save` wrote.
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path, read_lines
+from genoglot.permissions import explains_denial
 from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.assembly import same_assembly
 from genoglot.regions.axis import Axis
@@ -318,6 +319,7 @@ class Universe:
             pq.write_table(table.replace_schema_metadata(about), temporary)
 
     @classmethod
+    @explains_denial
     def load(cls, path: str | Path) -> Universe:
         """Read a universe that `save` wrote.
 

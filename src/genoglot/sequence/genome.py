@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError, SequenceError, some
+from genoglot.permissions import explains_denial
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, check_names, rename_chromosome
 from genoglot.regions.strand import read_strands
@@ -41,6 +42,7 @@ class Genome:
         self._first = np.cumsum(self._length) - self._length
 
     @classmethod
+    @explains_denial
     def open(
         cls,
         path: str | Path | Sequence[str | Path],

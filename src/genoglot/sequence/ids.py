@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,18 @@ class IdTokenizer(DnaTokenizer):
             counts = counts + 2
         tokens, mask = laid_out(ids, counts, self.pad_token_id, padding, max_length, return_tensors)
         return {"input_ids": tokens, "attention_mask": mask}
+
+    @cached_property
+    def of_dna(self) -> NDArray[np.bool_]:
+        """Which ids are those of A, C, G and T alone: bool (vocab_size,)."""
+        texts = self.convert_ids_to_tokens(range(self.vocab_size))
+        return np.array([set(text) <= set("ACGT") for text in texts])
+
+    def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:  # noqa: D102
+        batch = self.from_codes(codes, lengths, padding=True, add_special_tokens=False)
+        seen = np.asarray(batch["attention_mask"], np.bool_)
+        found: NDArray[np.bool_] = (self.of_dna[batch["input_ids"]] & seen).any(axis=1)
+        return found
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Turn the ids of one sequence back into letters.

@@ -17,6 +17,7 @@ from genoglot.errors import SequenceError, some
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.batch import Lengths
 from genoglot.sequence.fasta import FastaRecord, Header, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
 
@@ -55,12 +56,13 @@ def read_sequences(
     usual: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     check: Callable[[int, str], None] | None = None,
+    readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None = None,
     batch: int = 1024,
 ) -> Iterator[Sequences]:
     r"""Read sequences, a batch at a time.
 
     Windows that reach past the end of a chromosome are filled up with N there. How many do, and
-    how many sequences consist of N alone, is logged.
+    in how many sequences there is nothing to read, is logged.
 
     Parameters
     ----------
@@ -80,6 +82,9 @@ def read_sequences(
         Called with the length of the shortest and of the longest sequence, bp, and its name, before
         any is given out (from standard input: as each is read); raises an error if a model cannot
         read it.
+    readable
+        Function of codes and lengths that says of which sequences a model reads something, bool
+        (n,), as `DnaTokenizer.readable`; by default of all that have a known base.
     batch
         Sequences of a batch, at most. Long ones make smaller batches, of 16 million bases or of
         one sequence.
@@ -110,7 +115,7 @@ def read_sequences(
             for record, length in _extremes(path):
                 check(length, f"{path}: record {record!r}")
             check = None
-        return _told_of_n(_records(path, batch, check), path)
+        return _report_unreadable(_records(path, batch, check), readable, path)
     if genome is None:
         raise SequenceError(
             f"{path}: is no FASTA file, which begins with >, and the regions of a BED file are of "
@@ -125,7 +130,7 @@ def read_sequences(
     if check is not None:
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
     _report_padding(regions, dna, width, path)
-    return _told_of_n(_windows(regions, dna, width, batch), path)
+    return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
 
 
 def _is_fasta(path: str | Path) -> bool:
@@ -282,21 +287,28 @@ def _report_padding(regions: Regions, genome: Genome, width: int | None, path: s
         )
 
 
-def _told_of_n(parts: Iterator[Sequences], path: str | Path) -> Iterator[Sequences]:
-    """Say in the end how many sequences were of N alone, of which no model can tell anything."""
+def _report_unreadable(
+    parts: Iterator[Sequences],
+    readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None,
+    path: str | Path,
+) -> Iterator[Sequences]:
+    """Log in the end how many sequences a model reads nothing of, so that it predicts nothing."""
     n = total = 0
     first = ""
     for part in parts:
-        unknown = (part.codes == N).all(axis=1)
-        if unknown.any() and not n:
-            row = part.about.row(int(np.flatnonzero(unknown)[0]), named=True)
+        if readable is None:
+            unread = (part.codes == N).all(axis=1)
+        else:
+            unread = ~readable(part.codes, part.lengths)
+        if unread.any() and not n:
+            row = part.about.row(int(np.flatnonzero(unread)[0]), named=True)
             is_region = "start" in row
             first = f"{row['chrom']}:{row['start'] + 1}-{row['end']}" if is_region else row["name"]
-        n, total = n + int(unknown.sum()), total + len(unknown)
+        n, total = n + int(unread.sum()), total + len(unread)
         yield part
     if n:
         logger.warning(
-            "%s: %d of %d sequences consist of N alone, the first is %s; what the model says of "
-            "them means nothing",
+            "%s: %d of %d sequences consist of N alone or are shorter than the model's tokens, the "
+            "first is %s; their rows mean nothing",
             *(path, n, total, first),
         )

@@ -172,6 +172,12 @@ class OneHotTokenizer(DnaTokenizer):
             values = torch.from_numpy(self._values(rows.numpy()))
         return {"input_values": values, "attention_mask": mask}
 
+    def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:  # noqa: D102
+        codes, lengths = checked_codes(codes, lengths)
+        known = (codes < N) & (np.arange(codes.shape[1]) < lengths[:, None])
+        found: NDArray[np.bool_] = np.any(known, axis=1)
+        return found
+
     def _values(self, codes: Codes) -> NDArray[np.float32]:
         return one_hot(codes, channels=self.channels)
 

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
 from genoglot.hub import local_folder
+from genoglot.permissions import explains_denial
 from genoglot.sequence.alphabet import Codes, stack_codes
 from genoglot.sequence.batch import Lengths, Padding, Tensors
 
@@ -112,6 +116,24 @@ class DnaTokenizer(ABC):
         return tokens
 
     @abstractmethod
+    def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:
+        """Tell which sequences have at least one token of A, C, G and T alone: bool (n,).
+
+        To a model all others look alike, as do sequences shorter than a token, or of N.
+
+        Parameters
+        ----------
+        codes, lengths
+            As of `from_codes`.
+
+        Examples
+        --------
+        >>> from genoglot.sequence import KmerTokenizer, stack_codes
+        >>> KmerTokenizer(3).readable(*stack_codes(["ACGT", "AC", "ANCN", "NNNNN"])).tolist()
+        [True, False, False, False]
+        """
+
+    @abstractmethod
     def decode(self, tokens: Any) -> str:
         """Turn one tokenized sequence back into letters."""
 
@@ -128,6 +150,7 @@ class DnaTokenizer(ABC):
             temporary.write_text(json.dumps(config, indent=1) + "\n")
 
     @classmethod
+    @explains_denial
     def from_pretrained(cls, path: str | Path) -> Self:
         """Load a tokenizer.
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -19,18 +19,26 @@ from genoglot.errors import GenoglotError, TaskError
 from genoglot.evaluation.prediction import METRICS
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 from genoglot.tasks.contender import Problem, contender_class, fit_and_predict
 from genoglot.tasks.dataset import ABOUT, TaskData
 from genoglot.tasks.recipe import MLM, NONE, Choice, Recipe, Size
 from genoglot.tasks.registry import TASKS
-from genoglot.tasks.workshop import Workshop, digest_of
+from genoglot.tasks.workshop import (
+    Workshop,
+    claimed,
+    digest_of,
+    discard_checkpoints,
+    has_checkpoint,
+)
 
 if TYPE_CHECKING:
     from genoglot.sequence import Genome
 
 log = logging.getLogger("genoglot")
 
-RESULTS = "results.parquet"
+RESULTS = "results"  # folder: one file per run, so that several processes can write into it
+TOGETHER = "results.parquet"  # all runs in one file, as versions before 0.1 wrote them
 SCHEMA = pl.Schema(
     {
         **dict.fromkeys(("recipe", "key", "size", "task", "dataset", "digest"), pl.String()),
@@ -69,6 +77,8 @@ class Run:
     settings
         All else that decides the result, as JSON: settings of the model, its training and
         pre-training, the digests of what it is pre-trained on, limits, the bootstrap.
+    number
+        Its place in the recipe, which is the order of results.
     """
 
     recipe: str
@@ -79,6 +89,7 @@ class Run:
     choice: Choice
     seed: int
     settings: str
+    number: int = 0
 
     @cached_property
     def key(self) -> str:
@@ -206,7 +217,7 @@ def _expanded(
                 Run(recipe.name, size_name, name, data.digest, chosen, choice, seed, text)
                 for seed in size.seeds
             ]
-    return runs
+    return [replace(run, number=number) for number, run in enumerate(runs)]
 
 
 def _baselines(recipe: Recipe, data: TaskData) -> list[str]:
@@ -264,16 +275,20 @@ def _settings(
 
 
 def read_results(out: str | Path) -> pl.DataFrame:
-    """Read the results table of a bench; without any, an empty one.
+    """Read the results of a bench, a row per run; without any, an empty table.
 
     Raises
     ------
     TaskError
-        If the file is none.
+        If a file is none of a bench.
     """
-    path = Path(out) / RESULTS
-    if not path.exists():
-        return pl.DataFrame(schema=SCHEMA)
+    files = [Path(out) / TOGETHER] if (Path(out) / TOGETHER).exists() else []
+    files += sorted(Path(out, RESULTS).glob("*/*.parquet"))
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(_read, files)])
+
+
+@explains_denial
+def _read(path: Path) -> pl.DataFrame:
     try:
         found = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -283,24 +298,43 @@ def read_results(out: str | Path) -> pl.DataFrame:
     return found.select(SCHEMA.names())
 
 
-def append_result(out: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to the results table: it is there wholly, or not at all."""
-    table = pl.concat([read_results(out), pl.DataFrame([dict(row)], schema=SCHEMA)])
-    with atomic_path(out / RESULTS) as temporary:
-        table.write_parquet(temporary)
-
-
 def done_keys(out: str | Path, recipe: str) -> set[str]:
     """Keys of the runs of a recipe that are done."""
-    table = read_results(out)
-    return set(table.filter(pl.col("recipe") == recipe)["key"].to_list())
+    done = {_key(file) for file in Path(out, RESULTS, recipe).glob("*.parquet")}
+    if (Path(out) / TOGETHER).exists():
+        done |= set(_read(Path(out) / TOGETHER).filter(recipe=recipe)["key"])
+    return done
+
+
+def _key(file: Path) -> str:
+    return file.stem.rpartition("-")[2]
+
+
+def _write(out: Path, run: Run, row: Mapping[str, Any]) -> None:
+    file = out / RESULTS / run.recipe / f"{run.number:05d}-{run.key}.parquet"
+    with atomic_path(file) as temporary:
+        pl.DataFrame([dict(row)], schema=SCHEMA).write_parquet(temporary)
+
+
+def _known(out: Path, run: Run) -> dict[str, Any] | None:
+    """Return the row of the same run in another recipe."""
+    files = [
+        *Path(out, RESULTS).glob(f"*/*-{run.key}.parquet"),
+        *(file for file in [out / TOGETHER] if file.exists()),
+    ]
+    for file in files:
+        for row in _read(file).filter(key=run.key).rows(named=True):
+            return {**row, "recipe": run.recipe, "size": run.size}
+    return None
 
 
 Tell = Callable[[Run, Mapping[str, Any] | Exception], None]
 
 
 def run_missing(runs: Sequence[Run], workshop: Workshop, tell: Tell) -> int:
-    """Do the runs that are not done, one after the other, and append a row for each.
+    """Do the runs that are not done, one after the other, and write a row for each.
+
+    Several processes may do so in one folder: a run that another process is doing is left to it.
 
     Parameters
     ----------
@@ -317,19 +351,27 @@ def run_missing(runs: Sequence[Run], workshop: Workshop, tell: Tell) -> int:
     """
     failed = 0
     for run in runs:
-        table = read_results(workshop.folder).filter(pl.col("key") == run.key)
-        if run.recipe in table["recipe"]:
-            continue
-        try:
-            # What another recipe has run is the same.
-            same = table.rows(named=True)[:1]
-            row = {**same[0], "recipe": run.recipe, "size": run.size} if same else do(run, workshop)
-        except Exception as error:  # one that does not fit shall not stop a night's work
-            log.debug("%s", run, exc_info=True)
-            failed += 1
-            tell(run, error)
-            continue
-        append_result(workshop.folder, row)
+        folder = workshop.folder / "runs" / run.key
+        with claimed(folder.with_name(f"{run.key}.lock")) as claim:
+            if run.key in done_keys(workshop.folder, run.recipe):
+                continue
+            if claim is None:
+                log.info("%s: another process is doing this run", run)
+                continue
+            if claim.again:
+                how = "goes on from its checkpoint" if has_checkpoint(folder) else "is done again"
+                log.info("%s: was interrupted, and %s", run, how)
+            try:
+                row = _known(workshop.folder, run) or do(run, workshop)
+            except Exception as error:  # one that does not fit shall not stop a night's work
+                log.debug("%s", run, exc_info=True)
+                failed += 1
+                tell(run, error)
+                continue
+            if claim.again:
+                row = {**row, "seconds": None}  # nobody knows how many there were before
+            _write(workshop.folder, run, row)
+            discard_checkpoints(folder)
         tell(run, row)
     return failed
 

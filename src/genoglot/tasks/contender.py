@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError, TaskError
 from genoglot.evaluation.prediction import Measured, measure_predictions
+from genoglot.models.heads import Target, not_learnable
 from genoglot.tasks.baselines import BASELINES
 from genoglot.tasks.dataset import Floats, Ints, Part, TaskData
 from genoglot.tasks.features import Inputs
@@ -229,6 +230,8 @@ class Cheap(Contender):
 
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
+        target: dict[str, Target] = {"classes": "multi-class", "real": "regression"}
+        not_learnable(np.asarray(p.train.labels), target.get(p.data.kind, "multi-label"))
         kind = BASELINES[p.choice.model]
         self._model = kind(p.data.kind, p.width, seed=p.seed, **p.settings["model"])
         self._model.fit_part(p.train, p.validation)

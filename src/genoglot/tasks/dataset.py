@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import TaskError
+from genoglot.permissions import explains_denial
 
 FORMAT = 1
 ABOUT, CODES, LABELS = "dataset.json", "codes.npy", "labels.npy"
@@ -124,6 +125,7 @@ class TaskData:
         self.path, self.about = path, about
 
     @classmethod
+    @explains_denial
     def open(cls, folder: str | Path) -> TaskData:
         """Open what a builder wrote.
 
@@ -224,7 +226,7 @@ class TaskData:
     @cached_property
     def examples(self) -> pl.DataFrame:
         """One row per example: id, chrom, start, end, strand, group, `split:NAME`, ..."""
-        return pl.read_parquet(self.path / EXAMPLES, glob=False)
+        return _read_table(self.path / EXAMPLES)
 
     @cached_property
     def groups(self) -> list[str]:
@@ -316,7 +318,7 @@ class TaskData:
         split = split or self.default_split
         if split not in self.about["leakage"]:
             raise TaskError(f"{self.path}: split {split!r} was not searched for duplicates")
-        pairs = pl.read_parquet(self.path / LEAKAGE, glob=False).filter(
+        pairs = _read_table(self.path / LEAKAGE).filter(
             pl.col("split") == split, pl.col("part") == part
         )
         kept = pairs if near else pairs.filter(pl.col("kind") != "near")
@@ -384,18 +386,28 @@ class TaskData:
         return int(self._column(LENGTH).to_numpy()[rows].min(initial=self.length))
 
     def _column(self, name: str) -> pl.Series:
-        return pl.read_parquet(self.path / EXAMPLES, columns=[name], glob=False)[name]
+        return _read_table(self.path / EXAMPLES, [name])[name]
 
     def _labels(self, rows: Ints | None) -> Rows:
         bits = len(self.outputs) if self.about["bits"] else None
         return Rows(self._array(LABELS), rows, bits)
 
     def _array(self, name: str) -> NDArray[Any]:
-        try:
-            found: NDArray[Any] = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise TaskError(f"{self.path / name}: cannot be read ({error})") from None
-        return found
+        return _read_array(self.path / name)
+
+
+@explains_denial
+def _read_table(file: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    return pl.read_parquet(file, columns=columns, glob=False)
+
+
+@explains_denial
+def _read_array(file: Path) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{file}: cannot be read ({error})") from None
+    return found
 
 
 def canonical(examples: pl.DataFrame) -> bytes:

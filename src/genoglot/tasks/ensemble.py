@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from genoglot.errors import TaskError
+from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.ensemble import SequenceEnsemble
-from genoglot.models.heads import Target
+from genoglot.models.heads import Target, not_learnable
 from genoglot.sequence.alphabet import Codes
 from genoglot.tasks.contender import Contender
 from genoglot.tasks.dataset import Floats, Part, TaskData
 from genoglot.tasks.features import Inputs
 from genoglot.tasks.networks import count_parameters
-from genoglot.tasks.workshop import discard_checkpoints
 from genoglot.training.ensemble import EnsembleSettings, fit_ensemble
 from genoglot.training.loop import Where
+
+log = logging.getLogger("genoglot")
 
 
 class Ensemble(Contender):
@@ -45,8 +47,6 @@ class Ensemble(Contender):
             for network in self._model.networks()
             for part in (network.encoder, network.head)
         )
-        for place in folder.iterdir():
-            discard_checkpoints(place)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._model.to(self.workshop.device).predict(cast(Codes, inputs), batch_size=512)
@@ -68,7 +68,7 @@ def fit_to(
     Raises
     ------
     TaskError
-        If its labels are values, or its examples variants.
+        If its labels are values, or all the same in the training part, or its examples variants.
     ModelError
         If a setting is unknown.
     """
@@ -82,9 +82,20 @@ def fit_to(
         found = np.asarray(part.labels)
         return found[:, 0].astype(np.int64) if target == "multi-class" else found
 
+    known = labels(train)
+    try:
+        without = not_learnable(known, target, data.outputs)
+    except ModelError as error:
+        raise TaskError(f"{data.path}: {error}") from None
+    if without:
+        of = "classes have no example" if target == "multi-class" else "outputs have one label only"
+        log.warning(
+            "%s: %d of %d %s in the training part: %s",
+            data.path, len(without), len(data.outputs), of, some(without),
+        )  # fmt: skip
     return fit_ensemble(
         cast(Codes, train.codes),
-        labels(train),
+        known,
         (cast(Codes, validation.codes), labels(validation)),
         target=target,
         names=data.outputs,

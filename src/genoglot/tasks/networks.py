@@ -25,7 +25,7 @@ from genoglot.tasks.contender import Contender, Problem
 from genoglot.tasks.dataset import Floats, Part, Rows, TaskData
 from genoglot.tasks.features import Inputs
 from genoglot.tasks.recipe import MLM, NONE, Tokens
-from genoglot.tasks.workshop import Workshop, discard_checkpoints
+from genoglot.tasks.workshop import Workshop
 from genoglot.training.objectives import Objective
 from genoglot.training.pretrain import PretrainSettings, pretrain
 from genoglot.training.supervised import SequenceModel, SupervisedSettings
@@ -224,7 +224,6 @@ def fitted(
         resume=True,
         where=workshop.where,
     )
-    discard_checkpoints(folder)
     return model
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from genoglot.errors import TaskError
 from genoglot.evaluation.prediction import METRICS
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 
 T = TypeVar("T")
 Many = Annotated[
@@ -192,6 +193,7 @@ class Recipe(_Strict):
     published: Figures | None = None
 
     @classmethod
+    @explains_denial
     def read(cls, recipe: str | Path) -> Self:
         """Read a recipe.
 

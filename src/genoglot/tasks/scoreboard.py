@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 
 from genoglot.errors import TaskError
-from genoglot.tasks.bench import RESULTS, read_results
+from genoglot.tasks.bench import read_results
 from genoglot.tasks.recipe import Choice, Figure, Recipe
 from genoglot.tasks.registry import TASKS
 from genoglot.tasks.task import Published
@@ -127,9 +127,7 @@ class Scoreboard:
         """
         table = read_results(out)
         if not len(table):
-            raise TaskError(
-                f"{out}: no results there (no {RESULTS}); genoglot bench run makes some"
-            )
+            raise TaskError(f"{out}: no results there; genoglot bench run makes some")
         boards = []
         for (name, size), rows in table.group_by(["recipe", "size"], maintain_order=True):
             recipe = Recipe.kept(out, str(name))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import logging
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from genoglot.errors import TaskError
 from genoglot.files import atomic_path
@@ -17,6 +21,10 @@ from genoglot.tasks.recipe import Tokens
 
 if TYPE_CHECKING:
     from genoglot.training.loop import Where
+
+log = logging.getLogger("genoglot")
+
+CHECKPOINTS = "checkpoints"  # of a training, in its folder
 
 FORMAT = 1
 """Of what a digest is made of. Raised where a change of the code changes results."""
@@ -95,13 +103,16 @@ class Workshop:
         """
         digest = digest_of(about)
         path = self.folder / "kept" / f"{name.replace('/', '-')}-{digest}"
-        if not path.exists():
-            log_folder = path.with_name(f"{path.name}.training")
-            log_folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(log_folder / "about.json") as temporary:
-                temporary.write_text(json.dumps(about, indent=1) + "\n")
-            make(path, log_folder)
-            discard_checkpoints(log_folder)
+        if path.exists():
+            return path
+        with claimed(path.with_name(f"{path.name}.lock"), wait=True):
+            if not path.exists():  # another process may have made it
+                log_folder = path.with_name(f"{path.name}.training")
+                log_folder.mkdir(parents=True, exist_ok=True)
+                with atomic_path(log_folder / "about.json") as temporary:
+                    temporary.write_text(json.dumps(about, indent=1) + "\n")
+                make(path, log_folder)
+                discard_checkpoints(log_folder)
         return path
 
     def tokenizer(self, name: Tokens) -> DnaTokenizer:
@@ -120,6 +131,73 @@ class Workshop:
         return DnaTokenizer.from_pretrained(path)
 
 
+class Claim(NamedTuple):
+    """A piece of work that no other process can do meanwhile.
+
+    Attributes
+    ----------
+    again
+        Whether a process that had the claim before was killed or stopped.
+    """
+
+    again: bool
+
+
+@contextmanager
+def claimed(lock: Path, *, wait: bool = False) -> Iterator[Claim | None]:
+    """Claim a piece of work; None if another process has the claim.
+
+    A process that ends, in whatever way, gives up its claims.
+
+    Parameters
+    ----------
+    lock
+        A file for it. It stays behind where a process is killed or stopped.
+    wait
+        Wait while another process has the claim.
+
+    Raises
+    ------
+    TaskError
+        If the file system has no locks.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        while True:
+            again = lock.exists()
+            file = stack.enter_context(lock.open("a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    yield None
+                    return
+                log.info("%s: another process is making it; waiting", lock.with_suffix(""))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise TaskError(
+                    f"{lock}: files cannot be locked here ({error.strerror}); choose another folder"
+                ) from None
+            if _is_open(lock, file):
+                break  # else that process was done, and removed it
+        try:
+            yield Claim(again)
+        except Exception:
+            lock.unlink()
+            raise
+        lock.unlink()
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a training, or one of several in the folder, has written a checkpoint."""
+    return any(folder.rglob(f"{CHECKPOINTS}/[!.]*"))
+
+
 def discard_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of a training that is over, and leave its curves."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    """Remove the checkpoints of trainings that are over, and leave their curves."""
+    for place in list(folder.rglob(CHECKPOINTS)):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_open(path: Path, file: IO[str]) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))

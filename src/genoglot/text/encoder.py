@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError, TextError
 from genoglot.files import atomic_path
+from genoglot.permissions import explains_denial
 
 logger = logging.getLogger("genoglot")
 
@@ -77,6 +78,7 @@ class TextEncoder(ABC):
             (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
 
     @classmethod
+    @explains_denial
     def load(cls, path: str | Path) -> Self:
         """Load an encoder of this class that `save` wrote.
 
@@ -209,6 +211,7 @@ def _language(text: str) -> tuple[str, float]:
     return languages[0], float(share[languages.index("en")] / share.sum())
 
 
+@explains_denial
 def read_config(path: str | Path) -> dict[str, Any]:
     """Read the `config.json` of a saved encoder, known to have a `kind`."""
     file = Path(path) / CONFIG

@@ -18,6 +18,7 @@ from genoglot.models.residual_cnn import ResidualCnn
 from genoglot.models.sequence_trees import SequenceTrees
 from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
+from genoglot.training.checkpoints import CHECKPOINTS, begun, data_digest
 from genoglot.training.loop import Where
 from genoglot.training.supervised import Labels, SequenceModel
 
@@ -138,8 +139,7 @@ def fit_ensemble(
     )
     if not s.trees:
         return networks
-    trees = SequenceTrees(names=names, target=target, trees=s.trees, seed=seed)
-    return SequenceEnsemble([networks, trees.fit(codes, labels, validation, shortest=shortest)])
+    return SequenceEnsemble([networks, training.trees()])
 
 
 class _Training(NamedTuple):
@@ -170,6 +170,31 @@ class _Training(NamedTuple):
         epochs = max(s.epochs, -(-s.min_steps * self._batch_size() // max(len(self.codes), 1)))
         name = f"{number}-{'motifs' if motifs else 'learned'}"
         return self._network(name, number, epochs, s.width, anchored=anchored, motifs=motifs)
+
+    def trees(self) -> SequenceTrees:
+        """Grow the trees, those of each output unless an interrupted training has."""
+        s = self.settings
+        trees = SequenceTrees(names=self.names, target=self.target, trees=s.trees, seed=self.seed)
+        grown = None
+        if self.folder is not None:
+            folder = self.folder / "trees"
+            about = {
+                "settings": trees.settings.model_dump(),
+                "data": data_digest(self.codes, self.labels, *self.validation),
+            }
+            grown = folder / CHECKPOINTS
+            if begun(folder, about, resume=self.resume):
+                total = 1 if self.target == "multi-class" else np.size(self.labels[:1])
+                n = len(list(grown.glob("trees-*")))
+                log.info(
+                    "%s: resuming with the trees grown before, those of %d of %d outputs",
+                    folder,
+                    n,
+                    total,
+                )
+        return trees.fit(
+            self.codes, self.labels, self.validation, shortest=self.shortest, folder=grown
+        )
 
     def _log_likelihoods(self, *, anchored: bool) -> NDArray[np.float64]:
         """Log-likelihood of each validation label with a pilot."""

@@ -9,7 +9,6 @@ the curve that one would see with the same batches.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any, Literal, NamedTuple, cast
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -29,16 +28,16 @@ from torch.utils.data import DataLoader, Sampler
 from genoglot.errors import ModelError
 from genoglot.models.trainable import quiet_lightning
 from genoglot.sequence import DnaTokenizer
-from genoglot.training.checkpoints import SafeCheckpointIO
+from genoglot.training.checkpoints import Checkpoints, go_on_from
+from genoglot.training.curve import Curve
 from genoglot.training.trainer import new_trainer
 
 Rows = NDArray[np.int64]
 Decay = Literal["none", "linear", "cosine"]
 MakeBatch = Callable[[Rows, int], Any]
 
-LAST, CURVE, ABOUT = "last.ckpt", "loss.csv", "training.json"
+CURVE = "loss.csv"
 CLIP = 1.0  # largest norm of a gradient
-WRITTEN_TOGETHER = 20  # steps of the loss curve
 
 
 class Part(NamedTuple):
@@ -139,10 +138,10 @@ def learn(
     seed
         Of the order of the rows and of dropout.
     round_steps
-        Steps after which a checkpoint is written and callbacks hear of the end of an "epoch".
+        Steps after which a checkpoint is written; one is written each minute, too.
     folder
-        Where the loss curve (`loss.csv`: step, loss, learning rate), TensorBoard's log and the
-        checkpoint are written; None: nowhere.
+        Where the loss curve (`loss.csv`: step, loss, learning rate) and the checkpoint are
+        written; None: nowhere.
     resume
         Go on from the checkpoint in `folder`, if there is one.
     about
@@ -163,27 +162,22 @@ def learn(
     where = where or Where()
     if not n:
         raise ModelError("nothing to learn from; give some sequences")
-    checkpoint = _checkpoint(folder, {**(about or {}), "rows": n}, resume=resume)
-    keepers: list[Callback] = []
+    checkpoint, done = go_on_from(
+        folder, {**(about or {}), "rows": n}, schedule.steps, resume=resume
+    )
+    keepers: list[Callback] = [Checkpoints(folder, round_steps)]
     if folder is not None:
-        keepers = [
-            ModelCheckpoint(
-                folder / "checkpoints", save_top_k=0, save_last=True, enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            ),
-            _Curve(folder / CURVE),
-        ]  # fmt: skip
+        keepers.append(_Curve(folder / CURVE))
     data = _Batches(make_batch, _Draws(n, min(batch_size, n), seed))
     loader = DataLoader(
-        cast(Any, data), sampler=_Steps(round_steps), batch_size=None, collate_fn=_as_it_is
+        cast(Any, data), sampler=_Steps(done, schedule.steps), batch_size=None, collate_fn=_as_it_is
     )
     with quiet_lightning(), torch.random.fork_rng(devices=[]):
         trainer = new_trainer(
             None,
             callbacks=[*callbacks, *keepers],
-            checkpoints=folder is not None,
             progress=sys.stderr.isatty() if progress is None else progress,
-            max_epochs=-(-schedule.steps // round_steps),
+            max_epochs=1,
             max_steps=schedule.steps,
             gradient_clip_val=CLIP,
             use_distributed_sampler=False,
@@ -227,21 +221,16 @@ class _Batches:
 
 
 class _Steps(Sampler[int]):
-    """Numbers of the steps of a round, which Lightning calls an epoch."""
+    """Numbers of all steps that are left. To Lightning they are the rest of one epoch."""
 
-    def __init__(self, round_steps: int) -> None:
-        self.round_steps, self.epoch = round_steps, 0
+    def __init__(self, done: int, steps: int) -> None:
+        self.done, self.steps = done, steps
 
     def __len__(self) -> int:
-        return self.round_steps
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning says so before each epoch, also of a resumed training."""
-        self.epoch = epoch
+        return self.steps
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.round_steps
-        return iter(range(first, first + self.round_steps))
+        return iter(range(self.done, self.steps))
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -288,23 +277,14 @@ class _Learner(lightning.LightningModule):
 
 
 class _Curve(Callback):
-    """Writes step, loss and learning rate into a CSV file; a resumed training goes on in it.
-
-    Losses are kept where they are and written every so many steps: a GPU is not waited for.
-    """
+    """Writes step, loss and learning rate into a CSV file; a resumed training goes on in it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._waiting: list[tuple[int, Tensor, float]] = []
+        self.curve = Curve(path, ["step", "loss", "learning_rate"])
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        kept = ["step,loss,learning_rate"]
-        if trainer.global_step and self.path.exists():
-            # What was written after the last checkpoint is learned, and written, again.
-            kept = self.path.read_text().splitlines()[: 1 + trainer.global_step]
-        self.path.write_text("\n".join(kept) + "\n")
+        if trainer.is_global_zero:
+            self.curve.begin(trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
@@ -312,24 +292,20 @@ class _Curve(Callback):
         if trainer.is_global_zero:
             step, schedule = trainer.global_step, cast(_Learner, module).schedule
             rate = schedule.rate * schedule.factor(step - 1)
-            self._waiting.append((step, trainer.callback_metrics["loss"].clone(), rate))
-            if step % WRITTEN_TOGETHER == 0:
-                self._write()
+            loss = trainer.callback_metrics["loss"].clone()
+            self.curve.add({"step": step, "loss": loss, "learning_rate": rate})
 
-    def on_train_epoch_end(self, *_: Any) -> None:
+    def on_save_checkpoint(self, *_: Any) -> None:
         """Write before a checkpoint is: the curve reaches as far as it."""
-        self._write()
+        self.curve.write()
+
+    def on_train_end(self, *_: Any) -> None:
+        """Write the last steps."""
+        self.curve.write()
 
     def on_exception(self, *_: Any) -> None:
         """Write what was learned before."""
-        self._write()
-
-    def _write(self) -> None:
-        if self._waiting:
-            rows = [f"{step},{float(loss)!r},{rate!r}\n" for step, loss, rate in self._waiting]
-            with self.path.open("a") as file:
-                file.writelines(rows)
-        self._waiting = []
+        self.curve.write()
 
 
 def tokenizer_digest(tokenizer: DnaTokenizer) -> str:
@@ -340,29 +316,3 @@ def tokenizer_digest(tokenizer: DnaTokenizer) -> str:
         for file in sorted(Path(folder).iterdir()):
             digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _checkpoint(folder: Path | None, about: dict[str, Any], *, resume: bool) -> str | None:
-    """Return the checkpoint to go on from, having checked that it is of this same training."""
-    if folder is None:
-        return None
-    about_file, last = folder / ABOUT, folder / "checkpoints" / LAST
-    if resume and last.exists():
-        if not about_file.exists() or json.loads(about_file.read_text()) != about:
-            raise ModelError(
-                f"{folder}: its checkpoint is of another model, other settings or other data; "
-                "choose another folder, or train without resuming"
-            )
-        return str(last)
-    if last.exists() and not _launched():
-        SafeCheckpointIO().remove_checkpoint(last)
-    folder.mkdir(parents=True, exist_ok=True)
-    about_file.write_text(json.dumps(about))
-    return None
-
-
-def _launched() -> bool:
-    """Whether this process was started by another that trains with it."""
-    from lightning.pytorch.utilities import rank_zero_only
-
-    return getattr(rank_zero_only, "rank", 0) != 0

@@ -93,8 +93,7 @@ class Masker:
             self.run = span or ONE_HOT_SPAN
             return
         assert isinstance(tokenizer, IdTokenizer)
-        texts = tokenizer.convert_ids_to_tokens(range(tokenizer.vocab_size))
-        self._known = np.array([set(text) <= set("ACGT") for text in texts])
+        self._known = tokenizer.of_dna
         if isinstance(tokenizer, KmerTokenizer):
             k = tokenizer.k
             if span is not None and span < k:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -28,13 +29,17 @@ from genoglot.sequence import (
     PatchTokenizer,
     tile,
 )
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.training.checkpoints import launched
 from genoglot.training.loop import Decay, Part, Rows, Schedule, Where, learn, tokenizer_digest
 from genoglot.training.masking import IGNORED, MaskedBatch, Masker
 
 TokenizerName = Literal["kmer", "patch", "bpe", "onehot"]
 
+log = logging.getLogger("genoglot")
+
 SHORTEST = 16  # bp: records below tell too little
+_LOOKED_AT = 1024  # windows at a time
 BPE_SAMPLE = 10_000_000  # bp that a vocabulary is learned from
 
 
@@ -103,7 +108,8 @@ def pretrain(
     """Train an encoder to fill in masked tokens of windows of a genome.
 
     Windows lie side by side; those of which more than half is N are left out, as are the last
-    bases of a chromosome. A record shorter than a window is one of its own. In each pass every
+    bases of a chromosome. A record shorter than a window is one of its own, unless it is shorter
+    than 16 bp or mostly N. Also left out is what has no token without N. In each pass every
     window is read once, on a strand drawn at random. Windows are fetched batch by batch: whatever
     the size of the genome, memory holds the places of the windows only.
 
@@ -138,9 +144,16 @@ def pretrain(
         another training.
     """
     s = PretrainSettings.of(settings, "pre-training")
-    windows = Windows(genome, s.window)
+    windows = Windows(genome, s.window, encoder.tokenizer)
+    left_out = windows.left_out()
+    if not len(windows):
+        raise ModelError(f"nothing to learn from ({left_out or 'no record'}); give some sequences")
+    if left_out and not launched():
+        log.info(
+            "%d windows of %d bp to learn from; left out: %s", len(windows), s.window, left_out
+        )
     masker = Masker(encoder.tokenizer, rate=s.mask_rate, span=s.span)
-    per_pass = -(-len(windows) // min(s.batch_size, max(len(windows), 1)))
+    per_pass = -(-len(windows) // min(s.batch_size, len(windows)))
     schedule = Schedule(
         s.max_steps or s.epochs * per_pass, s.learning_rate, s.warm_up, s.decay, s.weight_decay
     )
@@ -216,9 +229,11 @@ class Windows:
         The genome.
     width
         Of the windows, bp. A record that is shorter is a window of its own.
+    tokenizer
+        Leave out windows of which it makes nothing but unknown tokens.
     """
 
-    def __init__(self, genome: Genome, width: int) -> None:
+    def __init__(self, genome: Genome, width: int, tokenizer: DnaTokenizer | None = None) -> None:
         self.genome, self.width = genome, width
         code = {name: i for i, name in enumerate(genome.names)}
         parts = [
@@ -226,12 +241,31 @@ class Windows:
             for part in tile(genome, width)
         ]
         extents = genome.extents
-        size = extents.end - extents.start
+        self._size = size = extents.end - extents.start
         short = np.flatnonzero((size < width) & (size >= SHORTEST))
         parts.append((short.astype(np.int32), extents.start[short]))
         self._chrom = np.concatenate([chrom for chrom, _ in parts])
         self._start = np.concatenate([start for _, start in parts])
-        self._size = size
+        known = np.ones(len(self), np.bool_)  # not mostly N
+        legible = known.copy()
+        for i in range(0, len(self), _LOOKED_AT):
+            rows = np.arange(i, min(i + _LOOKED_AT, len(self)))
+            codes, lengths = self.fetch(rows, np.zeros(len(rows), np.bool_))
+            counts = np.full(len(rows), width) if lengths is None else lengths
+            known[rows] = (codes < N).sum(axis=1) >= counts / 2
+            partly = np.flatnonzero((codes == N).any(axis=1))  # few: the others need no look
+            if tokenizer is not None and len(partly):
+                legible[rows[partly]] = tokenizer.readable(codes[partly], counts[partly])
+        self._left_out = {
+            "windows that are mostly N": int((size // width).sum() + len(short) - known.sum()),
+            f"records below {SHORTEST} bp": int((size < SHORTEST).sum()),
+            "windows without a whole token": int((known & ~legible).sum()),
+        }
+        self._chrom, self._start = self._chrom[known & legible], self._start[known & legible]
+
+    def left_out(self) -> str:
+        """Count what is left out, in words; empty if nothing is."""
+        return ", ".join(f"{number:,} {what}" for what, number in self._left_out.items() if number)
 
     def __len__(self) -> int:
         return len(self._start)

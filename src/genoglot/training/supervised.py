@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -14,11 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.heads import Head, Target
+from genoglot.models.heads import Head, Target, not_learnable
 from genoglot.models.lengths import TrainedLengths
 from genoglot.models.predictor import PredictorSettings, SequencePredictor
 from genoglot.models.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.training.checkpoints import data_digest
 from genoglot.training.loop import (
     Decay,
     Part,
@@ -179,7 +179,7 @@ class SequenceModel(SequencePredictor):
         Raises
         ------
         ModelError
-            If labels do not fit the sequences or the target, or there are none.
+            If labels do not fit the sequences or the target, there are none, or all are the same.
         """
         s = self.settings
         labels = self._checked(codes, labels)
@@ -187,6 +187,7 @@ class SequenceModel(SequencePredictor):
             raise ModelError("weights are chosen by validation data; give some")
         self._make_head(labels)
         self.lengths = TrainedLengths.of(codes, lengths, shortest)
+        not_learnable(labels, s.target, self.names)
         network = _Network(self.encoder, self._head(), self.objective, s.label_smoothing).train()
         learned = [parameter.requires_grad for parameter in self.encoder.parameters()]
         if s.frozen:
@@ -195,11 +196,12 @@ class SequenceModel(SequencePredictor):
         per_pass = -(-len(codes) // min(s.batch_size, len(codes)))
         steps = s.max_steps or s.epochs * per_pass
         folder = Path(log_folder) if log_folder is not None else None
-        watch = []
+        watch: list[Watch] = []
+        held_out: tuple[Any, ...] = ()
         if validation is not None:
             path = folder / VALIDATION if folder else None
             held_out = validation[0], validation_lengths, self._checked(*validation)
-            watch = [self._watch(network, *held_out, choose_by, path)]
+            watch.append(self._watch(network, per_pass, *held_out, choose_by, path))
         learn(
             network,
             data.batch,
@@ -214,8 +216,8 @@ class SequenceModel(SequencePredictor):
                 "settings": s.model_dump(),
                 "encoder": self.encoder.description(),
                 "tokenizer": tokenizer_digest(self.encoder.tokenizer),
-                "shape": list(codes.shape),
-                "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
+                "data": folder and data_digest(codes, lengths, labels),
+                "validation": folder and data_digest(*held_out),
             },
             callbacks=watch,
             progress=progress,
@@ -234,6 +236,7 @@ class SequenceModel(SequencePredictor):
     def _watch(
         self,
         network: _Network,
+        per_pass: int,
         codes: Codes,
         lengths: Lengths | None,
         labels: Labels,
@@ -243,7 +246,7 @@ class SequenceModel(SequencePredictor):
         def logits() -> Tensor:
             return torch.cat(self._logits(codes, lengths, self.settings.batch_size))
 
-        return Watch(logits, network.loss, network.head, labels, choose_by, path)
+        return Watch(per_pass, logits, network.loss, network.head, labels, choose_by, path)
 
     def _make_head(self, labels: Labels) -> None:
         """Make the head that the labels need, unless there is one from before."""

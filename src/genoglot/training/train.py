@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import lightning
 import numpy as np
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
-from genoglot.errors import ModelError
 from genoglot.models import Generator
-from genoglot.models.trainable import Trainable, quiet_lightning
-from genoglot.training.checkpoints import SafeCheckpointIO, weights
+from genoglot.models.trainable import NETWORK, Trainable, quiet_lightning
+from genoglot.training.checkpoints import CHECKPOINTS, Checkpoints, go_on_from, weights
+from genoglot.training.curve import Curve
 from genoglot.training.trainer import new_trainer
 
 Rows = Sequence[int] | NDArray[Any]
 
-LAST = "last.ckpt"
+CURVE = "csv/metrics.csv"
+LOSS = "validation_loss"
+COLUMNS = ("epoch", "step", "train_loss_epoch", "train_loss_step")
 
 
 def train(
@@ -51,7 +53,8 @@ def train(
     validation
         Rows on which the loss is measured after every epoch.
     log_folder
-        Where `metrics.csv`, TensorBoard's log and the checkpoints are written; by default nowhere.
+        Where `csv/metrics.csv`, TensorBoard's log and the checkpoints are written; by default
+        nowhere. A checkpoint is written after every epoch and each minute.
     resume
         Go on from the last checkpoint in `log_folder`, if there is one: the result is that of a
         run that was never interrupted.
@@ -80,70 +83,65 @@ def train(
         return generator.fit(atlas, rows)
     generator.prepare(atlas, rows)
     folder = Path(log_folder) if log_folder is not None else None
-    checkpoint = _checkpoint(folder, generator, atlas, rows, resume=resume)
     if patience is None:
         patience = 0 if generator.schedule.warm_up else 10
-    watched = patience and validation is not None and len(validation)
-    watch = "validation_loss" if watched else None
-    show = sys.stderr.isatty() if progress is None else progress
+    watched = bool(patience and validation is not None and len(validation))
+    checkpoint, done = go_on_from(
+        folder, _about(generator, atlas, rows), generator.total_steps(atlas, rows), resume=resume
+    )
+    curve = None
+    if folder is not None:
+        curve = Curve(folder / CURVE, [*COLUMNS, LOSS] if validation is not None else COLUMNS)
     with TemporaryDirectory(prefix="genoglot-") as scratch, quiet_lightning():
-        keeper = _keeper(folder or Path(scratch), watch)
-        callbacks: list[Callback] = [keeper] if folder or watch else []
-        if watch:
-            callbacks.append(EarlyStopping(watch, patience=patience))
+        callbacks: list[Callback] = [Checkpoints(folder)]
+        if watched:
+            best = _Best(folder or Path(scratch))
+            callbacks = [_Patience(LOSS, patience=patience), best, *callbacks]
         trainer = new_trainer(
-            folder,
+            curve,
+            done=done,
             max_epochs=generator.schedule.epochs,
             callbacks=callbacks,
-            checkpoints=keeper in callbacks,
-            progress=show,
+            progress=sys.stderr.isatty() if progress is None else progress,
             device=device,
             devices=devices,
             num_nodes=num_nodes,
             strategy=strategy,
         )
-        generator.optimize(trainer, atlas, rows, validation=validation, checkpoint=checkpoint)
-        if watch and keeper.best_model_path:
-            state = weights(keeper.best_model_path)
+        generator.optimize(
+            trainer, atlas, rows, validation=validation, checkpoint=checkpoint, done=done
+        )
+        if watched and best.best_model_path:
+            state = weights(best.best_model_path)
             generator.network.load_state_dict(
-                {
-                    k.removeprefix("network."): v
-                    for k, v in state.items()
-                    if k.startswith("network.")
-                }
+                {k.removeprefix(NETWORK): v for k, v in state.items() if k.startswith(NETWORK)}
             )
     return generator
 
 
-def _keeper(folder: Path, watch: str | None) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder / "checkpoints", filename="best", monitor=watch, save_top_k=1, save_last=True,
-        enable_version_counter=False, save_on_train_epoch_end=True,
-    )  # fmt: skip
-
-
-def _checkpoint(
-    folder: Path | None, generator: Generator, atlas: Atlas, rows: Rows | None, *, resume: bool
-) -> str | None:
-    """Return the checkpoint to go on from, having checked that it is of this same training."""
-    if folder is None:
-        return None
-    about = {
+def _about(generator: Trainable, atlas: Atlas, rows: Rows | None) -> dict[str, Any]:
+    """Return what tells a training from others."""
+    return {
         "kind": generator.kind,
         "settings": generator._settings(),
         "atlas": atlas.digest,
         "rows": len(atlas) if rows is None else np.asarray(rows).tolist(),
     }
-    about_file, last = folder / "training.json", folder / "checkpoints" / LAST
-    if resume and last.exists():
-        if not about_file.exists() or json.loads(about_file.read_text()) != about:
-            raise ModelError(
-                f"{folder}: its checkpoint is of another model, atlas or split; "
-                "choose another folder, or train without resuming"
-            )
-        return str(last)
-    if last.exists():
-        SafeCheckpointIO().remove_checkpoint(last)
-    folder.mkdir(parents=True, exist_ok=True)
-    about_file.write_text(json.dumps(about))
-    return None
+
+
+class _Best(ModelCheckpoint):
+    """Writes the weights of the epoch with the lowest validation loss."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder / CHECKPOINTS, filename="best", monitor=LOSS, save_weights_only=True,
+            enable_version_counter=False, save_on_train_epoch_end=True,
+        )  # fmt: skip
+
+
+class _Patience(EarlyStopping):
+    """Stops early. A training that is resumed and had stopped before makes no more steps."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Stop at once, if patience had ended."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience

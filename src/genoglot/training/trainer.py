@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from genoglot.training.checkpoints import SafeCheckpointIO
+from genoglot.training.curve import Curve
 
 
 def new_trainer(
-    folder: Path | None,
+    curve: Curve | None,
     *,
+    done: int = 0,
     callbacks: Sequence[Callback],
-    checkpoints: bool,
     progress: bool,
     device: str,
     devices: int | str,
@@ -31,12 +31,13 @@ def new_trainer(
 
     Parameters
     ----------
-    folder
-        Where CSV and TensorBoard logs are written; None: nowhere.
+    curve
+        CSV file of what the module logs; TensorBoard's log is written beside its folder. None:
+        nothing is logged.
+    done
+        Number of steps made before, which the log has.
     callbacks
-        Besides the progress bar.
-    checkpoints
-        Whether one of the callbacks writes checkpoints.
+        Callbacks besides the progress bar. One of them is `Checkpoints`.
     progress
         Show a progress bar.
     device
@@ -58,10 +59,9 @@ def new_trainer(
         num_nodes=num_nodes,
         strategy=strategy,
         precision=cast(Any, precision),
-        logger=_loggers(folder),
+        logger=_loggers(curve, done),
         callbacks=[*callbacks, *bar],
         plugins=[SafeCheckpointIO()],
-        enable_checkpointing=checkpoints,
         enable_progress_bar=progress,
         enable_model_summary=False,
         log_every_n_steps=1,
@@ -70,10 +70,33 @@ def new_trainer(
     )
 
 
-def _loggers(folder: Path | None) -> list[Any] | bool:
-    if folder is None:
-        return False
-    return [
-        CSVLogger(folder, name="", version="csv"),
-        TensorBoardLogger(folder, name="", version="tensorboard"),
-    ]
+def _loggers(curve: Curve | None, done: int) -> list[Logger]:
+    if curve is None:
+        return []
+    beside = curve.path.parents[1]
+    return [_Log(curve, done), TensorBoardLogger(beside, name="", version="tensorboard")]
+
+
+class _Log(Logger):
+    """A curve as Lightning's logger. Its steps count from 0."""
+
+    name = version = ""
+
+    def __init__(self, curve: Curve, done: int) -> None:
+        super().__init__()
+        self._curve, self._done, self._begun = curve, done, False
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if not self._begun:
+            self._curve.begin(self._done - 1)
+            self._begun = True
+        self._curve.add({**metrics, "step": step})
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Log nothing: the settings are in `training.json`."""
+
+    def save(self) -> None:
+        self._curve.write()
+
+    def finalize(self, status: str) -> None:
+        self._curve.write()

@@ -20,10 +20,12 @@ Metric = Callable[[NDArray[Any], NDArray[np.float32]], float]
 
 
 class Watch(Callback):
-    """Measures after every epoch, and keeps the weights of the best if asked to.
+    """Measures after every round, and keeps the weights of the best if asked to.
 
     Parameters
     ----------
+    round_steps
+        Steps of a round. The last step ends a round, too.
     logits
         Computes what the head says of the validation data, (n, outputs).
     loss
@@ -41,6 +43,7 @@ class Watch(Callback):
 
     def __init__(
         self,
+        round_steps: int,
         logits: Callable[[], Tensor],
         loss: Callable[[Tensor, Tensor], Part],
         head: Head,
@@ -48,16 +51,22 @@ class Watch(Callback):
         choose_by: Metric | Literal["loss"] | None,
         path: Path | None,
     ) -> None:
+        self.round_steps = round_steps
         self.logits, self.loss, self.head, self.labels = logits, loss, head, labels
         self.choose_by, self.path = choose_by, path
         self.rows: list[list[float]] = []
         self.best = -float("inf")
         self.weights: dict[str, Tensor] = {}
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
     ) -> None:
-        """Measure."""
+        """Measure, if a round is over."""
+        step = trainer.global_step
+        if step % self.round_steps == 0 or step == trainer.max_steps:
+            self._measure(trainer, cast(nn.Module, module.network))
+
+    def _measure(self, trainer: lightning.Trainer, network: nn.Module) -> None:
         with torch.inference_mode():
             logits = self.logits()
             part = self.loss(logits, torch.from_numpy(self.labels).to(logits.device))
@@ -69,7 +78,7 @@ class Watch(Callback):
         value = row[-1] if callable(self.choose_by) else -row[-1]
         if self.choose_by is not None and value > self.best:
             self.best = value
-            state = cast(nn.Module, module.network).state_dict()
+            state = network.state_dict()
             self.weights = {name: v.detach().cpu().clone() for name, v in state.items()}
         if self.path is not None and trainer.is_global_zero:
             names = "step,loss,value" if callable(self.choose_by) else "step,loss"

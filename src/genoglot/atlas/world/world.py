@@ -14,6 +14,7 @@ from genoglot.atlas.world.experiments import DROPOUT, SPURIOUS, kept
 from genoglot.atlas.world.regulation import Regulation
 from genoglot.atlas.world.truth import read_regulation
 from genoglot.errors import AtlasError
+from genoglot.permissions import explains_denial
 
 FORMAT = 1
 
@@ -36,6 +37,7 @@ class World:
         self.path, self.size, self.seed = path, size, seed
 
     @classmethod
+    @explains_denial
     def open(cls, path: str | Path) -> World:
         """Open a directory that `simulate` wrote.
 
