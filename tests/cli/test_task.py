@@ -116,6 +116,26 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     assert not pl.read_parquet(folder / "r.parquet").equals(told)
 
 
+def test_one_class_is_refused_before_anything_is_trained(run: Run, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    (folder / "alike").mkdir()
+    for name in ("train", "dev", "test"):
+        lines = ["".join(rng.choice(list("ACGT"), 30)) + ",free" for _ in range(40)]
+        (folder / "alike" / f"{name}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
+    run("task", "build", "GUE", "alike", "-o", "alike_tasks/one", "--no-leakage")
+    done = run("task", "train", "alike_tasks/one", "-o", "alike_model", status=2)
+    assert done.stderr == (
+        "genoglot: error: alike_tasks/one: all 40 training examples are of the class 'free'; "
+        "a model needs examples of two classes or more\n"
+    )
+    assert not list(folder.glob("alike_model*"))
+    done = run("bench", "run", "gue", "--data", "alike_tasks", "-o", "alike_bench", status=1)
+    lines = done.stderr.splitlines()
+    failed = [line for line in lines if "all 40 training examples are of the class" in line]
+    assert len(failed) == len(lines) - 2 == 15
+    assert not list((folder / "alike_bench").rglob("*.parquet"))
+
+
 def test_values_are_no_labels(run: Run, task: Path) -> None:
     done = run("task", "train", "methyl", "-o", "x", "--split", "chromosome", status=2)
     assert "Methyl96" in done.stderr and "\n" not in done.stderr.strip()

@@ -60,6 +60,8 @@ def test_what_does_not_fit_is_named() -> None:
         RandomForest().fit(vectors, effect[:10])
     with pytest.raises(ModelError, match="no label is there"):
         RandomForest().fit(vectors, np.full(200, np.nan))
+    with pytest.raises(ModelError, match="all 100 training examples have the same label, 1"):
+        RandomForest().fit(vectors, np.where(np.arange(200) < 100, 1, np.nan))
     with pytest.raises(ModelError, match="not fitted"):
         RandomForest().predict(vectors)
     with pytest.raises(ModelError, match="predict one label"):

@@ -103,6 +103,35 @@ def test_every_target_and_missing_labels_and_saving(target, names, tmp_path: Pat
     np.testing.assert_array_equal(loaded.predict(codes, batch_size=7), told)
 
 
+def test_trees_that_were_grown_before_an_interruption_are_not_grown_again(tmp_path: Path) -> None:
+    codes, labels = background(120, 0), np.arange(240, dtype=np.float32).reshape(120, 2) % 3 % 2
+    model = SequenceTrees(target="multi-label", trees=5)
+    whole = model.fit(codes, labels, (codes, labels), folder=tmp_path).predict(codes)
+    names = ["trees-0.ubj", "trees-1.ubj"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    before = [(tmp_path / name).read_bytes() for name in names]
+    (tmp_path / names[1]).unlink()
+    others = np.stack([1 - labels[:, 0], labels[:, 1]], axis=1)  # the first are not looked at
+    again = SequenceTrees(target="multi-label", trees=5)
+    again.fit(codes, others, (codes, others), folder=tmp_path)
+    np.testing.assert_array_equal(again.predict(codes), whole)
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+    model.save_pretrained(tmp_path / "one")
+    again.save_pretrained(tmp_path / "other")
+    one, other = (tmp_path / name / "model.safetensors" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_labels_that_are_all_the_same_are_refused() -> None:
+    codes, labels = with_kmer(20, 0)
+    with pytest.raises(ModelError, match="all 20 training examples have the same label, 1;"):
+        SequenceTrees(**FEW).fit(codes, np.ones(20), (codes, labels))
+    with pytest.raises(ModelError, match="all 20 training examples are of the class 'b'; a model"):
+        SequenceTrees(target="multi-class", names=["a", "b"]).fit(
+            codes, np.ones(20, np.int64), (codes, labels.astype(np.int64))
+        )
+
+
 def test_what_is_past_a_sequences_end_does_not_count() -> None:
     codes, labels = with_kmer(200, 0)
     model = SequenceTrees(**FEW).fit(codes, labels, (codes, labels))

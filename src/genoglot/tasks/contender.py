@@ -231,7 +231,8 @@ class Cheap(Contender):
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
         target: dict[str, Target] = {"classes": "multi-class", "real": "regression"}
-        not_learnable(np.asarray(p.train.labels), target.get(p.data.kind, "multi-label"))
+        labels = np.asarray(p.train.labels)
+        not_learnable(labels, target.get(p.data.kind, "multi-label"), p.data.outputs)
         kind = BASELINES[p.choice.model]
         self._model = kind(p.data.kind, p.width, seed=p.seed, **p.settings["model"])
         self._model.fit_part(p.train, p.validation)
