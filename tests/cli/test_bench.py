@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -88,7 +89,8 @@ def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
     """Wait for a file that a running process writes."""
     while not (found := list(folder.glob(pattern))):
         assert process.poll() is None, process.communicate()[1]
-        os.sched_yield()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
     return found[0]
 
 
@@ -142,6 +144,7 @@ def test_several_processes_share_the_runs_of_a_bench(
     assert read_results(bench / "shared").drop("seconds").equals(whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_is_doing_is_left_to_it(
     here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_run_that_another_process_is_doing_is_left_to_it(
     assert len(read_results(bench / "twice")) == 1
 
 
+@pytest.mark.slow
 def test_a_bench_that_is_asked_to_stop_goes_on(
     here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -94,13 +94,12 @@ def test_hnsw_tells_its_recall(toy_atlas: Atlas, run: Run, folder: Path) -> None
 def test_decoding_region_by_region(toy_atlas: Atlas, run: Run, folder: Path) -> None:
     model = create("seq2regions", rank=20, min_steps=2, epochs=1, dim=16).fit(toy_atlas)
     model.save_pretrained(folder / "s2r")
-    ranked = run("generate", "s2r", QUERY, "-n", "20").stdout
     answers = [
         run("generate", "s2r", QUERY, "-n", "20", "--decode", *how.split()).stdout
-        for how in ("greedy", "beam --beams 2", "sample --seed 1 --top-p 0.9", "sample --seed 2")
+        for how in ("beam --beams 2", "sample --seed 1 --top-p 0.9")
     ]
     assert all(len(answer.splitlines()) == 21 for answer in answers)
-    assert len({ranked, *answers[1:]}) == 4
+    assert len(set(answers)) == 2
     done = run(
         "generate", "s2r", QUERY, "-n", "9", "--decode", "sample", "--temperature", "0", status=2
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,8 @@ def stopped(folder: Path, begun: str, name: str, command: tuple[str, ...]) -> li
     )
     while not list(folder.glob(begun)):
         assert process.poll() is None, process.communicate()[1]
-        os.sched_yield()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
     number = getattr(signal, name)
     process.send_signal(number)
     lines = process.communicate()[1].splitlines()
@@ -85,7 +86,14 @@ def stopped(folder: Path, begun: str, name: str, command: tuple[str, ...]) -> li
     return lines
 
 
-@pytest.mark.parametrize(("what", "name"), list(zip(OUT, SIGNALS, strict=True)))
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("pretrain", "SIGTERM"),
+        pytest.param("task train", "SIGHUP", marks=pytest.mark.slow),
+        pytest.param("train", "SIGINT", marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: str) -> None:
     if what == "task train":
         run("task", "build", "GUE", "labeled", "-o", "labeled.task", "--no-leakage")
@@ -108,6 +116,7 @@ def test_what_is_stopped_leaves_nothing_behind(inputs: Path, what: str, name: st
     assert sorted(inputs.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_stopped_library_goes_on(inputs: Path, run: Run) -> None:
     run(*LONG["atlas build"])
     add = ("library", "add", "lib", "--atlas", "atlas2")
@@ -117,6 +126,7 @@ def test_a_stopped_library_goes_on(inputs: Path, run: Run) -> None:
     assert "5,600" in run("library", "info", "lib").stdout
 
 
+@pytest.mark.slow
 def test_under_nohup_a_hangup_changes_nothing(inputs: Path) -> None:
     command = ["hup" if word == "enc" else word for word in LONG["pretrain"]]
     process = subprocess.Popen(
@@ -126,7 +136,8 @@ def test_under_nohup_a_hangup_changes_nothing(inputs: Path) -> None:
     )  # fmt: skip
     while not (inputs / "hup.training/checkpoints/last.ckpt").exists():
         assert process.poll() is None, process.communicate()[1]
-        os.sched_yield()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
     process.send_signal(signal.SIGHUP)
     errors = process.communicate()[1]
     assert process.returncode == 0, errors

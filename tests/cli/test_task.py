@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -104,16 +105,9 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     assert right is not None and right > 0.8
     again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
     assert "exists; choose another name or --overwrite it" in again.stderr
-    # What was begun is gone on with, or begun anew, but never by itself.
     (folder / "bound.model").rename(folder / "first.model")
     again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
     assert "holds a training begun before; --resume it, or --overwrite it" in again.stderr
-    run(*command, *settings, "--resume")
-    run("predict", "bound.model", "test.fa", "-o", "q.parquet", "--device", "cpu")
-    assert pl.read_parquet(folder / "q.parquet").equals(told)
-    run(*command, *settings, "--seed", "1", "--overwrite")
-    run("predict", "bound.model", "test.fa", "-o", "r.parquet", "--device", "cpu")
-    assert not pl.read_parquet(folder / "r.parquet").equals(told)
 
 
 def test_one_class_is_refused_before_anything_is_trained(run: Run, folder: Path) -> None:
@@ -129,6 +123,16 @@ def test_one_class_is_refused_before_anything_is_trained(run: Run, folder: Path)
         "a model needs examples of two classes or more\n"
     )
     assert not list(folder.glob("alike_model*"))
+
+
+@pytest.mark.slow
+def test_one_class_is_refused_by_every_model_of_a_bench(run: Run, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    (folder / "same").mkdir()
+    for name in ("train", "dev", "test"):
+        lines = ["".join(rng.choice(list("ACGT"), 30)) + ",free" for _ in range(40)]
+        (folder / "same" / f"{name}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
+    run("task", "build", "GUE", "same", "-o", "alike_tasks/one", "--no-leakage", "--overwrite")
     done = run("bench", "run", "gue", "--data", "alike_tasks", "-o", "alike_bench", status=1)
     lines = done.stderr.splitlines()
     failed = [line for line in lines if "all 40 training examples are of the class" in line]
@@ -141,6 +145,29 @@ def test_values_are_no_labels(run: Run, task: Path) -> None:
     assert "Methyl96" in done.stderr and "\n" not in done.stderr.strip()
     done = run("task", "train", "gue_tasks/tf/0", "-o", "x", "--set", "widht=3", status=2)
     assert "no setting 'widht'" in done.stderr
+
+
+@pytest.mark.slow
+def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    (folder / "begun").mkdir()
+    for name in ("train", "dev", "test"):
+        lines = ["".join(rng.choice(list("ACGT"), 30)) + f",{i % 2}" for i in range(60)]
+        (folder / "begun" / f"{name}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
+    run("task", "build", "GUE", "begun", "-o", "begun_task", "--no-leakage")
+    small = ("width=8", "learned=8", "blocks=1", "min_steps=1", "epochs=2", "trees=9")
+    command = ("task", "train", "begun_task", "-o", "begun.model", "--device", "cpu")
+    settings = [part for text in (*small, "anchored=false") for part in ("--set", text)]
+    fasta = "".join(f">s{i}\n{''.join(rng.choice(list('ACGT'), 30))}\n" for i in range(9))
+    (folder / "begun.fa").write_text(fasta)
+    found = []
+    for out, options in (("p", []), ("q", ["--resume"]), ("r", ["--seed", "1", "--overwrite"])):
+        run(*command, *settings, *options)
+        run("predict", "begun.model", "begun.fa", "-o", f"{out}.parquet", "--device", "cpu")
+        found.append(pl.read_parquet(folder / f"{out}.parquet"))
+        if out == "p":
+            shutil.rmtree(folder / "begun.model")
+    assert found[1].equals(found[0]) and not found[2].equals(found[0])
 
 
 @pytest.mark.parametrize(
