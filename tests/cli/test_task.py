@@ -12,7 +12,9 @@ from typing import get_args
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from genoglot.cli import app
 from genoglot.cli.task import Name
 from genoglot.tasks import TASKS
 
@@ -103,22 +105,31 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     assert told.columns == ["name", "bound", "free"]
     right = ((told["bound"] > 0.5) == (test["label"] == "bound")).mean()
     assert right is not None and right > 0.8
-    again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
-    assert "exists; choose another name or --overwrite it" in again.stderr
-    (folder / "bound.model").rename(folder / "first.model")
-    again = run("task", "train", "mine_task", "-o", "bound.model", status=2)
-    assert "holds a training begun before; --resume it, or --overwrite it" in again.stderr
 
 
-def test_one_class_is_refused_before_anything_is_trained(run: Run, folder: Path) -> None:
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `genoglot` in this process, in the folder of all commands; what it refuses."""
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, list(arguments))
+        assert done.exit_code == 2, done.output
+        return done.stderr
+
+    return run
+
+
+def test_one_class_is_refused_before_anything_is_trained(
+    run: Run, here: Callable[..., str], folder: Path
+) -> None:
     rng = np.random.default_rng(0)
     (folder / "alike").mkdir()
     for name in ("train", "dev", "test"):
         lines = ["".join(rng.choice(list("ACGT"), 30)) + ",free" for _ in range(40)]
         (folder / "alike" / f"{name}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
     run("task", "build", "GUE", "alike", "-o", "alike_tasks/one", "--no-leakage")
-    done = run("task", "train", "alike_tasks/one", "-o", "alike_model", status=2)
-    assert done.stderr == (
+    assert here("task", "train", "alike_tasks/one", "-o", "alike_model") == (
         "genoglot: error: alike_tasks/one: all 40 training examples are of the class 'free'; "
         "a model needs examples of two classes or more\n"
     )
@@ -140,11 +151,11 @@ def test_one_class_is_refused_by_every_model_of_a_bench(run: Run, folder: Path) 
     assert not list((folder / "alike_bench").rglob("*.parquet"))
 
 
-def test_values_are_no_labels(run: Run, task: Path) -> None:
-    done = run("task", "train", "methyl", "-o", "x", "--split", "chromosome", status=2)
-    assert "Methyl96" in done.stderr and "\n" not in done.stderr.strip()
-    done = run("task", "train", "gue_tasks/tf/0", "-o", "x", "--set", "widht=3", status=2)
-    assert "no setting 'widht'" in done.stderr
+def test_values_are_no_labels(here: Callable[..., str], task: Path) -> None:
+    said = here("task", "train", "methyl", "-o", "x", "--split", "chromosome")
+    assert "Methyl96" in said and "\n" not in said.strip()
+    said = here("task", "train", "gue_tasks/tf/0", "-o", "x", "--set", "widht=3")
+    assert "no setting 'widht'" in said
 
 
 @pytest.mark.slow
@@ -166,7 +177,11 @@ def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) ->
         run("predict", "begun.model", "begun.fa", "-o", f"{out}.parquet", "--device", "cpu")
         found.append(pl.read_parquet(folder / f"{out}.parquet"))
         if out == "p":
+            again = run(*command, *settings, status=2)
+            assert "exists; choose another name or --overwrite it" in again.stderr
             shutil.rmtree(folder / "begun.model")
+            again = run(*command, *settings, status=2)
+            assert "holds a training begun before; --resume it, or --overwrite it" in again.stderr
     assert found[1].equals(found[0]) and not found[2].equals(found[0])
 
 
