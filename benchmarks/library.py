@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genoglot.atlas import Library
+from genoglot.library import Library
 from genoglot.regions import Regions, Universe
 from genoglot.text import MiniLM
 

@@ -44,7 +44,7 @@ def rss() -> float:
 
 
 def measure(way: str, n: int) -> dict[str, Any]:
-    from genoglot.models.index import ExactIndex, HnswIndex
+    from genoglot.models.text_to_regions.vector_index import ExactIndex, HnswIndex
 
     vectors, queries = make(n)
     exact = ExactIndex(vectors)

@@ -15,15 +15,16 @@ import torch
 from genoglot.atlas import Atlas, split
 from genoglot.errors import GenoglotError
 from genoglot.models import Annotator, create, load, load_annotator, load_encoder, load_predictor
-from genoglot.models.attention_encoder import AttentionEncoder
-from genoglot.models.cnn_lstm import CnnLstm
-from genoglot.models.ensemble import SequenceEnsemble
-from genoglot.models.sequence_trees import SequenceTrees
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.ensemble import SequenceEnsemble
+from genoglot.models.dna.sequence_trees import SequenceTrees
+from genoglot.models.dna.supervised import SequenceModel
 from genoglot.regions import Region2Vec, Universe
 from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome, KmerTokenizer
 from genoglot.tasks import TASKS, TaskData
 from genoglot.text import Tfidf, load_text_encoder
-from genoglot.training import SequenceModel, Where
+from genoglot.training import Where
 from genoglot.training.checkpoints import SafeCheckpointIO
 
 NOBODY = 65534

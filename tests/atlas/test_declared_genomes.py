@@ -7,11 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from genoglot.atlas import Atlas, Library
+from genoglot.atlas import Atlas
 from genoglot.errors import UniverseMismatchError
 from genoglot.evaluation import evaluate, evaluate_annotators
+from genoglot.library import Library
 from genoglot.models import create
-from genoglot.models.label_baselines import MajorityLabels
+from genoglot.models.regions_to_text.baselines import MajorityLabels
 from genoglot.regions import Regions, Universe
 
 

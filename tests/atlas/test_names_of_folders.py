@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from genoglot.atlas import Atlas, Library, split
+from genoglot.atlas import Atlas, split
 from genoglot.evaluation import Table, evaluate
+from genoglot.library import Library
 from genoglot.models import create, load
 from genoglot.regions import Regions, Universe
 from genoglot.text import Tfidf

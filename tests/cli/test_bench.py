@@ -16,8 +16,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from genoglot.bench.run import read_results
 from genoglot.cli import app
-from genoglot.tasks import read_results
 from genoglot.training.checkpoints import SafeCheckpointIO
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

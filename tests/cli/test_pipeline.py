@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from genoglot.atlas import Atlas
-from genoglot.atlas.world import World
 from genoglot.evaluation import Table, differences_markdown, paired_differences
 from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
+from genoglot.simulate import World
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 
 from genoglot.models import load_predictor
-from genoglot.models.attention_encoder import AttentionEncoder
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.supervised import SequenceModel
 from genoglot.regions import Regions
 from genoglot.regions.bed import bgzip
 from genoglot.sequence import Genome, KmerTokenizer, reverse_complement, stack_codes
 from genoglot.tasks import TaskData
 from genoglot.training.loop import Where
-from genoglot.training.supervised import SequenceModel
 
 Here = Callable[..., str]
 

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genoglot.models.attention_encoder import AttentionEncoder
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.supervised import SequenceModel
 from genoglot.sequence import Genome, KmerTokenizer, stack_codes
 from genoglot.training.loop import Where
-from genoglot.training.supervised import SequenceModel
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., str]

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from genoglot.atlas import Atlas, Library
+from genoglot.atlas import Atlas
+from genoglot.library import Library
 
 BEDS = {
     "a.bed": "chr1\t50\t90\nchr2\t520\t560\n",

@@ -11,9 +11,9 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from genoglot import __version__
-from genoglot.atlas.world import SIZES
 from genoglot.cli import simulate, train
 from genoglot.models import ANNOTATOR, GENERATORS
+from genoglot.simulate import SIZES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

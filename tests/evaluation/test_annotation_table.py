@@ -11,7 +11,7 @@ from genoglot.atlas import Atlas
 from genoglot.errors import GenoglotError, UniverseMismatchError
 from genoglot.evaluation import Table, evaluate_annotators
 from genoglot.models import Annotator
-from genoglot.models.label_baselines import MajorityLabels, NearestSet, RidgeBackwards
+from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
 from genoglot.regions import Regions, Universe
 from genoglot.text import Tfidf
 

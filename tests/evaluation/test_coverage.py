@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genoglot.evaluation import measure_predictions
-from genoglot.evaluation.prediction import METRICS
+from genoglot.evaluation.predictions import METRICS
 
 
 def drawn(n: int, prevalence: float, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import pytest
 from genoglot.atlas import Atlas
 from genoglot.evaluation import evaluate_annotators
 from genoglot.models import Annotator
-from genoglot.models.label_baselines import NearestSet
+from genoglot.models.regions_to_text.baselines import NearestSet
 
 
 @pytest.fixture(scope="module")

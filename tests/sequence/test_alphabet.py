@@ -15,7 +15,7 @@ from genoglot.sequence import (
     to_codes,
     to_text,
 )
-from genoglot.sequence import onehot as onehot_module
+from genoglot.sequence.tokenizers import one_hot as onehot_module
 
 DNA = st.text("ACGTN", max_size=60)
 ANY_CASE = st.text("ACGTNacgtn", max_size=60)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoglot.atlas.world import World, simulate
 from genoglot.sequence import Genome, to_text
+from genoglot.simulate import World, simulate
 from genoglot.tasks import TASKS, TaskData
 
 Build = Callable[..., TaskData]

@@ -30,10 +30,13 @@ import numpy as np
 
 from genoglot.atlas import Atlas
 from genoglot.models import create
-from genoglot.models.attention_encoder import AttentionEncoder
-from genoglot.models.cnn_lstm import CnnLstm
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.sequence import Genome, KmerTokenizer
-from genoglot.training import SequenceModel, Where, pretrain, train
+from genoglot.models.dna.pretrain import pretrain
+from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.text_to_regions.train import train
+from genoglot.training import Where
 
 CPU = Where("cpu")
 

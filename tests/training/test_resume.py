@@ -10,8 +10,8 @@ import torch
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create
-from genoglot.models.trainable import Trainable
-from genoglot.training import train
+from genoglot.models.text_to_regions import train
+from genoglot.models.text_to_regions.trainable import Trainable
 from genoglot.training.checkpoints import SafeCheckpointIO
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.atlas.sheet import check_assembly, check_files, read_sheet
+from genoglot.atlas.sample_sheet import check_assembly, check_files, read_sheet
 from genoglot.atlas.store import Atlas
 from genoglot.atlas.writer import AtlasWriter
 from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError, some

@@ -15,10 +15,10 @@ from genoglot.cli.session import advise, check_device, pairs
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
+    from genoglot.bench.recipe import Recipe
+    from genoglot.bench.run import Run
     from genoglot.sequence import Genome
-    from genoglot.tasks.bench import Run
     from genoglot.tasks.dataset import TaskData
-    from genoglot.tasks.recipe import Recipe
 
 log = logging.getLogger("genoglot")
 
@@ -71,8 +71,8 @@ def run(
     A run that fails is told of, and the others go on; the exit status is then 1. The same command,
     started several times at once, shares the runs between its processes.
     """
-    from genoglot.tasks.bench import done_keys, run_missing
-    from genoglot.tasks.workshop import Workshop
+    from genoglot.bench.cache import Workshop
+    from genoglot.bench.run import done_keys, run_missing
     from genoglot.training.loop import Where
 
     check_device(device)
@@ -123,9 +123,9 @@ def list_runs(
     only: Only = None,
 ) -> None:
     """List the recipes and tasks; or, with a recipe and --data, its runs and which are done."""
+    from genoglot.bench.recipe import Recipe, shipped
+    from genoglot.bench.run import done_keys
     from genoglot.tasks import TASKS
-    from genoglot.tasks.bench import done_keys
-    from genoglot.tasks.recipe import Recipe, shipped
 
     if recipe is None:
         for name in shipped():
@@ -149,7 +149,7 @@ def table(
     """Show results with intervals, beside baselines and published figures."""
     from rich.console import Console
 
-    from genoglot.tasks.scoreboard import Scoreboard, to_csv
+    from genoglot.bench.results import Scoreboard, to_csv
 
     boards = Scoreboard.read(out)
     if form == "csv":
@@ -171,9 +171,9 @@ def _planned(
     only: list[str] | None,
 ) -> tuple[Recipe, dict[str, TaskData], Genome | None, list[Run]]:
     """Read a recipe and list its runs."""
+    from genoglot.bench.recipe import Recipe
+    from genoglot.bench.run import expand, find_datasets
     from genoglot.sequence import Genome
-    from genoglot.tasks.bench import expand, find_datasets
-    from genoglot.tasks.recipe import Recipe
 
     wanted = pairs(only or [], "--only")
     experiment = Recipe.read(recipe)

@@ -23,7 +23,7 @@ def demo(
     """Simulate a small world, train on it, answer three queries, and write a report (HTML)."""
     from rich.console import Console
 
-    from genoglot.interpret.demo import REPORT, demo
+    from genoglot.reports.demo import REPORT, demo
 
     table = demo(out, seed=seed, **({} if epochs is None else {"epochs": epochs, "min_steps": 1}))
     Console().print(table)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from genoglot.sequence.inputs import Sequences
+    from genoglot.sequence.records import Sequences
 
 log = logging.getLogger("genoglot")
 
@@ -62,7 +62,7 @@ def embed(
 
     Parquet has a column `vector` behind the names or regions; NPY the vectors only, in order.
     """
-    from genoglot.models.sequence_encoder import SequenceEncoder
+    from genoglot.models.dna.sequence_encoder import SequenceEncoder
     from genoglot.sequence import read_sequences
 
     _check_out(out)

@@ -123,7 +123,7 @@ def evaluate(
 def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
     """Fit the baselines to a split's training part, or to all sets."""
     from genoglot.models import BASELINES, create
-    from genoglot.models.label_baselines import MajorityLabels, NearestSet, RidgeBackwards
+    from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
 
     rows = None if split is None else atlas.split(split).train
     if annotators:

@@ -82,10 +82,10 @@ def generate(
     --track keeps the first six. Scores rank regions; they are not calibrated, so they are no
     probabilities.
     """
-    from genoglot.interpret.annotate import with_nearest_gene
-    from genoglot.interpret.browser import track_line, write_igv_page
     from genoglot.models import load
     from genoglot.regions import Genes, Regions
+    from genoglot.reports.annotate import with_nearest_gene
+    from genoglot.reports.browser import track_line, write_igv_page
 
     if table and track and out == "-":
         raise GenoglotError("--table and --track both print; give -o FILE for the track")
@@ -127,7 +127,7 @@ def _print_table(regions: Regions) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from genoglot.interpret.browser import table_rows
+    from genoglot.reports.browser import table_rows
 
     header, rows = table_rows(regions)
     shown = Table(box=box.SIMPLE)

@@ -32,8 +32,9 @@ from genoglot.cli.session import BAD_INPUT, advise, pairs
 from genoglot.errors import LibraryError
 
 if TYPE_CHECKING:
-    from genoglot.atlas import Atlas, Library
-    from genoglot.atlas.library import Existing
+    from genoglot.atlas import Atlas
+    from genoglot.library import Library
+    from genoglot.library.library import Existing
     from genoglot.regions import Universe
 
 log = logging.getLogger("genoglot")
@@ -174,7 +175,7 @@ def search(
     Columns: rank, id, score, meaning (cosine), keywords (BM25), jaccard, description, assay,
     target, biosample, n_regions.
     """
-    from genoglot.atlas import Library
+    from genoglot.library import Library
     from genoglot.regions import Regions
 
     opened = Library.open(library, store=store)
@@ -205,7 +206,7 @@ def remove(
     store: Server = None,
 ) -> None:
     """Remove region sets: all that are named, or none if one of them is not there."""
-    from genoglot.atlas import Library
+    from genoglot.library import Library
 
     opened = Library.open(library, store=store)
     opened.remove(ids)
@@ -215,7 +216,7 @@ def remove(
 @app.command("list")
 def list_sets(library: LibraryName, store: Server = None) -> None:
     """List the region sets: id, description, assay, target, biosample, n_regions."""
-    from genoglot.atlas import Library
+    from genoglot.library import Library
 
     table = Library.open(library, store=store).metadata()
     _print_table(table.columns, table.iter_rows())
@@ -224,7 +225,7 @@ def list_sets(library: LibraryName, store: Server = None) -> None:
 @app.command("info")
 def info(library: LibraryName, as_json: AsJson = False, store: Server = None) -> None:
     """Show what a library holds."""
-    from genoglot.atlas import Library
+    from genoglot.library import Library
 
     facts = Library.open(library, store=store).info()
     if as_json:
@@ -237,7 +238,7 @@ def info(library: LibraryName, as_json: AsJson = False, store: Server = None) ->
 
 def _open(library: str, store: str | None, universe: Universe) -> Library:
     """Open a library, which must be of this universe, or make it."""
-    from genoglot.atlas import Library
+    from genoglot.library import Library
 
     if not Library.exists(library, store=store):
         return Library.create(library, universe, store=store)
@@ -248,7 +249,7 @@ def _open(library: str, store: str | None, universe: Universe) -> Library:
 
 def _universe(library: str, store: str | None, given: Universe | None) -> Universe:
     """Return the universe of a library, or that which is given for a new one."""
-    from genoglot.atlas import Library
+    from genoglot.library import Library
 
     if Library.exists(library, store=store):
         opened = Library.open(library, store=store)

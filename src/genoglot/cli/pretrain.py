@@ -87,10 +87,10 @@ def pretrain(
 
     The encoder is saved when it is done; loss.csv and the checkpoint are in OUT.training.
     """
-    from genoglot.models.attention_encoder import AttentionEncoder
+    from genoglot.models.dna.attention import AttentionEncoder
+    from genoglot.models.dna.pretrain import PRESETS, make_tokenizer
+    from genoglot.models.dna.pretrain import pretrain as train
     from genoglot.training.loop import Where
-    from genoglot.training.pretrain import PRESETS, make_tokenizer
-    from genoglot.training.pretrain import pretrain as train
 
     log_folder = out.with_name(f"{out.name}.training")
     check_free(out, log_folder, resume=resume, overwrite=overwrite)
@@ -127,8 +127,8 @@ def _sort_settings(
     import json
 
     from genoglot.cli.session import pairs
-    from genoglot.models.attention_encoder import AttentionSettings
-    from genoglot.training.pretrain import PretrainSettings
+    from genoglot.models.dna.attention import AttentionSettings
+    from genoglot.models.dna.pretrain import PretrainSettings
 
     for key, text in pairs(texts, "--set").items():
         try:

@@ -25,7 +25,7 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from genoglot.atlas.world import simulate
+    from genoglot.simulate import simulate
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -108,8 +108,8 @@ def info(
     ] = False,
 ) -> None:
     """Show what a task holds: sizes of its splits, balance of its labels, leakage, figures."""
+    from genoglot.bench.baselines import Lookup, lookup
     from genoglot.tasks import TASKS, TaskData
-    from genoglot.tasks.baselines import Lookup, lookup
 
     data = TaskData.open(folder)
     if check:
@@ -167,9 +167,9 @@ def train(
     import numpy as np
     import yaml
 
+    from genoglot.bench.ensemble import fit_to
     from genoglot.evaluation import measure_predictions
     from genoglot.tasks import TaskData
-    from genoglot.tasks.ensemble import fit_to
     from genoglot.training.loop import Where
 
     log_folder = out.with_name(f"{out.name}.training")

@@ -138,7 +138,7 @@ def _new(kind: str, **settings: Any) -> Any:
 
 
 def _train(generator: Generator, atlas: Atlas, rows: Any, **how: Any) -> None:
-    from genoglot.training import train
+    from genoglot.models.text_to_regions.train import train
 
     with trainer_errors():
         train(generator, atlas, rows, **how)

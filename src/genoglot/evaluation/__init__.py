@@ -14,7 +14,7 @@ from genoglot.evaluation.intervals import (
     share_interval,
 )
 from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
-from genoglot.evaluation.prediction import METRICS, Measured, measure_predictions
+from genoglot.evaluation.predictions import METRICS, Measured, measure_predictions
 from genoglot.evaluation.table import Result, Table
 
 __all__ = [

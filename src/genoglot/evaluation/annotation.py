@@ -15,7 +15,13 @@ from genoglot.errors import GenoglotError, UniverseMismatchError
 from genoglot.evaluation.evaluate import about_sets, rows_to_evaluate
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.evaluation.table import Table, summarize
-from genoglot.models.annotation import FIELDS, Annotation, Labels, known_labels, label_table
+from genoglot.models.regions_to_text.annotation import (
+    FIELDS,
+    Annotation,
+    Labels,
+    known_labels,
+    label_table,
+)
 from genoglot.regions import Universe
 
 DESCRIPTION = "description"

@@ -13,7 +13,7 @@ import polars as pl
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import bootstrap_interval, drawn_whole
 from genoglot.files import atomic_path
-from genoglot.models.calibration import expected_calibration_error
+from genoglot.models.regions_to_text.calibration import expected_calibration_error
 from genoglot.permissions import explains_denial
 
 if TYPE_CHECKING:

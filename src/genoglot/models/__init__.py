@@ -7,37 +7,37 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from genoglot.errors import ModelError
-from genoglot.models.annotation import Annotation, Answer, Neighbor
-from genoglot.models.annotator import Annotator
-from genoglot.models.columns import ColumnOdds
-from genoglot.models.generator import Generator
 from genoglot.models.pretrained import local_folder, read_config
+from genoglot.models.regions_to_text.annotation import Annotation, Answer, Neighbor
+from genoglot.models.regions_to_text.annotator import Annotator
+from genoglot.models.text_to_regions.columns import ColumnOdds
+from genoglot.models.text_to_regions.generator import Generator
 
 if TYPE_CHECKING:
-    from genoglot.models.ensemble import SequenceEnsemble
-    from genoglot.models.predictor import SequencePredictor
-    from genoglot.models.sequence_encoder import SequenceEncoder
-    from genoglot.models.sequence_trees import SequenceTrees
+    from genoglot.models.dna.ensemble import SequenceEnsemble
+    from genoglot.models.dna.predictor import SequencePredictor
+    from genoglot.models.dna.sequence_encoder import SequenceEncoder
+    from genoglot.models.dna.sequence_trees import SequenceTrees
 
 GENERATORS = {
-    "popularity": "genoglot.models.baselines:Popularity",
-    "nearest": "genoglot.models.baselines:Nearest",
-    "ridge": "genoglot.models.baselines:Ridge",
-    "text2bed": "genoglot.models.text2bed:Text2Bed",
-    "text2bed-seed": "genoglot.models.text2bed:SeedText2Bed",
-    "direct": "genoglot.models.direct:DirectEncoder",
-    "direct-seed": "genoglot.models.direct:SeedDirectEncoder",
-    "diffusion": "genoglot.models.diffusion:Diffusion",
-    "diffusion-seed": "genoglot.models.diffusion:SeedDiffusion",
-    "seq2regions": "genoglot.models.seq2regions:Seq2Regions",
-    "seq2regions-seed": "genoglot.models.seq2regions:SeedSeq2Regions",
+    "popularity": "genoglot.models.text_to_regions.baselines:Popularity",
+    "nearest": "genoglot.models.text_to_regions.baselines:Nearest",
+    "ridge": "genoglot.models.text_to_regions.baselines:Ridge",
+    "text2bed": "genoglot.models.text_to_regions.text2bed:Text2Bed",
+    "text2bed-seed": "genoglot.models.text_to_regions.text2bed:SeedText2Bed",
+    "direct": "genoglot.models.text_to_regions.direct:DirectEncoder",
+    "direct-seed": "genoglot.models.text_to_regions.direct:SeedDirectEncoder",
+    "diffusion": "genoglot.models.text_to_regions.diffusion:Diffusion",
+    "diffusion-seed": "genoglot.models.text_to_regions.diffusion:SeedDiffusion",
+    "seq2regions": "genoglot.models.text_to_regions.seq2regions:Seq2Regions",
+    "seq2regions-seed": "genoglot.models.text_to_regions.seq2regions:SeedSeq2Regions",
 }
 BASELINES = ("popularity", "nearest", "ridge")
 ANNOTATOR = "annotator"
 PREDICTORS = {
-    "sequence-model": "genoglot.models.predictor:SequencePredictor",
-    "sequence-trees": "genoglot.models.sequence_trees:SequenceTrees",
-    "sequence-ensemble": "genoglot.models.ensemble:SequenceEnsemble",
+    "sequence-model": "genoglot.models.dna.predictor:SequencePredictor",
+    "sequence-trees": "genoglot.models.dna.sequence_trees:SequenceTrees",
+    "sequence-ensemble": "genoglot.models.dna.ensemble:SequenceEnsemble",
 }
 OF_DNA = ("sequence-encoder", *PREDICTORS)
 
@@ -117,7 +117,7 @@ def load_encoder(path: str | Path) -> SequenceEncoder:
     ModelError
         If there is none, or it is damaged.
     """
-    from genoglot.models.sequence_encoder import SequenceEncoder
+    from genoglot.models.dna.sequence_encoder import SequenceEncoder
 
     return SequenceEncoder.from_pretrained(path)
 

@@ -17,8 +17,8 @@ from genoglot.files import atomic_path, read_lines
 from genoglot.permissions import explains_denial
 from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.assembly import same_assembly
-from genoglot.regions.axis import Axis
 from genoglot.regions.bed import line_number, parse_bed
+from genoglot.regions.overlap_index import Axis
 from genoglot.regions.regions import Regions
 from genoglot.regions.repair import Repair, find_problem, repaired
 from genoglot.regions.signal import Strengths, rank_strengths, signal_problem

@@ -1,15 +1,15 @@
 """Language 3: DNA. Letters and codes, FASTA files, genomes, tokenizers."""
 
 from genoglot.sequence.alphabet import reverse_complement, soft_mask, stack_codes, to_codes, to_text
-from genoglot.sequence.bpe import BpeTokenizer
 from genoglot.sequence.fasta import FastaRecord, read_fasta
 from genoglot.sequence.genome import Genome, window_starts
-from genoglot.sequence.ids import IdTokenizer
-from genoglot.sequence.inputs import Sequences, read_sequences
-from genoglot.sequence.kmer import KmerTokenizer
-from genoglot.sequence.kpatch import PatchTokenizer
-from genoglot.sequence.onehot import OneHotTokenizer, from_one_hot, one_hot
-from genoglot.sequence.tokenizer import DnaTokenizer
+from genoglot.sequence.records import Sequences, read_sequences
+from genoglot.sequence.tokenizers.byte_pair import BpeTokenizer
+from genoglot.sequence.tokenizers.kmer import KmerTokenizer
+from genoglot.sequence.tokenizers.one_hot import OneHotTokenizer, from_one_hot, one_hot
+from genoglot.sequence.tokenizers.patch import PatchTokenizer
+from genoglot.sequence.tokenizers.tokenizer import DnaTokenizer
+from genoglot.sequence.tokenizers.vocabulary import IdTokenizer
 from genoglot.sequence.windows import tile
 
 __all__ = [

@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, reverse_complement
-from genoglot.sequence.counts import UNKNOWN, Hashes, canonical_kmers
+from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers
 from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
-from genoglot.tasks.sketch import Sketch, aligned, minimizers, row_hashes
+from genoglot.tasks.minimizers import Sketch, aligned, minimizers, row_hashes
 
 K, WINDOW = 15, 8
 """Minimizers: two sequences with 22 bases in common share one."""

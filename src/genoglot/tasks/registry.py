@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from genoglot.tasks import expression, gue, methylation, mpra, promoters, tracks, variants
+from genoglot.tasks.builders import (
+    expression,
+    gue,
+    methylation,
+    mpra,
+    promoters,
+    tracks,
+    variants,
+)
 from genoglot.tasks.task import Task
 
 TASKS: dict[str, Task] = {

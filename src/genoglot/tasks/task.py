@@ -107,7 +107,7 @@ class Task:
     kind
         Of its labels: binary, classes or real.
     metrics
-        Names of metrics of `genoglot.evaluation.prediction`, the first one is the main one.
+        Names of metrics of `genoglot.evaluation.predictions`, the first one is the main one.
     split
         The split that published figures are for.
     sources

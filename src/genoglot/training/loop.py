@@ -26,11 +26,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from genoglot.errors import ModelError
-from genoglot.models.trainable import quiet_lightning
 from genoglot.sequence import DnaTokenizer
 from genoglot.training.checkpoints import Checkpoints, go_on_from
 from genoglot.training.curve import Curve
-from genoglot.training.trainer import new_trainer
+from genoglot.training.trainer import new_trainer, quiet_lightning
 
 Rows = NDArray[np.int64]
 Decay = Literal["none", "linear", "cosine"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import lightning
@@ -100,3 +104,26 @@ class _Log(Logger):
 
     def finalize(self, status: str) -> None:
         self._curve.write()
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on machines, workers and folders.
+
+    After SIGTERM Lightning ends a training by an exit of status 0. Here the signal does what it
+    would have done without Lightning.
+    """
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    except SIGTERMException:
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,149 @@
+"""MPRAProm: baselines and site models on saturation mutagenesis; tables of docs/results/mpra.md.
+
+    python experiments/mpra.py TABLE -o OUT [--part validation] [--seeds 0 1 2] [--leave-out]
+
+For each seed the task is built anew, so that other positions are held out. All models are fitted to
+its training part, choose their settings on its validation part, and are measured on the validation
+part; on the test part only with `--part test`, once, at the very end. There, `kriging, more data`
+is fitted again, with the noise that was chosen, to both other parts. With `--leave-out`, each locus
+is left out in turn instead (the next one validates). Writes OUT.csv and OUT.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from kriging import SITE_MODELS
+
+from genoglot.bench.baselines import BASELINES
+from genoglot.evaluation import measure_predictions
+from genoglot.evaluation.predictions import spearman
+from genoglot.evaluation.provenance import code_version, hardware
+from genoglot.tasks import TASKS, TaskData
+
+MODELS = {**BASELINES, **SITE_MODELS}
+MORE = "kriging, more data"
+LEFT_OUT = ("kmer-linear", "kriging-sequence", "kriging")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", metavar="TABLE", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--part", choices=["validation", "test"], default="validation")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--models", nargs="+", choices=list(MODELS))
+    parser.add_argument("--leave-out", action="store_true", help="leave each locus out")
+    options = parser.parse_args()
+    part = "test" if options.leave_out else options.part
+    about = f"Part {part}, seeds {options.seeds}; commit {code_version()}; {hardware()}"
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in options.seeds:
+            (data,) = TASKS["MPRAProm"].build(
+                [options.table], Path(folder) / str(seed), seed=seed, leakage=False, errors=True,
+            )  # fmt: skip
+            splits, models = ["positions"], options.models or list(MODELS)
+            if options.leave_out:
+                splits = [f"leave-out:{group}" for group in data.groups]
+                models = options.models or LEFT_OUT
+            elif part == "test" and "kriging" in models:
+                models = [*models, MORE]
+            for split in splits:
+                for name in models:
+                    rows.append(measured(data, split, part, name, seed))
+                    print(rows[-1], flush=True)
+    table = pl.DataFrame(rows)
+    table.write_csv(options.out.with_suffix(".csv"))
+    shape = left_out(table) if options.leave_out else positions(table)
+    text = f"{about}\n\n{shape}\n"
+    options.out.with_suffix(".md").write_text(text)
+    print(text)
+
+
+def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dict[str, Any]:
+    """Fit one model to one split and measure it."""
+    rows = data.rows(split, part)
+    examples = data.examples[rows]
+    begin = time.perf_counter()
+    told = predictions(data, split, part, name, seed)
+    truth = np.asarray(data.part(split, part).labels)
+    position = examples.select(pl.format("{} {}", "group", "start")).to_series()
+    found = measure_predictions(truth, told, ["Spearman", "MSE"], groups=position.to_numpy())
+    each = [
+        float(spearman(truth[of], told[of])[0])
+        for element in sorted(examples["element"].unique())
+        for of in [((examples["element"] == element).to_numpy(), 0)]
+    ]
+    # Of a promoter in two cell lines, the first: then no position has more than three changes.
+    first = examples["element"] == examples["group"].str.split("+").list.first()
+    once = (first.to_numpy(), 0)
+    return {
+        "split": split, "part": part, "seed": seed, "model": name,
+        "Spearman": found[0].value, "low": found[0].low, "high": found[0].high,
+        "within": float(np.mean(each)),
+        "one_cell_line": float(spearman(truth[once], told[once])[0]),
+        "MSE": found[1].value, "examples": len(rows), "positions": position.n_unique(),
+        "seconds": time.perf_counter() - begin, "data": data.digest[:12],
+    }  # fmt: skip
+
+
+def predictions(data: TaskData, split: str, part: str, name: str, seed: int) -> Any:
+    """Fit one model to one split and predict a part of it."""
+    first, second = (data.rows(split, p) for p in ("train", "validation"))
+    train, validation, held = (data.part(split, p) for p in ("train", "validation", part))
+    if name in BASELINES:
+        baseline = BASELINES[name](data.kind, 1, seed=seed)
+        baseline.fit_part(train, validation)
+        return baseline.predict(held.inputs)
+    errors = data.examples["error"].to_numpy()
+    model = SITE_MODELS["kriging" if name == MORE else name](data.kind, 1, seed=seed)
+    model.fit_part(train, validation, errors[first])
+    if name == MORE:
+        both = np.concatenate([first, second])
+        again = SITE_MODELS["kriging"](data.kind, 1, seed=seed, noise=[model.noise])
+        again.fit_part(data.at(both), validation, errors[both])
+        model = again
+    return model.predict(held.inputs)
+
+
+def positions(table: pl.DataFrame) -> str:
+    """Models by split seeds: value and interval of each, mean and standard deviation of all."""
+    seeds = table["seed"].unique(maintain_order=True).to_list()
+    heads = ["model", *(f"seed {seed}" for seed in seeds), "mean", "sd", "within elements",
+             "one cell line", "MSE", "s"]  # fmt: skip
+    lines = [heads, ["---"] * len(heads)]
+    for (name,), rows in table.group_by("model", maintain_order=True):
+        value = rows["Spearman"]
+        cells = [shown(*row) for row in rows.select("Spearman", "low", "high").iter_rows()]
+        sd = float(value.std() or 0) if len(rows) > 1 else float("nan")
+        others = [value.mean(), sd, rows["within"].mean(), rows["one_cell_line"].mean()]
+        lines.append([str(name), *cells, *(f"{number:.3f}" for number in others),
+                      f"{rows['MSE'].mean():.4f}", f"{rows['seconds'].mean():.0f}"])  # fmt: skip
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def left_out(table: pl.DataFrame) -> str:
+    """Loci by models."""
+    names = table["model"].unique(maintain_order=True).to_list()
+    lines = [["locus left out", "changes", *names], ["---"] * (len(names) + 2)]
+    for (split,), rows in table.group_by("split", maintain_order=True):
+        cells = [shown(*row) for row in rows.select("Spearman", "low", "high").iter_rows()]
+        lines.append([str(split).removeprefix("leave-out:"), str(rows["examples"][0]), *cells])
+    means = table.group_by("model", maintain_order=True).agg(pl.mean("Spearman"))["Spearman"]
+    lines.append(["mean", "", *(f"{mean:.3f}" for mean in means)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def shown(value: float, low: float, high: float) -> str:
+    return "none" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

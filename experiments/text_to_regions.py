@@ -1,0 +1,87 @@
+"""Every generator and baseline on every split of an atlas: the tables of docs/results.
+
+    python experiments/text_to_regions.py ATLAS -o OUT --splits random-group unseen-combination \
+        --seeds 0 1 2 [--folds 4] [--within assay=ATAC-seq] [--world WORLD] [--models direct ridge]
+
+Each split (or fold) is drawn, every model fitted to its train part, with the settings that are its
+defaults, and evaluated on its test part. Writes, per split and seed (and fold), a Parquet file
+with one row per model and metric and one with one row per model and test set; per split, a Markdown
+table and a figure of all of them pooled. What is there already is not done again, so that a stopped
+run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genoglot.atlas import Atlas
+from genoglot.atlas.splits import Split, make_split
+from genoglot.evaluation import Table, evaluate
+from genoglot.evaluation.evaluate import Scorer
+from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
+from genoglot.models.text_to_regions import train
+from genoglot.reports.plots import interval_plot
+
+# What the four models read, too: strength of peaks, words and meaning.
+EQUAL_INPUTS = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
+
+
+def fitted(
+    kind: str, atlas: Atlas, split: Split, seed: int, columns: list[str], world: Path | None
+) -> Scorer:
+    """One model, trained on one split."""
+    if kind == "oracle":
+        from genoglot.simulate import World
+        from genoglot.simulate.oracle import Oracle
+
+        return Oracle(World.open(world), atlas)
+    if kind == "columns":
+        return ColumnOdds(atlas, columns).fit(split.train)
+    if kind == "ridge-equal":
+        return create("ridge", **EQUAL_INPUTS).fit(atlas, split.train)
+    settings = {} if kind in BASELINES else {"seed": seed}
+    return train(create(kind, **settings), atlas, split.train)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("atlas", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--splits", nargs="+", default=["random-group", "unseen-combination"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--folds", type=int, help="cross-validate instead of one split a seed")
+    parser.add_argument("--within", help="COLUMN=VALUE that held-out sets must have")
+    parser.add_argument("--columns", nargs="+", default=["target/assay", "biosample"],
+                        help="labels that the model columns adds up")  # fmt: skip
+    parser.add_argument("--world", type=Path, help="simulated world, for the oracle")
+    parser.add_argument("--models", nargs="+", default=[*GENERATORS, "ridge-equal", "columns"])
+    options = parser.parse_args()
+    atlas = Atlas.open(options.atlas)
+    models = [*options.models, *(["oracle"] if options.world else [])]
+    within = dict([options.within.split("=", 1)]) if options.within else None
+    for kind in options.splits:
+        tables = []
+        for seed in options.seeds:
+            for fold in range(options.folds) if options.folds else [None]:
+                parts = {"fold": fold, "folds": options.folds} if options.folds else {"test": 0.2}
+                split = make_split(
+                    atlas.metadata, kind, seed=seed, validation=0.0, within=within, **parts
+                )
+                name = f"{kind}-{seed}" if fold is None else f"{kind}-{seed}-{fold}"
+                for model in models:
+                    file = options.out.with_name(f"{options.out.name}.{name}.{model}.parquet")
+                    if not file.exists():
+                        scorer = fitted(model, atlas, split, seed, options.columns, options.world)
+                        where = {"split": kind, "seed": seed}
+                        evaluate({model: scorer}, atlas, split.test, **where).to_parquet(file)
+                    tables.append(Table.from_parquet(file))
+        pooled = Table.concat(tables).pooled()
+        print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
+        figure = interval_plot(pooled.results, "average_precision", highlight=HIGHLIGHT)
+        figure.savefig(options.out.with_name(f"{options.out.name}.{kind}.svg"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Models that read DNA: encoders, heads, predictors, pre-training, boosted trees, ensembles."""

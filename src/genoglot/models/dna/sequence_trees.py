@@ -1,0 +1,303 @@
+"""`SequenceTrees`: boosted trees on the k-mers, the motifs and the bases of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from genoglot.errors import ModelError
+from genoglot.files import atomic_path
+from genoglot.models.dna.heads import Target, not_learnable
+from genoglot.models.dna.lengths import TrainedLengths, extremes
+from genoglot.models.dna.sequence_encoder import LONGEST, Lengths, batches
+from genoglot.models.pretrained import Arrays, Pretrained
+from genoglot.models.settings import Settings
+from genoglot.nn.convolution import MotifScan
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.kmers import kmer_counts
+from genoglot.sequence.motifs import jaspar
+
+KMERS = (2, 3, 4, 5)
+SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
+WIDEST = 19  # places of a motif that count
+BINS = 64
+PATIENCE = 50  # trees without a gain after which none is added
+
+_BASES = 1 << 15  # at a time
+_OBJECTIVES: dict[Target, str] = {
+    "binary": "binary:logistic",
+    "multi-label": "binary:logistic",
+    "regression": "reg:squarederror",
+    "multi-class": "multi:softprob",
+}
+
+
+class SequenceTreesSettings(Settings):
+    """Settings of `SequenceTrees`.
+
+    Attributes
+    ----------
+    target
+        What is predicted: see `Head`.
+    trees
+        The most that are grown, for each output; validation data tell how many.
+    depth, learning_rate
+        Of the trees.
+    most
+        Sequences to learn from; of more, so many are drawn.
+    seed
+        Of everything random.
+    """
+
+    target: Target = "binary"
+    trees: int = Field(1500, ge=1)
+    depth: int = Field(6, ge=1)
+    learning_rate: float = Field(0.05, gt=0)
+    most: int = Field(100_000, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class SequenceTrees(Pretrained):
+    """Gradient-boosted trees (XGBoost) on what a sequence holds.
+
+    That is: how often each 2- to 5-mer is there, on either strand; how well the best site of each
+    of the 579 motifs of JASPAR 2018 fits, and the sum over its sites; and the base at each place.
+
+    Parameters
+    ----------
+    names
+        Of the outputs: labels, values or classes; None if they have none.
+    **settings
+        Those of `SequenceTreesSettings`.
+
+    Raises
+    ------
+    ModelError
+        If a setting is unknown.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> codes = rng.integers(0, 4, (300, 20)).astype(np.uint8)
+    >>> rich = ((codes == 1) | (codes == 2)).sum(1) > 10  # in G and C
+    >>> model = SequenceTrees(trees=30).fit(codes, rich, (codes[:100], rich[:100]))
+    >>> bool(((model.predict(codes)[:, 0] > 0.5) == rich).mean() > 0.9)
+    True
+    """
+
+    kind = "sequence-trees"
+
+    def __init__(self, *, names: Sequence[str] | None = None, **settings: Any) -> None:
+        self.settings = SequenceTreesSettings.of(settings, "trees")
+        self.names = list(names) if names is not None else None
+        self.lengths: TrainedLengths | None = None
+        self._length = self._outputs = 0
+        self._boosters: list[Any] = []  # one for each output, or one for all classes
+
+    def fit(
+        self,
+        codes: Codes,
+        labels: NDArray[Any],
+        validation: tuple[Codes, Any],
+        *,
+        shortest: int | None = None,
+        folder: Path | None = None,
+    ) -> Self:
+        """Grow trees, as many as are good for the validation data.
+
+        Parameters
+        ----------
+        codes
+            A C G T N = 0 1 2 3 4, uint8 (n, length).
+        labels
+            float (n, outputs) or, if there is one output, (n,), NaN where a label is missing; for
+            classes their numbers, integers (n,), below 0 where it is missing.
+        validation
+            Codes and labels.
+        shortest
+            Bases of the shortest sequence, where sequences are filled up with N at their end; by
+            default none is.
+        folder
+            Folder in which the trees of each output are written as soon as they are grown. Trees
+            that are there, of an interrupted `fit` to the same data, are not grown again.
+
+        Raises
+        ------
+        ModelError
+            If there is not one row of labels for each sequence, an output has none, or all are the
+            same.
+        """
+        s = self.settings
+        not_learnable(np.asarray(labels), s.target, self.names)
+        y, y_check = self._columns(codes, labels), self._columns(*validation)
+        rows = np.arange(len(codes))
+        if len(rows) > s.most:
+            rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.most, replace=False))
+        self.lengths = TrainedLengths.of(codes, None, shortest)
+        self._length = codes.shape[1]
+        x, x_check = self._features(codes[rows]), self._features(validation[0])
+        y = y[rows]
+        self._outputs, self._boosters = y.shape[1], []
+        if s.target == "multi-class":
+            self._outputs = max(len(self.names or ()), int(np.nanmax(y, initial=0)) + 1, 2)
+        for i in range(y.shape[1]):
+            file = None if folder is None else folder / f"trees-{i}.ubj"
+            if file is not None and file.exists():
+                self._boosters.append(_loaded(file.read_bytes()))
+                continue
+            self._boosters.append(self._grown(x, y[:, i], x_check, y_check[:, i]))
+            if file is not None:
+                with atomic_path(file) as temporary:
+                    temporary.write_bytes(self._boosters[-1].save_raw("ubj"))
+        return self
+
+    def predict(
+        self,
+        codes: Codes,
+        lengths: Lengths | None = None,
+        *,
+        any_length: bool = False,
+        batch_size: int = 1024,
+    ) -> NDArray[np.float32]:
+        """Predict probabilities of labels or classes, or values: float32 (n, outputs).
+
+        Parameters and errors are those of `SequencePredictor.predict`.
+        """
+        import xgboost
+
+        if not self._boosters:
+            raise ModelError("the trees are not fitted; fit them to labels")
+        for length in extremes(codes, lengths):
+            self.check_length(length, any_length=any_length)
+        told = [np.empty((0, self._outputs))]
+        for part, some in batches(codes, lengths, batch_size):
+            if some is not None:
+                part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
+            if self.lengths is not None:
+                part, _ = self.lengths.fill(part, None)
+            found = xgboost.DMatrix(self._features(part), **self._kinds())
+            told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
+        return np.concatenate(told).astype(np.float32)
+
+    def check_length(
+        self, length: int, what: str = "a sequence", *, any_length: bool = False
+    ) -> None:
+        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        if self.lengths is not None and not any_length:
+            self.lengths.check(length, what)
+        if length > LONGEST:
+            raise ModelError(
+                f"{what} of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into windows"
+            )
+
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA: base by base."""
+        return OneHotTokenizer()
+
+    def to(self, device: str | torch.device) -> Self:
+        """Stay where it is: on the CPU."""
+        return self
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "model": self.settings.model_dump(mode="json"),
+            "names": self.names,
+            "length": self._length,
+            "lengths": self.lengths,
+            "outputs": self._outputs,
+        }
+
+    def _save(self, folder: Path) -> Arrays:
+        return {
+            f"trees.{i}": np.frombuffer(booster.save_raw("ubj"), np.uint8)
+            for i, booster in enumerate(self._boosters)
+        }
+
+    @classmethod
+    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+        made = cls(names=settings["names"], **settings["model"])
+        made._length, made._outputs = settings["length"], settings["outputs"]
+        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
+        made._boosters = [_loaded(arrays[f"trees.{i}"].tobytes()) for i in range(len(arrays))]
+        return made
+
+    def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> Any:
+        """Grow the trees of one output, or of all classes."""
+        import xgboost
+
+        s = self.settings
+        there, checked = ~np.isnan(y), ~np.isnan(y_check)
+        if not there.any() or not checked.any():
+            raise ModelError("an output has no label to learn from, or to validate on; give some")
+        options = {
+            "objective": _OBJECTIVES[s.target], "eta": s.learning_rate, "max_depth": s.depth,
+            "min_child_weight": 10, "subsample": 0.7, "colsample_bynode": 0.05, "lambda": 2,
+            "max_bin": BINS, "tree_method": "hist", "nthread": torch.get_num_threads(),
+            "seed": s.seed,
+        }  # fmt: skip
+        if s.target == "multi-class":
+            options["num_class"] = self._outputs
+        learned = xgboost.QuantileDMatrix(x[there], y[there], max_bin=BINS, **self._kinds())
+        held_out = xgboost.QuantileDMatrix(
+            x_check[checked], y_check[checked], ref=learned, max_bin=BINS, **self._kinds()
+        )
+        grown = xgboost.train(
+            options, learned, s.trees, evals=[(held_out, "validation")], verbose_eval=False,
+            early_stopping_rounds=PATIENCE,
+        )  # fmt: skip
+        return grown[: grown.best_iteration + 1]
+
+    def _kinds(self) -> dict[str, Any]:
+        """Tell XGBoost of the features: bases are letters, the others numbers."""
+        numbers = sum(kmer_counts(np.empty((0, 0), np.uint8), k).shape[1] for k in KMERS)
+        numbers += 2 * len(jaspar())
+        return {
+            "feature_types": ["q"] * numbers + ["c"] * self._length,
+            "enable_categorical": True,
+            "nthread": torch.get_num_threads(),
+        }
+
+    def _features(self, codes: Codes) -> NDArray[np.float32]:
+        """k-mer counts, best and summed sites of each motif, bases: float32 (n, features)."""
+        motifs = [torch.from_numpy(motif.log_odds) for motif in jaspar()]
+        scan = MotifScan(motifs, SITE, most=WIDEST)
+        found = np.empty((len(codes), len(self._kinds()["feature_types"])), np.float32)
+        step = max(_BASES // max(codes.shape[1], 1), 1)
+        for i in range(0, len(codes), step):
+            part = codes[i : i + step]
+            dna = one_hot(part) + (part == N)[:, None]  # N is as bad as all four letters together
+            dna = np.pad(dna, ((0, 0), (0, 0), (WIDEST // 2,) * 2), constant_values=1)
+            with torch.inference_mode():
+                sites = scan(torch.from_numpy(dna)).numpy()
+            counts = [kmer_counts(part, k) for k in KMERS]
+            bases = np.full((len(part), self._length), np.nan, np.float32)
+            kept = part[:, : self._length]
+            bases[:, : kept.shape[1]] = np.where(kept == N, np.nan, kept)
+            found[i : i + step] = np.hstack([*counts, sites.max(2), sites.sum(2), bases])
+        return found
+
+    def _columns(self, codes: Codes, labels: Any) -> NDArray[np.float32]:
+        """Labels as columns, NaN where one is missing."""
+        labels = np.asarray(labels)
+        if len(labels) != len(codes):
+            raise ModelError(f"{len(codes)} sequences, but labels of {len(labels)}; give one each")
+        columns: NDArray[np.float32] = labels.reshape(len(labels), -1).astype(np.float32)
+        if self.settings.target == "multi-class":
+            columns[columns < 0] = np.nan
+        return columns
+
+
+def _loaded(trees: bytes) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(trees))
+    return booster

@@ -1,0 +1,1 @@
+"""Models that describe region sets: annotators and their baselines."""

@@ -1,0 +1,129 @@
+"""Additive log-odds over columns of the sample sheet: a baseline that reads no text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError, TextError
+from genoglot.models.text_to_regions.baselines import popularity
+from genoglot.models.text_to_regions.generator import Scores
+
+PRIOR = 1.0  # region sets of average presence that are added to those of each label
+
+
+class ColumnOdds:
+    """Log-odds of presence, added up over labels of the sample sheet; nothing is optimized.
+
+    A region's log-odds in a set are its popularity's, plus, for each column, how much larger its
+    log-odds are among the training sets of the same label. What a factor and a biosample say is
+    added up: no model that reads the same labels in the description should be below it.
+
+    Only descriptions of the atlas can be scored, by the labels of their rows. It is a baseline for
+    evaluation, which cannot be saved.
+
+    Parameters
+    ----------
+    atlas
+        The region sets and their labels.
+    columns
+        Columns of its sample sheet, such as "target" and "biosample". "target/assay" means the
+        target or, where it is empty, the assay. A label that is empty, or that no training set
+        has, says nothing.
+
+    Raises
+    ------
+    ModelError
+        If the atlas lacks a column.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from genoglot.regions import Regions, Universe
+    >>> universe = Universe(Regions(["chr1"] * 3, [0, 100, 200], [100, 200, 300]))
+    >>> about = pl.DataFrame({"id": list("abc"), "group": list("abc"), "target": ["x", "x", "y"],
+    ...                       "description": ["x in a", "x in b", "y in a"]})
+    >>> atlas = Atlas.from_sets(f"{tempfile.mkdtemp()}/atlas", universe, about, [[0, 1], [0], [2]])
+    >>> ColumnOdds(atlas, ["target"]).fit([0, 1]).score(["y in a"]).round(2)
+    array([[0.83, 0.5 , 0.17]], dtype=float32)
+    """
+
+    kind = "columns"
+
+    def __init__(self, atlas: Atlas, columns: Sequence[str]) -> None:
+        self.atlas, self.universe = atlas, atlas.universe
+        self.labels = [self._labels(column) for column in columns]
+
+    def _labels(self, column: str) -> NDArray[Any]:
+        names = column.split("/")
+        if missing := [name for name in names if name not in self.atlas.metadata.columns]:
+            known = ", ".join(self.atlas.metadata.columns)
+            raise ModelError(
+                f"{self.atlas.path}: no column {missing[0]!r} in the sample sheet (it has: {known})"
+            )
+        texts = (pl.col(name).cast(pl.String).str.strip_chars() for name in names)
+        given = [pl.when(text != "").then(text) for text in texts]
+        return self.atlas.metadata.select(pl.coalesce(*given, pl.lit(""))).to_series().to_numpy()
+
+    def fit(self, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+        """Take shares from training sets.
+
+        Parameters
+        ----------
+        rows
+            Indices of the training sets, by default all.
+        """
+        chosen = np.arange(len(self.atlas)) if rows is None else np.asarray(rows)
+        presence = self.atlas.presence(chosen)
+        share = popularity(presence)
+        bound = 0.5 / (len(chosen) + 1)  # no region is impossible or certain
+        self.base = _log_odds(share.clip(bound, 1 - bound))
+        self.effects: list[dict[str, Scores]] = []
+        for labels in self.labels:
+            effects = {}
+            for label in np.unique(labels[chosen]):
+                if label:
+                    same = presence[np.flatnonzero(labels[chosen] == label)]
+                    held = (same.sum(0) + PRIOR * share) / (same.shape[0] + PRIOR)
+                    effects[str(label)] = _log_odds(held.clip(bound, 1 - bound)) - self.base
+            self.effects.append(effects)
+        return self
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Score every region for descriptions of the atlas: (texts, universe), 0 to 1.
+
+        A description that sets of different labels share has their mean.
+
+        Raises
+        ------
+        TextError
+            If a text is no description of the atlas.
+        """
+        rows_of: dict[str, list[int]] = {}
+        for row, text in enumerate(self.atlas.descriptions()):
+            rows_of.setdefault(text, []).append(row)
+        scores = []
+        for text in texts:
+            if text not in rows_of:
+                raise TextError(f"{text!r} describes no region set of {self.atlas.path}")
+            distinct = {tuple(labels[row] for labels in self.labels) for row in rows_of[text]}
+            scores.append(np.mean([self._score(labels) for labels in sorted(distinct)], axis=0))
+        return np.array(scores, np.float32)
+
+    def _score(self, labels: tuple[str, ...]) -> Scores:
+        odds = self.base.copy()
+        for effects, label in zip(self.effects, labels, strict=True):
+            if (effect := effects.get(label)) is not None:
+                odds += effect
+        share: Scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
+        return share
+
+
+def _log_odds(share: Scores) -> Scores:
+    odds: Scores = np.log(share / (1 - share)).astype(np.float32)
+    return odds

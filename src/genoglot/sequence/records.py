@@ -1,0 +1,314 @@
+"""Sequences to read with a model: records of a FASTA file, or the regions of a BED file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from genoglot.errors import SequenceError, some
+from genoglot.regions import Regions
+from genoglot.regions.chromosomes import check_names
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.fasta import FastaRecord, Header, read_fasta, scan_fasta
+from genoglot.sequence.genome import Genome, on_minus, window_starts
+from genoglot.sequence.tokenizers.padding import Lengths
+
+logger = logging.getLogger("genoglot")
+
+FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
+
+_BASES = 1 << 24  # of a batch, unless a single sequence has more
+_LOOKED_AT = 1 << 16  # bytes from which the kind of a file is told
+_SPACE = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
+
+
+class Sequences(NamedTuple):
+    """Some sequences.
+
+    Attributes
+    ----------
+    about
+        A row of each: `name`; or `chrom`, `start`, `end` and what columns the regions have.
+    codes
+        A C G T N = 0 1 2 3 4, uint8 (n, length of the longest), filled up with N.
+    lengths
+        Bases of each, int64 (n,).
+    """
+
+    about: pl.DataFrame
+    codes: Codes
+    lengths: NDArray[np.int64]
+
+
+def read_sequences(
+    path: str | Path,
+    *,
+    genome: Genome | str | Path | None = None,
+    width: int | None = None,
+    usual: int | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    check: Callable[[int, str], None] | None = None,
+    readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None = None,
+    batch: int = 1024,
+) -> Iterator[Sequences]:
+    r"""Read sequences, a batch at a time.
+
+    Windows that reach past the end of a chromosome are filled up with N there. How many do, and
+    in how many sequences there is nothing to read, is logged.
+
+    Parameters
+    ----------
+    path
+        A FASTA or a BED file, plain or gzip, told apart by how they begin; `-` is standard input.
+    genome
+        Genome that the regions of a BED file are of, or its FASTA file or packed form.
+    width
+        Length of windows around the centers of regions, bp: see `window_starts`. By default the
+        regions themselves, which must be equally long.
+    usual
+        Without a width: length of windows if regions have another length, bp, with a notice.
+    on_error
+        `"skip"` leaves out malformed lines, and regions that lie outside of the genome, with a
+        notice of how many.
+    check
+        Called with the length of the shortest and of the longest sequence, bp, and its name, before
+        any is given out (from standard input: as each is read); raises an error if a model cannot
+        read it.
+    readable
+        Function of codes and lengths that says of which sequences a model reads something, bool
+        (n,), as `DnaTokenizer.readable`; by default of all that have a known base.
+    batch
+        Sequences of a batch, at most. Long ones make smaller batches, of 16 million bases or of
+        one sequence.
+
+    Raises
+    ------
+    SequenceError
+        If regions come without a genome, lie outside of it, or have no length or several and no
+        width is given; or if a file cannot be read.
+    ChromosomeNameError
+        If the genome spells chromosomes another way.
+    BedFormatError
+        At a line of a BED file that cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.fa"
+    >>> _ = path.write_text(">one\nACGT\n>two\nAC\n")
+    >>> for about, codes, lengths in read_sequences(path):
+    ...     print(about["name"].to_list(), codes.tolist(), lengths.tolist())
+    ['one', 'two'] [[0, 1, 2, 3], [0, 1, 4, 4]] [4, 2]
+    """
+    if _is_fasta(path):
+        if genome is not None or width is not None:
+            raise SequenceError(f"{path}: is FASTA; a genome and a width are for BED files")
+        if check is not None and str(path) != "-":
+            for record, length in _extremes(path):
+                check(length, f"{path}: record {record!r}")
+            check = None
+        return _report_unreadable(_records(path, batch, check), readable, path)
+    if genome is None:
+        raise SequenceError(
+            f"{path}: is no FASTA file, which begins with >, and the regions of a BED file are of "
+            "a genome; give the genome's FASTA file (--genome)"
+        )
+    dna = genome if isinstance(genome, Genome) else Genome.open(genome)
+    regions = Regions.from_bed(path, on_error=on_error)
+    if not len(regions):
+        raise SequenceError(f"{path}: no region in this file; give one with some")
+    regions = _inside(regions, dna, path, on_error)
+    width = _width(regions, path, width, usual)
+    if check is not None:
+        check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
+    _report_padding(regions, dna, width, path)
+    return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
+
+
+def _is_fasta(path: str | Path) -> bool:
+    """Whether a file's first letter is >, or else its name is that of a FASTA file."""
+    try:
+        if str(path) == "-":
+            start = cast(BinaryIO, sys.stdin.buffer).peek(_LOOKED_AT)  # type: ignore[attr-defined]
+        else:
+            with Path(path).open("rb") as file:
+                start = file.peek(_LOOKED_AT)
+        if start[:2] == b"\x1f\x8b":
+            start = zlib.decompressobj(31).decompress(start, _LOOKED_AT)
+    except OSError as error:
+        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
+    except zlib.error:
+        return True  # read_fasta says what is wrong
+    if not start.strip(_SPACE):
+        raise SequenceError(f"{path}: is empty; give a FASTA or a BED file")
+    bare = Path(str(path).lower().removesuffix(".gz").removesuffix(".bgz"))
+    return start.lstrip(_SPACE)[:1] == b">" or bare.suffix in FASTA
+
+
+def _extremes(path: str | Path) -> list[tuple[str, int]]:
+    """Name and length of the shortest and of the longest record."""
+    name, lengths = "", {}
+    for item in scan_fasta(path):
+        if isinstance(item, Header):
+            name = item.name
+            lengths[name] = 0
+        else:
+            lengths[name] += len(item)
+    return [one(lengths.items(), key=lambda pair: pair[1]) for one in (min, max)]
+
+
+def _records(
+    path: str | Path, batch: int, check: Callable[[int, str], None] | None
+) -> Iterator[Sequences]:
+    found: list[FastaRecord] = []
+    longest = 0
+    for record in read_fasta(path):
+        length = len(record.codes)
+        if check is not None:
+            check(length, f"{path}: record {record.name!r}")
+        longest = max(longest, length)
+        if found and (len(found) == batch or longest * (len(found) + 1) > _BASES):
+            yield _stacked(found)
+            found, longest = [], length
+        found.append(record)
+    yield _stacked(found)
+
+
+def _stacked(records: list[FastaRecord]) -> Sequences:
+    lengths = np.array([len(record.codes) for record in records], np.int64)
+    codes = np.full((len(records), int(lengths.max())), N, np.uint8)
+    for row, record in zip(codes, records, strict=True):
+        row[: len(record.codes)] = record.codes
+    return Sequences(pl.DataFrame({"name": [r.name for r in records]}), codes, lengths)
+
+
+def _windows(
+    regions: Regions, genome: Genome, width: int | None, batch: int
+) -> Iterator[Sequences]:
+    length = width or int(regions.end[0] - regions.start[0])
+    step = max(min(batch, _BASES // length), 1)
+    for i in range(0, len(regions), step):
+        part = regions[i : i + step]
+        codes = genome.fetch(part, width)
+        yield Sequences(part.frame, codes, np.full(len(codes), length, np.int64))
+
+
+def _width(regions: Regions, path: str | Path, width: int | None, usual: int | None) -> int | None:
+    """Width of the windows; None if they are the regions themselves."""
+    spans = regions.end - regions.start
+    low, high = int(spans.min()), int(spans.max())
+    if width is not None or (usual is None and 0 < low == high):
+        return width
+    if usual is None:
+        raise SequenceError(
+            f"{path}: the regions are {_span(low, high)} bp long; give a width (--width), for "
+            "windows around their centers"
+        )
+    if low == high == usual:
+        return None
+    logger.info(
+        "%s: the regions are %s bp long; read are windows of %d bp around their centers, which "
+        "the model was trained on",
+        *(path, _span(low, high), usual),
+    )
+    return usual
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _inside(
+    regions: Regions, genome: Genome, path: str | Path, on_error: Literal["raise", "skip"]
+) -> Regions:
+    """Refuse regions that lie wholly outside of the genome, or leave them out and say so."""
+    check_names(
+        regions.chrom_names, genome.names, ours=str(path), theirs="the genome", renamed="theirs"
+    )
+    first, last = _ends(regions, genome)
+    insertion = regions.start == regions.end  # one may lie at an end
+    outside = (regions.start >= last + insertion) | (regions.end + insertion <= first)
+    if not outside.any():
+        return regions
+    n, row = int(outside.sum()), int(np.flatnonzero(outside)[0])
+    where = regions[[row]]
+    chrom = where.chrom_names[0]
+    if chrom in genome:
+        there = f"the genome has {genome.extents[[genome.names.index(chrom)]].loci[0]}"
+    else:
+        there = f"the genome has no chromosome {chrom!r}; it has {some(genome.names)}"
+    problem = (
+        f"{path}: {n} of {len(regions)} regions lie outside of the genome, the first is "
+        f"{where.loci[0]}; {there}"
+    )
+    if 2 * n > len(regions):
+        problem += "; is the file of another assembly?"
+    if n == len(regions):
+        raise SequenceError(problem)
+    if on_error == "raise":
+        raise SequenceError(
+            f'{problem} (remove these regions, or leave them out with on_error="skip" / '
+            "--on-error skip)"
+        )
+    logger.warning("%s (they are left out)", problem)
+    return regions[~outside]
+
+
+def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last position that the genome holds of each region's chromosome; none: 0, 0."""
+    held = {name: i for i, name in enumerate(genome.names)}
+    record = np.array([held.get(name, -1) for name in regions.chrom_names], np.int64)
+    extents = genome.extents
+    first, last = (np.append(ends, 0)[record] for ends in (extents.start, extents.end))
+    return first[regions.chrom_codes], last[regions.chrom_codes]
+
+
+def _report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
+    first, last = _ends(regions, genome)
+    start, end = regions.start, regions.end
+    minus = on_minus(regions, str(path))
+    if width is not None:
+        start = window_starts(regions, width, minus)
+        end = start + width
+    beyond = (start < first) | (end > last)
+    if beyond.any():
+        logger.warning(
+            "%s: %d of %d windows reach past an end of the genome's sequence and are filled up "
+            "with N there; the first is around %s",
+            *(path, beyond.sum(), len(beyond), regions[[int(np.flatnonzero(beyond)[0])]].loci[0]),
+        )
+
+
+def _report_unreadable(
+    parts: Iterator[Sequences],
+    readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None,
+    path: str | Path,
+) -> Iterator[Sequences]:
+    """Log in the end how many sequences a model reads nothing of, so that it predicts nothing."""
+    n = total = 0
+    first = ""
+    for part in parts:
+        if readable is None:
+            unread = (part.codes == N).all(axis=1)
+        else:
+            unread = ~readable(part.codes, part.lengths)
+        if unread.any() and not n:
+            row = part.about.row(int(np.flatnonzero(unread)[0]), named=True)
+            is_region = "start" in row
+            first = f"{row['chrom']}:{row['start'] + 1}-{row['end']}" if is_region else row["name"]
+        n, total = n + int(unread.sum()), total + len(unread)
+        yield part
+    if n:
+        logger.warning(
+            "%s: %d of %d sequences consist of N alone or are shorter than the model's tokens, the "
+            "first is %s; their rows mean nothing",
+            *(path, n, total, first),
+        )

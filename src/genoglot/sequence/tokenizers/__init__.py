@@ -1,0 +1,1 @@
+"""Tokenizers of DNA: k-mers, patches, byte pairs and one-hot bases."""

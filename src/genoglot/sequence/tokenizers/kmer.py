@@ -1,0 +1,188 @@
+"""Overlapping k-mers as tokens."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.errors import SequenceError
+from genoglot.files import atomic_path
+from genoglot.sequence.alphabet import Codes, N, to_text
+from genoglot.sequence.tokenizers.one_hot import ordered_codes
+from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
+
+LARGEST = 8
+
+_VOCABULARY = "vocab.txt"
+_BLOCK = 1 << 15  # bases at a time, so that what is made of them is still in the cache
+
+
+class KmerTokenizer(IdTokenizer):
+    """A token for every k-mer, from base to base: length - k + 1 tokens, the last one included.
+
+    Ids 0 to 4 are the special tokens, 5 to 4^k + 4 the k-mers, sorted by `order`. A k-mer that
+    holds N (or another IUPAC letter for more than one base) is [UNK]. Decoding restores every base
+    that stands in a known k-mer, and N elsewhere; a sequence shorter than k has no token.
+
+    Parameters
+    ----------
+    k
+        1 to 8.
+    order
+        Order of the letters in the vocabulary. `"ATCG"` gives the ids of DNABERT.
+
+    Raises
+    ------
+    SequenceError
+        If `k` is out of range, or `order` does not consist of A, C, G and T.
+
+    Examples
+    --------
+    >>> tokenizer = KmerTokenizer(k=3, order="ATCG")
+    >>> tokens = tokenizer("AAACGTN")
+    >>> tokens["input_ids"]
+    [2, 5, 7, 16, 50, 1, 3]
+    >>> tokenizer.convert_ids_to_tokens(tokens["input_ids"])
+    ['[CLS]', 'AAA', 'AAC', 'ACG', 'CGT', '[UNK]', '[SEP]']
+    >>> tokenizer.decode(tokens["input_ids"])
+    'AAACGTN'
+    """
+
+    tokenizer_class: ClassVar[str] = "KmerTokenizer"
+
+    def __init__(self, k: int = 5, *, order: str = "ACGT") -> None:
+        if not 1 <= k <= LARGEST:
+            raise SequenceError(f"k is {k}; give 1 to {LARGEST}")
+        self.k, self.order = k, order
+        self._code_of_rank = np.array(ordered_codes(order, "order"), np.uint8)
+        self._rank_of_code = np.argsort(self._code_of_rank).astype(np.uint8)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens: 4^k + 5."""
+        return len(SPECIAL_TOKENS) + int(4**self.k)
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Text of each token."""
+        kmers = itertools.product(self.order, repeat=self.k)
+        return [*SPECIAL_TOKENS, *map("".join, kmers)]
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Look up the text of each token."""
+        return [self.vocabulary[i] for i in ids]
+
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens can hold at most: they overlap."""
+        return tokens + self.k - 1
+
+    def _tokens(
+        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+    ) -> tuple[Ids, Ids]:
+        counts = np.maximum(lengths - (self.k - 1), 0)
+        if room is not None:
+            counts = np.minimum(counts, room)
+        most = int(counts.max(initial=0))
+        ids = np.empty((len(codes), most + 2 * margin), np.int64)
+        if most:
+            codes = codes[:, : most + self.k - 1]
+            step = max(_BLOCK // codes.shape[1], 1)
+            for i in range(0, len(codes), step):
+                self._write_ids(codes[i : i + step], ids[i : i + step, margin : margin + most])
+        return ids, counts
+
+    def _write_ids(self, codes: Codes, ids: Ids) -> None:
+        """Write the ids (n, length - k + 1) of a block of codes (n, length)."""
+        known = codes.max() < N
+        ranks = self._ranks(codes if known else codes & np.uint8(3))
+        numbers = _kmer_numbers(ranks, self.k)
+        numbers += len(SPECIAL_TOKENS)
+        ids[:] = numbers
+        if not known:
+            unknown = codes == N
+            within = unknown[:, : ids.shape[1]].copy()
+            for shift in range(1, self.k):
+                within |= unknown[:, shift : shift + ids.shape[1]]
+            ids[within] = self.unk_token_id
+
+    def _ranks(self, codes: Codes) -> Codes:
+        """Ranks, in the order of this vocabulary, of codes 0 to 3."""
+        # Any permutation of two bits is linear in them, but for a constant: three operations on
+        # whole arrays are five times faster than a look-up of each code.
+        of_0, of_1, of_2, _ = self._rank_of_code
+        if self.order == "ACGT":
+            return codes
+        ranks: Codes = (codes & np.uint8(1)) * (of_1 ^ of_0)
+        ranks ^= (codes >> np.uint8(1)) * (of_2 ^ of_0)
+        ranks ^= of_0
+        return ranks
+
+    def _letters(self, ids: Ids) -> str:
+        if not len(ids):
+            return ""
+        known = ids >= len(SPECIAL_TOKENS)
+        kmers = ids - len(SPECIAL_TOKENS)
+        codes = np.full(len(ids) + self.k - 1, N, np.uint8)
+        for place in range(self.k):
+            ranks = (kmers >> 2 * (self.k - 1 - place)) & 3
+            part = codes[place : place + len(ids)]
+            part[known] = self._code_of_rank[ranks[known]]
+        return to_text(codes)
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        with atomic_path(folder / _VOCABULARY) as temporary:
+            temporary.write_text("\n".join(self.vocabulary) + "\n")
+        return {"k": self.k, "order": self.order}
+
+    @classmethod
+    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
+        if config.get("tokenizer_class") == cls.tokenizer_class:
+            return cls(config["k"], order=config["order"])
+        # A vocabulary in the manner of DNABERT: k and the order show in its first k-mers.
+        tokens = (folder / _VOCABULARY).read_text(encoding="utf-8").split()
+        kmers = tokens[len(SPECIAL_TOKENS) :][:4]
+        try:
+            tokenizer = cls(len(kmers[0]), order="".join(kmer[-1] for kmer in kmers))
+        except (IndexError, SequenceError):
+            tokenizer = cls()
+        if tokenizer.vocabulary != tokens:
+            raise SequenceError(
+                f"{folder / _VOCABULARY}: holds not {', '.join(SPECIAL_TOKENS)} and all k-mers in "
+                "order; give a folder that save_pretrained wrote, or DNABERT's"
+            )
+        return tokenizer
+
+
+def _kmer_numbers(ranks: Codes, k: int) -> NDArray[Any]:
+    """Make a number of every k-mer of rows of two-bit ranks, (n, length - k + 1).
+
+    Two numbers of m letters make one of 2 m: k = 8 takes three steps, not seven. All stays in the
+    smallest type that holds it, the special tokens included.
+    """
+    numbers: NDArray[Any] = ranks
+    m = 1
+    for bit in f"{k:b}"[1:]:
+        numbers = _joined(numbers[:, :-m], numbers[:, m:], m, 2 * m)
+        m *= 2
+        if bit == "1":
+            numbers = _joined(numbers[:, :-1], ranks[:, m:], 1, m + 1)
+            m += 1
+    return numbers if k > 1 else ranks.copy()
+
+
+def _joined(left: NDArray[Any], right: NDArray[Any], letters: int, total: int) -> NDArray[Any]:
+    """Put `letters` letters behind those of `left`, for `total` letters in all."""
+    numbers: NDArray[Any] = left.astype(
+        np.uint8 if total < 4 else np.uint16 if total < 8 else np.uint32
+    )
+    # Unlike a shift, a product of small integers is made many at a time by the processor.
+    numbers *= 4**letters
+    numbers += right
+    return numbers

@@ -1,0 +1,110 @@
+"""Patches of k bases, side by side, as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from genoglot.errors import SequenceError
+from genoglot.sequence.alphabet import Codes, N, to_text
+from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
+
+LARGEST = 8
+
+
+class PatchTokenizer(IdTokenizer):
+    """A token for every k bases: length / k tokens, rounded up; the last is filled up with N.
+
+    Ids 0 to 4 are the special tokens, 5 to 5^k + 4 the patches over A C G T N: N (and every other
+    IUPAC letter for more than one base) is a letter of its own, so that the bases beside it are
+    not lost, and [UNK] never occurs. Decoding leaves out N at the end of the last patch, unless
+    the whole patch is N.
+
+    Parameters
+    ----------
+    k
+        Bases in a patch, 1 to 8.
+
+    Raises
+    ------
+    SequenceError
+        If `k` is out of range.
+
+    Examples
+    --------
+    >>> tokenizer = PatchTokenizer(k=4)
+    >>> tokens = tokenizer("ACGTAC")
+    >>> tokens["input_ids"]
+    [2, 43, 54, 3]
+    >>> tokenizer.convert_ids_to_tokens(tokens["input_ids"])
+    ['[CLS]', 'ACGT', 'ACNN', '[SEP]']
+    >>> tokenizer.decode(tokens["input_ids"])
+    'ACGTAC'
+    """
+
+    tokenizer_class: ClassVar[str] = "PatchTokenizer"
+
+    def __init__(self, k: int = 4) -> None:
+        if not 1 <= k <= LARGEST:
+            raise SequenceError(f"k is {k}; give 1 to {LARGEST}")
+        self.k = k
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens: 5^k + 5."""
+        return len(SPECIAL_TOKENS) + int(5**self.k)
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Look up the text of each token."""
+        return [
+            SPECIAL_TOKENS[i] if i < len(SPECIAL_TOKENS) else to_text(self._codes(np.array([i])))
+            for i in ids
+        ]
+
+    def most_bases(self, tokens: int) -> int:
+        """Bases that so many tokens can hold at most: k of each."""
+        return tokens * self.k
+
+    def _tokens(
+        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+    ) -> tuple[Ids, Ids]:
+        counts = -(-lengths // self.k)
+        if room is not None:
+            counts = np.minimum(counts, room)
+        most = int(counts.max(initial=0))
+        ids = np.empty((len(codes), most + 2 * margin), np.int64)
+        letters = codes[:, : most * self.k]
+        missing = most * self.k - letters.shape[1]
+        if missing:
+            letters = np.pad(letters, ((0, 0), (0, missing)), constant_values=N)
+        if (lengths < codes.shape[1]).any():
+            letters = np.where(np.arange(most * self.k) < lengths[:, None], letters, np.uint8(N))
+        numbers = letters[:, :: self.k].astype(np.int32)
+        for place in range(1, self.k):
+            numbers *= N + 1
+            numbers += letters[:, place :: self.k]
+        np.add(numbers, len(SPECIAL_TOKENS), out=ids[:, margin : margin + most])
+        return ids, counts
+
+    def _letters(self, ids: Ids) -> str:
+        text = to_text(self._codes(ids))
+        last = text[-self.k :].rstrip("N")
+        return text[: -self.k] + last if last else text
+
+    def _codes(self, ids: Ids) -> Codes:
+        """Letters of each patch, in one row; N for [UNK] and [MASK]."""
+        places = (N + 1) ** np.arange(self.k - 1, -1, -1)
+        codes = (ids[:, None] - len(SPECIAL_TOKENS)) // places % (N + 1)
+        codes[ids < len(SPECIAL_TOKENS)] = N
+        return codes.astype(np.uint8).ravel()
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        return {"k": self.k}
+
+    @classmethod
+    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
+        return cls(config["k"])

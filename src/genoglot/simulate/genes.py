@@ -1,0 +1,171 @@
+"""Genes of the simulated world: exons in the gaps between elements, and their enhancers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genoglot.simulate.elements import ENHANCER, PROMOTER, Elements
+
+_CLEAR = 30  # exons keep so far from elements, so that splice sites never meet motif sites
+_REACH, _DECAY = 12, 20_000  # links: elements looked at on either side; distance scale, bp
+
+
+@dataclass(frozen=True)
+class Gene:
+    """A gene: its promoter element and its exons in genomic order, 0-based half-open."""
+
+    promoter: int
+    strand: int
+    exons: list[tuple[int, int]]
+
+
+def make_genes(elements: Elements, rng: np.random.Generator) -> list[Gene]:
+    """One gene per promoter that has room for one.
+
+    The first exon runs from the transcription start site into the gap behind the promoter; the
+    others lie in later gaps, before the next gene's. Between two genes that face each other
+    the room is shared.
+    """
+    promoters = np.flatnonzero(elements.kind == PROMOTER)
+    strand, chrom, tss = elements.strand, elements.chrom, elements.tss
+    genes = []
+    for i, promoter in enumerate(promoters):
+        direction = int(strand[promoter])
+        beside = i + direction
+        limit = len(elements) - 1 if direction > 0 else 0
+        if 0 <= beside < len(promoters) and chrom[promoters[beside]] == chrom[promoter]:
+            neighbor = int(promoters[beside])
+            faces = strand[neighbor] != direction
+            limit = int(promoter + neighbor) // 2 if faces else neighbor - direction
+        # Gap g lies between elements g and g + 1.
+        if direction > 0:
+            gaps = range(int(promoter), limit)
+        else:
+            gaps = range(int(promoter) - 1, limit - 1, -1)
+        exons = _place_exons(elements, direction, int(tss[promoter]), gaps, rng)
+        if exons:
+            genes.append(Gene(int(promoter), direction, exons))
+    return genes
+
+
+def _place_exons(
+    elements: Elements, direction: int, tss: int, gaps: range, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    wanted, length, spread = int(rng.poisson(4)) + 1, rng.integers(50, 250, 64), rng.random(64)
+    exons: list[tuple[int, int]] = []
+    skip = 0
+    for gap in gaps:
+        if len(exons) == wanted or elements.chrom[gap] != elements.chrom[gap + 1]:
+            break
+        low, high = int(elements.end[gap]) + _CLEAR, int(elements.start[gap + 1]) - _CLEAR
+        draw = len(exons) % 64
+        if not exons:  # the first exon starts at the transcription start site
+            inside = min(int(length[draw]), max(high - low, 0))
+            if direction > 0:
+                exons.append((tss, low - _CLEAR + max(inside, 10)))
+            else:
+                exons.append((high + _CLEAR - max(inside, 10), tss + 1))
+            continue
+        if skip > 0 or high - low < 60:
+            skip -= 1
+            continue
+        size = min(int(length[draw]), high - low)
+        at = low + int(spread[draw] * (high - low - size + 1))
+        exons.append((at, at + size))
+        skip = int(rng.integers(0, 3))
+    return sorted(exons)
+
+
+def gene_table(elements: Elements, genes: list[Gene]) -> pl.DataFrame:
+    """Tabulate the genes: gene_id, gene_name, chrom, start, end, strand, tss, promoter, exons.
+
+    `promoter` is an element's id; `tss` is 0-based; `exons` counts them.
+    """
+    n = len(genes)
+    promoter = np.array([gene.promoter for gene in genes], np.int64)
+    return pl.DataFrame(
+        {
+            "gene_id": [f"GLTG{i + 1:08d}" for i in range(n)],
+            "gene_name": [f"GLT{i + 1}" for i in range(n)],
+            "chrom": np.array(elements.chrom_names)[elements.chrom[promoter]].tolist(),
+            "start": [gene.exons[0][0] for gene in genes],
+            "end": [gene.exons[-1][1] for gene in genes],
+            "strand": ["+" if gene.strand > 0 else "-" for gene in genes],
+            "tss": elements.tss[promoter],
+            "promoter": promoter,
+            "exons": [len(gene.exons) for gene in genes],
+        }
+    )
+
+
+def link_table(elements: Elements, genes: list[Gene]) -> pl.DataFrame:
+    """Tabulate the elements that regulate each gene: gene, element, distance, weight.
+
+    A gene's promoter has weight 1; up to five of the enhancers nearest to it, within some
+    elements on either side, have a weight that falls exponentially with the distance to the
+    transcription start site. `gene` is the row of the gene table, `distance` is in bp and
+    negative upstream with respect to the gene's strand.
+    """
+    promoter = np.array([gene.promoter for gene in genes], np.int64)
+    step = np.r_[-_REACH:0, 1 : _REACH + 1]
+    near = promoter[:, None] + step[None]  # (genes, 2 * _REACH)
+    inside = (near >= 0) & (near < len(elements))
+    near = np.clip(near, 0, len(elements) - 1)
+    same = elements.chrom[near] == elements.chrom[promoter][:, None]
+    middle = (elements.start + elements.end) // 2
+    tss = elements.tss[promoter][:, None]
+    distance = (middle[near] - tss) * elements.strand[promoter][:, None]
+    usable = inside & same & (elements.kind[near] == ENHANCER)
+    order = np.where(usable, np.abs(distance), np.iinfo(np.int64).max).argsort(1)[:, :5]
+    rows = np.arange(len(genes))[:, None]
+    row, rank = np.nonzero(usable[rows, order])
+    column = order[row, rank]
+    distances = distance[row, column]
+    own = np.arange(len(genes))
+    table = pl.DataFrame(
+        {
+            "gene": np.r_[own, row],
+            "element": np.r_[promoter, near[row, column]],
+            "distance": np.r_[np.zeros(len(genes), np.int64), distances],
+            "weight": np.r_[np.ones(len(genes)), np.exp(-np.abs(distances) / _DECAY)],
+        }
+    )
+    return table.sort("gene", "element")
+
+
+def write_gtf(path: Path, elements: Elements, genes: list[Gene], rng: np.random.Generator) -> None:
+    """Write genes, transcripts and exons as GTF (1-based, closed).
+
+    Three in ten genes with four exons or more have a second transcript that skips one.
+    """
+    table = gene_table(elements, genes)
+    codes = elements.chrom[table["promoter"].to_numpy()]
+    rows = np.lexsort((table["start"].to_numpy(), codes))
+    columns = table.select("gene_id", "gene_name", "chrom", "strand").rows()
+    alternative, skipped = rng.random(len(genes)) < 0.3, rng.random(len(genes))
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("##description: simulated genes, not of any organism\n")
+        for row in rows:
+            gene_id, name, chrom, strand = columns[row]
+            exons = genes[row].exons
+            transcripts = [exons]
+            if alternative[row] and len(exons) >= 4:
+                out = 1 + int(skipped[row] * (len(exons) - 2))
+                transcripts.append(exons[:out] + exons[out + 1 :])
+            shared = f'gene_id "{gene_id}"; gene_name "{name}"; gene_type "protein_coding";'
+            lines = [(chrom, "gene", exons[0][0], exons[-1][1], strand, shared)]
+            for number, parts in enumerate(transcripts, start=1):
+                transcript = f"{gene_id.replace('GLTG', 'GLTT')}.{number}"
+                ids = f'{shared} transcript_id "{transcript}";'
+                lines.append((chrom, "transcript", parts[0][0], parts[-1][1], strand, ids))
+                ordered = parts if strand == "+" else parts[::-1]
+                for exon, (start, end) in enumerate(ordered, start=1):
+                    text = f"{ids} exon_number {exon};"
+                    lines.append((chrom, "exon", start, end, strand, text))
+            for chrom, feature, start, end, strand, text in lines:
+                where = f"{start + 1}\t{end}\t.\t{strand}\t."
+                file.write(f"{chrom}\tgenoglot\t{feature}\t{where}\t{text}\n")

@@ -1,0 +1,1 @@
+"""Building tasks: one file per public source format."""

@@ -1,0 +1,367 @@
+"""PromVary and PromFix: whether a sequence holds a promoter.
+
+Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns, of
+which 7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583
+960643 KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA
+toolkit, in fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence
+in 34-51, strand in 53, position from 1 in 54-63. Other BED files are peaks of CAGE, as FANTOM5 has
+them (columns 7 and 8 are the TSS, 1 bp); gene models, whose columns 7 and 8 are the coding
+sequence, so that the TSS is where the gene begins; or regions of 1 bp, which are TSSs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from genoglot.errors import TaskError
+from genoglot.files import read_text
+from genoglot.regions import Regions
+from genoglot.regions.bed import line_of_region
+from genoglot.regions.chromosomes import rename_chromosome
+from genoglot.regions.strand import read_strands
+from genoglot.sequence import Genome
+from genoglot.sequence.alphabet import N
+from genoglot.tasks.dataset import Ints, TaskData
+from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
+from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
+from genoglot.tasks.task import Task, check_choice, published_figures
+from genoglot.tasks.writer import note_count, write_task
+
+logger = logging.getLogger("genoglot")
+
+Tss = Literal["auto", "region", "thick"]
+
+WINDOW = 500
+CENTER = -100
+CORE = (-250, 50)
+"""What a positive window must hold, bp from the TSS, half-open: it is centered as the window is."""
+
+SHIFT = 100
+"""The most that a window may be shifted either way and still hold the core."""
+
+SHARES = (0.8, 0.1, 0.1)
+TSS_WIDTHS = (1, 11)
+"""Lengths of columns 7 and 8 that begin at the TSS: in peaks of CAGE, and in EPD (10 bp more).
+
+Three bases code for one amino acid: a coding sequence has neither length.
+"""
+
+_TRIES = 200  # batches of random places, until enough negatives are found
+_BATCH = 8192
+
+# Human chromosomes under the names that .fps files have: NC_000001.11 is chr1 (RefSeq).
+_REFSEQ = re.compile(r"NC_0000(0[1-9]|1\d|2[0-4])\.\d+")
+
+
+def build(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    task: str,
+    genome: Genome | None = None,
+    seed: int = 0,
+    leakage: bool = True,
+    overwrite: bool = False,
+    tss: Tss = "auto",
+) -> TaskData:
+    """Build the task.
+
+    A positive is a window of 500 bp centered 100 bp before a TSS, in the direction of the gene; of
+    PromVary shifted at random, so that it still holds all from -250 to +50. A negative is a window
+    at random in the genome, on either strand, that touches no promoter's -250 to +50 and holds
+    no N; there are as many as positives. A TSS that several rows share, as transcripts do, is taken
+    once.
+
+    Splits: `random` (80/10/10 %), `chromosome`.
+
+    Parameters
+    ----------
+    sources
+        Promoters, .fps or .bed.
+    task
+        PromVary or PromFix.
+    out, genome, seed, leakage, overwrite
+        See `Task.build`.
+    tss
+        Where the TSS is in a BED file: see `read_promoters`.
+
+    Raises
+    ------
+    GenoglotError
+        With file and line, if the file is malformed; or if it is not of the genome.
+    """
+    assert genome is not None
+    (path,) = sources
+    check_choice("tss", tss, get_args(Tss))
+    notes: dict[str, Any] = {}
+    found = read_promoters(path, genome, tss)
+    first = found.frame.select(pl.struct("chrom", "start", "strand").is_first_distinct())
+    promoters = found[first.to_series().to_numpy()]
+    notes["promoters"] = len(promoters)
+    again = {path: (len(found) - len(promoters), len(found))}
+    note_count(notes, "repeated_promoters", "rows repeat the TSS of another: left out", again)
+    rng = np.random.default_rng(seed)
+    shift = rng.integers(-SHIFT, SHIFT + 1, len(promoters))
+    windows = _around(
+        promoters, CENTER - WINDOW // 2 + (shift if task == "PromVary" else 0), WINDOW
+    )
+    whole = find_inside(windows, genome, path).wholly & (windows.end - windows.start == WINDOW)
+    outside = {path: (int((~whole).sum()), len(whole))}
+    note_count(notes, "promoters_off_the_genome", f"promoters {OUTSIDE}", outside)
+    windows = windows[whole]
+    if not len(windows):
+        raise TaskError(f"{path}: no promoter lies wholly in the genome; give the one it is of")
+    core = _around(promoters, CORE[0], CORE[1] - CORE[0])
+    negatives = _negatives(genome, core, len(windows), rng)
+    examples = Regions.concat([windows, negatives])
+    label = np.r_[np.ones(len(windows)), np.zeros(len(negatives))].astype(np.float32)
+    order = rng.permutation(len(examples))
+    examples, label = examples[order], label[order]
+    splits = {"random": "80/10/10 %, at random"}
+    parts = {"random": random_parts(len(label), SHARES, rng)}
+    by_chromosome, rule = split_by_chromosome(examples.chrom, DART)
+    if by_chromosome is not None:
+        splits["chromosome"], parts["chromosome"] = rule, by_chromosome
+    with write_task(
+        out,
+        task=task,
+        name=task,
+        kind="binary",
+        outputs=["promoter"],
+        metrics=PROM_VARY.metrics,
+        length=WINDOW,
+        default_split="random",
+        sources=[path],
+        splits=splits,
+        notes=notes,
+        genome=genome.digest,
+        leakage=leakage,
+        overwrite=overwrite,
+    ) as writer:
+        for i in range(0, len(examples), _BATCH):
+            some = examples[i : i + _BATCH]
+            columns = example_columns(some, some.columns["name"])
+            for name, part in parts.items():
+                columns[f"split:{name}"] = part[i : i + _BATCH].astype(str)
+            writer.add(genome.fetch(some), label[i : i + _BATCH], columns)
+    return TaskData.open(out)
+
+
+def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") -> Regions:
+    r"""Read transcription start sites, from EPD's .fps or .bed.
+
+    Parameters
+    ----------
+    path
+        The file, plain or gzip. A .fps file has lines that begin with FP.
+    genome
+        Spells RefSeq names of chromosomes (NC_000001.11) as this genome does.
+    tss
+        Where the TSS is in a BED file. thick: at the beginning of columns 7 and 8, in the direction
+        of the gene, as EPD has it. region: at the beginning of the region. auto: thick if columns
+        7 and 8 are 11 bp long in all rows (EPD), or 1 bp (peaks of CAGE); else region, if the file
+        has gene models (columns 7 and 8 of any length) or regions of 1 bp.
+
+    Returns
+    -------
+    Regions of 1 bp with columns name and strand
+
+    Raises
+    ------
+    TaskError
+        With the line, if it is malformed or a BED line has no strand; or if it is not clear where
+        the TSS is.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
+    >>> _ = path.write_text("chr1\t960583\t960643\tKLHL17_1\t900\t+\t960632\t960643\n")
+    >>> read_promoters(path)
+    Regions(1 regions on 1 chromosomes: chr1:960632-960633)
+    """
+    with read_text(path) as lines:
+        is_fps = any(line.startswith("FP ") for line in lines)
+    found = _read_fps(path, genome) if is_fps else _read_bed(path, tss)
+    if not len(found):
+        raise TaskError(f"{path}: no promoters in this file")
+    return found
+
+
+def _read_fps(path: Path, genome: Genome | None) -> Regions:
+    known = set() if genome is None else set(genome.names)
+    rows: list[tuple[str, int, str, str]] = []
+    with read_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.startswith("FP "):
+                continue
+            name, sequence, strand = line[5:25].strip(), line[33:51].strip(), line[52:53]
+            position = line[53:63].strip()
+            placed = sequence and position.isdecimal() and int(position)
+            if strand not in ("+", "-") or not placed:
+                raise TaskError(
+                    f"{path}:{number}: no FP line of EPD (name in columns 6-25, sequence in "
+                    f"34-51, strand in 53, position in 54-63): {line.rstrip()[:80]!r}"
+                )
+            rows.append((_chromosome(sequence, known), int(position) - 1, name, strand))
+    chrom, at, names, strands = zip(*rows, strict=True) if rows else ((), (), (), ())
+    start = np.array(at, np.int64)
+    return Regions(chrom, start, start + 1, {"name": list(names), "strand": list(strands)})
+
+
+def _chromosome(sequence: str, known: set[str]) -> str:
+    """Spell a sequence of a .fps file as the genome does: NC_000023.10 is chrX, or X."""
+    match = _REFSEQ.fullmatch(sequence)
+    if sequence in known or match is None:
+        return sequence
+    number = int(match[1])
+    bare = {23: "X", 24: "Y"}.get(number, str(number))
+    name = rename_chromosome(bare, "ucsc")
+    return bare if bare in known else name
+
+
+def _read_bed(path: Path, tss: Tss) -> Regions:
+    regions = Regions.from_bed(path)
+    columns = regions.columns
+    if not len(regions):
+        return regions
+    known = columns.to_series(2) if columns.width > 2 else [None] * len(regions)
+    strand = read_strands(known, str(path))
+    empty = regions.end == regions.start
+    for wrong, problem in ((strand == ".", "has no strand in column 6"), (empty, "is 0 bp long")):
+        if wrong.any():
+            line = line_of_region(path, int(np.flatnonzero(wrong)[0]))
+            raise TaskError(
+                f"{path}:{line}: the promoter {problem}; give EPD's BED or .fps file, or gene "
+                "models with their strand"
+            )
+    start, end = _beginning(regions, tss, path)
+    at = np.where(strand == "+", start, end - 1)
+    names = columns.to_series(0)
+    named = pl.DataFrame({"name": names, "strand": pl.Series(strand, dtype=pl.String)})
+    return Regions.from_codes(regions.chrom_names, regions.chrom_codes, at, at + 1, named)
+
+
+def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
+    """Choose the intervals that begin at the TSS, in the direction of the gene."""
+    thick = regions.columns.select(pl.col("^thick(Start|End)$"))
+    has_thick = thick.dtypes == [pl.Int64, pl.Int64] and not any(thick.null_count().row(0))
+    points = bool((regions.end - regions.start == 1).all())
+    low, high = (
+        (thick["thickStart"].to_numpy(), thick["thickEnd"].to_numpy())
+        if has_thick
+        else (regions.start, regions.end)
+    )
+    widths = np.unique(high - low)
+    at_tss = has_thick and not points and len(widths) == 1 and int(widths[0]) in TSS_WIDTHS
+    if tss == "thick" or (tss == "auto" and at_tss):
+        if not has_thick or (high <= low).any():
+            raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave tss=thick out")
+        return low, high
+    if tss == "auto" and not points:
+        if not has_thick:
+            raise TaskError(
+                f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
+                "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region "
+                "begins at its TSS"
+            )
+        logger.warning(
+            "%s: read as gene models: the TSS is where a region begins, in the direction of its "
+            "strand; set tss=thick (--set tss=thick) if it is where columns 7 and 8 begin",
+            path,
+        )
+    return regions.start, regions.end
+
+
+def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
+    """Windows that begin `offset` bp from each TSS, in the direction of the gene."""
+    plus = promoters.columns["strand"].to_numpy() == "+"
+    start = np.where(plus, promoters.start + offset, promoters.start - offset - width + 1)
+    # Nothing is before the beginning of a chromosome: what would reach there is cut.
+    return Regions.from_codes(
+        promoters.chrom_names,
+        promoters.chrom_codes,
+        np.maximum(start, 0),
+        np.maximum(start + width, 0),
+        promoters.columns,
+    )
+
+
+def _negatives(genome: Genome, core: Regions, n: int, rng: np.random.Generator) -> Regions:
+    """Draw windows from the genome that touch no promoter and hold no N.
+
+    Raises
+    ------
+    TaskError
+        If there is not enough room.
+    """
+    extents = genome.extents
+    room = np.maximum(extents.end - extents.start - WINDOW + 1, 0)
+    found: list[Regions] = []
+    left = n
+    for _ in range(_TRIES if room.sum() else 0):
+        drawn = rng.integers(0, room.sum(), max(2 * left, 64))
+        record = np.searchsorted(np.cumsum(room), drawn, "right")
+        start = extents.start[record] + drawn - (np.cumsum(room) - room)[record]
+        windows = Regions(np.array(genome.names, object)[record], start, start + WINDOW)
+        touched = np.zeros(len(windows), bool)
+        touched[windows.overlaps(core)[0]] = True
+        clean = ~touched & ~(genome.fetch(windows) == N).any(axis=1)
+        windows = windows[np.flatnonzero(clean)[:left]]
+        strand = _STRANDS[rng.integers(0, 2, len(windows))]
+        names = [f"random:{locus}" for locus in windows.loci]
+        found.append(windows.with_columns(name=names, strand=strand.tolist()))
+        left -= len(windows)
+        if not left:
+            return Regions.concat(found)
+    raise TaskError(f"the genome has no room for {n} windows that touch no promoter; give a larger")
+
+
+_STRANDS: NDArray[np.object_] = np.array(["+", "-"], object)
+
+_METRICS = ("AUROC", "AUPRC")
+
+PROM_VARY = Task(
+    name="PromVary",
+    kind="binary",
+    metrics=_METRICS,
+    split="random",
+    sources="EPD promoters, .fps or .bed",
+    needs_genome=True,
+    builder=partial(build, task="PromVary"),
+    published=published_figures(
+        _METRICS,
+        {
+            "Attention": (0.954, 0.905),
+            "CNN+FC": (0.939, 0.880),
+            "CNN+LSTM": (0.942, 0.887),
+            "Attention, rotary": (0.945, 0.897),
+            "Attention, relative": (0.942, 0.891),
+            "Attention, absolute": (0.935, 0.885),
+        },
+    ),
+)
+
+PROM_FIX = replace(
+    PROM_VARY,
+    name="PromFix",
+    builder=partial(build, task="PromFix"),
+    published=published_figures(
+        _METRICS,
+        {
+            "Attention, rotary": (0.979, 0.982),
+            "Attention, relative": (0.980, 0.983),
+            "Attention, absolute": (0.971, 0.975),
+        },
+    ),
+)

@@ -1,0 +1,113 @@
+"""Diffusion: the layout as an image, learning by heart, and what guidance and samples do."""
+
+from math import isqrt
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genoglot.atlas import Atlas
+from genoglot.models import create
+from genoglot.models.text_to_regions.diffusion import (
+    Diffusion,
+    SeedDiffusion,
+    image_shape,
+    noise_of,
+)
+
+
+@given(st.integers(1, 200_000))
+def test_an_image_holds_the_universe_and_is_hardly_larger(size: int) -> None:
+    height, width = image_shape(size)
+    assert height <= width <= 2 * height
+    assert size <= height * width <= size + 2 * isqrt(size) + 1
+
+
+def test_the_full_universe_has_the_shape_of_the_seed() -> None:
+    assert image_shape(1_063_878) == (761, 1398)
+
+
+def test_noise_depends_on_text_and_seed_alone() -> None:
+    together, alone = noise_of(["a", "b"], (5,), 1), noise_of(["b"], (5,), 1)
+    first = together()
+    assert torch.equal(first[1], alone()[0])
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(together()[1], alone()[0])
+    assert not torch.equal(noise_of(["b"], (5,), 2)()[0], first[1])
+
+
+def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: Atlas) -> None:
+    model = create("diffusion-seed", widths=(4, 4, 4, 4, 4, 4), epochs=1)
+    assert isinstance(model, SeedDiffusion)
+    model.fit(toy_atlas, range(10))
+    assert model.shape == (20, 20)
+    seen = []
+    model.network.register_forward_pre_hook(lambda net, args: seen.append(args[0]))
+    model.noising.signal.fill_(1.0)  # no noise
+    batch = next(iter(model._loader(toy_atlas, [3], training=True)))
+    model.loss(batch)
+    (image,) = seen
+    assert image.shape == (1, 3, 20, 20)
+    assert np.flatnonzero(image[0, 0]).tolist() == toy_atlas.tokens(3).tolist()
+    assert not image[0, 1:].any()
+
+
+@pytest.mark.slow
+def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
+    widths = (16, 16, 32, 32, 32, 32)
+    model = create(
+        "diffusion-seed", widths=widths, steps=50, epochs=600, batch_size=16, learning_rate=2e-3
+    )
+    scores = model.fit(toy_atlas, [0, 22] * 8).score(toy_atlas.descriptions([0, 22]))
+    for score, ids in zip(scores, toy_atlas.tokens_of([0, 22]), strict=True):
+        found = np.argsort(-score)[: len(ids)]
+        assert len(np.intersect1d(found, ids)) > 0.8 * len(ids)
+
+
+@pytest.fixture(scope="module")
+def fitted(toy_atlas: Atlas) -> Diffusion:
+    model = create("diffusion", rank=40, min_steps=300)
+    assert isinstance(model, Diffusion)
+    return model.fit(toy_atlas, np.flatnonzero(np.arange(60) % 10 > 1))
+
+
+def test_more_samples_agree_more(fitted: Diffusion, toy_atlas: Atlas) -> None:
+    texts = toy_atlas.descriptions([0, 10])
+
+    def spread(samples: int) -> float:
+        fitted.samples = samples
+        seeds = []
+        for fitted.seed in range(4):
+            seeds.append(fitted.score(texts))
+        return float(np.std(seeds, 0).mean())
+
+    one, many = spread(1), spread(64)
+    fitted.samples, fitted.seed = 16, 0
+    assert 0 < many < one / 3
+
+
+def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: Atlas) -> None:
+    texts = toy_atlas.descriptions([0, 10, 20, 30])
+
+    def apart() -> float:
+        codes = fitted.codes(texts)[:, 0]
+        return float(torch.cdist(codes, codes).mean())
+
+    fitted.guidance = 1.0
+    plain = apart()
+    fitted.guidance = 3.0
+    guided = apart()
+    fitted.guidance = 1.0
+    assert guided > 1.2 * plain
+
+
+def test_codes_of_sets_give_back_the_sets(fitted: Diffusion, toy_atlas: Atlas) -> None:
+    # Rank 40 of 48 sets: nearly all that can be told of a training set.
+    rows = np.flatnonzero(np.arange(60) % 10 > 1)[:5]
+    sums = toy_atlas.presence(rows) @ fitted.factors.numpy()
+    codes = fitted._codes_of(torch.from_numpy(sums))
+    presence = codes @ fitted.factors.T + torch.from_numpy(fitted.share)
+    held = torch.from_numpy(toy_atlas.presence(rows).toarray()).bool()
+    assert presence[held].mean() > presence[~held].mean() + 0.5

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
+
+from genoglot.reports import plots
+from genoglot.reports.report import svg
+
+
+def texts(figure: Figure) -> str:
+    return " ".join(t.get_text() for t in figure.findobj(mpl.text.Text))
+
+
+def test_a_models_interval_is_drawn_where_it_is() -> None:
+    results = pl.DataFrame(
+        {
+            "model": ["ridge", "direct", "ridge"],
+            "metric": ["average_precision", "average_precision", "other"],
+            "value": [0.3, 0.4, 9.0],
+            "low": [0.2, 0.35, 8.0],
+            "high": [0.5, 0.45, 10.0],
+        }
+    )
+    figure = plots.interval_plot(results, "average_precision", highlight=["direct"])
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ridge", "direct"]
+    spans = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [list(span) for span in spans] == [[0.2, 0.5], [0.35, 0.45]]
+    assert axes.lines[1].get_color() != axes.lines[3].get_color()
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first is on top
+
+
+def test_loss_curves_show_both_losses_by_epoch() -> None:
+    log = pl.DataFrame(
+        {
+            "epoch": [0, 0, 1, 1, 2, 2],
+            "train_loss_epoch": [None, 3.0, None, 2.0, None, 1.0],
+            "validation_loss": [3.0, None, 1.5, None, 2.5, None],
+        }
+    )
+    (axes,) = plots.loss_curves({"direct": log}).axes
+    training, validation = axes.lines
+    assert training.get_ydata().tolist() == [3, 2, 1]
+    assert validation.get_xdata().tolist() == [1, 2, 3]
+    assert validation.get_ydata().tolist() == [3, 1.5, 2.5]
+
+
+def test_loss_curves_without_validation() -> None:
+    log = pl.DataFrame({"epoch": [0], "train_loss_epoch": [3.0], "validation_loss": [None]})
+    figure = plots.loss_curves({"direct": log})
+    assert svg(figure) and "direct" in texts(figure)
+
+
+def test_score_distributions_show_shares() -> None:
+    rng = np.random.default_rng(0)
+    figure = plots.score_distributions({"a": (rng.random(50), rng.random(500)), "b": ([1.0], [0])})
+    shares = [
+        patch.get_data().values.sum() for patch in figure.findobj(StepPatch) if not patch.get_fill()
+    ]
+    assert shares == pytest.approx([100, 100, 100, 100])
+
+
+def test_a_map_names_its_colors_and_shapes() -> None:
+    plane = np.random.default_rng(0).random((4, 2))
+    figure = plots.set_map(plane, ["lung", "liver", "lung", "heart"], ["ChIP", "ATAC"] * 2)
+    shown = texts(figure)
+    assert all(label in shown for label in ("lung", "liver", "heart", "ChIP", "ATAC"))
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
+    assert [line.get_xydata()[0].tolist() for line in drawn] == plane.tolist()
+    assert drawn[0].get_color() == drawn[2].get_color() != drawn[1].get_color()
+
+
+def test_tracks_show_what_lies_in_the_window() -> None:
+    start = np.array([100, 1500, 9000])
+    tracks = [
+        plots.Track("all", start, start + 300),
+        plots.Track("mine", start, start + 300, np.array([True, False, True]), "67 % true"),
+    ]
+    figure = plots.region_tracks("chr1", 0, 5000, tracks, {"GENE": 1200})
+    assert len(figure.axes[0].collections) == 4  # two of three, on two tracks
+    shown = texts(figure)
+    assert all(text in shown for text in ("GENE", "mine", "67 % true", "chr1"))
+
+
+def test_the_users_own_settings_are_left_alone() -> None:
+    with mpl.rc_context({"font.size": 31}):
+        figure = plots.set_map(np.zeros((1, 2)), ["a"], ["b"])
+        svg(figure)
+        assert mpl.rcParams["font.size"] == 31
+    sizes = {text.get_fontsize() for text in figure.findobj(mpl.text.Text)}
+    assert max(sizes) < 12
