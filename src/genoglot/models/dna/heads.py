@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-
-Target = Literal["binary", "multi-label", "regression", "multi-class"]
+from genoglot.models.dna.target import Target
 
 
 class Head(nn.Module):
