@@ -20,7 +20,6 @@ from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
 from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
-from genoglot.models.text_to_regions import train
 from genoglot.reports.plots import interval_plot
 
 # What the four models read, too: strength of peaks, words and meaning.
@@ -42,7 +41,7 @@ def fitted(
     if kind == "ridge-equal":
         return create("ridge", **EQUAL_INPUTS).fit(atlas, split.train)
     settings = {} if kind in BASELINES else {"seed": seed}
-    return train(create(kind, **settings), atlas, split.train)
+    return create(kind, **settings).fit(atlas, split.train)
 
 
 def main() -> None:

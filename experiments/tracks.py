@@ -25,7 +25,7 @@ from genoglot.bench.baselines import BASELINES
 from genoglot.evaluation import measure_predictions
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.models.dna.cnn_fc import CnnFc
-from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.tasks import TaskData
 
 BLOCK = 50_000

@@ -18,13 +18,12 @@ from genoglot.models import Annotator, create, load, load_annotator, load_encode
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
-from genoglot.models.dna.supervised import SequenceModel
 from genoglot.regions import Region2Vec, Universe
 from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome, KmerTokenizer
 from genoglot.tasks import TASKS, TaskData
 from genoglot.text import Tfidf, load_text_encoder
-from genoglot.training import Where
 from genoglot.training.checkpoints import SafeCheckpointIO
 
 NOBODY = 65534
@@ -78,7 +77,7 @@ def save_atlas(path: Path, toy: Atlas) -> None:
 def save_ensemble(path: Path, _: Atlas) -> None:
     network = SequenceModel(CnnLstm(channels=(4,), dim=4), epochs=1)
     trees = SequenceTrees(trees=2).fit(CODES, LABELS, (CODES, LABELS))
-    network.fit(CODES, LABELS, where=Where("cpu"))
+    network.fit(CODES, LABELS, device="cpu")
     SequenceEnsemble([network, trees]).save_pretrained(path)
 
 

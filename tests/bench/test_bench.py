@@ -30,12 +30,12 @@ from genoglot.bench.run import (
 from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
-from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import PieceEncoder, Upper
 from genoglot.models.settings import Settings
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.tasks import TASKS, TaskData
-from genoglot.training.loop import Where
+from genoglot.training.device import DeviceOptions
 
 Build = Callable[..., TaskData]
 
@@ -74,7 +74,7 @@ def prom(built: Build) -> dict[str, TaskData]:
 
 def workshop(folder: Path, datasets: dict[str, TaskData], genome: Genome | None = None) -> Workshop:
     folder.mkdir(exist_ok=True)
-    return Workshop(folder, datasets, genome, Where("cpu"))
+    return Workshop(folder, datasets, genome, DeviceOptions("cpu"))
 
 
 def test_a_grid_is_every_combination_beside_baselines(prom: dict[str, TaskData]) -> None:
@@ -537,9 +537,9 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
 
     how = {"target": "regression", "max_steps": 4, "batch_size": 4, "learning_rate": 0.01}
     codes = part.codes[:]
-    slow = SequenceModel(whole(), **how).fit(codes, labels, where=Where("cpu"))
+    slow = SequenceModel(whole(), **how).fit(codes, labels, device="cpu")
     encoder = whole()
     vectors = encoder.read(codes)
-    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, where=Where("cpu"))
+    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, device="cpu")
     np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
     assert np.ptp(fast.predict(vectors)) > 1e-3

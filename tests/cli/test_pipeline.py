@@ -44,7 +44,7 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
         "text": "tfidf",
     }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
-    metrics = pl.read_csv(direct.with_name("direct.training") / "csv" / "metrics.csv")
+    metrics = pl.read_csv(direct.with_name("direct.training") / "loss.csv")
     assert metrics["epoch"].max() == 1
     assert not ridge.with_name("ridge.training").exists()
 

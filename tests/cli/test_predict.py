@@ -15,12 +15,11 @@ import pytest
 
 from genoglot.models import load_predictor
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.regions import Regions
 from genoglot.regions.bed import bgzip
 from genoglot.sequence import Genome, KmerTokenizer, reverse_complement, stack_codes
 from genoglot.tasks import TaskData
-from genoglot.training.loop import Where
 
 Here = Callable[..., str]
 
@@ -53,7 +52,7 @@ def model(files: Path) -> SequenceModel:
     encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)
     made = SequenceModel(encoder, target="multi-label", names=["open", "name"], max_steps=5)
     codes = rng.integers(0, 4, (8, 12)).astype(np.uint8)
-    made.fit(codes, rng.integers(0, 2, (8, 2)).astype(np.float32), where=Where("cpu"))
+    made.fit(codes, rng.integers(0, 2, (8, 2)).astype(np.float32), device="cpu")
     made.save_pretrained(files / "model")
     return made
 

@@ -11,9 +11,8 @@ import polars as pl
 import pytest
 
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.sequence import Genome, KmerTokenizer, stack_codes
-from genoglot.training.loop import Where
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., str]
@@ -47,7 +46,7 @@ def model(files: Path) -> Path:
     codes, _ = stack_codes(["ACGTACGTACGT", "TTTTTTTTTTTT"])
     encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)
     made = SequenceModel(encoder, target="multi-label", max_steps=2)
-    made.fit(codes, np.eye(2, dtype=np.float32), where=Where("cpu"))
+    made.fit(codes, np.eye(2, dtype=np.float32), device="cpu")
     made.save_pretrained(files / "model")
     return files / "model"
 

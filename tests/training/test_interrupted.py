@@ -33,12 +33,11 @@ from genoglot.models import create
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.sequence import Genome, KmerTokenizer
-from genoglot.models.dna.pretrain import pretrain
-from genoglot.models.dna.supervised import SequenceModel
-from genoglot.models.text_to_regions.train import train
-from genoglot.training import Where
+from genoglot.models.dna.masked_lm import MaskedLanguageModel
+from genoglot.models.dna.sequence_model import SequenceModel
+from genoglot.training.device import DeviceOptions
 
-CPU = Where("cpu")
+CPU = "cpu"
 
 
 def main(kind, data, folder, stop=0, name=""):
@@ -55,10 +54,10 @@ def main(kind, data, folder, stop=0, name=""):
     def pretrained():
         encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)  # with dropout
         encoder.register_forward_pre_hook(count)
-        return pretrain(
-            encoder, Genome.open(data), log_folder=folder, resume=True, max_steps=150, window=64,
-            batch_size=8, checkpoint_every=20, decay="cosine", where=CPU,
-        )
+        MaskedLanguageModel(
+            encoder, max_steps=150, window=64, batch_size=8, checkpoint_every=20, decay="cosine"
+        ).fit(Genome.open(data), log_folder=folder, resume=True, device=CPU)
+        return encoder
 
     def fitted():
         codes = np.random.default_rng(0).integers(0, 4, (40, 50)).astype(np.uint8)
@@ -67,7 +66,7 @@ def main(kind, data, folder, stop=0, name=""):
         encoder.register_forward_pre_hook(count)
         return SequenceModel(encoder, epochs=30, batch_size=8, dropout=0.1).fit(
             codes, labels, validation=(codes[:20], labels[:20]), choose_by="loss",
-            log_folder=folder, resume=True, where=CPU,
+            log_folder=folder, resume=True, device=CPU,
         )
 
     def trained():
@@ -75,13 +74,13 @@ def main(kind, data, folder, stop=0, name=""):
         learned = model.loss
 
         def loss(batch):
-            if batch.training:
+            if "rows" in batch:
                 count(model.network, batch)
             return learned(batch)
 
         model.loss = loss
-        return train(
-            model, Atlas.open(data), range(40), validation=range(40, 60), log_folder=folder,
+        return model.fit(
+            Atlas.open(data), range(40), validation=range(40, 60), log_folder=folder,
             resume=True, patience=100, progress=False, device="cpu",
         )
 
@@ -148,7 +147,7 @@ def check_resumed(
     with caplog.at_level(logging.INFO, "genoglot"):
         assert training.run(broken) == STEPS - done
     assert f"{broken}: resuming at step {done} of {STEPS}" in caplog.text
-    for name in CURVES.get(training.kind, ["csv/metrics.csv"]):
+    for name in CURVES.get(training.kind, ["loss.csv", "validation.csv"]):
         assert (broken / name).read_text() == (whole / name).read_text()
     for name in ("config.json", "model.safetensors"):
         one, other = (Path(f"{folder}.model", name) for folder in (broken, whole))
@@ -246,7 +245,7 @@ def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
     for file in (tensors, path / "state.json"):
         whole = file.read_bytes()
         file.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(ModelError, match=r"last\.ckpt: no whole checkpoint"):
+        with pytest.raises(ModelError, match=r"last\.ckpt: not a complete checkpoint"):
             SafeCheckpointIO().load_checkpoint(path)
         file.write_bytes(whole)
     assert SafeCheckpointIO().load_checkpoint(path)["step"] == 1

@@ -1,7 +1,8 @@
-"""Training under Lightning: what is written, stopping early, what is no checkpoint."""
+"""The training loop: what is written, stopping early, which checkpoints are refused."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,73 +11,73 @@ import torch
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create
-from genoglot.models.text_to_regions import train
-from genoglot.models.text_to_regions.trainable import Trainable
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator
 from genoglot.training.checkpoints import SafeCheckpointIO
+from genoglot.training.examples import Draw
 
 
-def losses(folder: Path) -> dict[int, tuple[str, str]]:
-    """Training and validation loss of each epoch."""
-    found: dict[int, dict[str, str]] = {}
-    for row in csv.DictReader((folder / "csv" / "metrics.csv").read_text().splitlines()):
-        for name in ("train_loss_epoch", "validation_loss"):
-            if row.get(name):
-                found.setdefault(int(row["epoch"]), {})[name] = row[name]
-    return {
-        e: (v["train_loss_epoch"], v["validation_loss"]) for e, v in found.items() if len(v) == 2
-    }
+def validation_losses(folder: Path) -> list[float]:
+    with (folder / "validation.csv").open() as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
 def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_path: Path) -> None:
     model = create("direct-seed", epochs=2)
-    train(
-        model, toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path, progress=False
-    )
-    assert len(losses(tmp_path)) == 2
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
+    assert len(validation_losses(tmp_path)) == 2
+    with (tmp_path / "loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(1, 17))
+    assert {float(row["learning_rate"]) for row in rows} == {1e-3}
     names = {p.name for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()}
     assert {name.partition(".")[2] for name in names} == {"json", "tensors.safetensors"}
 
 
+def test_tensorboard_shows_the_values_of_the_csv_files(toy_atlas: Atlas, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = create("direct-seed", epochs=2)
+    model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(board.Tags()["scalars"]) == {"loss/loss", "loss/learning_rate", "validation/loss"}
+    with (tmp_path / "loss.csv").open() as file:
+        losses = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+    shown = [(event.step, event.value) for event in board.Scalars("loss/loss")]
+    np.testing.assert_allclose(shown, losses, rtol=1e-6)
+
+
 def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
-    def trained(log_folder: Path | None) -> Trainable:
+    def trained(log_folder: Path | None, *, resume: bool = False) -> NetworkGenerator:
         model = create("direct-seed", epochs=400, learning_rate=1e-2)
-        train(
-            model, toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder,
-            patience=3, progress=False,
+        model.fit(
+            toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder, patience=3,
+            resume=resume,
         )  # fmt: skip
-        assert isinstance(model, Trainable)
+        assert isinstance(model, NetworkGenerator)
         return model
 
     model, unlogged = trained(tmp_path), trained(None)
     texts = toy_atlas.descriptions(range(40, 60))
     assert np.array_equal(model.score(texts), unlogged.score(texts))
-    curve = {epoch: float(v) for epoch, (_, v) in losses(tmp_path).items()}
+    curve = validation_losses(tmp_path)
     assert len(curve) < 400
-    # Gone on with, it stops where it had stopped.
-    again = create("direct-seed", epochs=400, learning_rate=1e-2)
-    train(
-        again, toy_atlas, range(10), validation=range(40, 60), log_folder=tmp_path, resume=True,
-        patience=3, progress=False,
-    )  # fmt: skip
+    assert len(curve) == curve.index(min(curve)) + 1 + 3
+    # Resumed, it stops where it had stopped.
+    again = trained(tmp_path, resume=True)
     assert np.array_equal(again.score(texts), unlogged.score(texts))
-    assert {e: float(v) for e, (_, v) in losses(tmp_path).items()} == curve
-    batch = next(iter(model._loader(toy_atlas, range(40, 60), training=False)))
+    assert validation_losses(tmp_path) == curve
+    batch = model.examples(toy_atlas, range(40, 60)).make_batch(Draw(np.arange(20), 0, 0))
     with torch.no_grad():
-        vectors = model.encode(toy_atlas.descriptions(range(40, 60)))
-        everything = batch._replace(
-            rows=torch.arange(20), ids=toy_atlas.tokens_of(range(40, 60)), vectors=vectors
-        )
-        assert float(model.loss(everything)) == pytest.approx(min(curve.values()), rel=1e-3)
+        assert float(model.loss(batch)) == pytest.approx(min(curve), rel=1e-3)
 
 
 def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
     # Early stopping would cut its schedule; validation sets are watched and change nothing.
     texts = toy_atlas.descriptions(range(40, 60))
 
-    def scores(**how: object) -> np.ndarray:
+    def scores(**how: Any) -> np.ndarray:
         model = create("direct", rank=16, epochs=40, min_steps=1, regions_per_step=64)
-        return train(model, toy_atlas, range(40), progress=False, **how).score(texts)  # type: ignore[arg-type]
+        return model.fit(toy_atlas, range(40), **how).score(texts)
 
     plain = scores()
     assert np.array_equal(scores(validation=range(40, 60)), plain)
@@ -84,20 +85,23 @@ def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
 
 
 def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
-    train(
-        create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path, progress=False
-    )
+    def fit(n: int, *, resume: bool) -> None:
+        create("direct-seed", epochs=1).fit(toy_atlas, range(n), log_folder=tmp_path, resume=resume)
+
+    fit(20, resume=False)
     with pytest.raises(ModelError, match="of another model, other settings or other data"):
-        train(
-            create("direct-seed", epochs=1), toy_atlas, range(30), log_folder=tmp_path,
-            resume=True, progress=False,
-        )  # fmt: skip
+        fit(30, resume=True)
     (tmp_path / "checkpoints" / "last.ckpt" / "state.json").write_text("{")
-    with pytest.raises(ModelError, match="no whole checkpoint"):
-        train(
-            create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path,
-            resume=True, progress=False,
-        )  # fmt: skip
+    with pytest.raises(ModelError, match="not a complete checkpoint"):
+        fit(20, resume=True)
+
+
+def test_a_closed_form_is_fitted_by_the_same_call(toy_atlas: Atlas, tmp_path: Path) -> None:
+    rows, validation = np.arange(30), np.arange(30, 40)
+    model = create("ridge").fit(
+        toy_atlas, rows, validation=validation, log_folder=tmp_path, device="cpu"
+    )
+    assert model.score(["CTCF in liver"]).shape == (1, 400)
 
 
 def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
@@ -116,8 +120,3 @@ def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be saved"):
         SafeCheckpointIO().save_checkpoint({"x": object()}, tmp_path / "b.ckpt")
     assert not (tmp_path / "b.ckpt").exists()
-
-
-def test_a_baseline_is_trained_by_the_same_call(toy_atlas: Atlas) -> None:
-    model = train(create("ridge"), toy_atlas, np.arange(30))
-    assert model.score(["CTCF in liver"]).shape == (1, 400)

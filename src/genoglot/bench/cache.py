@@ -20,7 +20,7 @@ from genoglot.sequence import DnaTokenizer, Genome
 from genoglot.tasks.dataset import TaskData
 
 if TYPE_CHECKING:
-    from genoglot.training.loop import Where
+    from genoglot.training.device import DeviceOptions
 
 log = logging.getLogger("genoglot")
 
@@ -53,8 +53,8 @@ class Workshop:
         By name.
     genome
         That encoders are pre-trained on and byte pairs are learned from.
-    where
-        Devices, and the precision of training.
+    device_options
+        Device and precision of training.
     """
 
     def __init__(
@@ -62,9 +62,10 @@ class Workshop:
         folder: Path,
         datasets: Mapping[str, TaskData],
         genome: Genome | None = None,
-        where: Where | None = None,
+        device_options: DeviceOptions | None = None,
     ) -> None:
-        self.folder, self.datasets, self._genome, self.where = folder, datasets, genome, where
+        self.folder, self.datasets, self._genome = folder, datasets, genome
+        self.device_options = device_options
 
     @property
     def genome(self) -> Genome:
@@ -76,18 +77,17 @@ class Workshop:
     @property
     def device(self) -> str:
         """What models predict on."""
-        import torch
+        from genoglot.training.device import choose_device
 
-        wanted = self.where.device if self.where else "auto"
-        return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+        return str(choose_device(self.device_options.device if self.device_options else "auto"))
 
     @property
     def precision(self) -> str:
         """What models are trained in, as `lightning.Trainer` calls it."""
-        wanted = self.where.precision if self.where else "auto"
-        if wanted == "auto":
-            return "bf16-mixed" if self.device == "cuda" else "32-true"
-        return wanted
+        from genoglot.training.device import trainer_options
+
+        precision: str = trainer_options(self.device_options or "auto")["precision"]
+        return precision
 
     def kept(self, name: str, about: Any, make: Callable[[Path, Path], None]) -> Path:
         """Return what is kept under a name, making it if it is not there.
@@ -117,15 +117,15 @@ class Workshop:
 
     def tokenizer(self, name: Tokens) -> DnaTokenizer:
         """Return a tokenizer; byte pairs are learned from the genome once."""
-        from genoglot.models.dna.pretrain import make_tokenizer
+        from genoglot.models.dna.new_tokenizer import new_tokenizer
 
         if name != "bpe":
-            return make_tokenizer(name)
+            return new_tokenizer(name)
         genome = self.genome
 
         def learn(path: Path, _: Path) -> None:
             with atomic_path(path, directory=True) as folder:
-                make_tokenizer("bpe", genome).save_pretrained(folder)
+                new_tokenizer("bpe", genome).save_pretrained(folder)
 
         path = self.kept("bpe", {"tokenizer": name, "genome": genome.digest}, learn)
         return DnaTokenizer.from_pretrained(path)

@@ -19,7 +19,8 @@ from genoglot.bench.features import Inputs
 from genoglot.bench.recipe import Choice
 from genoglot.errors import ModelError, TaskError
 from genoglot.evaluation.predictions import Measured, measure_predictions
-from genoglot.models.dna.heads import Target, not_learnable
+from genoglot.models.dna.heads import not_learnable
+from genoglot.models.dna.target import Target
 from genoglot.tasks.dataset import Floats, Ints, Part, TaskData
 
 CONTENDERS: dict[str, str] = {

@@ -14,17 +14,18 @@ from genoglot.bench.features import Inputs
 from genoglot.bench.networks import count_parameters
 from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.dna.ensemble import SequenceEnsemble
-from genoglot.models.dna.heads import Target, not_learnable
-from genoglot.models.dna.train_ensemble import EnsembleSettings, fit_ensemble
+from genoglot.models.dna.ensemble_training import EnsembleSettings, fit_ensemble
+from genoglot.models.dna.heads import not_learnable
+from genoglot.models.dna.target import Target
 from genoglot.sequence.alphabet import Codes
 from genoglot.tasks.dataset import Floats, Part, TaskData
-from genoglot.training.loop import Where
+from genoglot.training.device import DeviceOptions
 
 log = logging.getLogger("genoglot")
 
 
 class Ensemble(Contender):
-    """See `genoglot.models.dna.train_ensemble`."""
+    """See `genoglot.models.dna.ensemble_training`."""
 
     trained = False  # its settings are its model's, one set for all tasks
 
@@ -40,7 +41,7 @@ class Ensemble(Contender):
         p = self.problem
         self._model = fit_to(
             p.data, p.train, p.validation, seed=1000 * p.seed, log_folder=folder,
-            resume=True, where=self.workshop.where, **p.settings["model"],
+            resume=True, device=self.workshop.device_options or "auto", **p.settings["model"],
         )  # fmt: skip
         self.n_parameters = sum(
             count_parameters(part)
@@ -60,7 +61,7 @@ def fit_to(
     seed: int = 0,
     log_folder: Path | None = None,
     resume: bool = False,
-    where: Where | None = None,
+    device: str | DeviceOptions = "auto",
     **settings: Any,
 ) -> SequenceEnsemble:
     """Fit an ensemble to parts of a dataset: see `fit_ensemble`.
@@ -103,6 +104,6 @@ def fit_to(
         seed=seed,
         log_folder=log_folder,
         resume=resume,
-        where=where,
+        device=device,
         **settings,
     )

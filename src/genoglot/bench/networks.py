@@ -18,11 +18,11 @@ from genoglot.models.dna.attention import AttentionSettings
 from genoglot.models.dna.cnn_fc import CnnFcSettings
 from genoglot.models.dna.cnn_lstm import CnnLstmSettings
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
-from genoglot.models.dna.heads import Target
-from genoglot.models.dna.pretrain import PretrainSettings, pretrain
+from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
 from genoglot.models.dna.residual_cnn import ResidualCnnSettings
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, create_encoder
-from genoglot.models.dna.supervised import SequenceModel, SupervisedSettings
+from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
+from genoglot.models.dna.target import Target
 from genoglot.models.dna.windowed import PieceEncoder, PieceSettings, Upper
 from genoglot.models.settings import Settings
 from genoglot.sequence import OneHotTokenizer
@@ -149,15 +149,15 @@ class Network(Contender):
     def _masked(self) -> Path:
         """Where the encoder is that filled in masked DNA of the genome."""
         choice, settings, shop = self.problem.choice, self.problem.settings, self.workshop
-        training = PretrainSettings.of(
+        training = MaskedLmSettings.of(
             settings["pretraining"] | {"mask_rate": choice.mask_rate}, "pretraining"
         )
 
         def make(path: Path, log_folder: Path) -> None:
             encoder = self.new(training.window, training.seed)
-            pretrain(
-                cast(Any, encoder), shop.genome, log_folder=log_folder, resume=True,
-                progress=False, where=shop.where, **training.model_dump(),
+            MaskedLanguageModel(cast(Any, encoder), **training.model_dump()).fit(
+                shop.genome, log_folder=log_folder, resume=True, progress=False,
+                device=shop.device_options or "auto",
             )  # fmt: skip
             encoder.save_pretrained(path)
 
@@ -222,7 +222,8 @@ def fitted(
         choose_by=score,
         log_folder=folder,
         resume=True,
-        where=workshop.where,
+        progress=False,
+        device=workshop.device_options or "auto",
     )
     return model
 
@@ -271,8 +272,8 @@ def check_training(training: Mapping[str, Any], pretraining: Mapping[str, Any]) 
     """Refuse settings that `SequenceModel` or `pretrain` do not have, or that a bench decides."""
     _refuse("training", training, ("seed", "target", "objective"))
     _refuse("pretraining", pretraining, ("mask_rate",))
-    SupervisedSettings.of(training, "training")
-    PretrainSettings.of(pretraining, "pretraining")
+    SequenceModelSettings.of(training, "training")
+    MaskedLmSettings.of(pretraining, "pretraining")
 
 
 def _refuse(where: str, settings: Mapping[str, Any], decided: Sequence[str]) -> None:

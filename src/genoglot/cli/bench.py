@@ -73,7 +73,7 @@ def run(
     """
     from genoglot.bench.cache import Workshop
     from genoglot.bench.run import done_keys, run_missing
-    from genoglot.training.loop import Where
+    from genoglot.training.device import DeviceOptions
 
     check_device(device)
     experiment, datasets, dna, runs = _planned(recipe, data, size, genome, split, only)
@@ -101,7 +101,7 @@ def run(
         log.info("%d/%d %s: %s", number, len(missing), one, " ".join(said.splitlines()))
 
     failed = run_missing(
-        missing, Workshop(out, datasets, dna, Where(device, precision=precision)), tell
+        missing, Workshop(out, datasets, dna, DeviceOptions(device, precision=precision)), tell
     )
     if failed:
         log.error("%d of %d runs failed; run the same command to try again", failed, len(missing))

@@ -40,9 +40,9 @@ def pretrain(
     origin: Origin = None,
     alias: GenomeAlias = None,
     preset: Annotated[
-        Literal["seed", "small"],
+        Literal["published", "small"],
         typer.Option(help="The published size and schedule, or one for a few CPUs."),
-    ] = "seed",
+    ] = "published",
     tokenizer: Annotated[
         Literal["patch", "kmer", "bpe", "onehot"], typer.Option(help="How DNA becomes tokens.")
     ] = "patch",
@@ -88,9 +88,9 @@ def pretrain(
     The encoder is saved when it is done; loss.csv and the checkpoint are in OUT.training.
     """
     from genoglot.models.dna.attention import AttentionEncoder
-    from genoglot.models.dna.pretrain import PRESETS, make_tokenizer
-    from genoglot.models.dna.pretrain import pretrain as train
-    from genoglot.training.loop import Where
+    from genoglot.models.dna.masked_lm import PRESETS, MaskedLanguageModel
+    from genoglot.models.dna.new_tokenizer import new_tokenizer
+    from genoglot.training.device import DeviceOptions
 
     log_folder = out.with_name(f"{out.name}.training")
     check_free(out, log_folder, resume=resume, overwrite=overwrite)
@@ -105,15 +105,13 @@ def pretrain(
     assert genome is not None
     longest = of_training.get("window", 1024)
     of_encoder.setdefault("max_length", max(longest, 1024))
-    encoder = AttentionEncoder(make_tokenizer(tokenizer, genome, k=k), **of_encoder)
+    encoder = AttentionEncoder(new_tokenizer(tokenizer, genome, k=k), **of_encoder)
     with trainer_errors():
-        train(
-            encoder,
+        MaskedLanguageModel(encoder, **of_training).fit(
             genome,
             log_folder=log_folder,
             resume=resume,
-            where=Where(device, devices, num_nodes, strategy, precision),
-            **of_training,
+            device=DeviceOptions(device, devices, num_nodes, strategy, precision),
         )
     if is_first_process():
         encoder.save_pretrained(out, overwrite=overwrite)
@@ -128,7 +126,7 @@ def _sort_settings(
 
     from genoglot.cli.session import pairs
     from genoglot.models.dna.attention import AttentionSettings
-    from genoglot.models.dna.pretrain import PretrainSettings
+    from genoglot.models.dna.masked_lm import MaskedLmSettings
 
     for key, text in pairs(texts, "--set").items():
         try:
@@ -136,9 +134,9 @@ def _sort_settings(
         except ValueError:
             value = text
         taken = False
-        for kind, chosen in ((AttentionSettings, of_encoder), (PretrainSettings, of_training)):
+        for kind, chosen in ((AttentionSettings, of_encoder), (MaskedLmSettings, of_training)):
             if key in kind.model_fields:
                 chosen[key], taken = value, True
         if not taken:
-            known = ", ".join([*AttentionSettings.model_fields, *PretrainSettings.model_fields])
+            known = ", ".join([*AttentionSettings.model_fields, *MaskedLmSettings.model_fields])
             raise ModelError(f"--set {key}={text}: no such setting (there are: {known})")

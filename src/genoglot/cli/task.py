@@ -170,7 +170,7 @@ def train(
     from genoglot.bench.ensemble import fit_to
     from genoglot.evaluation import measure_predictions
     from genoglot.tasks import TaskData
-    from genoglot.training.loop import Where
+    from genoglot.training.device import DeviceOptions
 
     log_folder = out.with_name(f"{out.name}.training")
     check_free(out, log_folder, resume=resume, overwrite=overwrite)
@@ -181,7 +181,7 @@ def train(
     with trainer_errors():
         model = fit_to(
             data, learned, held_out, seed=seed, log_folder=log_folder, resume=resume,
-            where=Where(device, precision=precision), **given,
+            device=DeviceOptions(device, precision=precision), **given,
         )  # fmt: skip
     model.save_pretrained(out, overwrite=overwrite)
     predicted = model.predict(np.asarray(held_out.codes), batch_size=512)

@@ -20,8 +20,7 @@ from genoglot.cli.session import (
 from genoglot.errors import AtlasError, ModelError
 
 if TYPE_CHECKING:
-    from genoglot.atlas import Atlas
-    from genoglot.models import Generator
+    pass
 
 log = logging.getLogger("genoglot")
 
@@ -108,22 +107,19 @@ def train(
     if name == ANNOTATOR:
         model.fit(opened, rows, validation=validation)
         log.info("calibrated on %s", model.calibrated_on)
-    elif name in BASELINES:
-        model.fit(opened, rows)
     else:
-        _train(
-            model,
-            opened,
-            rows,
-            validation=validation,
-            log_folder=log_folder,
-            patience=patience,
-            resume=resume,
-            device=device,
-            devices=devices,
-            num_nodes=num_nodes,
-            strategy=strategy,
-        )
+        from genoglot.training.device import DeviceOptions
+
+        with trainer_errors():
+            model.fit(
+                opened,
+                rows,
+                validation=validation,
+                log_folder=log_folder,
+                patience=patience,
+                resume=resume,
+                device=DeviceOptions(device, devices, num_nodes, strategy),
+            )
     if index:
         model.use_index(index)
     if name in closed_form or is_first_process():
@@ -135,13 +131,6 @@ def _new(kind: str, **settings: Any) -> Any:
     from genoglot.models import ANNOTATOR, Annotator, create
 
     return Annotator(**settings) if kind == ANNOTATOR else create(kind, **settings)
-
-
-def _train(generator: Generator, atlas: Atlas, rows: Any, **how: Any) -> None:
-    from genoglot.models.text_to_regions.train import train
-
-    with trainer_errors():
-        train(generator, atlas, rows, **how)
 
 
 def _settings(kind: str, seed: int, epochs: int | None, given: dict[str, str]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from genoglot.models.text_to_regions.generator import Generator
 
 if TYPE_CHECKING:
     from genoglot.models.dna.ensemble import SequenceEnsemble
-    from genoglot.models.dna.predictor import SequencePredictor
     from genoglot.models.dna.sequence_encoder import SequenceEncoder
+    from genoglot.models.dna.sequence_model import SequenceModel
     from genoglot.models.dna.sequence_trees import SequenceTrees
 
 GENERATORS = {
@@ -35,7 +35,7 @@ GENERATORS = {
 BASELINES = ("popularity", "nearest", "ridge")
 ANNOTATOR = "annotator"
 PREDICTORS = {
-    "sequence-model": "genoglot.models.dna.predictor:SequencePredictor",
+    "sequence-model": "genoglot.models.dna.sequence_model:SequenceModel",
     "sequence-trees": "genoglot.models.dna.sequence_trees:SequenceTrees",
     "sequence-ensemble": "genoglot.models.dna.ensemble:SequenceEnsemble",
 }
@@ -122,7 +122,7 @@ def load_encoder(path: str | Path) -> SequenceEncoder:
     return SequenceEncoder.from_pretrained(path)
 
 
-def load_predictor(path: str | Path) -> SequencePredictor | SequenceTrees | SequenceEnsemble:
+def load_predictor(path: str | Path) -> SequenceModel | SequenceTrees | SequenceEnsemble:
     """Load what predicts something of DNA: a network, trees, or an ensemble of such.
 
     Raises
@@ -131,7 +131,7 @@ def load_predictor(path: str | Path) -> SequencePredictor | SequenceTrees | Sequ
         If there is none, or it is damaged.
     """
     kind = read_config(local_folder(path))["kind"]
-    found: SequencePredictor | SequenceTrees | SequenceEnsemble
+    found: SequenceModel | SequenceTrees | SequenceEnsemble
     found = resolve_name(PREDICTORS.get(kind, PREDICTORS["sequence-model"])).from_pretrained(path)
     return found
 

@@ -18,6 +18,7 @@ from genoglot.regions import Genes, Regions, Universe
 from genoglot.reports.annotate import with_nearest_gene
 from genoglot.reports.demo_report import write_report
 from genoglot.simulate import Oracle, World, simulate
+from genoglot.training.log import LOSS, VALIDATION
 
 log = logging.getLogger("genoglot")
 
@@ -43,7 +44,7 @@ class Demo:
     models: dict[str, Generator]
     oracle: Oracle
     table: Table
-    logs: dict[str, pl.DataFrame]
+    logs: dict[str, tuple[pl.DataFrame, pl.DataFrame]]
     answers: dict[str, dict[str, Regions]]  # query -> model -> regions
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -85,8 +86,6 @@ def demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
 
 def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     """Do the work of the demo in a folder."""
-    from genoglot.models.text_to_regions.train import train
-
     seconds: dict[str, float] = {}
     started = time.perf_counter()
 
@@ -109,12 +108,10 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     for kind in TRAINED:
         model = create(kind, seed=seed, **settings)
         lines = folder / "models" / f"{kind}.training"
-        train(
-            model, atlas, parts.train, validation=parts.validation, log_folder=lines, device="cpu"
-        )
+        model.fit(atlas, parts.train, validation=parts.validation, log_folder=lines, device="cpu")
         model.save_pretrained(folder / "models" / kind)
         models[kind] = model
-        logs[kind] = pl.read_csv(lines / "csv" / "metrics.csv")
+        logs[kind] = pl.read_csv(lines / LOSS), pl.read_csv(lines / VALIDATION)
         done(f"trained {kind}")
     oracle = Oracle(world, atlas)
     scorers: dict[str, Scorer] = {**models, "oracle": oracle}

@@ -87,25 +87,27 @@ def interval_plot(results: pl.DataFrame, metric: str, *, highlight: Sequence[str
     return figure
 
 
-def loss_curves(logs: Mapping[str, pl.DataFrame]) -> Figure:
+def loss_curves(logs: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> Figure:
     """Draw training and validation loss by epoch, a panel per model.
 
     Parameters
     ----------
     logs
-        Model -> the `metrics.csv` of its training.
+        Model -> the `loss.csv` and the `validation.csv` of its training. Between two measurements
+        on validation data lies an epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
     with style():
         figure = _figure(WIDTH, 2.8)
         for axes, (name, log) in zip(_panels(figure, len(logs)), logs.items(), strict=True):
-            for column, label, color in (
-                ("train_loss_epoch", "training", GRAY),
-                ("validation_loss", "validation", PALETTE[0]),
-            ):
-                rows = log.drop_nulls(column)
-                axes.plot(rows["epoch"] + 1, rows[column], color=color, label=label)
+            losses, validation = log
+            ends = validation["step"].to_numpy()
+            epoch = np.searchsorted(ends, losses["step"].to_numpy())
+            means = losses.group_by(pl.Series("epoch", epoch)).agg(pl.mean("loss")).sort("epoch")
+            axes.plot(means["epoch"] + 1, means["loss"], color=GRAY, label="training")
+            epochs = np.arange(1, len(ends) + 1)
+            axes.plot(epochs, validation["loss"], color=PALETTE[0], label="validation")
             axes.set_title(name)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

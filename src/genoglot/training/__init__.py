@@ -1,5 +1,5 @@
-"""Training under Lightning, the same for every model: logs, checkpoints, resuming."""
+"""Training, the same for every model: the loop, schedules, losses with named parts, checkpoints.
 
-from genoglot.training.loop import Where
-
-__all__ = ["Where"]
+Training stands below the models. A model hands its network, a function that makes batches of named
+tensors and a schedule to `genoglot.training.loop.train`; every model has one `fit`.
+"""

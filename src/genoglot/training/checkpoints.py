@@ -1,11 +1,10 @@
-"""Checkpoints: what they are made of, when they are written, and from which one to go on.
+"""Checkpoints: how they are written and read, when, and which one a training resumes from.
 
-They hold no pickle: tensors are in safetensors, all else in JSON.
+They hold no pickle: tensors are in safetensors, everything else in JSON.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -19,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
@@ -28,16 +26,16 @@ from torch import Tensor
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
 from genoglot.permissions import explains_denial
+from genoglot.training.log import TENSORBOARD
 
 log = logging.getLogger("genoglot")
 
 STATE, TENSORS = "state.json", "tensors.safetensors"
-CHECKPOINTS, LAST, ABOUT = "checkpoints", "last.ckpt", "training.json"
+CHECKPOINTS, LAST, IDENTITY = "checkpoints", "last.ckpt", "training.json"
 
-EVERY = 60.0  # seconds after which a checkpoint is written, whatever a round takes
-SHARE = 0.05  # of the time, at most, is spent on those
+INTERVAL = 60.0  # seconds after which a checkpoint is written, however long a round takes
+MAX_FRACTION = 0.05  # of the time that may be spent on those
 
-_BLOCK = 1 << 24  # numbers
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -79,7 +77,9 @@ class SafeCheckpointIO(CheckpointIO):
             tensors = load_file(Path(path) / state.pop(TENSORS))
             return {key: _unpacked(value, tensors) for key, value in state.items()}
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ModelError(f"{path}: no whole checkpoint ({error}); train anew") from None
+            raise ModelError(
+                f"{path}: not a complete checkpoint ({error}); train without resuming"
+            ) from None
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint."""
@@ -111,8 +111,8 @@ def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         # Pairs, since keys are not all strings: optimizers number their parameters.
         return {"$dict": [[k, _packed(v, f"{name}/{k}", tensors)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
-        kind = "$tuple" if isinstance(value, tuple) else "$list"
-        return {kind: [_packed(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]}
+        container = "$tuple" if isinstance(value, tuple) else "$list"
+        return {container: [_packed(v, f"{name}/{i}", tensors) for i, v in enumerate(value)]}
     if isinstance(value, Path):
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):
@@ -123,135 +123,114 @@ def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
-    ((kind, content),) = value.items()
-    if kind == "$tensor":
+    ((container, content),) = value.items()
+    if container == "$tensor":
         return tensors[content]
-    if kind == "$dict":
+    if container == "$dict":
         return {k: _unpacked(v, tensors) for k, v in content}
     items = [_unpacked(v, tensors) for v in content]
-    return tuple(items) if kind == "$tuple" else items
+    return tuple(items) if container == "$tuple" else items
 
 
-def weights(path: str | Path) -> dict[str, Tensor]:
-    """Return the module's state in a checkpoint."""
-    state: dict[str, torch.Tensor] = SafeCheckpointIO().load_checkpoint(path)["state_dict"]
-    return state
-
-
-def go_on_from(
-    folder: Path | None, about: dict[str, Any], steps: int, *, resume: bool
+def resume_from(
+    folder: Path | None, identity: dict[str, Any], steps: int, *, resume: bool
 ) -> tuple[str | None, int]:
-    """Find the checkpoint that a training goes on from, or prepare its folder for a new one.
+    """Find the checkpoint that a training resumes from, or prepare its folder for a new training.
 
     Parameters
     ----------
     folder
         Folder of the training; None if it writes nothing.
-    about
-        What tells the training from others, as JSON can hold it.
+    identity
+        What distinguishes the training from others, as JSON can hold it.
     steps
         Number of steps of the whole training.
     resume
-        Whether to go on from a checkpoint, if there is one.
+        Whether to continue from a checkpoint, if there is one.
 
     Returns
     -------
-    The checkpoint, None if there is none to go on from; and the number of steps made until it.
+    tuple
+        The checkpoint, None if there is none to continue from; and the number of steps made before
+        it was written.
 
     Raises
     ------
     ModelError
-        If the checkpoint is of another training, or damaged.
+        If the checkpoint is damaged or of another training.
     """
-    if folder is None or not begun(folder, about, resume=resume):
+    if folder is None or not can_resume(folder, identity, resume=resume):
         return None, 0
     last = folder / CHECKPOINTS / LAST
     if not last.exists():
         return None, 0
     step = int(SafeCheckpointIO().load_checkpoint(last)["global_step"])
-    if not launched():
+    if not is_launched():
         done = "; not trained again" if step >= steps else ""
         log.info("%s: resuming at step %d of %d%s", folder, step, steps, done)
     return str(last), step
 
 
 @explains_denial
-def begun(folder: Path, about: dict[str, Any], *, resume: bool) -> bool:
-    """Whether a folder holds checkpoints to go on from; else it is prepared for new ones.
+def can_resume(folder: Path, identity: dict[str, Any], *, resume: bool) -> bool:
+    """Return whether a folder holds checkpoints to continue from; else prepare it for new ones.
 
-    Parameters are those of `go_on_from`.
+    Parameters are those of `resume_from`.
     """
-    checkpoints, about_file = folder / CHECKPOINTS, folder / ABOUT
+    checkpoints, identity_file = folder / CHECKPOINTS, folder / IDENTITY
     if resume and checkpoints.exists() and any(checkpoints.glob("[!.]*")):
         try:
-            known = json.loads(about_file.read_text())
+            known = json.loads(identity_file.read_text())
         except (FileNotFoundError, ValueError):
             known = None
-        if known != json.loads(json.dumps(about)):
+        if known != json.loads(json.dumps(identity)):
             raise ModelError(
                 f"{folder}: its checkpoint is of another model, other settings or other data; "
                 "choose another folder, or train without resuming"
             )
         return True
-    if not launched():
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        with atomic_path(about_file) as temporary:
-            temporary.write_text(json.dumps(about))
+    if not is_launched():
+        for former in (checkpoints, folder / TENSORBOARD):
+            shutil.rmtree(former, ignore_errors=True)
+        with atomic_path(identity_file) as temporary:
+            temporary.write_text(json.dumps(identity))
     return False
 
 
-def data_digest(*arrays: Any) -> str:
-    """SHA-256 of arrays of data, of which 16 million numbers are read at once. None is no array.
-
-    Examples
-    --------
-    >>> data_digest(np.zeros((2, 3))) == data_digest(np.zeros((3, 2)))
-    False
-    """
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str(None if array is None else array.shape).encode())
-        if array is not None:
-            step = max(_BLOCK // max(math.prod(array.shape[1:]), 1), 1)
-            for i in range(0, len(array), step):
-                digest.update(np.ascontiguousarray(array[i : i + step]).data)
-    return digest.hexdigest()
-
-
-def launched() -> bool:
-    """Whether this process was started by another that trains with it."""
+def is_launched() -> bool:
+    """Return whether another process of the same training started this one."""
     from lightning.pytorch.utilities import rank_zero_only
 
     return getattr(rank_zero_only, "rank", 0) != 0
 
 
 class Checkpoints(Checkpoint):
-    """Writes the checkpoint `last.ckpt`: after each round, and each minute.
+    """Writes the checkpoint `last.ckpt`, after each round and each minute.
 
-    A signal that asks the process to stop (SIGTERM, SIGHUP, SIGINT) waits until the step at hand is
-    done and its checkpoint is written, and then does what it would have done without this callback.
-    The same signal once more does so at once. A signal that is ignored stays so.
+    A signal that asks the process to stop (SIGTERM, SIGHUP, SIGINT) is held until the current step
+    is done and its checkpoint is written; then it has the effect that it has without this callback.
+    A second signal has its effect at once. A signal that is ignored stays ignored.
 
     Parameters
     ----------
     folder
         Folder of the training; None: no checkpoint is written.
     round_steps
-        Steps of a round; by default a round is an epoch. The end of an epoch ends a round, too.
+        Number of steps of a round. The last step ends a round, too.
     """
 
-    def __init__(self, folder: Path | None, round_steps: int | None = None) -> None:
+    def __init__(self, folder: Path | None, round_steps: int) -> None:
         self.path = folder and folder / CHECKPOINTS / LAST
-        self.round_steps = round_steps or math.inf
+        self.round_steps = round_steps
         self._due = math.inf
-        self._asked = 0  # number of the signal
-        # Before Lightning puts its own in their place.
+        self._signal = 0  # number of the signal that is held
+        # Before Lightning replaces them by its own.
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._holding = False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Begin to count time and to hold signals."""
-        self._due = time.monotonic() + EVERY
+        """Start the clock and begin to hold signals."""
+        self._due = time.monotonic() + INTERVAL
         if threading.current_thread() is threading.main_thread():
             self._holding = True
             for number, handler in self._handlers.items():
@@ -261,9 +240,9 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, *batch: Any
     ) -> None:
-        """Write a checkpoint, if a round or a minute is over or a signal has come."""
+        """Write a checkpoint after a round, a minute or a signal."""
         if batch[-1] + 1 == trainer.num_training_batches:
-            return  # the epoch ends
+            return  # `on_train_epoch_end` follows
         asked, late = self._agreed(trainer)
         if asked or late or trainer.global_step % self.round_steps == 0:
             self._write(trainer)
@@ -280,36 +259,36 @@ class Checkpoints(Checkpoint):
             self._stop(asked)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Hold signals no more."""
+        """Stop holding signals."""
         self._release()
 
     def on_exception(self, *_: Any) -> None:
-        """Hold signals no more."""
+        """Stop holding signals."""
         self._release()
 
     def _write(self, trainer: lightning.Trainer) -> None:
         if self.path is not None:
-            begun = time.monotonic()
+            start = time.monotonic()
             trainer.save_checkpoint(self.path)
-            took = time.monotonic() - begun
-            self._due = begun + max(EVERY, took / SHARE)
+            took = time.monotonic() - start
+            self._due = start + max(INTERVAL, took / MAX_FRACTION)
 
     def _agreed(self, trainer: lightning.Trainer) -> tuple[int, bool]:
-        """Signal that has come and whether a checkpoint is due: the same on all processes."""
+        """Return the signal that any process got (0: none), and whether a checkpoint is due."""
         late = time.monotonic() > self._due
         if trainer.world_size == 1:
-            return self._asked, late
-        wishes = torch.tensor([self._asked, late], device=trainer.strategy.root_device)
-        asked, due = trainer.strategy.reduce(wishes, reduce_op="max").tolist()
+            return self._signal, late
+        states = torch.tensor([self._signal, late], device=trainer.strategy.root_device)
+        asked, due = trainer.strategy.reduce(states, reduce_op="max").tolist()
         return asked, bool(due)
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._signal:
             self._stop(number)
-        self._asked = number
+        self._signal = number
 
     def _stop(self, number: int) -> None:
-        self._asked = 0
+        self._signal = 0
         self._release()
         signal.raise_signal(number)
 
@@ -319,5 +298,5 @@ class Checkpoints(Checkpoint):
             for number, handler in self._handlers.items():
                 if handler is not None:
                     signal.signal(number, handler)
-        if self._asked:  # since the last step
-            self._stop(self._asked)
+        if self._signal:  # it came after the last step
+            self._stop(self._signal)

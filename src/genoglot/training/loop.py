@@ -1,222 +1,175 @@
-"""The training loop of networks that read DNA, under Lightning: one for all of them.
+"""The training loop of every model, under Lightning.
 
-Every step is a function of its number: which rows it sees, what is drawn for each of them, what is
-dropped and how large the step is. So a training that was interrupted goes on to the very end that
-it would have had; and as the loss is that of all processes' rows together, several processes see
-the curve that one would see with the same batches.
+Every step is a function of its number: which examples it reads, what is drawn for each of them,
+what dropout drops and how large the step is. So a training that was interrupted ends as it would
+have without the interruption. And the loss of a step is that of the examples of all processes
+together, so that several processes have the loss curve of one with the same batches.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
+import logging
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, cast
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from genoglot.errors import ModelError
-from genoglot.sequence import DnaTokenizer
-from genoglot.training.checkpoints import Checkpoints, go_on_from
-from genoglot.training.curve import Curve
-from genoglot.training.trainer import new_trainer, quiet_lightning
-
-Rows = NDArray[np.int64]
-Decay = Literal["none", "linear", "cosine"]
-MakeBatch = Callable[[Rows, int], Any]
-
-CURVE = "loss.csv"
-CLIP = 1.0  # largest norm of a gradient
-
-
-class Part(NamedTuple):
-    """Loss of some rows, which other rows' can be added to.
-
-    Attributes
-    ----------
-    total
-        Summed over all that was predicted, a scalar.
-    number
-        How many that is, a scalar.
-    """
-
-    total: Tensor
-    number: Tensor
+from genoglot.training.callbacks import Logging, Validator
+from genoglot.training.checkpoints import (
+    Checkpoints,
+    SafeCheckpointIO,
+    is_launched,
+    resume_from,
+)
+from genoglot.training.device import DeviceOptions, trainer_options
+from genoglot.training.examples import Batch, Draw, Examples, RowIndices
+from genoglot.training.log import open_logs
+from genoglot.training.losses import Losses
+from genoglot.training.schedule import Schedule
+from genoglot.training.validation import Validation
 
 
-class Schedule(NamedTuple):
-    """How many steps, and how large.
-
-    Attributes
-    ----------
-    steps
-        Their number.
-    rate
-        Learning rate at its highest.
-    warm_up
-        Steps over which it rises from 0.
-    decay
-        How it falls to 0 from there, if at all.
-    weight_decay
-        Of AdamW, for all but vectors: biases, norms, the CLS token.
-
-    Examples
-    --------
-    >>> schedule = Schedule(steps=10, rate=1.0, warm_up=2, decay="linear")
-    >>> [round(schedule.factor(step), 2) for step in (0, 1, 2, 6, 9)]
-    [0.5, 1.0, 1.0, 0.5, 0.12]
-    """
-
-    steps: int
-    rate: float
-    warm_up: int = 0
-    decay: Decay = "none"
-    weight_decay: float = 0.01
-
-    def factor(self, step: int) -> float:
-        """Share of the highest rate at which a step is made; steps count from 0."""
-        if step < self.warm_up:
-            return (step + 1) / self.warm_up
-        if self.decay == "none":
-            return 1.0
-        left = max(self.steps - step, 0) / max(self.steps - self.warm_up, 1)
-        return left if self.decay == "linear" else (1 - math.cos(math.pi * left)) / 2
-
-
-class Where(NamedTuple):
-    """On what a training runs, and in which precision: see `lightning.Trainer`."""
-
-    device: str = "auto"
-    devices: int | str = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-
-
-def learn(
+def train(
     network: nn.Module,
-    make_batch: MakeBatch,
-    n: int,
+    examples: Examples,
     schedule: Schedule,
     *,
-    batch_size: int,
     seed: int,
-    round_steps: int,
+    round_steps: int | None = None,
+    validation: Validation | None = None,
     folder: Path | None = None,
     resume: bool = False,
-    about: dict[str, Any] | None = None,
-    callbacks: Sequence[Callback] = (),
+    identity: dict[str, Any] | None = None,
     progress: bool | None = None,
-    where: Where | None = None,
+    device: str | DeviceOptions = "auto",
 ) -> None:
-    """Train a network in place.
+    """Train a network in place; it ends on the device and in the mode in which it was before.
 
     Parameters
     ----------
     network
-        Called with a batch it returns the `Part` of its loss.
-    make_batch
-        From rows of the data, int64, and the number of the pass over them, to a batch. What it
-        draws may depend on a row and the pass, not on the other rows.
-    n
-        Rows of the data.
+        Called with a batch it returns its `Losses`: one named loss, or several which are added up.
+    examples
+        Training examples.
     schedule
-        How many steps, and how large.
-    batch_size
-        Rows of a step, over all processes. If there are less in all, so many.
+        Number of steps, learning rates.
     seed
-        Of the order of the rows and of dropout.
+        Seed of the order of the examples and of dropout.
     round_steps
-        Steps after which a checkpoint is written; one is written each minute, too.
+        Number of steps after which a checkpoint is written and `validation` measures; by default
+        an epoch. A checkpoint is also written every minute.
+    validation
+        What is measured on validation data; by default nothing.
     folder
-        Where the loss curve (`loss.csv`: step, loss, learning rate) and the checkpoint are
-        written; None: nowhere.
+        Where the logs (`loss.csv`, `validation.csv`, TensorBoard's) and the checkpoint are written;
+        by default nowhere.
     resume
-        Go on from the checkpoint in `folder`, if there is one.
-    about
-        What tells this training from others; a checkpoint of another one is refused.
-    callbacks
-        Of Lightning.
+        Continue from the checkpoint in `folder`, if there is one.
+    identity
+        What distinguishes this training from others, as JSON can hold it; a checkpoint of another
+        one is refused.
     progress
         Show a progress bar; by default in a terminal.
-    where
-        Devices; by default one, a GPU if there is any.
+    device
+        Device, number of devices and precision; by default one device, a GPU if there is one.
 
     Raises
     ------
     ModelError
-        If there is nothing to learn from, the processes cannot share a batch evenly, or the
-        checkpoint is of another training or damaged.
+        If there is no example, the processes cannot share a batch evenly, or the checkpoint is
+        damaged or of another training.
     """
-    where = where or Where()
-    if not n:
-        raise ModelError("nothing to learn from; give some sequences")
-    checkpoint, done = go_on_from(
-        folder, {**(about or {}), "rows": n}, schedule.steps, resume=resume
-    )
-    keepers: list[Callback] = [Checkpoints(folder, round_steps)]
-    if folder is not None:
-        keepers.append(_Curve(folder / CURVE))
-    data = _Batches(make_batch, _Draws(n, min(batch_size, n), seed))
+    if not examples.n:
+        raise ModelError("nothing to learn from; give some training data")
+    identity = {**(identity or {}), "examples": examples.n}
+    checkpoint, done = resume_from(folder, identity, schedule.steps, resume=resume)
+    round_steps = round_steps or examples.steps_per_epoch
+    losses, measured = None, None
+    if folder is not None and not is_launched():
+        losses, measured = open_logs(folder, done)
+    callbacks: list[Callback] = []
+    validator = None
+    if validation is not None:
+        validator = Validator(validation, round_steps, measured)
+        callbacks.append(validator)
+    callbacks.append(Checkpoints(folder, round_steps))
+    if losses is not None and measured is not None:
+        callbacks.append(Logging(losses, measured))
+    progress = sys.stderr.isatty() if progress is None else progress
+    if progress:
+        callbacks.append(RichProgressBar())
     loader = DataLoader(
-        cast(Any, data), sampler=_Steps(done, schedule.steps), batch_size=None, collate_fn=_as_it_is
+        cast(Any, _Batches(examples, seed)),
+        sampler=_Steps(done, schedule.steps),
+        batch_size=None,
+        collate_fn=cast(Any, _identity),
     )
-    with quiet_lightning(), torch.random.fork_rng(devices=[]):
-        trainer = new_trainer(
-            None,
-            callbacks=[*callbacks, *keepers],
-            progress=sys.stderr.isatty() if progress is None else progress,
+    before = next(network.parameters()).device
+    modes = {module: module.training for module in network.modules()}
+    network.train()
+    with _quiet_lightning(), torch.random.fork_rng(devices=[]):
+        trainer = lightning.Trainer(
+            **trainer_options(device),
+            logger=False,
+            callbacks=callbacks,
+            plugins=[SafeCheckpointIO()],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
             max_epochs=1,
             max_steps=schedule.steps,
-            gradient_clip_val=CLIP,
+            gradient_clip_val=schedule.clip_norm,
             use_distributed_sampler=False,
-            **where._asdict(),
         )
-        trainer.fit(_Learner(network, schedule, seed), loader, ckpt_path=checkpoint)
-    network.cpu().eval()
-
-
-class _Draws:
-    """Which rows a step sees: every pass is a permutation, filled up to whole batches."""
-
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
-        self.n, self.batch_size, self.seed = n, batch_size, seed
-        self.per_pass = -(-n // batch_size)
-        self._order: tuple[int, Rows] | None = None
-
-    def rows(self, step: int) -> tuple[Rows, int]:
-        """Rows of a step, over all processes, and the number of the pass."""
-        number, at = divmod(step, self.per_pass)
-        if self._order is None or self._order[0] != number:
-            order = np.random.default_rng((self.seed, number)).permutation(self.n)
-            self._order = number, np.resize(order, self.per_pass * self.batch_size)
-        return self._order[1][at * self.batch_size : (at + 1) * self.batch_size], number
+        trainer.fit(_Module(network, schedule, seed), loader, ckpt_path=checkpoint)
+    if validator is not None and validator.weights:
+        network.load_state_dict(validator.weights)
+    network.to(before)
+    for module, training in modes.items():
+        module.training = training
 
 
 class _Batches:
-    """A dataset whose item is this process's share of the batch of a step."""
+    """A dataset whose item is this process's share of the batch of a step.
 
-    def __init__(self, make_batch: MakeBatch, draws: _Draws) -> None:
-        self.make_batch, self.draws = make_batch, draws
+    Every epoch is a permutation of the examples, which depends on the seed and the epoch alone.
+    """
 
-    def __getitem__(self, step: int) -> Any:
+    def __init__(self, examples: Examples, seed: int) -> None:
+        self.examples, self.seed = examples, seed
+        self.batch_size = min(examples.batch_size, examples.n)
+        self._order: tuple[int, RowIndices] | None = None
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, i = divmod(step, self.examples.steps_per_epoch)
+        rows = self._permutation(epoch)[i * self.batch_size : (i + 1) * self.batch_size]
         rank, world = _process()
-        rows, number = self.draws.rows(step)
         if len(rows) % world:
             raise ModelError(
                 f"{world} processes cannot share batches of {len(rows)}; choose a multiple"
             )
-        return self.make_batch(rows[rank::world], number)
+        return self.examples.make_batch(Draw(rows[rank::world], epoch, step))
+
+    def _permutation(self, epoch: int) -> RowIndices:
+        if self._order is None or self._order[0] != epoch:
+            e = self.examples
+            order = np.random.default_rng((self.seed, epoch)).permutation(e.n)
+            if e.whole_batches:
+                order = np.resize(order, e.steps_per_epoch * self.batch_size)
+            self._order = epoch, order
+        return self._order[1]
 
 
 class _Steps(Sampler[int]):
@@ -232,86 +185,79 @@ class _Steps(Sampler[int]):
         return iter(range(self.done, self.steps))
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Batch) -> Batch:
     return batch
 
 
 def _process() -> tuple[int, int]:
-    """Count processes: which this is, and how many train together."""
+    """Return the number of this process, and how many train together."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
-class _Learner(lightning.LightningModule):
-    """A network as Lightning sees it."""
+class _Module(lightning.LightningModule):
+    """A network as Lightning needs it."""
 
     def __init__(self, network: nn.Module, schedule: Schedule, seed: int) -> None:
         super().__init__()
         self.network, self.schedule, self.seed = network, schedule, seed
+        self.logged: dict[str, Tensor | float] = {}
 
-    def training_step(self, batch: Any, index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         rank, world = _process()
         # Seeded per step: a resumed training drops what an uninterrupted one would have dropped.
         torch.manual_seed((1_000_003 * self.seed + self.global_step) * 1_009 + rank)
-        part: Part = self.network(batch)
-        number = part.number.detach().float().clone()
-        everywhere = cast(Tensor, self.trainer.strategy.reduce(number, reduce_op="sum"))
-        # The gradient becomes the mean over the processes: it shall be that of the mean over all
-        # that was predicted, wherever.
-        loss = part.total * world / everywhere.clamp(min=1)
-        self.log("loss", loss, prog_bar=True, batch_size=1, sync_dist=world > 1)
-        return loss
+        losses: Losses = self.network(batch)
+        parts = {name: loss.mean for name, loss in losses.items()}
+        for name, loss in losses.items() if world > 1 else ():
+            # Lightning takes the mean of the processes' gradients; here it becomes the gradient of
+            # the mean over all predictions of all processes.
+            n = torch.as_tensor(loss.n, device=self.device).detach().float()
+            everywhere = cast(Tensor, self.trainer.strategy.reduce(n.clone(), reduce_op="sum"))
+            parts[name] = loss.mean * (n * world / everywhere.clamp(min=1))
+        total = sum(
+            (losses[name].weight * part for name, part in parts.items()),
+            start=torch.zeros((), device=self.device),
+        )
+        self._log(parts, total, world)
+        return total
+
+    def _log(self, parts: Mapping[str, Tensor], total: Tensor, world: int) -> None:
+        """Note the mean over the processes of the losses, and the learning rate."""
+        values = {"loss": total, **(parts if len(parts) > 1 else {})}
+        if world > 1:
+            values = {
+                name: cast(Tensor, self.trainer.strategy.reduce(v.detach().clone()))
+                for name, v in values.items()
+            }
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.logged = {**{k: v.detach() for k, v in values.items()}, "learning_rate": rate}
+        self.log("loss", self.logged["loss"], prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        s = self.schedule
-        learned = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in learned if p.dim() > 1], "weight_decay": s.weight_decay},
-            {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, s.rate)
-        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, s.factor)
+        optimizer, rates = self.schedule.optimizer(self.network)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
 
-class _Curve(Callback):
-    """Writes step, loss and learning rate into a CSV file; a resumed training goes on in it."""
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on machines, workers and folders.
 
-    def __init__(self, path: Path) -> None:
-        self.curve = Curve(path, ["step", "loss", "learning_rate"])
+    After SIGTERM Lightning ends a training by an exit of status 0. Here the signal does what it
+    would have done without Lightning.
+    """
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.curve.begin(trainer.global_step)
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
-    ) -> None:
-        if trainer.is_global_zero:
-            step, schedule = trainer.global_step, cast(_Learner, module).schedule
-            rate = schedule.rate * schedule.factor(step - 1)
-            loss = trainer.callback_metrics["loss"].clone()
-            self.curve.add({"step": step, "loss": loss, "learning_rate": rate})
-
-    def on_save_checkpoint(self, *_: Any) -> None:
-        """Write before a checkpoint is: the curve reaches as far as it."""
-        self.curve.write()
-
-    def on_train_end(self, *_: Any) -> None:
-        """Write the last steps."""
-        self.curve.write()
-
-    def on_exception(self, *_: Any) -> None:
-        """Write what was learned before."""
-        self.curve.write()
-
-
-def tokenizer_digest(tokenizer: DnaTokenizer) -> str:
-    """SHA-256 of all that a tokenizer saves, as hex."""
-    digest = hashlib.sha256()
-    with TemporaryDirectory(prefix="genoglot-") as folder:
-        tokenizer.save_pretrained(folder)
-        for file in sorted(Path(folder).iterdir()):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    except SIGTERMException:
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        logger.setLevel(level)

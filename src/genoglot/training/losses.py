@@ -1,85 +1,145 @@
-"""What a network is trained for: losses whose parts add up, with missing labels left out.
+"""Losses that can be averaged over batches and processes, with missing labels left out.
 
-Each takes what the network says and the labels, and returns the summed loss of all labels that
-there are, and their number. NaN (for class numbers: anything below 0) is a missing label.
+Each function takes the outputs of a network and the labels. NaN (for class numbers: anything below
+0) is a missing label, which does not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genoglot.training.loop import Part
-
-Objective = Literal["bce", "focal", "huber", "mse", "cross-entropy"]
+Objective = Literal["bce", "focal", "huber", "mse", "poisson", "cross-entropy"]
 
 
-def bce(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Part:
-    """Binary cross-entropy: (batch, outputs), labels 0 to 1.
+class Loss(NamedTuple):
+    """One named part of what a training minimizes.
 
-    With `smoothing` a label is that share of the way nearer to all outcomes being as likely
-    (Szegedy et al. 2016): at 0.1, labels of 0 and 1 count as 0.05 and 0.95.
+    Attributes
+    ----------
+    mean
+        Mean loss of all predictions of the batch, a scalar.
+    n
+        Number of these predictions, a scalar: over several processes, means are weighted by it.
+    weight
+        Factor of this part in the sum of all parts.
+    """
+
+    mean: Tensor
+    n: Tensor | int = 1
+    weight: float = 1.0
+
+
+Losses = Mapping[str, Loss]
+
+
+def bce(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Loss:
+    """Binary cross-entropy.
+
+    Parameters
+    ----------
+    logits
+        (batch, outputs).
+    labels
+        Between 0 and 1, (batch, outputs).
+    smoothing
+        Label smoothing (Szegedy et al. 2016): at 0.1, labels of 0 and 1 count as 0.05 and 0.95.
 
     Examples
     --------
-    >>> part = bce(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, float("nan")]]))
-    >>> round(float(part.total), 4), int(part.number)
-    (1.3863, 2)
+    >>> loss = bce(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, float("nan")]]))
+    >>> round(float(loss.mean), 4), int(loss.n)
+    (0.6931, 2)
     """
-    there, labels = _known(labels)
+    known, labels = _known(labels)
     labels = labels + smoothing * (0.5 - labels)
-    return _part(F.binary_cross_entropy_with_logits(logits, labels, reduction="none"), there)
+    return _mean(F.binary_cross_entropy_with_logits(logits, labels, reduction="none"), known)
 
 
-def focal(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Part:
-    """Focal loss (Lin et al. 2017): cross-entropy, less of it where the answer is right anyway."""
-    there, labels = _known(labels)
-    loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    wrong = torch.sigmoid(logits) * (1 - 2 * labels) + labels  # p of the other answer
-    return _part(loss * wrong.clamp(0, 1) ** gamma, there)
+def focal(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Loss:
+    """Focal loss (Lin et al. 2017): binary cross-entropy, less of it for easy examples.
 
-
-def huber(values: Tensor, labels: Tensor) -> Part:
-    """Huber loss, linear beyond 1: (batch, outputs)."""
-    there, labels = _known(labels)
-    return _part(F.huber_loss(values, labels, reduction="none"), there)
-
-
-def mse(values: Tensor, labels: Tensor) -> Part:
-    """Squared error: (batch, outputs)."""
-    there, labels = _known(labels)
-    return _part((values - labels) ** 2, there)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Part:
-    """Cross-entropy of one of several classes: logits (batch, classes), class numbers (batch,).
-
-    `smoothing` as for `bce`.
+    Parameters
+    ----------
+    logits, labels
+        As for `bce`.
+    gamma
+        Exponent of the probability of the wrong outcome.
     """
-    there, labels = labels >= 0, labels.clamp(min=0)
+    known, labels = _known(labels)
+    loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    wrong = torch.sigmoid(logits) * (1 - 2 * labels) + labels
+    return _mean(loss * wrong.clamp(0, 1) ** gamma, known)
+
+
+def huber(values: Tensor, labels: Tensor) -> Loss:
+    """Huber loss, linear from an error of 1: values and labels (batch, outputs)."""
+    known, labels = _known(labels)
+    return _mean(F.huber_loss(values, labels, reduction="none"), known)
+
+
+def mse(values: Tensor, labels: Tensor) -> Loss:
+    """Squared error: values and labels (batch, outputs)."""
+    known, labels = _known(labels)
+    return _mean((values - labels) ** 2, known)
+
+
+def poisson(rates: Tensor, counts: Tensor) -> Loss:
+    """Poisson negative log-likelihood without its constant, as for Enformer (Avsec et al. 2021).
+
+    Parameters
+    ----------
+    rates
+        Predicted rates above 0, of any shape, such as (batch, bins, tracks).
+    counts
+        Observed counts of the same shape.
+
+    Examples
+    --------
+    >>> float(poisson(torch.ones(1, 2), torch.zeros(1, 2)).mean)
+    1.0
+    """
+    known, counts = _known(counts)
+    return _mean(F.poisson_nll_loss(rates, counts, log_input=False, reduction="none"), known)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Loss:
+    """Cross-entropy of one of several classes.
+
+    Parameters
+    ----------
+    logits
+        (batch, classes).
+    labels
+        Class numbers, int64 (batch,).
+    smoothing
+        Label smoothing, as for `bce`.
+    """
+    known, labels = labels >= 0, labels.clamp(min=0)
     loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-    return _part(loss, there)
+    return _mean(loss, known)
 
 
 SMOOTHED: tuple[Objective, ...] = ("bce", "cross-entropy")
-OBJECTIVES: dict[Objective, Callable[..., Part]] = {
+OBJECTIVES: dict[Objective, Callable[..., Loss]] = {
     "bce": bce,
     "focal": focal,
     "huber": huber,
     "mse": mse,
+    "poisson": poisson,
     "cross-entropy": cross_entropy,
 }
 
 
 def _known(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Where there are labels, and the labels with 0 where there are none."""
-    there = ~labels.isnan()
-    return there, labels.nan_to_num()
+    """Mask of the labels that are not missing, and the labels with 0 where they are."""
+    return ~labels.isnan(), labels.nan_to_num()
 
 
-def _part(loss: Tensor, there: Tensor) -> Part:
-    return Part((loss * there).sum(), there.sum())
+def _mean(loss: Tensor, known: Tensor) -> Loss:
+    n = known.sum()
+    return Loss((loss * known).sum() / n.float().clamp(min=1), n)

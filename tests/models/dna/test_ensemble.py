@@ -13,14 +13,12 @@ from genoglot.errors import ModelError
 from genoglot.models import load_predictor
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
-from genoglot.models.dna.predictor import SequencePredictor
+from genoglot.models.dna.ensemble_training import fit_ensemble
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
-from genoglot.models.dna.supervised import SequenceModel
-from genoglot.models.dna.train_ensemble import fit_ensemble
 from genoglot.sequence import to_codes, to_text
-from genoglot.training.loop import Where
 
-CPU = Where(device="cpu")
+CPU = "cpu"
 TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 2, "min_steps": 1, "batch_size": 32}
 TINY |= {"trees": 20}
 
@@ -40,7 +38,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> tuple[SequenceEnsemble
     folder = tmp_path_factory.mktemp("ensemble")
     fitted = fit_ensemble(
         *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1),
-        target="multi-class", names=["no", "yes"], log_folder=folder, where=CPU, **TINY,
+        target="multi-class", names=["no", "yes"], log_folder=folder, device=CPU, **TINY,
     )  # fmt: skip
     return fitted, folder
 
@@ -74,7 +72,7 @@ def mirrored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_data_decide_whether_strand_and_place_matter() -> None:
-    how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
+    how = {"target": "multi-class", "names": ["no", "yes"], "device": CPU, **TINY}
     how |= {"width": 64, "learned": 32, "epochs": 1}
     for make, anchored in ((ordered, True), (mirrored, False)):
         fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
@@ -103,7 +101,7 @@ def test_the_ensemble_is_the_mean_and_is_saved(
     assert loaded.names == ["no", "yes"]
     np.testing.assert_array_equal(loaded.predict(codes), found)
     with pytest.raises(ModelError, match="sequence-ensemble"):
-        SequencePredictor.from_pretrained(tmp_path / "model")
+        SequenceModel.from_pretrained(tmp_path / "model")
 
     fasta, out = tmp_path / "a.fa", tmp_path / "a.parquet"
     fasta.write_text("".join(f">s{i}\n{to_text(row)}\n" for i, row in enumerate(codes)))
@@ -118,7 +116,7 @@ def test_fitting_again_is_the_same_and_resuming_too(
 ) -> None:
     fitted, folder = ensemble
     data = *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1)
-    how = {"target": "multi-class", "names": ["no", "yes"], "where": CPU, **TINY}
+    how = {"target": "multi-class", "names": ["no", "yes"], "device": CPU, **TINY}
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
     with caplog.at_level(logging.INFO, "genoglot"):
         resumed = fit_ensemble(*data, log_folder=folder, resume=True, **how)

@@ -13,12 +13,11 @@ from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
-from genoglot.models.dna.supervised import SequenceModel
 from genoglot.sequence import BpeTokenizer, KmerTokenizer, OneHotTokenizer, PatchTokenizer
-from genoglot.training.loop import Where
 
-CPU = Where(device="cpu")
+CPU = "cpu"
 RNG = np.random.default_rng(0)
 CODES = RNG.integers(0, 4, (60, 40)).astype(np.uint8)
 LABELS = np.arange(60) % 2
@@ -29,7 +28,7 @@ FILLED = np.where(np.arange(40) < LENGTHS[:, None], CODES, 4).astype(np.uint8)
 def network(codes: np.ndarray, **how: object) -> SequenceModel:
     encoder = ResidualCnn(width=8, learned=8, motifs=False, blocks=1, places=40)
     made = SequenceModel(encoder, max_steps=5, strands="random", learning_rate=1e-2)
-    return made.fit(codes, LABELS.astype(np.float32), where=CPU, **how)
+    return made.fit(codes, LABELS.astype(np.float32), device=CPU, **how)
 
 
 def trees(codes: np.ndarray, **how: object) -> SequenceTrees:

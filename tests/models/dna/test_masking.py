@@ -73,11 +73,11 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
     batch = masker(codes, lengths, generators(3, seed))
     plain = tokenizer.from_codes(codes, lengths, padding=True, add_special_tokens=False)
     seen = np.asarray(plain["attention_mask"], bool)
-    assert batch.seen is None or np.array_equal(batch.seen.numpy(), seen)
+    assert "mask" not in batch or np.array_equal(batch["mask"].numpy(), seen)
     for row in range(3):
         n = int(seen[row].sum())
-        ids, inputs = plain["input_ids"][row, :n], batch.inputs.numpy()[row, :n]
-        targets = batch.targets.numpy()[row]
+        ids, inputs = plain["input_ids"][row, :n], batch["inputs"].numpy()[row, :n]
+        targets = batch["targets"].numpy()[row]
         assert (targets[n:] == IGNORED).all()
         targets = targets[:n]
         masked = inputs == tokenizer.mask_token_id
@@ -103,7 +103,7 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
 def test_hidden_bases_are_zero(length: int, rate: float, seed: int) -> None:
     codes = dna(2, length, seed, unknown=0.05)
     batch = Masker(OneHotTokenizer(), rate=rate)(codes, None, generators(2, seed))
-    values, targets = batch.inputs.numpy(), batch.targets.numpy()
+    values, targets = batch["inputs"].numpy(), batch["targets"].numpy()
     asked = targets != IGNORED
     assert not values.transpose(0, 2, 1)[asked].any()
     assert np.array_equal(targets[asked], codes[asked])
@@ -118,13 +118,13 @@ def test_so_many_tokens_are_masked(name: str, rate: float) -> None:
     tokenizer = TOKENIZERS[name]()
     batch = Masker(tokenizer, rate=rate)(dna(300, 400, unknown=0.0), None, generators(300))
     if isinstance(tokenizer, IdTokenizer):
-        masked = batch.inputs.numpy() == tokenizer.mask_token_id
-        seen = np.ones_like(masked) if batch.seen is None else batch.seen.numpy()
+        masked = batch["inputs"].numpy() == tokenizer.mask_token_id
+        seen = batch["mask"].numpy() if "mask" in batch else np.ones_like(masked)
         assert masked[seen].mean() == pytest.approx(rate, abs=0.015)
         assert masked[:, 0].mean() == pytest.approx(rate, abs=0.09)  # at the ends as elsewhere
-        assert (batch.targets.numpy() != IGNORED).any()
+        assert (batch["targets"].numpy() != IGNORED).any()
     else:
-        hidden = ~batch.inputs.numpy().any(1)
+        hidden = ~batch["inputs"].numpy().any(1)
         assert hidden.mean() == pytest.approx(rate, abs=0.015)
 
 
@@ -134,9 +134,9 @@ def test_a_mask_depends_on_its_sequence_alone() -> None:
     together = masker(codes, None, generators(4))
     for row in range(4):
         alone = masker(codes[row : row + 1], None, [generators(4)[row]])
-        n = alone.inputs.shape[1]
-        assert np.array_equal(alone.inputs[0], together.inputs[row, :n])
-        assert np.array_equal(alone.targets[0], together.targets[row, :n])
+        n = alone["inputs"].shape[1]
+        assert np.array_equal(alone["inputs"][0], together["inputs"][row, :n])
+        assert np.array_equal(alone["targets"][0], together["targets"][row, :n])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_mask_depends_on_its_sequence_alone() -> None:
     [
         ({"rate": 0.0}, "mask rate is 0.0"),
         ({"rate": 1.0}, "mask rate is 1.0"),
-        ({"span": 4}, "hides no 5-mer; give at least 5"),
+        ({"span": 4}, "masks no 5-mer; give at least 5"),
         ({"span": 0}, "the span is 0"),
     ],
 )

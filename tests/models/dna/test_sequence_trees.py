@@ -7,7 +7,7 @@ import pytest
 
 from genoglot.errors import ModelError
 from genoglot.models import load, load_predictor
-from genoglot.models.dna.predictor import SequencePredictor
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.sequence import reverse_complement, to_codes
 from genoglot.sequence.motifs import jaspar
@@ -156,7 +156,7 @@ def test_bad_trees_are_refused_in_one_line(tmp_path: Path) -> None:
     model = SequenceTrees(trees=2).fit(codes, labels, (codes, labels))
     model.save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="sequence-trees"):
-        SequencePredictor.from_pretrained(tmp_path / "model")
+        SequenceModel.from_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="reads DNA"):
         load(tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"

@@ -16,6 +16,7 @@ from genoglot.models.text_to_regions.diffusion import (
     image_shape,
     noise_of,
 )
+from genoglot.training.examples import Draw
 
 
 @given(st.integers(1, 200_000))
@@ -46,7 +47,7 @@ def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: At
     seen = []
     model.network.register_forward_pre_hook(lambda net, args: seen.append(args[0]))
     model.noising.signal.fill_(1.0)  # no noise
-    batch = next(iter(model._loader(toy_atlas, [3], training=True)))
+    batch = model.examples(toy_atlas, [3]).make_batch(Draw(np.arange(1), 0, 0))
     model.loss(batch)
     (image,) = seen
     assert image.shape == (1, 3, 20, 20)

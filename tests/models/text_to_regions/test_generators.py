@@ -11,9 +11,10 @@ from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, TextError, UniverseMismatchError
 from genoglot.models import GENERATORS, Generator, create, generator_class, load
 from genoglot.models.text_to_regions.baselines import PENALTIES, ridge_left_out
-from genoglot.models.text_to_regions.trainable import Trainable
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator
 from genoglot.regions import Universe
 from genoglot.text import MiniLM, Tfidf
+from genoglot.training.examples import Draw
 
 QUICK = {
     "text2bed-seed": {"dim": 16, "region_epochs": 2, "epochs": 3},
@@ -97,10 +98,10 @@ def test_bad_requests_are_refused_in_one_line(fitted: Generator) -> None:
 @pytest.mark.parametrize("kind", list(QUICK))
 def test_gradients_reach_every_parameter(kind: str, toy_atlas: Atlas) -> None:
     generator = create(kind, **QUICK[kind])
-    assert isinstance(generator, Trainable)
+    assert isinstance(generator, NetworkGenerator)
     generator.fit(toy_atlas, range(40))  # one training, since some layers start at zero
     generator.network.train().zero_grad()
-    batch = next(iter(generator._loader(toy_atlas, range(40), training=True)))
+    batch = generator.examples(toy_atlas, range(40)).make_batch(Draw(np.arange(8), 0, 0))
     generator.loss(batch).backward()
     without = [n for n, p in generator.network.named_parameters() if p.grad is None]
     assert not without
@@ -149,9 +150,9 @@ def test_training_lowers_the_loss_of_the_better_presets(
     def loss(min_steps: int) -> float:
         settings = {"rank": 60, "epochs": 1, "min_steps": min_steps, "regions_per_step": 400}
         generator = create(kind, **settings).fit(toy_atlas)
-        assert isinstance(generator, Trainable)
+        assert isinstance(generator, NetworkGenerator)
         torch.manual_seed(0)
-        batch = next(iter(generator._loader(toy_atlas, None, training=True)))
+        batch = generator.examples(toy_atlas).make_batch(Draw(np.arange(48), 0, 0))
         return generator.loss(batch).item()
 
     assert loss(200) < share * loss(1)

@@ -9,8 +9,9 @@ import torch
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create, load
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.models.text_to_regions.seq2regions import SeedTransformer, SetDecoder, drawn_regions
-from genoglot.models.text_to_regions.trainable import Trainable
+from genoglot.training.examples import Batch
 
 SEED = {"dim": 32, "heads": 2, "layers": 1, "rank": 16, "set_tokens": 64, "learning_rate": 2e-3}
 BETTER = {"rank": 40, "min_steps": 150, "regions_per_step": 400, "dim": 32, "set_tokens": 16}
@@ -114,12 +115,15 @@ def test_the_order_of_a_training_set_matters_no_more_than_the_seed(toy_atlas: At
     # Regions reach the loss in the order of their ids; here they come in another order, too.
     def scores(seed: int, shuffled: bool) -> np.ndarray:
         model = create("seq2regions-seed", **{**SEED, "epochs": 12}, seed=seed)
-        assert isinstance(model, Trainable)
+        assert isinstance(model, NetworkGenerator)
         if shuffled:
             plain, order = model.loss, np.random.default_rng(0)
-            model.loss = lambda batch: plain(  # type: ignore[method-assign]
-                batch._replace(ids=[order.permutation(ids) for ids in batch.ids])
-            )
+
+            def loss(batch: Batch) -> torch.Tensor:
+                ids = np.concatenate([order.permutation(ids) for ids in region_ids(batch)])
+                return plain({**batch, "ids": torch.from_numpy(ids)})
+
+            model.loss = loss  # type: ignore[method-assign]
         return model.fit(toy_atlas).score([TEXT])[0]
 
     plain = scores(0, shuffled=False)

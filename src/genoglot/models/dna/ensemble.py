@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.lengths import TrainedLengths
-from genoglot.models.dna.predictor import SequencePredictor
 from genoglot.models.dna.sequence_encoder import Lengths
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
@@ -81,13 +81,13 @@ class SequenceEnsemble(Pretrained):
         """The tokenizer of the first model."""
         return self.members[0].tokenizer
 
-    def networks(self) -> list[SequencePredictor]:
+    def networks(self) -> list[SequenceModel]:
         """List the networks among the members, those of ensembles too."""
         found = []
         for member in self.members:
             if isinstance(member, SequenceEnsemble):
                 found += member.networks()
-            elif isinstance(member, SequencePredictor):
+            elif isinstance(member, SequenceModel):
                 found.append(member)
         return found
 
@@ -110,7 +110,7 @@ class SequenceEnsemble(Pretrained):
     ) -> NDArray[np.float32]:
         """Predict probabilities of labels or classes, or values: float32 (n, outputs).
 
-        Parameters and errors are those of `SequencePredictor.predict`.
+        Parameters and errors are those of `SequenceModel.predict`.
         """
         told = [
             member.predict(codes, lengths, any_length=any_length, batch_size=batch_size)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import Target, not_learnable
+from genoglot.models.dna.heads import not_learnable
+from genoglot.models.dna.target import Target
 
 Vectors = NDArray[np.float32]
 

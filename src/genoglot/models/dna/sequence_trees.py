@@ -13,9 +13,10 @@ from pydantic import Field
 
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
-from genoglot.models.dna.heads import Target, not_learnable
+from genoglot.models.dna.heads import not_learnable
 from genoglot.models.dna.lengths import TrainedLengths, extremes
 from genoglot.models.dna.sequence_encoder import LONGEST, Lengths, batches
+from genoglot.models.dna.target import Target
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
@@ -168,7 +169,7 @@ class SequenceTrees(Pretrained):
     ) -> NDArray[np.float32]:
         """Predict probabilities of labels or classes, or values: float32 (n, outputs).
 
-        Parameters and errors are those of `SequencePredictor.predict`.
+        Parameters and errors are those of `SequenceModel.predict`.
         """
         import xgboost
 

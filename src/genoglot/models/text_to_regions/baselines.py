@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Generator, Scores
+from genoglot.models.text_to_regions.generator import Arrays, Generator, Scores, SetRows
 from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning, load_text_encoder
 from genoglot.text.encoder import check_texts
 
@@ -30,11 +30,10 @@ class Popularity(Generator):
 
     kind = "popularity"
 
-    def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Count how often each region is present."""
         self.universe = atlas.universe
         self.share = popularity(atlas.presence(rows))
-        return self
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score each region by the share of training sets that hold it."""
@@ -62,7 +61,7 @@ class _Remembering(Generator):
     encoder: TextEncoder
     vectors: NDArray[np.float32]  # (sets, dim), what the encoder makes of the descriptions
 
-    def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Keep the sets and encode their descriptions."""
         self.universe = atlas.universe
         self.presence = atlas.presence(rows, strength=self.strength)
@@ -70,7 +69,6 @@ class _Remembering(Generator):
         descriptions = atlas.descriptions(rows)
         self.encoder = self._new_encoder(descriptions)
         self.vectors = self.encoder.encode(descriptions)
-        return self
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
         raise TypeError(f"{type(self).__name__} names no text encoder")
@@ -162,13 +160,12 @@ class Ridge(_Remembering):
         self.penalty, self.choose_penalty = penalty, choose_penalty
         self.strength, self.text = strength, text
 
-    def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Remember the sets, encode their descriptions and choose the penalty."""
-        super().fit(atlas, rows)
+        super().prepare(atlas, rows)
         if self.choose_penalty:
             groups = atlas.metadata["group"].to_numpy()
             self.penalty = self._best_penalty(groups if rows is None else groups[np.asarray(rows)])
-        return self
 
     def _best_penalty(self, groups: NDArray[Any]) -> float:
         """Return the penalty with the least squared error on experiments left out in turn."""

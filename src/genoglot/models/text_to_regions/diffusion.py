@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, best
+from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.models.text_to_regions.retrieval import (
     CHUNK,
     MemoryGenerator,
@@ -25,18 +26,18 @@ from genoglot.models.text_to_regions.retrieval import (
     product,
     spread,
 )
-from genoglot.models.text_to_regions.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
 from genoglot.text import MiniLM, load_text_encoder
 from genoglot.threads import one_thread
+from genoglot.training.examples import Batch
 
 DROPPED = 0.1  # share of training texts that are blanked, for classifier-free guidance
 FORGOTTEN = 0.2  # dropout of the denoising network
 PIXELS = 1 << 21  # pixels that go through the U-Net at a time
 
 
-class SeedDiffusion(Trainable):
+class SeedDiffusion(NetworkGenerator):
     """The diffusion model of the seed (Fay et al. 2024), as it is described there.
 
     The multi-hot vector over the universe is laid out as an image (761 x 1398 for 1,063,878
@@ -75,10 +76,10 @@ class SeedDiffusion(Trainable):
             )
         self.steps, self.sampling_steps, self.widths = steps, sampling_steps, tuple(widths)
         self.noising = NoiseSchedule("linear", steps)
-        self.schedule = Schedule(epochs, batch_size, learning_rate)
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.seed = seed
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Make the network."""
         self.universe = atlas.universe
         self.shape = image_shape(len(self.universe))
@@ -95,21 +96,21 @@ class SeedDiffusion(Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean absolute error of the predicted noise."""
-        device = batch.vectors.device
-        flat = torch.zeros(len(batch.ids), 3, self.shape[0] * self.shape[1], device=device)
-        for image, ids in zip(flat, batch.ids, strict=True):
+        device = batch["vectors"].device
+        flat = torch.zeros(len(region_ids(batch)), 3, self.shape[0] * self.shape[1], device=device)
+        for image, ids in zip(flat, region_ids(batch), strict=True):
             image[0, torch.from_numpy(ids).long().to(device)] = 1
         images = flat.view(len(flat), 3, *self.shape)
         noise = torch.randn(images.shape, device=device)
         step = torch.randint(self.steps, (len(images),), device=device)
         noisy = self.noising.to(device).noised(images, step, noise)
-        return F.l1_loss(self.network(noisy, step, batch.vectors), noise)
+        return F.l1_loss(self.network(noisy, step, batch["vectors"]), noise)
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Draw one image for each text, on a GPU if there is one; a pixel of 1/2 scores 1/2."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network, noising = self.network.to(device), self.noising.to(device)
+        """Draw one image for each text, on the network's device; a pixel of 1/2 scores 1/2."""
+        device, network = self.device, self.network
+        noising = self.noising.to(device)
         scores = np.empty((len(texts), len(self.universe)), np.float32)
         at_once = max(1, PIXELS // (self.shape[0] * self.shape[1]))
         vectors = self.encode(texts).to(device)
@@ -127,10 +128,9 @@ class SeedDiffusion(Trainable):
         return scores
 
     def _settings(self) -> dict[str, Any]:
-        s = self.schedule
         return {"steps": self.steps, "sampling_steps": self.sampling_steps,
-                "widths": list(self.widths), "epochs": s.epochs, "batch_size": s.batch_size,
-                "learning_rate": s.learning_rate, "seed": self.seed}  # fmt: skip
+                "widths": list(self.widths), "epochs": self.epochs, "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:
         self.minilm.save(folder / "minilm")
@@ -294,7 +294,7 @@ class Diffusion(MemoryGenerator):
         scale = spread(memory.attention.codes)
         return Denoiser(memory, heads=2 * self.heads + 1, scale=scale, hidden=self.hidden)
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
         super().prepare(atlas, rows)
         squares = torch.zeros(self.factors.shape[1], self.factors.shape[1], dtype=torch.float64)
@@ -313,11 +313,11 @@ class Diffusion(MemoryGenerator):
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared error of the clean code, weighed as errors of presence are."""
-        device, scale = batch.vectors.device, self.network.scale
-        if batch.training:
-            codes = self._known[batch.rows.cpu()]
+        device, scale = batch["vectors"].device, self.network.scale
+        if "rows" in batch:
+            codes = self._known[batch["rows"].cpu()]
         else:
-            sums = [self.factors[torch.from_numpy(ids).long()].sum(0) for ids in batch.ids]
+            sums = [self.factors[torch.from_numpy(ids).long()].sum(0) for ids in region_ids(batch)]
             codes = self._codes_of(torch.stack(sums))
         clean = codes.to(device) / scale
         told = self._read(batch)[:, :-1] / scale
@@ -334,7 +334,7 @@ class Diffusion(MemoryGenerator):
         """Mean of the sampled codes of each text: (texts, 1, rank)."""
         told = super().codes(texts)[:, :-1] / self.network.scale
         told = told.repeat_interleave(self.samples, 0)
-        noising = self.noising.cpu()
+        noising = self.noising.to(self.device)
 
         def predicted_noise(noisy: Tensor, step: Tensor) -> Tensor:
             clean: Tensor = self.network(noisy, step, told)
@@ -346,7 +346,10 @@ class Diffusion(MemoryGenerator):
 
         draw = noise_of(texts, (self.samples, len(self.network.scale)), self.seed)
         drawn = noising.sample(
-            predicted_noise, lambda: draw().flatten(0, 1), steps=self.sampling_steps, eta=0.0
+            predicted_noise,
+            lambda: draw().flatten(0, 1).to(self.device),
+            steps=self.sampling_steps,
+            eta=0.0,
         )
         mean = drawn.view(len(texts), self.samples, -1).mean(1) * self.network.scale
         return mean[:, None]
@@ -355,7 +358,7 @@ class Diffusion(MemoryGenerator):
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` best regions, best first."""
         with one_thread():
-            code = self.codes([text])[0, 0].numpy()
+            code = self.codes([text])[0, 0].cpu().numpy()
         presence = self.factors.numpy() @ code + self.share  # by numpy: see `direct`
         ids = best(presence, n)
         return ids, sharpened(torch.from_numpy(presence[ids])).sigmoid().numpy()

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, best
+from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.models.text_to_regions.retrieval import MemoryGenerator, MemoryNetwork, TextMemory
-from genoglot.models.text_to_regions.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.text import Tfidf, load_text_encoder
 from genoglot.threads import one_thread
+from genoglot.training.examples import Batch
 
 SEED_WIDTHS = (512, 256, 128, 64, 32)
 SHORTLIST = 1 << 14  # regions that are scored in full when only the top is asked for
 
 
-class SeedDirectEncoder(Trainable):
+class SeedDirectEncoder(NetworkGenerator):
     """The direct encoder of the seed (Fay et al. 2024), as it is described there.
 
     TF-IDF vector -> five linear layers -> decoder over the universe; mean squared error against
@@ -42,10 +43,10 @@ class SeedDirectEncoder(Trainable):
     def __init__(
         self, *, epochs: int = 10, batch_size: int = 5, learning_rate: float = 1e-3, seed: int = 0
     ) -> None:
-        self.schedule = Schedule(epochs, batch_size, learning_rate)
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.seed = seed
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit TF-IDF and make the network."""
         self.universe = atlas.universe
         self.tfidf = Tfidf(pairs=False).fit(atlas.descriptions(rows))
@@ -58,22 +59,21 @@ class SeedDirectEncoder(Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error against the multi-hot vectors."""
-        predicted = self.network(batch.vectors)
+        predicted = self.network(batch["vectors"])
         target = torch.zeros_like(predicted)
-        for row, ids in zip(target, batch.ids, strict=True):
+        for row, ids in zip(target, region_ids(batch), strict=True):
             row[torch.from_numpy(ids).long().to(row.device)] = 1
         return F.mse_loss(predicted, target)
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region by its predicted presence, cut to 0 and 1."""
-        scores: Scores = self.network(self.encode(texts)).clamp_(0, 1).numpy()
+        scores: Scores = self.network(self.encode(texts).to(self.device)).clamp_(0, 1).cpu().numpy()
         return scores
 
     def _settings(self) -> dict[str, Any]:
-        s = self.schedule
-        return {"epochs": s.epochs, "batch_size": s.batch_size,
-                "learning_rate": s.learning_rate, "seed": self.seed}  # fmt: skip
+        return {"epochs": self.epochs, "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:
         self.tfidf.save(folder / "tfidf")
@@ -202,9 +202,9 @@ class DirectEncoder(MemoryGenerator):
         with one_thread():
             codes = self.codes([text])
             # By numpy: this product takes 15 ms for a million regions, 72 ms by torch 2.13.
-            shares = self.factors.numpy() @ codes[0].mean(0).numpy() + self.share
+            shares = self.factors.numpy() @ codes[0].mean(0).cpu().numpy() + self.share
             listed = torch.from_numpy(np.sort(best(shares, shortlist)))
-            scores = self._logits(codes, listed)[0].sigmoid_().numpy()
+            scores = self._logits(codes, listed)[0].sigmoid_().cpu().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,14 @@ from genoglot.models.pretrained import Arrays, OverUniverse
 from genoglot.regions import Regions
 from genoglot.text import check_query
 
+if TYPE_CHECKING:
+    import torch
+
+    from genoglot.training.device import DeviceOptions
+
 Scores = NDArray[np.float32]
 Ids = NDArray[np.int32]
+SetRows = Sequence[int] | NDArray[Any]
 
 
 class Generator(OverUniverse):
@@ -27,16 +34,70 @@ class Generator(OverUniverse):
     """
 
     @abstractmethod
-    def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
+        """Fit everything that has no gradient; make the network, if the model has one.
+
+        Deterministic: called again with the same seed it gives the same result, so that a
+        checkpoint can be loaded into it.
+
+        Parameters
+        ----------
+        atlas, rows
+            As for `fit`.
+        """
+
+    def fit(
+        self,
+        atlas: Atlas,
+        rows: SetRows | None = None,
+        *,
+        validation: SetRows | None = None,
+        patience: int | None = None,
+        log_folder: str | Path | None = None,
+        resume: bool = False,
+        progress: bool | None = None,
+        device: str | DeviceOptions = "auto",
+    ) -> Self:
         """Learn from region sets and their descriptions.
+
+        A model in closed form is computed from `atlas` and `rows` alone; the other arguments have
+        an effect on models with a network only.
 
         Parameters
         ----------
         atlas
-            The collection to learn from.
+            Collection of region sets to learn from.
         rows
-            Which of its sets, by default all.
+            Indices of the sets to learn from; by default all.
+        validation
+            Indices of sets on which the loss is measured after every epoch.
+        patience
+            Stop when the validation loss has not improved for so many epochs, and keep the weights
+            of the best one; 0: never. By default 10, and 0 for a model whose learning rate falls
+            to zero by its schedule, of which the last epoch ranks best (docs/decisions/0007).
+        log_folder
+            Where `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoints are written;
+            by default nowhere. A checkpoint is written after every epoch and each minute.
+        resume
+            Continue from the last checkpoint in `log_folder`, if there is one: the result is that
+            of a training that was never interrupted.
+        progress
+            Show a progress bar; by default in a terminal.
+        device
+            Device to train on; by default a GPU if there is one, in bf16 mixed precision.
+
+        Raises
+        ------
+        ModelError
+            If there is no set to learn from, or the checkpoint to resume from is damaged or of
+            another training.
         """
+        self.prepare(atlas, rows)
+        return self
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the network, if the model has one, to a device; a closed form stays on the CPU."""
+        return self
 
     @abstractmethod
     def score(self, texts: Sequence[str]) -> Scores:
@@ -136,4 +197,4 @@ def _likely(scores: Scores, n: int) -> NDArray[np.int64]:
     return np.arange(len(scores))
 
 
-__all__ = ["Arrays", "Generator", "Ids", "Scores", "best"]
+__all__ = ["Arrays", "Generator", "Ids", "Scores", "SetRows", "best"]

@@ -27,10 +27,12 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.baselines import popularity, ridge_left_out, ridge_weights
-from genoglot.models.text_to_regions.generator import Arrays, Scores
-from genoglot.models.text_to_regions.trainable import Batch, Rows, Schedule, Trainable
+from genoglot.models.text_to_regions.generator import Arrays, Scores, SetRows
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.nn.retrieval import MemoryAttention
 from genoglot.text import MiniLM, Tfidf, load_text_encoder
+from genoglot.training.examples import Batch
+from genoglot.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -125,7 +127,7 @@ def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Fa
 
 
 def product(sparse: csr_array, dense: Floats) -> Floats:
-    """Sparse times dense by PyTorch, on a GPU or all cores: scipy uses one.
+    """Multiply a sparse matrix by a dense one on all CPU cores, by PyTorch: scipy uses one.
 
     Examples
     --------
@@ -143,8 +145,7 @@ def product(sparse: csr_array, dense: Floats) -> Floats:
             size=sparse.shape,
             check_invariants=False,
         )
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        result: Floats = (tensor.to(device) @ torch.from_numpy(dense).to(device)).cpu().numpy()
+        result: Floats = (tensor @ torch.from_numpy(dense)).numpy()
     return result
 
 
@@ -232,7 +233,7 @@ class MemoryNetwork(nn.Module):
         """
 
 
-class MemoryGenerator(Trainable):
+class MemoryGenerator(NetworkGenerator):
     """A generator that reads its answer from a memory of the training sets.
 
     Parameters
@@ -271,10 +272,15 @@ class MemoryGenerator(Trainable):
 
     def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
         """Log-odds of presence: codes (batch, heads, rank) -> (batch, regions)."""
-        factors, share = self.factors[regions], torch.from_numpy(self.share)[regions]
-        return self.network.logits(codes, factors.to(codes.device), share.to(codes.device))
+        return self.network.logits(codes, *self._region_factors(regions))
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def _region_factors(self, regions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Factors and popularity of some regions, on the device of the network."""
+        chosen = regions if isinstance(regions, slice) else regions.cpu()
+        factors, share = self.factors[chosen], torch.from_numpy(self.share)[chosen]
+        return factors.to(self.device), share.to(self.device)
+
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network.
 
         Raises
@@ -304,9 +310,6 @@ class MemoryGenerator(Trainable):
         ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
         # Regions that no training set holds say nothing: the loss is taken over the others.
         self._candidates = torch.from_numpy(np.flatnonzero(popularity(strength)))
-        steps = -(-len(descriptions) // self.batch_size)
-        epochs = max(self.epochs, -(-self.min_steps // steps))
-        self.schedule = Schedule(epochs, self.batch_size, self.learning_rate, 1e-4, warm_up=True)
         torch.manual_seed(self.seed)
         self.network = self._network(
             TextMemory(
@@ -318,33 +321,43 @@ class MemoryGenerator(Trainable):
             )
         )
 
+    def schedule(self, steps: int) -> Schedule:
+        """Return a schedule of one cycle."""
+        return Schedule(
+            steps, self.learning_rate, decay="one-cycle", weight_decay=1e-4, clip_norm=None
+        )
+
+    def n_epochs(self, steps_per_epoch: int) -> int:
+        """Return the number of passes over the training sets, enough for `min_steps`."""
+        return max(self.epochs, -(-self.min_steps // steps_per_epoch))
+
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Words and meaning: (texts, feature_dim)."""
         return self.features.encode(texts)
 
     def loss(self, batch: Batch) -> Tensor:
         """Binary cross-entropy over regions drawn at random."""
-        device = batch.vectors.device
+        device = batch["vectors"].device
         drawn = torch.randint(len(self._candidates), (self.regions_per_step,))
         regions = self._candidates[drawn]
-        target = torch.from_numpy(membership(batch.ids, regions.numpy())).to(device)
+        target = torch.from_numpy(membership(region_ids(batch), regions.numpy())).to(device)
         logits = self._logits(self._read(batch), regions)
         return F.binary_cross_entropy_with_logits(logits, target)
 
     def _read(self, batch: Batch) -> Tensor:
         """Codes for a batch, (batch, heads, rank): a training set does not see its own group."""
         hidden = ridge_code = None
-        if batch.training:
-            rows, device = batch.rows.cpu(), batch.vectors.device
+        if "rows" in batch:
+            rows, device = batch["rows"].cpu(), batch["vectors"].device
             hidden = (self._groups[rows][:, None] == self._groups).to(device)
             ridge_code = self._ridge_codes[rows].to(device)
-        codes: Tensor = self.network.memory(batch.vectors, hidden, ridge_code)
+        codes: Tensor = self.network.memory(batch["vectors"], hidden, ridge_code)
         return codes
 
     @torch.inference_mode()
     def codes(self, texts: Sequence[str]) -> Tensor:
         """Read codes for texts: (texts, heads, rank)."""
-        read: Tensor = self.network.memory(self.encode(texts))
+        read: Tensor = self.network.memory(self.encode(texts).to(self.device))
         return read
 
     @torch.inference_mode()
@@ -354,7 +367,7 @@ class MemoryGenerator(Trainable):
         scores = torch.empty(len(texts), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
             part = slice(start, start + CHUNK)
-            scores[:, part] = self._logits(codes, part).sigmoid_()
+            scores[:, part] = self._logits(codes, part).sigmoid_().cpu()
         return scores.numpy()
 
     def _settings(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, best
+from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.models.text_to_regions.retrieval import (
     MemoryGenerator,
     MemoryNetwork,
@@ -23,15 +24,15 @@ from genoglot.models.text_to_regions.retrieval import (
     spread,
 )
 from genoglot.models.text_to_regions.set_decoder import SetDecoder
-from genoglot.models.text_to_regions.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.nn.transformer import Decoder, EncoderLayer, Source, sinusoids
 from genoglot.text import WordPiece
 from genoglot.threads import one_thread
+from genoglot.training.examples import Batch
 
 MAX_TEXT = 512
 
 
-class SeedSeq2Regions(SetDecoder, Trainable):
+class SeedSeq2Regions(SetDecoder, NetworkGenerator):
     """The transformer of the seed (Fay et al. 2024), as it is described there.
 
     WordPiece tokens of the text (at most 512) with sinusoidal positions -> encoder; decoder of
@@ -69,9 +70,9 @@ class SeedSeq2Regions(SetDecoder, Trainable):
         self.dim, self.heads, self.layers, self.rank = dim, heads, layers, rank
         self.set_tokens, self.drawn, self.seed = set_tokens, drawn, seed
         self.context = set_tokens
-        self.schedule = Schedule(epochs, batch_size, learning_rate)
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Make the network."""
         self.universe = atlas.universe
         self.wordpiece = WordPiece()
@@ -94,21 +95,22 @@ class SeedSeq2Regions(SetDecoder, Trainable):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each region, given the text and the regions drawn before it."""
-        device = batch.vectors.device
-        target = drawn_regions(batch.ids, self.set_tokens).to(device)  # (batch, length)
+        device = batch["vectors"].device
+        target = drawn_regions(region_ids(batch), self.set_tokens).to(device)  # (batch, length)
         if not target.numel():  # only empty sets
             return 0 * self.network.begin.sum()
-        source = self.network.read(batch.vectors)
+        source = self.network.read(batch["vectors"])
         hidden = self.network(target[:, :-1].clamp(min=0), source)[target >= 0]  # (tokens, dim)
         return self.network.cross_entropy(hidden, target[target >= 0], self.drawn)
 
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, Source]:
-        source = self.network.read(self.encode(texts))
+        source = self.network.read(self.encode(texts).to(self.device))
         begin = self.network.begin.expand(len(texts), -1)
         return self.network.decoder.step(begin, source, self.context)
 
     def _next(self, ids: Tensor, state: Source) -> tuple[Tensor, Source]:
-        return self.network.decoder.step(self.network.embed(ids), state, self.context)
+        embedded = self.network.embed(ids.to(self.device))
+        return self.network.decoder.step(embedded, state, self.context)
 
     def _logits_of(self, hidden: Tensor, state: Source, regions: slice | Tensor) -> Tensor:
         return self.network.logits(hidden, regions)
@@ -117,10 +119,9 @@ class SeedSeq2Regions(SetDecoder, Trainable):
         return state.of(rows)
 
     def _settings(self) -> dict[str, Any]:
-        s = self.schedule
         names = ("dim", "heads", "layers", "rank", "set_tokens", "drawn", "seed")
-        return {**{name: getattr(self, name) for name in names}, "epochs": s.epochs,
-                "batch_size": s.batch_size, "learning_rate": s.learning_rate}  # fmt: skip
+        return {**{name: getattr(self, name) for name in names}, "epochs": self.epochs,
+                "batch_size": self.batch_size, "learning_rate": self.learning_rate}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:
         self.wordpiece.save(folder / "tokenizer.json")
@@ -342,7 +343,7 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
         self.set_tokens = set_tokens
         self.context = set_tokens
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
         presence = atlas.presence(rows)
         self.set_size = presence.nnz / max(1, presence.shape[0])
@@ -359,13 +360,12 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
 
         The first position, by which regions are ranked, weighs as much as all others together.
         """
-        device, network = batch.vectors.device, self.network
-        prefix = drawn_regions(batch.ids, self.set_tokens)
+        device, network = batch["vectors"].device, self.network
+        prefix = drawn_regions(region_ids(batch), self.set_tokens)
         regions = self._candidates[torch.randint(len(self._candidates), (self.regions_per_step,))]
-        held = torch.from_numpy(membership(batch.ids, regions.numpy())).to(device).bool()
+        held = torch.from_numpy(membership(region_ids(batch), regions.numpy())).to(device).bool()
         before = self.factors[prefix.clamp(min=0)].to(device)
-        factors = self.factors[regions].to(device)
-        share = torch.from_numpy(self.share)[regions].to(device)
+        factors, share = self._region_factors(regions)
         prefix, regions = prefix.to(device), regions.to(device)
         given = (prefix[:, :, None] == regions).cumsum(1).bool()
         given = F.pad(given, (0, 0, 1, 0))  # none before the first: (batch, n + 1, regions)
@@ -387,32 +387,31 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
             hidden, (codes, _) = self._start([text])
             point = self.network.points(codes, hidden[:, None])[0, 0]
             factors = self.factors.numpy()  # times a vector by numpy: see `direct`
-            share = torch.from_numpy(factors @ codes[0, -1].numpy() + self.share)
-            popular = self.network.popularity_weight * log_odds(share.clamp_(0, 1))
-            logits = torch.from_numpy(factors @ point.numpy()) + popular
+            share = torch.from_numpy(factors @ codes[0, -1].cpu().numpy() + self.share)
+            popular = self.network.popularity_weight.cpu() * log_odds(share.clamp_(0, 1))
+            logits = torch.from_numpy(factors @ point.cpu().numpy()) + popular
             ids = best(logits.numpy(), n)
             log_p = logits[torch.from_numpy(ids).long()] - logits.logsumexp(0)
         return ids, -torch.expm1(-self.set_size * log_p.exp()).numpy()
 
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, tuple[Tensor, Source]]:
         codes = self.codes(texts)
-        return self.network.before(len(texts)), (codes, self.network.source(codes))
+        before = self.network.before(len(texts)).to(codes.device)
+        return before, (codes, self.network.source(codes))
 
     def _next(
         self, ids: Tensor, state: tuple[Tensor, Source]
     ) -> tuple[Tensor, tuple[Tensor, Source]]:
         codes, source = state
-        embedded = self.network.embed(self.factors[ids])
+        embedded = self.network.embed(self._region_factors(ids)[0])
         hidden, source = self.network.decoder.step(embedded, source, self.context)
         return hidden, (codes, source)
 
     def _logits_of(
         self, hidden: Tensor, state: tuple[Tensor, Source], regions: slice | Tensor
     ) -> Tensor:
-        share = torch.from_numpy(self.share)[regions]
-        return self.network.next_logits(state[0], hidden[:, None], self.factors[regions], share)[
-            :, 0
-        ]
+        factors, share = self._region_factors(regions)
+        return self.network.next_logits(state[0], hidden[:, None], factors, share)[:, 0]
 
     def _reordered(self, state: tuple[Tensor, Source], rows: Tensor) -> tuple[Tensor, Source]:
         return state[0][rows], state[1].of(rows)

@@ -49,7 +49,7 @@ class SetDecoder(Generator):
         logits = torch.empty(len(hidden), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
             part = slice(start, start + CHUNK)
-            logits[:, part] = self._logits_of(hidden, state, part)
+            logits[:, part] = self._logits_of(hidden, state, part).cpu()
         return logits
 
     @torch.inference_mode()
@@ -112,9 +112,9 @@ class SetDecoder(Generator):
 
         def step(last: Tensor | None, state: Any) -> tuple[Tensor, Any]:
             if last is None:
-                return self._logits_of(hidden, state, listed), state
+                return self._logits_of(hidden, state, listed).cpu(), state
             after, state = self._next(listed[last], state)
-            return self._logits_of(after, state, listed), state
+            return self._logits_of(after, state, listed).cpu(), state
 
         if method == "sample":
             own = 1_000_003 * seed + zlib.crc32(text.encode())

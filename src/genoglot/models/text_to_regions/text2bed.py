@@ -15,13 +15,14 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores
+from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows
+from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
 from genoglot.models.text_to_regions.retrieval import MemoryGenerator, MemoryNetwork, TextMemory
-from genoglot.models.text_to_regions.trainable import Batch, Rows, Schedule, Trainable
 from genoglot.models.text_to_regions.vector_index import ExactIndex, HnswIndex, Index
 from genoglot.regions import Region2Vec
 from genoglot.text import MiniLM, load_text_encoder
 from genoglot.threads import one_thread
+from genoglot.training.examples import Batch
 
 Floats = NDArray[np.float32]
 IndexKind = Literal["exact", "hnsw"]
@@ -73,7 +74,7 @@ class _Search:
             self.index_kind, self._index = "hnsw", HnswIndex.load(folder / GRAPH, self.vectors)
 
 
-class SeedText2Bed(_Search, Trainable):
+class SeedText2Bed(_Search, NetworkGenerator):
     """Text2BED of the seed (Fay et al. 2024), as it is described there.
 
     MiniLM embedding -> feed-forward network ("vec2vec") -> the space of Region2Vec, in which a
@@ -112,9 +113,9 @@ class SeedText2Bed(_Search, Trainable):
         self.region2vec, self.dim, self.hidden = region2vec, dim, hidden
         self.region_epochs, self.tokens_per_epoch = region_epochs, tokens_per_epoch
         self.seed = seed
-        self.schedule = Schedule(epochs, batch_size, learning_rate)
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Load or train region vectors and make the network."""
         self.universe = atlas.universe
         if self.region2vec:
@@ -147,14 +148,14 @@ class SeedText2Bed(_Search, Trainable):
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error to the mean vector of each set."""
         nowhere = np.zeros(self.dim, np.float32)
-        means = [self.vectors[ids].mean(0) if len(ids) else nowhere for ids in batch.ids]
-        target = torch.from_numpy(np.stack(means)).to(batch.vectors.device)
-        return F.mse_loss(self.network(batch.vectors), target)
+        means = [self.vectors[ids].mean(0) if len(ids) else nowhere for ids in region_ids(batch)]
+        target = torch.from_numpy(np.stack(means)).to(batch["vectors"].device)
+        return F.mse_loss(self.network(batch["vectors"]), target)
 
     @torch.inference_mode()
     def locate(self, texts: Sequence[str]) -> Floats:
         """Points of texts in the space of regions: (texts, dim), unit length."""
-        return _unit(self.network(self.encode(texts)).numpy())
+        return _unit(self.network(self.encode(texts).to(self.device)).cpu().numpy())
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region by (1 + cosine) / 2."""
@@ -166,11 +167,10 @@ class SeedText2Bed(_Search, Trainable):
         return ids, ((1 + cosines) / 2).astype(np.float32)
 
     def _settings(self) -> dict[str, Any]:
-        s = self.schedule
         return {"region2vec": self.region2vec, "dim": self.dim, "hidden": self.hidden,
                 "region_epochs": self.region_epochs, "tokens_per_epoch": self.tokens_per_epoch,
-                "epochs": s.epochs, "batch_size": s.batch_size, "learning_rate": s.learning_rate,
-                "seed": self.seed}  # fmt: skip
+                "epochs": self.epochs, "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
 
     def _save(self, folder: Path) -> Arrays:
         self.minilm.save(folder / "minilm")
@@ -251,17 +251,17 @@ class Text2Bed(_Search, MemoryGenerator):
         """Points of texts in the space of regions: (texts, rank + 1)."""
         point = self.network.point(self.codes(texts))
         popular = self.network.popularity_weight.expand(len(point), 1)
-        return torch.cat([point, popular], 1).numpy()
+        return torch.cat([point, popular], 1).cpu().numpy()
 
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Ids and scores of the `n` nearest regions, by inner product, nearest first."""
         with one_thread():
             ids, products = self.index.top(self.locate([text])[0], n)
         usual = self.network.bias + self.network.popularity_weight * self._usual
-        logits = torch.from_numpy(products) + usual.detach()
+        logits = torch.from_numpy(products) + usual.detach().cpu()
         return ids, logits.sigmoid().numpy()
 
-    def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
         super().prepare(atlas, rows)
         self._index = None

@@ -14,7 +14,7 @@ from genoglot.models.dna.cnn_fc import CnnFc
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
-from genoglot.models.dna.supervised import SequenceModel
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import PieceEncoder
 from genoglot.sequence import (
     BpeTokenizer,
@@ -24,10 +24,9 @@ from genoglot.sequence import (
     PatchTokenizer,
     reverse_complement,
 )
-from genoglot.training.loop import Where
 from genoglot.training.losses import bce, cross_entropy, focal, huber, mse
 
-CPU = Where(device="cpu")
+CPU = "cpu"
 
 
 def dna(n: int = 12, length: int = 40, seed: int = 0) -> np.ndarray:
@@ -61,7 +60,7 @@ def model(encoder: SequenceEncoder | None = None, **settings: object) -> Sequenc
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_every_encoder_learns_a_few_sequences_by_heart(kind: str) -> None:
     codes, labels = dna(), np.arange(12, dtype=np.float32) % 2
-    fitted = model(ENCODERS[kind]()).fit(codes, labels, where=CPU)
+    fitted = model(ENCODERS[kind]()).fit(codes, labels, device=CPU)
     predicted = fitted.predict(codes)
     assert predicted.shape == (12, 1) and predicted.dtype == np.float32
     assert np.array_equal(predicted[:, 0] > 0.5, labels > 0.5)
@@ -86,7 +85,7 @@ def test_every_objective_learns(target: str, objective: str) -> None:
         "multi-class": np.arange(12) % 3,
     }[target]
     fitted = model(target=target, objective=objective, max_steps=90)
-    predicted = fitted.fit(codes, labels, where=CPU).predict(codes)
+    predicted = fitted.fit(codes, labels, device=CPU).predict(codes)
     if target == "multi-class":
         assert predicted.shape == (12, 3)
         np.testing.assert_allclose(predicted.sum(1), 1, rtol=1e-5)
@@ -110,27 +109,27 @@ def test_objectives_are_those_of_torch_where_labels_are_there() -> None:
         (huber, F.huber_loss),
     ):
         part = ours(logits, holes)
-        assert int(part.number) == 14
-        torch.testing.assert_close(part.total / part.number, theirs(logits[there], labels[there]))
+        assert int(part.n) == 14
+        torch.testing.assert_close(part.mean, theirs(logits[there], labels[there]))
     p = torch.where(labels == 1, logits.sigmoid(), 1 - logits.sigmoid())[there]
     part = focal(logits, holes)
-    torch.testing.assert_close(part.total, (-((1 - p) ** 2) * p.log()).sum())
+    torch.testing.assert_close(part.mean * part.n, (-((1 - p) ** 2) * p.log()).sum())
     part = cross_entropy(logits, torch.tensor([0, 2, -1, 1, 1, -1]))
     kept = torch.tensor([0, 1, 3, 4])
     expected = F.cross_entropy(logits[kept], torch.tensor([0, 2, 1, 1]), reduction="sum")
-    torch.testing.assert_close(part.total, expected)
-    assert int(part.number) == 4
+    torch.testing.assert_close(part.mean * part.n, expected)
+    assert int(part.n) == 4
 
 
 def test_smoothed_labels_are_those_of_torch() -> None:
     torch.manual_seed(0)
     logits, classes = torch.randn(6, 2), torch.tensor([0, 1, 1, 0, 1, 0])
     expected = F.cross_entropy(logits, classes, reduction="sum", label_smoothing=0.1)
-    torch.testing.assert_close(cross_entropy(logits, classes, smoothing=0.1).total, expected)
+    torch.testing.assert_close(cross_entropy(logits, classes, smoothing=0.1).mean * 6, expected)
     # Of two classes, cross-entropy is that of the difference of their logits.
     difference = logits[:, 1:] - logits[:, :1]
     part = bce(difference, classes[:, None].float(), smoothing=0.1)
-    torch.testing.assert_close(part.total, expected)
+    torch.testing.assert_close(part.mean * part.n, expected)
     with pytest.raises(ModelError, match="not smoothed"):
         SequenceModel(CnnLstm(), target="regression", label_smoothing=0.1)
 
@@ -138,7 +137,7 @@ def test_smoothed_labels_are_those_of_torch() -> None:
 @pytest.mark.parametrize("objective", [bce, focal, huber, mse])
 def test_a_missing_label_has_no_gradient(objective: Callable[..., object]) -> None:
     logits = torch.zeros(2, 2, requires_grad=True)
-    objective(logits, torch.tensor([[1.0, torch.nan], [torch.nan, 1.0]])).total.backward()  # type: ignore[attr-defined]
+    objective(logits, torch.tensor([[1.0, torch.nan], [torch.nan, 1.0]])).mean.backward()  # type: ignore[attr-defined]
     assert logits.grad is not None
     assert torch.equal(logits.grad != 0, torch.eye(2, dtype=torch.bool))
 
@@ -147,9 +146,9 @@ def test_missing_labels_change_nothing() -> None:
     codes, labels = dna(), np.tile(np.arange(2, dtype=np.float32), (6, 2)).reshape(12, 2)
     labels[::2, 0] = 1
     labels[:, 1] = np.nan
-    twice = model(target="multi-label", max_steps=5).fit(codes, labels, where=CPU)
+    twice = model(target="multi-label", max_steps=5).fit(codes, labels, device=CPU)
     labels[6:] = np.nan
-    half = model(target="multi-label", max_steps=5, batch_size=12).fit(codes, labels, where=CPU)
+    half = model(target="multi-label", max_steps=5, batch_size=12).fit(codes, labels, device=CPU)
     assert np.isfinite(twice.predict(codes)).all() and np.isfinite(half.predict(codes)).all()
 
 
@@ -157,7 +156,7 @@ def test_missing_labels_change_nothing() -> None:
 @pytest.mark.parametrize("frozen", [False, True])
 def test_predictions_of_both_strands_are_one(strands: str, frozen: bool) -> None:
     codes, labels = dna(), np.arange(12, dtype=np.float32) % 2
-    fitted = model(strands=strands, frozen=frozen, max_steps=8).fit(codes, labels, where=CPU)
+    fitted = model(strands=strands, frozen=frozen, max_steps=8).fit(codes, labels, device=CPU)
     turned = reverse_complement(codes)
     assert np.array_equal(fitted.predict(codes), fitted.predict(turned))
     assert np.array_equal(fitted.embed(codes), fitted.embed(turned))
@@ -168,7 +167,7 @@ def test_a_frozen_encoder_stays_and_the_head_learns() -> None:
     codes, labels = dna(), np.arange(12, dtype=np.float32) % 2
     encoder = attention(pooling="mean")
     before = encoder.embed(codes)
-    fitted = model(encoder, frozen=True, max_steps=300, hidden=128).fit(codes, labels, where=CPU)
+    fitted = model(encoder, frozen=True, max_steps=300, hidden=128).fit(codes, labels, device=CPU)
     assert np.array_equal(encoder.embed(codes), before)
     assert np.array_equal(fitted.predict(codes)[:, 0] > 0.5, labels > 0.5)
     assert all(parameter.requires_grad for parameter in encoder.parameters())
@@ -180,7 +179,7 @@ def test_the_same_seed_is_the_same_model() -> None:
     def predictions(seed: int) -> np.ndarray:
         torch.manual_seed(int(np.random.default_rng().integers(1000)))
         how = {"seed": seed, "dropout": 0.2, "strands": "random", "max_steps": 9, "batch_size": 5}
-        return model(attention(dropout=0.2), **how).fit(codes, labels, where=CPU).predict(codes)
+        return model(attention(dropout=0.2), **how).fit(codes, labels, device=CPU).predict(codes)
 
     assert np.array_equal(predictions(1), predictions(1))
     assert not np.array_equal(predictions(1), predictions(2))
@@ -194,12 +193,12 @@ def test_the_best_weights_are_kept_only_if_asked_for(tmp_path: Path) -> None:
     def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
         return float(((predicted > 0.5) == truth).mean())
 
-    plain = model(**how).fit(codes, labels, where=CPU).predict(codes)
-    watched = model(**how).fit(codes, labels, validation=other, where=CPU, log_folder=tmp_path)
+    plain = model(**how).fit(codes, labels, device=CPU).predict(codes)
+    watched = model(**how).fit(codes, labels, validation=other, device=CPU, log_folder=tmp_path)
     assert np.array_equal(plain, watched.predict(codes))
     assert len((tmp_path / "validation.csv").read_text().splitlines()) == 13
     chosen = model(**how).fit(
-        codes, labels, validation=other, choose_by="loss", where=CPU, log_folder=tmp_path / "b"
+        codes, labels, validation=other, choose_by="loss", device=CPU, log_folder=tmp_path / "b"
     )
     lines = (tmp_path / "b" / "validation.csv").read_text().splitlines()[1:]
     losses = [float(line.split(",")[1]) for line in lines]
@@ -207,7 +206,7 @@ def test_the_best_weights_are_kept_only_if_asked_for(tmp_path: Path) -> None:
     found = F.binary_cross_entropy(predicted, torch.from_numpy(other[1])[:, None])
     assert float(found) == pytest.approx(min(losses), rel=1e-4)
     assert losses[-1] > min(losses)
-    by_metric = model(**how).fit(codes, labels, validation=other, choose_by=accuracy, where=CPU)
+    by_metric = model(**how).fit(codes, labels, validation=other, choose_by=accuracy, device=CPU)
     assert accuracy(other[1][:, None], by_metric.predict(other[0])) >= accuracy(
         other[1][:, None], plain
     )
@@ -218,7 +217,7 @@ def test_padding_of_validation_data_does_not_count(tmp_path: Path) -> None:
     lengths = np.full(12, 30)
     padded = dna(seed=1)
     fitted = model(max_steps=3).fit(
-        codes, labels, validation=(padded, labels), validation_lengths=lengths, where=CPU,
+        codes, labels, validation=(padded, labels), validation_lengths=lengths, device=CPU,
         log_folder=tmp_path,
     )  # fmt: skip
     told = (tmp_path / "validation.csv").read_text().splitlines()[-1].split(",")[1]
@@ -247,7 +246,7 @@ class Breaking:
 def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     codes, labels = dna(), np.arange(12, dtype=np.float32) % 2
     how = {"epochs": 6, "max_steps": None, "batch_size": 4, "dropout": 0.1}
-    fit = {"validation": (codes[:6], labels[:6]), "choose_by": "loss", "where": CPU}
+    fit = {"validation": (codes[:6], labels[:6]), "choose_by": "loss", "device": CPU}
     whole = model(**how).fit(codes, labels, log_folder=tmp_path / "whole", **fit)
     with pytest.raises(OSError, match="disk is gone"):
         model(**how).fit(Breaking(codes, 10), labels, log_folder=tmp_path / "broken", **fit)  # type: ignore[arg-type]
@@ -263,7 +262,7 @@ def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     codes, labels = dna(), np.arange(12) % 3
     fitted = model(target="multi-class", names=["a", "b", "c"], strands="both", max_steps=5)
-    fitted.fit(codes, labels, where=CPU).save_pretrained(tmp_path / "m")
+    fitted.fit(codes, labels, device=CPU).save_pretrained(tmp_path / "m")
     loaded = SequenceModel.from_pretrained(tmp_path / "m")
     assert np.array_equal(loaded.predict(codes), fitted.predict(codes))
     assert loaded.names == ["a", "b", "c"] and loaded.settings == fitted.settings
@@ -280,7 +279,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         ({"epoch": 3}, np.zeros(12), "no setting 'epoch'"),
         ({"objective": "mse"}, np.zeros(12), "mse is no objective for binary; use bce or focal"),
         ({}, np.zeros(11), "12 sequences, but labels of 11"),
-        ({}, np.full(12, np.nan), "no label is there"),
+        ({}, np.full(12, np.nan), "all labels are missing"),
         ({}, np.full(12, 3.0), "not between 0 and 1"),
         ({}, np.ones(12), "all 12 training examples have the same label, 1; a model needs"),
         ({"target": "regression"}, np.full(12, 0.5), "all 12 training examples have the same"),
@@ -290,7 +289,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
             np.where(np.arange(12) < 6, 1, -1),
             "all 6 training examples are of the class 'b'; a model needs examples of two classes",
         ),
-        ({}, np.zeros((12, 2)), "make it multi-label"),
+        ({}, np.zeros((12, 2)), "use target multi-label"),
         ({"target": "multi-class"}, np.zeros(12), r"classes are float64 \(12,\)"),
         ({"target": "multi-class", "names": ["a"]}, np.arange(12), "class number 11 is none of"),
         ({"target": "multi-label", "names": ["a"]}, np.zeros((12, 2)), "1 names for 2 outputs"),
@@ -298,7 +297,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_named(how: dict[str, object], labels: np.ndarray, says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        model(**how).fit(dna(), labels, where=CPU)
+        model(**how).fit(dna(), labels, device=CPU)
 
 
 def test_an_unfitted_model_predicts_nothing() -> None:
@@ -318,7 +317,7 @@ def test_a_shifted_training_sees_every_shift_and_is_the_same_twice() -> None:
     def shifts() -> list[int]:
         seen.clear()
         encoder = Spy(channels=(4,), dim=4)
-        model(encoder, shift=2, max_steps=40, batch_size=1).fit(codes, np.arange(2), where=CPU)
+        model(encoder, shift=2, max_steps=40, batch_size=1).fit(codes, np.arange(2), device=CPU)
         wide = np.pad(codes[0], 2, constant_values=4)
         found = []
         for batch in seen:

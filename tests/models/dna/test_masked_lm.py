@@ -12,15 +12,16 @@ import torch
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.pretrain import Windows, make_tokenizer, pretrain
+from genoglot.models.dna.genome_windows import GenomeWindows
+from genoglot.models.dna.masked_lm import MaskedLanguageModel
+from genoglot.models.dna.new_tokenizer import new_tokenizer
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.regions import Regions
 from genoglot.sequence import Genome, KmerTokenizer, PatchTokenizer, to_text
-from genoglot.training.loop import Where
 
 SMALL = {"dim": 16, "heads": 2, "layers": 1}
 SHORT = {"window": 64, "batch_size": 8, "warm_up": 2, "learning_rate": 5e-3, "checkpoint_every": 5}
-CPU = Where(device="cpu")
+CPU = "cpu"
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +45,13 @@ def curve(folder: Path) -> list[tuple[int, float]]:
 @pytest.mark.parametrize("tokenizer", ["kmer", "patch", "bpe", "onehot"])
 def test_the_loss_falls_below_that_of_guessing(tokenizer: str, fasta: Path, tmp_path: Path) -> None:
     genome = Genome.open(fasta)
-    made = make_tokenizer(tokenizer, genome, k={"kmer": 3, "patch": 2}.get(tokenizer))  # type: ignore[arg-type]
+    made = new_tokenizer(tokenizer, genome, k={"kmer": 3, "patch": 2}.get(tokenizer))  # type: ignore[arg-type]
     encoder = AttentionEncoder(made, **{**SMALL, "dim": 32}, dropout=0.0)
-    pretrain(
-        encoder, genome, log_folder=tmp_path, max_steps=60, where=CPU,
-        **{**SHORT, "learning_rate": 1e-2},
-    )  # fmt: skip
+    model = MaskedLanguageModel(encoder, max_steps=60, **{**SHORT, "learning_rate": 1e-2})
+    model.fit(genome, log_folder=tmp_path, device=CPU)
     losses = [loss for _, loss in curve(tmp_path)]
     assert len(losses) == 60
     assert np.mean(losses[-5:]) < 0.93 * np.mean(losses[:3])
-    assert not encoder.training
 
 
 class Failing(Genome):
@@ -75,10 +73,9 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(fasta: Path, tmp_
         assert isinstance(genome, Failing)
         genome.reads = reads
         encoder = AttentionEncoder(KmerTokenizer(3), **SMALL)  # with dropout
-        return pretrain(
-            encoder, genome, log_folder=tmp_path / name, resume=resume, max_steps=17, where=CPU,
-            decay="cosine", **SHORT,
-        )  # fmt: skip
+        model = MaskedLanguageModel(encoder, max_steps=17, decay="cosine", **SHORT)
+        model.fit(genome, log_folder=tmp_path / name, resume=resume, device=CPU)
+        return encoder
 
     whole = run("whole")
     with pytest.raises(OSError, match="disk is gone"):
@@ -93,22 +90,23 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(fasta: Path, tmp_
     assert len(files) == 3 and files[0].endswith(".tensors.safetensors")
     assert files[1:] == ["last.ckpt", "state.json"]
     with pytest.raises(ModelError, match="of another model, other settings or other data"):
-        pretrain(
-            AttentionEncoder(KmerTokenizer(4), **SMALL), Genome.open(fasta), max_steps=17,
-            log_folder=tmp_path / "broken", resume=True, where=CPU, decay="cosine", **SHORT,
-        )  # fmt: skip
+        other = AttentionEncoder(KmerTokenizer(4), **SMALL)
+        MaskedLanguageModel(other, max_steps=17, decay="cosine", **SHORT).fit(
+            Genome.open(fasta), log_folder=tmp_path / "broken", resume=True, device=CPU
+        )
 
 
 SCRIPT = """
 import sys
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.sequence import Genome, KmerTokenizer
-from genoglot.training.loop import Where
-from genoglot.models.dna.pretrain import pretrain
+from genoglot.training.device import DeviceOptions
+from genoglot.models.dna.masked_lm import MaskedLanguageModel
 fasta, folder = sys.argv[1:]
 encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1, dropout=0.0)
-pretrain(encoder, Genome.open(fasta), log_folder=folder, where=Where("cpu", 2, strategy="ddp"),
-         max_steps=12, window=64, batch_size=8, warm_up=2, learning_rate=5e-3, checkpoint_every=5)
+model = MaskedLanguageModel(encoder, max_steps=12, window=64, batch_size=8, warm_up=2,
+                            learning_rate=5e-3, checkpoint_every=5)
+model.fit(Genome.open(fasta), log_folder=folder, device=DeviceOptions("cpu", 2, strategy="ddp"))
 """
 
 
@@ -122,9 +120,8 @@ def test_two_processes_see_the_curve_of_one(fasta: Path, tmp_path: Path) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     encoder = AttentionEncoder(KmerTokenizer(3), **SMALL, dropout=0.0)
-    pretrain(
-        encoder, Genome.open(fasta), log_folder=tmp_path / "one", where=CPU, max_steps=12, **SHORT
-    )
+    model = MaskedLanguageModel(encoder, max_steps=12, **SHORT)
+    model.fit(Genome.open(fasta), log_folder=tmp_path / "one", device=CPU)
     one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
     assert len(one) == len(two) == 12
     np.testing.assert_allclose(one, two, rtol=1e-5)
@@ -134,7 +131,7 @@ def test_what_was_trained_is_loaded(fasta: Path, tmp_path: Path) -> None:
     genome = Genome.open(fasta)
     encoder = AttentionEncoder(PatchTokenizer(4), **SMALL)
     start = encoder.embed(codes := np.tile(np.arange(4, dtype=np.uint8), (2, 10)))
-    pretrain(encoder, genome, max_steps=3, where=CPU, **SHORT)
+    MaskedLanguageModel(encoder, max_steps=3, **SHORT).fit(genome, device=CPU)
     encoder.save_pretrained(tmp_path / "model")
     loaded = SequenceEncoder.from_pretrained(tmp_path / "model")
     assert np.array_equal(loaded.embed(codes), encoder.embed(codes))
@@ -143,7 +140,7 @@ def test_what_was_trained_is_loaded(fasta: Path, tmp_path: Path) -> None:
 
 def test_windows_cover_the_genome_and_turn_around(fasta: Path) -> None:
     genome = Genome.open(fasta)
-    windows = Windows(genome, 64)
+    windows = GenomeWindows(genome, 64)
     sizes = genome.chrom_sizes
     assert len(windows) == sizes["chr1"] // 64 + sizes["chr2"] // 64 + 1
     rows = np.array([len(windows) - 1, 0, sizes["chr1"] // 64])
@@ -161,14 +158,14 @@ def test_windows_cover_the_genome_and_turn_around(fasta: Path) -> None:
     [
         ({"mask_rat": 0.3}, "pre-training has no setting 'mask_rat'"),
         ({"mask_rate": 2}, "mask_rate: Input should be less than 1"),
-        ({"span": 2}, "hides no 3-mer"),
+        ({"span": 2}, "masks no 3-mer"),
         ({"window": 100_000}, "cut it into windows"),
     ],
 )
 def test_wrong_settings_are_named(how: dict[str, object], says: str, fasta: Path) -> None:
     encoder = AttentionEncoder(KmerTokenizer(3), **SMALL)
     with pytest.raises(ModelError, match=says):
-        pretrain(encoder, Genome.open(fasta), where=CPU, **how)
+        MaskedLanguageModel(encoder, **how).fit(Genome.open(fasta), device=CPU)
 
 
 def test_what_holds_nothing_to_predict_is_left_out_and_counted(
@@ -182,14 +179,16 @@ def test_what_holds_nothing_to_predict_is_left_out_and_counted(
     counts = "3 windows that are mostly N, 1 records below 16 bp, 1 windows without a whole token"
     genome = Genome.open(tmp_path / "n.fa")
     with pytest.raises(ModelError, match=f"nothing to learn from \\({counts}\\)"):
-        pretrain(AttentionEncoder(KmerTokenizer(3), **SMALL), genome, where=CPU, **SHORT)
+        encoder = AttentionEncoder(KmerTokenizer(3), **SMALL)
+        MaskedLanguageModel(encoder, **SHORT).fit(genome, device=CPU)
     told = []
     for name in ("some", "clean"):
         caplog.clear()
         encoder = AttentionEncoder(KmerTokenizer(3), **SMALL)
         with caplog.at_level("INFO", "genoglot"):
             genome = Genome.open(tmp_path / f"{name}.fa")
-            pretrain(encoder, genome, max_steps=4, where=CPU, log_folder=tmp_path / name, **SHORT)
+            model = MaskedLanguageModel(encoder, max_steps=4, **SHORT)
+            model.fit(genome, device=CPU, log_folder=tmp_path / name)
         told.append(caplog.text)
     assert f"11 windows of 64 bp to learn from; left out: {counts}" in told[0]
     assert "left out" not in told[1]

@@ -13,14 +13,15 @@ from pydantic import Field
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.ensemble import SequenceEnsemble
-from genoglot.models.dna.heads import Target
+from genoglot.models.dna.labeled_examples import Labels
 from genoglot.models.dna.residual_cnn import ResidualCnn
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
-from genoglot.models.dna.supervised import Labels, SequenceModel
+from genoglot.models.dna.target import Target
 from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
-from genoglot.training.checkpoints import CHECKPOINTS, begun, data_digest
-from genoglot.training.loop import Where
+from genoglot.training.device import DeviceOptions
+from genoglot.training.identity import data_digest
 
 log = logging.getLogger("genoglot")
 
@@ -87,7 +88,7 @@ def fit_ensemble(
     seed: int = 0,
     log_folder: str | Path | None = None,
     resume: bool = False,
-    where: Where | None = None,
+    device: str | DeviceOptions = "auto",
     **settings: Any,
 ) -> SequenceEnsemble:
     """Train residual CNNs, with the motifs of JASPAR and without, and trees that answer together.
@@ -104,7 +105,7 @@ def fit_ensemble(
         Codes and labels that decide how networks read sequences and how many trees there are, and
         nothing else.
     target
-        `"binary"`, `"multi-label"` or `"multi-class"`.
+        What is predicted; not `"regression"`.
     names
         Of the outputs.
     shortest
@@ -116,8 +117,8 @@ def fit_ensemble(
         Where each network's curves are written, and its checkpoint; by default nowhere.
     resume
         Go on from the checkpoints there, to the same result.
-    where
-        Devices; by default one, a GPU if there is any.
+    device
+        Device to train on; by default a GPU if there is one.
     **settings
         Those of `EnsembleSettings`.
 
@@ -131,7 +132,7 @@ def fit_ensemble(
     s = EnsembleSettings.of(settings, "ensemble")
     folder = None if log_folder is None else Path(log_folder)
     training = _Training(
-        codes, labels, validation, target, names, shortest, seed, folder, resume, where, s
+        codes, labels, validation, target, names, shortest, seed, folder, resume, device, s
     )
     anchored = training.anchored() if s.anchored is None else s.anchored
     networks = SequenceEnsemble(
@@ -154,7 +155,7 @@ class _Training(NamedTuple):
     seed: int
     folder: Path | None
     resume: bool
-    where: Where | None
+    device: str | DeviceOptions
     settings: EnsembleSettings
 
     def anchored(self) -> bool:
@@ -173,17 +174,19 @@ class _Training(NamedTuple):
 
     def trees(self) -> SequenceTrees:
         """Grow the trees, those of each output unless an interrupted training has."""
+        from genoglot.training.checkpoints import CHECKPOINTS, can_resume
+
         s = self.settings
         trees = SequenceTrees(names=self.names, target=self.target, trees=s.trees, seed=self.seed)
         grown = None
         if self.folder is not None:
             folder = self.folder / "trees"
-            about = {
+            identity = {
                 "settings": trees.settings.model_dump(),
                 "data": data_digest(self.codes, self.labels, *self.validation),
             }
             grown = folder / CHECKPOINTS
-            if begun(folder, about, resume=self.resume):
+            if can_resume(folder, identity, resume=self.resume):
                 total = 1 if self.target == "multi-class" else np.size(self.labels[:1])
                 n = len(list(grown.glob("trees-*")))
                 log.info(
@@ -226,7 +229,7 @@ class _Training(NamedTuple):
         )  # fmt: skip
         return model.fit(
             self.codes, self.labels, shortest=self.shortest, validation=self.validation,
-            log_folder=self.folder and self.folder / name, resume=self.resume, where=self.where,
+            log_folder=self.folder and self.folder / name, resume=self.resume, device=self.device,
         )  # fmt: skip
 
 

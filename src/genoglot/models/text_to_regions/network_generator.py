@@ -1,0 +1,208 @@
+"""`NetworkGenerator`: a generator with a network that is trained by gradient descent."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from genoglot.atlas import Atlas
+from genoglot.errors import ModelError
+from genoglot.models.text_to_regions.generator import Arrays, Generator, SetRows
+from genoglot.training.device import DeviceOptions
+from genoglot.training.examples import Batch, Draw, Examples
+from genoglot.training.losses import Loss, Losses
+from genoglot.training.schedule import Schedule
+from genoglot.training.validation import Validation
+
+NETWORK = "network."  # what the names of a network's arrays begin with
+PATIENCE = 10  # epochs
+
+
+class NetworkGenerator(Generator):
+    """A generator with a network.
+
+    A subclass gives `prepare`, which fits everything that has no gradient and makes `network`, the
+    `loss` of a batch, and how texts are encoded.
+    """
+
+    network: nn.Module
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, a scalar.
+
+        Random numbers are drawn from torch's global generator.
+
+        Parameters
+        ----------
+        batch
+            `vectors`: encoded descriptions, (batch, dim) float32. `ids`: universe ids of all sets,
+            one after another, int32, and `sizes`: how many of each, (batch,) int64; see
+            `region_ids`. `rows`: indices among the training sets, (batch,) int64; missing for
+            validation sets.
+        """
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Encode texts for the network, (texts, dim) float32."""
+
+    def schedule(self, steps: int) -> Schedule:
+        """Return the schedule of a training of so many steps."""
+        return Schedule(steps, self.learning_rate, weight_decay=0.0, clip_norm=None)
+
+    def n_epochs(self, steps_per_epoch: int) -> int:
+        """Return the number of passes over the training sets."""
+        return self.epochs
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the network."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the network to a device."""
+        self.network.to(device)
+        return self
+
+    def fit(
+        self,
+        atlas: Atlas,
+        rows: SetRows | None = None,
+        *,
+        validation: SetRows | None = None,
+        patience: int | None = None,
+        log_folder: str | Path | None = None,
+        resume: bool = False,
+        progress: bool | None = None,
+        device: str | DeviceOptions = "auto",
+    ) -> Self:
+        """Learn from region sets and their descriptions: see `Generator.fit`."""
+        from genoglot.training.loop import train
+
+        self.prepare(atlas, rows)
+        examples = self.examples(atlas, rows)
+        steps = self.n_epochs(examples.steps_per_epoch) * examples.steps_per_epoch
+        schedule = self.schedule(steps)
+        if patience is None:  # see docs/decisions/0007
+            patience = 0 if schedule.decay == "one-cycle" else PATIENCE
+        train(
+            _Training(self),
+            examples,
+            schedule,
+            seed=self.seed,
+            validation=self._validation(atlas, validation, patience),
+            folder=Path(log_folder) if log_folder is not None else None,
+            resume=resume,
+            identity={
+                "kind": self.kind,
+                "settings": self._settings(),
+                "atlas": atlas.digest,
+                "rows": len(atlas) if rows is None else np.asarray(rows).tolist(),
+            },
+            progress=progress,
+            device=device,
+        )
+        self.network.eval()
+        return self
+
+    def examples(self, atlas: Atlas, rows: SetRows | None = None) -> Examples:
+        """Return the training examples of a prepared generator: see `loss` for their batches."""
+        sets = _Sets(self, atlas, rows)
+
+        def make_batch(draw: Draw) -> Batch:
+            return {
+                **sets.batch(draw.rows),
+                "rows": torch.from_numpy(draw.rows),
+                "step": torch.tensor(draw.step),
+            }
+
+        return Examples(len(sets), self.batch_size, make_batch, whole_batches=False)
+
+    def _validation(self, atlas: Atlas, rows: SetRows | None, patience: int) -> Validation | None:
+        if rows is None or not len(rows):
+            return None
+        sets = _Sets(self, atlas, rows)
+
+        def measure() -> dict[str, float]:
+            total = 0.0
+            for i, start in enumerate(range(0, len(sets), self.batch_size)):
+                torch.manual_seed(i)
+                chosen = np.arange(start, min(start + self.batch_size, len(sets)))
+                batch = {k: v.to(self.device) for k, v in sets.batch(chosen).items()}
+                total += float(self.loss(batch)) * len(chosen)
+            return {"loss": total / len(sets)}
+
+        return Validation(measure, best_by="loss" if patience else None, patience=patience)
+
+    def _network_arrays(self) -> Arrays:
+        """Weights of the network, to save."""
+        return {f"{NETWORK}{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
+
+    @staticmethod
+    def _network_state(arrays: Arrays) -> dict[str, Tensor]:
+        """Weights of the network, as saved."""
+        return {
+            k.removeprefix(NETWORK): torch.from_numpy(v)
+            for k, v in arrays.items()
+            if k.startswith(NETWORK)
+        }
+
+
+def region_ids(batch: Batch) -> list[NDArray[np.int32]]:
+    """Return the sorted universe ids of each set of a batch.
+
+    Examples
+    --------
+    >>> ids, sizes = torch.tensor([2, 5, 7], dtype=torch.int32), torch.tensor([1, 2])
+    >>> [part.tolist() for part in region_ids({"ids": ids, "sizes": sizes})]
+    [[2], [5, 7]]
+    """
+    ends = np.cumsum(batch["sizes"].cpu().numpy())
+    return np.split(batch["ids"].cpu().numpy(), ends[:-1])
+
+
+class _Sets:
+    """Region sets of an atlas and their encoded descriptions."""
+
+    def __init__(self, generator: NetworkGenerator, atlas: Atlas, rows: SetRows | None) -> None:
+        presence = atlas.presence(rows)
+        if not presence.shape[0]:
+            raise ModelError("no region set to learn from; give an atlas or a split with some")
+        # The values, which are all 1, are not stored: of 20,000 sets they are 1 GB.
+        self.ids, self.starts = presence.indices, presence.indptr
+        self.vectors = generator.encode(atlas.descriptions(rows))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def batch(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        parts = [self.ids[self.starts[row] : self.starts[row + 1]] for row in rows]
+        return {
+            "ids": torch.from_numpy(np.concatenate(parts)),
+            "sizes": torch.tensor([len(part) for part in parts]),
+            "vectors": self.vectors[torch.from_numpy(rows)],
+        }
+
+
+class _Training(nn.Module):
+    """A generator as the training loop needs it."""
+
+    def __init__(self, generator: NetworkGenerator) -> None:
+        super().__init__()
+        self.generator, self.network = generator, generator.network
+
+    def forward(self, batch: Batch) -> Losses:
+        # Each step draws its own regions or noise, in a resumed training the same as in others.
+        torch.manual_seed(1_000_003 * self.generator.seed + int(batch["step"]))
+        return {"sets": Loss(self.generator.loss(batch), len(batch["rows"]))}
