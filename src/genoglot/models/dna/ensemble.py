@@ -1,4 +1,4 @@
-"""`SequenceEnsemble`: models of the same labels, that answer together."""
+"""`SequenceEnsemble`: the mean of several models of the same labels."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from genoglot.sequence.alphabet import Codes
 
 
 class Member(Protocol):
-    """What predicts something of DNA: a network, trees, or an ensemble of such."""
+    """A model that predicts from DNA: a network, trees, or an ensemble of them."""
 
     names: list[str] | None
 
     @property
     def lengths(self) -> TrainedLengths | None:
-        """Lengths that it was trained on, if they are known."""
+        """Lengths that the model was trained on, if they are known."""
 
     @property
     def tokenizer(self) -> DnaTokenizer:
-        """How it reads DNA."""
+        """Tokenizer of the model."""
 
     def predict(
         self,
@@ -43,7 +43,7 @@ class Member(Protocol):
         """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
 
     def check_length(self, length: int, what: str = ..., *, any_length: bool = ...) -> None:
-        """Refuse sequences of so many bp that it cannot read, or was not trained on."""
+        """Refuse a length in bp that the model cannot read or was not trained on."""
 
     def to(self, device: str | torch.device) -> Any:
         """Move to a device."""
@@ -53,12 +53,12 @@ class Member(Protocol):
 
 
 class SequenceEnsemble(Pretrained):
-    """The mean of what several models predict.
+    """The mean of the predictions of several models.
 
     Parameters
     ----------
     members
-        Models of the same outputs; also ensembles, each of which counts as one.
+        Models of the same outputs; an ensemble among them counts as one.
 
     Raises
     ------
@@ -71,9 +71,9 @@ class SequenceEnsemble(Pretrained):
     def __init__(self, members: Sequence[Member]) -> None:
         self.members: list[Member] = list(members)
         if not self.members:
-            raise ModelError("an ensemble of no model; give some")
+            raise ModelError("an ensemble needs at least one model")
         if len({tuple(member.names or ()) for member in self.members}) > 1:
-            raise ModelError("the models of an ensemble have other names of outputs")
+            raise ModelError("the models of an ensemble have different names of outputs")
         self.names = self.members[0].names
 
     @property
@@ -82,7 +82,7 @@ class SequenceEnsemble(Pretrained):
         return self.members[0].tokenizer
 
     def networks(self) -> list[SequenceModel]:
-        """List the networks among the members, those of ensembles too."""
+        """List the networks among the members, also those inside ensembles."""
         found = []
         for member in self.members:
             if isinstance(member, SequenceEnsemble):
@@ -93,7 +93,7 @@ class SequenceEnsemble(Pretrained):
 
     @property
     def lengths(self) -> TrainedLengths | None:
-        """Lengths that all members were trained on; None if that is not known of one."""
+        """Lengths that all members were trained on; None if one does not record them."""
         known = [member.lengths for member in self.members]
         if None in known:
             return None
@@ -112,17 +112,17 @@ class SequenceEnsemble(Pretrained):
 
         Parameters and errors are those of `SequenceModel.predict`.
         """
-        told = [
+        predictions = [
             member.predict(codes, lengths, any_length=any_length, batch_size=batch_size)
             for member in self.members
         ]
-        mean: NDArray[np.float32] = np.mean(told, axis=0, dtype=np.float32)
+        mean: NDArray[np.float32] = np.mean(predictions, axis=0, dtype=np.float32)
         return mean
 
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
     ) -> None:
-        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        """Refuse a length, in bp, that `predict` refuses; the error calls the sequence `what`."""
         for member in self.members:
             member.check_length(length, what, any_length=any_length)
 

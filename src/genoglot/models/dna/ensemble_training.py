@@ -1,4 +1,10 @@
-"""Ensembles of residual CNNs, which read DNA as suits the data, and boosted trees."""
+"""Training an ensemble of residual CNNs and boosted trees: the default of `genoglot task train`.
+
+This page holds every choice of the default: two networks, one with the motifs of JASPAR and one
+without; boosted trees beside them; and pilots, two small trainings whose validation loss decides
+whether sequences are read as they are given or on either strand with shifts. The setting `anchored`
+replaces the pilots, `networks` and `trees` change the members.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +31,11 @@ from genoglot.training.identity import data_digest
 
 log = logging.getLogger("genoglot")
 
-STEPS = 64  # a pass, at least
+MIN_STEPS_PER_EPOCH = 64
 PILOT_EPOCHS = 2
-CLEAR = 2.0  # standard errors by which the anchored pilot must be better,
-MARGIN = 0.03  # and nats: trainings alone, with other seeds, differ by as much
+# The anchored pilot is chosen if its validation loss is lower by this many standard errors, and by
+# this many nats: trainings differ by as much with other seeds.
+STANDARD_ERRORS, MARGIN = 2.0, 0.03
 
 
 class EnsembleSettings(Settings):
@@ -37,27 +44,27 @@ class EnsembleSettings(Settings):
     Attributes
     ----------
     networks
-        Of each kind: with the motifs of JASPAR, and without them.
+        Number of networks with the motifs of JASPAR, and of networks without them.
     anchored
-        Whether a sequence is read as it is given, and where in it something stands matters, as
-        suits those around a TSS; or else it is read on either strand, and a little shifted. None:
-        if validation data are clearly likelier with it, by two standard errors and 0.03 nats, of
-        two small pilots that are trained for two passes.
+        Read sequences as they are given, with weights for positions, as suits sequences around a
+        TSS; or else read them on either strand, with small shifts. By default two small pilots
+        decide, trained for two passes: anchored if the validation loss is lower with it by two
+        standard errors and by 0.03 nats.
     epochs, min_steps
-        Passes over the data of each network's training; of few data more, until there are so many
-        steps.
+        Number of passes over the data in each network's training, and the minimum number of
+        optimizer steps, for which small data sets get more passes.
     batch_size
-        Of few data smaller, so that there are 64 steps a pass.
+        Number of sequences of a step; fewer for small data sets, so that a pass has 64 steps.
     learning_rate, weight_decay, label_smoothing
-        Of each network's training.
+        Settings of each network's training.
     shift
-        Most bp that sequences are shifted by where they are not anchored.
+        Largest shift of a sequence that is not anchored, bp.
     width, learned, blocks, dropout
-        See `ResidualCnn`; without motifs a network learns twice as many first convolutions.
+        See `ResidualCnn`; a network without motifs learns twice as many first convolutions.
     head_dropout
-        Before the linear layers of the head.
+        Dropout rate in the head.
     trees
-        The most that are grown for each output, see `SequenceTrees`; 0: no trees.
+        Maximum number of trees for each output, see `SequenceTrees`; 0: no trees.
     """
 
     networks: int = Field(1, ge=1)
@@ -91,32 +98,31 @@ def fit_ensemble(
     device: str | DeviceOptions = "auto",
     **settings: Any,
 ) -> SequenceEnsemble:
-    """Train residual CNNs, with the motifs of JASPAR and without, and trees that answer together.
+    """Train residual CNNs, with the motifs of JASPAR and without, and boosted trees.
 
-    Nobody has to know whether strand and place matter in the data, nor whether known motifs do.
-    What is predicted is the mean of the networks and the trees, which weigh as much as all
-    networks.
+    The user need not know whether strand, position or known motifs matter in the data. The
+    prediction is the mean of the networks' mean and the trees' prediction.
 
     Parameters
     ----------
     codes, labels
         As for `SequenceModel.fit`.
     validation
-        Codes and labels that decide how networks read sequences and how many trees there are, and
+        Codes and labels that decide how networks read sequences and the number of trees, and
         nothing else.
     target
         What is predicted; not `"regression"`.
     names
-        Of the outputs.
+        Names of the outputs.
     shortest
-        Bases of the shortest sequence, where sequences are filled up with N at their end; by
-        default none is.
+        Length of the shortest sequence in bp, where sequences are filled up with N at their end;
+        by default none is.
     seed
-        Of the first network; each has another one.
+        Seed of the first network; each further one has the next seed.
     log_folder
-        Where each network's curves are written, and its checkpoint; by default nowhere.
+        Where the logs and the checkpoint of each network are written; by default nowhere.
     resume
-        Go on from the checkpoints there, to the same result.
+        Continue from the checkpoints there, to the same result.
     device
         Device to train on; by default a GPU if there is one.
     **settings
@@ -125,10 +131,10 @@ def fit_ensemble(
     Raises
     ------
     ModelError
-        If a setting is unknown, the target is another, or data do not fit.
+        If a setting is unknown, the target is `"regression"`, or the data do not fit.
     """
     if target == "regression":
-        raise ModelError("ensembles are of labels and classes; for values, use SequenceModel")
+        raise ModelError("an ensemble predicts labels or classes; for values use SequenceModel")
     s = EnsembleSettings.of(settings, "ensemble")
     folder = None if log_folder is None else Path(log_folder)
     training = _Training(
@@ -144,7 +150,7 @@ def fit_ensemble(
 
 
 class _Training(NamedTuple):
-    """What all networks of an ensemble have in common: see `fit_ensemble`."""
+    """What all members of an ensemble share: see `fit_ensemble`."""
 
     codes: Codes
     labels: Labels
@@ -159,21 +165,21 @@ class _Training(NamedTuple):
     settings: EnsembleSettings
 
     def anchored(self) -> bool:
-        """Whether pilots find that strand and place matter."""
+        """Return whether the pilots find that strand and position matter."""
         gain = self._log_likelihoods(anchored=True) - self._log_likelihoods(anchored=False)
-        found = bool(gain.mean() > max(MARGIN, CLEAR * gain.std() / np.sqrt(len(gain))))
+        found = bool(gain.mean() > max(MARGIN, STANDARD_ERRORS * gain.std() / np.sqrt(len(gain))))
         log.debug("sequences are read %s", "as given" if found else "on either strand, shifted")
         return found
 
     def member(self, number: int, *, anchored: bool) -> SequenceModel:
-        """Train a network of the ensemble: every second one knows motifs."""
+        """Train a network of the ensemble; every second one has the motifs."""
         s, motifs = self.settings, number % 2 == 0
         epochs = max(s.epochs, -(-s.min_steps * self._batch_size() // max(len(self.codes), 1)))
         name = f"{number}-{'motifs' if motifs else 'learned'}"
         return self._network(name, number, epochs, s.width, anchored=anchored, motifs=motifs)
 
     def trees(self) -> SequenceTrees:
-        """Grow the trees, those of each output unless an interrupted training has."""
+        """Grow the trees of each output that an interrupted training has not grown."""
         from genoglot.training.checkpoints import CHECKPOINTS, can_resume
 
         s = self.settings
@@ -190,7 +196,7 @@ class _Training(NamedTuple):
                 total = 1 if self.target == "multi-class" else np.size(self.labels[:1])
                 n = len(list(grown.glob("trees-*")))
                 log.info(
-                    "%s: resuming with the trees grown before, those of %d of %d outputs",
+                    "%s: resuming with the trees of %d of %d outputs, grown before",
                     folder,
                     n,
                     total,
@@ -200,15 +206,15 @@ class _Training(NamedTuple):
         )
 
     def _log_likelihoods(self, *, anchored: bool) -> NDArray[np.float64]:
-        """Log-likelihood of each validation label with a pilot."""
+        """Train a pilot; return the log-likelihood of each validation label."""
         name, width = "pilot-anchored" if anchored else "pilot-free", -(-self.settings.width // 2)
         pilot = self._network(name, 0, PILOT_EPOCHS, width, anchored=anchored, motifs=False)
         codes, labels = self.validation
-        given = _likelihoods(pilot.predict(codes, batch_size=512), labels)
-        return np.log(np.maximum(given, 1e-6))
+        likelihoods = _likelihoods(pilot.predict(codes, batch_size=512), labels)
+        return np.log(np.maximum(likelihoods, 1e-6))
 
     def _batch_size(self) -> int:
-        return max(min(self.settings.batch_size, len(self.codes) // STEPS), 1)
+        return max(min(self.settings.batch_size, len(self.codes) // MIN_STEPS_PER_EPOCH), 1)
 
     def _network(
         self, name: str, number: int, epochs: int, width: int, *, anchored: bool, motifs: bool
@@ -234,12 +240,12 @@ class _Training(NamedTuple):
 
 
 def _likelihoods(predicted: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
-    """Return what each known label was given: of (n, outputs), or of the classes (n,)."""
+    """Return the predicted probability of each known label, (n, outputs) or classes (n,)."""
     labels = np.asarray(labels)
     if predicted.shape[1] > 1 and labels.ndim == 1:
         known = np.flatnonzero(labels >= 0)
         return predicted[known, labels[known]].astype(np.float64)
     truth = labels.reshape(predicted.shape)
     known = ~np.isnan(truth)
-    given = np.where(truth > 0.5, predicted, 1 - predicted)[known]
-    return given.astype(np.float64)
+    likelihoods = np.where(truth > 0.5, predicted, 1 - predicted)[known]
+    return likelihoods.astype(np.float64)
