@@ -185,7 +185,7 @@ def test_memory_is_that_of_a_batch_of_scores(tmp_path: Path) -> None:
     atlas = Atlas.from_sets(tmp_path / "large", universe, about, sets)
 
     class Wide:
-        kind = "wide"
+        model_type = "wide"
 
         def __init__(self) -> None:
             self.universe = atlas.universe

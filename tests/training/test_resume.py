@@ -28,7 +28,7 @@ def losses(folder: Path) -> dict[int, tuple[str, str]]:
 
 
 def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_path: Path) -> None:
-    model = create("direct-seed", epochs=2)
+    model = create("direct-published", epochs=2)
     train(
         model, toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path, progress=False
     )
@@ -40,7 +40,7 @@ def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_p
 
 def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
     def trained(log_folder: Path | None) -> Trainable:
-        model = create("direct-seed", epochs=400, learning_rate=1e-2)
+        model = create("direct-published", epochs=400, learning_rate=1e-2)
         train(
             model, toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder,
             patience=3, progress=False,
@@ -54,7 +54,7 @@ def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_p
     curve = {epoch: float(v) for epoch, (_, v) in losses(tmp_path).items()}
     assert len(curve) < 400
     # Gone on with, it stops where it had stopped.
-    again = create("direct-seed", epochs=400, learning_rate=1e-2)
+    again = create("direct-published", epochs=400, learning_rate=1e-2)
     train(
         again, toy_atlas, range(10), validation=range(40, 60), log_folder=tmp_path, resume=True,
         patience=3, progress=False,
@@ -85,17 +85,21 @@ def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
 
 def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
     train(
-        create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path, progress=False
+        create("direct-published", epochs=1),
+        toy_atlas,
+        range(20),
+        log_folder=tmp_path,
+        progress=False,
     )
     with pytest.raises(ModelError, match="of another model, other settings or other data"):
         train(
-            create("direct-seed", epochs=1), toy_atlas, range(30), log_folder=tmp_path,
+            create("direct-published", epochs=1), toy_atlas, range(30), log_folder=tmp_path,
             resume=True, progress=False,
         )  # fmt: skip
     (tmp_path / "checkpoints" / "last.ckpt" / "state.json").write_text("{")
     with pytest.raises(ModelError, match="no whole checkpoint"):
         train(
-            create("direct-seed", epochs=1), toy_atlas, range(20), log_folder=tmp_path,
+            create("direct-published", epochs=1), toy_atlas, range(20), log_folder=tmp_path,
             resume=True, progress=False,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, UniverseError
-from genoglot.models import Annotator, load, load_annotator
+from genoglot.models import Annotator, load
 from genoglot.models.regions_to_text.calibration import expected_calibration_error
 
 # Every fourth group is held out: factors and biosamples of it were seen, never together.
@@ -99,14 +99,14 @@ def test_a_saved_annotator_answers_as_before(
     annotator: Annotator, toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     annotator.save_pretrained(tmp_path / "model")
-    loaded = load_annotator(tmp_path / "model")
+    loaded = Annotator.from_pretrained(tmp_path / "model")
     assert loaded.universe == annotator.universe
     for row in HELD[:6]:
         assert loaded.annotate(toy_atlas.tokens(row)) == annotator.annotate(toy_atlas.tokens(row))
     sets, texts = toy_atlas.tokens_of(HELD[:3]), ["REST ChIP-seq, heart", "kidney"]
     assert np.array_equal(loaded.rank(sets, texts), annotator.rank(sets, texts))
-    assert (loaded._settings(), loaded.calibrated_on) == (
-        annotator._settings(),
+    assert (loaded.settings, loaded.calibrated_on) == (
+        annotator.settings,
         annotator.calibrated_on,
     )
     assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.pt"))
@@ -187,7 +187,7 @@ def test_generators_and_annotators_are_not_mistaken(annotator: Annotator, tmp_pa
         load(tmp_path / "model")
     (tmp_path / "model" / "labels.json").unlink()
     with pytest.raises(ModelError, match="damaged model"):
-        load_annotator(tmp_path / "model")
+        Annotator.from_pretrained(tmp_path / "model")
 
 
 def test_a_target_never_seen_does_not_make_its_assay_wrong(

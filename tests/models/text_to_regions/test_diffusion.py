@@ -12,7 +12,7 @@ from genoglot.atlas import Atlas
 from genoglot.models import create
 from genoglot.models.text_to_regions.diffusion import (
     Diffusion,
-    SeedDiffusion,
+    PublishedDiffusion,
     image_shape,
     noise_of,
 )
@@ -39,8 +39,8 @@ def test_noise_depends_on_text_and_seed_alone() -> None:
 
 
 def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: Atlas) -> None:
-    model = create("diffusion-seed", widths=(4, 4, 4, 4, 4, 4), epochs=1)
-    assert isinstance(model, SeedDiffusion)
+    model = create("diffusion-published", widths=(4, 4, 4, 4, 4, 4), epochs=1)
+    assert isinstance(model, PublishedDiffusion)
     model.fit(toy_atlas, range(10))
     assert model.shape == (20, 20)
     seen = []
@@ -58,7 +58,12 @@ def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: At
 def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
     widths = (16, 16, 32, 32, 32, 32)
     model = create(
-        "diffusion-seed", widths=widths, steps=50, epochs=600, batch_size=16, learning_rate=2e-3
+        "diffusion-published",
+        widths=widths,
+        steps=50,
+        epochs=600,
+        batch_size=16,
+        learning_rate=2e-3,
     )
     scores = model.fit(toy_atlas, [0, 22] * 8).score(toy_atlas.descriptions([0, 22]))
     for score, ids in zip(scores, toy_atlas.tokens_of([0, 22]), strict=True):

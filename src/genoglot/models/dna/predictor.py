@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,19 +18,17 @@ from genoglot.models.dna.sequence_encoder import (
     Lengths,
     SequenceEncoder,
     batches,
-    load_weights,
     numpy_rows,
     other_strand,
     resting,
     seeded,
-    weights_of,
 )
-from genoglot.models.pretrained import Arrays, Pretrained
-from genoglot.models.settings import Settings
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
 from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
-
-HEAD = "head."
+from genoglot.settings import Settings
 
 
 class PredictorSettings(Settings):
@@ -84,8 +81,7 @@ class SequencePredictor(Pretrained):
         version that did not record them.
     """
 
-    kind = "sequence-model"
-    hint = "use load_predictor; an encoder alone predicts nothing; train a model on it"
+    model_type = "sequence-model"
 
     settings: PredictorSettings
 
@@ -159,26 +155,24 @@ class SequencePredictor(Pretrained):
         self._head().to(device)
         return self
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "encoder": self.encoder.description(),
-            "model": self.settings.model_dump(mode="json"),
-            "outputs": self._head().center.numel(),
-            "names": self.names,
-            "lengths": self.lengths,
-        }
+    def _metadata(self) -> dict[str, Any]:
+        outputs = self._head().center.numel()
+        return {"outputs": outputs, "names": self.names, "lengths": self.lengths}
 
-    def _save(self, folder: Path) -> Arrays:
-        self.encoder.tokenizer.save_pretrained(folder)
-        return weights_of(self.encoder, ENCODER) | weights_of(self._head(), HEAD)
+    def _parts(self) -> dict[str, Pretrained]:
+        return {ENCODER: self.encoder}
+
+    def _arrays(self) -> Arrays:
+        return state_arrays(self._head())
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        made = cls._of(SequenceEncoder.from_pretrained(folder), settings["model"])
-        made.names = settings["names"]
-        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
-        made.head = made._new_head(settings["outputs"]).eval()
-        load_weights(made.head, arrays, HEAD, folder)
+    def _load(cls, saved: Saved) -> Self:
+        config = saved.config
+        made = cls._of(SequenceEncoder.from_pretrained(saved.folder / ENCODER), saved.settings)
+        made.names = config["names"]
+        made.lengths = TrainedLengths(*config["lengths"]) if config["lengths"] else None
+        made.head = made._new_head(config["outputs"]).eval()
+        load_state_arrays(made.head, saved.arrays)
         return made
 
     @classmethod

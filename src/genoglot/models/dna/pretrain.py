@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,23 +18,14 @@ from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.masking import IGNORED, MaskedBatch, Masker
 from genoglot.models.dna.sequence_encoder import other_strand, seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
 from genoglot.regions import Regions
-from genoglot.sequence import (
-    BpeTokenizer,
-    DnaTokenizer,
-    Genome,
-    KmerTokenizer,
-    OneHotTokenizer,
-    PatchTokenizer,
-    tile,
-)
+from genoglot.registry import model_class
+from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome, tile
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.settings import Settings
 from genoglot.training.checkpoints import launched
 from genoglot.training.loop import Decay, Part, Rows, Schedule, Where, learn, tokenizer_digest
-
-TokenizerName = Literal["kmer", "patch", "bpe", "onehot"]
 
 log = logging.getLogger("genoglot")
 
@@ -44,7 +35,7 @@ BPE_SAMPLE = 10_000_000  # bp that a vocabulary is learned from
 
 
 class PretrainSettings(Settings):
-    """Settings of a pre-training; the defaults are the seed's.
+    """Settings of a pre-training; the defaults are those of Fay et al. 2024.
 
     Attributes
     ----------
@@ -83,7 +74,7 @@ class PretrainSettings(Settings):
 
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "seed": ({}, {}),
+    "published": ({}, {}),
     "small": (
         {"dim": 128, "heads": 4, "layers": 2},
         {
@@ -92,7 +83,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }  # fmt: skip
-"""Settings of the encoder and of the pre-training: the seed's, and small ones for CPUs."""
+"""Settings of the encoder and of the pre-training: those of Fay et al. 2024, and small ones."""
 
 
 def pretrain(
@@ -181,9 +172,9 @@ def pretrain(
 
 
 def make_tokenizer(
-    name: TokenizerName, genome: Genome | None = None, *, k: int | None = None
+    name: str, genome: Genome | None = None, *, k: int | None = None
 ) -> DnaTokenizer:
-    """Make a tokenizer with the seed's settings.
+    """Make a tokenizer with the settings of Fay et al. 2024.
 
     Parameters
     ----------
@@ -200,14 +191,12 @@ def make_tokenizer(
     ModelError
         If `k` is given with a tokenizer that has none, or no genome to learn byte pairs from.
     """
-    if name in ("bpe", "onehot") and k is not None:
+    tokenizer = model_class(name, "tokenizer")
+    if k is not None and "k" not in tokenizer.settings_class.model_fields:
         raise ModelError(f"the tokenizer {name} has no k; leave it out")
-    if name == "kmer":
-        return KmerTokenizer(5 if k is None else k)
-    if name == "patch":
-        return PatchTokenizer(4 if k is None else k)
-    if name == "onehot":
-        return OneHotTokenizer()
+    if tokenizer is not BpeTokenizer:
+        made: DnaTokenizer = tokenizer() if k is None else tokenizer(k)
+        return made
     if genome is None:
         raise ModelError("byte pairs are learned from a genome; give one")
     windows = Windows(genome, 1024)

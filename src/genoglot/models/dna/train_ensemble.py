@@ -17,8 +17,8 @@ from genoglot.models.dna.heads import Target
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.models.dna.supervised import Labels, SequenceModel
-from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
+from genoglot.settings import Settings
 from genoglot.training.checkpoints import CHECKPOINTS, begun, data_digest
 from genoglot.training.loop import Where
 

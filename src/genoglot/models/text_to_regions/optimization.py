@@ -28,7 +28,7 @@ class Optimization(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a batch."""
         # Seeded per step: a resumed training draws what an uninterrupted one would have drawn.
-        torch.manual_seed(1_000_003 * self.generator.seed + self.global_step)
+        torch.manual_seed(1_000_003 * self.generator.settings.seed + self.global_step)
         loss = self.generator.loss(batch)
         self.log("train_loss", loss, prog_bar=True, logger=False, batch_size=len(batch.rows))
         self._record(self.global_step, train_loss_step=loss.detach())

@@ -122,8 +122,7 @@ def train(
 def _about(generator: Trainable, atlas: Atlas, rows: Rows | None) -> dict[str, Any]:
     """Return what tells a training from others."""
     return {
-        "kind": generator.kind,
-        "settings": generator._settings(),
+        **generator.description(),
         "atlas": atlas.digest,
         "rows": len(atlas) if rows is None else np.asarray(rows).tolist(),
     }

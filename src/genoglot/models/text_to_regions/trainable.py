@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Generator
+from genoglot.models.text_to_regions.generator import Generator
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.saved import Arrays, Saved
+from genoglot.settings import Settings
 
 if TYPE_CHECKING:
     import lightning
@@ -57,6 +61,27 @@ class Schedule(NamedTuple):
     warm_up: bool = False  # one cycle: up over the first 30 % of the steps, then down to zero
 
 
+class TrainableSettings(Settings):
+    """Settings of every generator with a network.
+
+    Attributes
+    ----------
+    epochs
+        Number of passes over the training sets.
+    batch_size
+        Number of region sets of a step.
+    learning_rate
+        Learning rate of the optimizer.
+    seed
+        Seed of everything random.
+    """
+
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 1e-3
+    seed: NonNegativeInt = 0
+
+
 class Trainable(Generator):
     """A generator with a network.
 
@@ -65,9 +90,14 @@ class Trainable(Generator):
     checkpoints, early stopping and resuming.
     """
 
+    settings_class: ClassVar[type[TrainableSettings]] = TrainableSettings
+    settings: TrainableSettings
     network: nn.Module
-    schedule: Schedule
-    seed: int
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        s = self.settings
+        self.schedule = Schedule(s.epochs, s.batch_size, s.learning_rate)
 
     @abstractmethod
     def prepare(self, atlas: Atlas, rows: Rows | None = None) -> None:
@@ -149,18 +179,13 @@ class Trainable(Generator):
         trainer.fit(Optimization(self), train_loader, check_loader, ckpt_path=checkpoint)
         self.network.cpu().eval()
 
-    def _network_arrays(self) -> Arrays:
-        """Weights of the network, to save."""
-        return {f"{NETWORK}{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
+    def _arrays(self) -> Arrays:
+        return state_arrays(self.network, NETWORK)
 
-    @staticmethod
-    def _network_state(arrays: Arrays) -> dict[str, Tensor]:
-        """Weights of the network, as saved."""
-        return {
-            k.removeprefix(NETWORK): torch.from_numpy(v)
-            for k, v in arrays.items()
-            if k.startswith(NETWORK)
-        }
+    def _load_network(self, network: nn.Module, saved: Saved) -> None:
+        """Take a network and fill it with its saved weights."""
+        load_state_arrays(network, saved.arrays, NETWORK)
+        self.network = network.eval()
 
     def _loader(
         self, atlas: Atlas, rows: Rows | None, *, training: bool, done: int = 0
@@ -170,7 +195,10 @@ class Trainable(Generator):
             raise ModelError("no region set to learn from; give an atlas or a split with some")
         sets = _Sets(presence, self.encode(atlas.descriptions(rows)), training)
         batches = _Batches(
-            len(sets), self.schedule.batch_size, seed=self.seed if training else None, done=done
+            len(sets),
+            self.schedule.batch_size,
+            seed=self.settings.seed if training else None,
+            done=done,
         )
         # One item of the dataset is a whole batch; its ids shall stay numpy arrays.
         return DataLoader(cast(Any, sets), sampler=batches, batch_size=None, collate_fn=_as_it_is)
