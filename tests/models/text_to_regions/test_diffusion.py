@@ -82,29 +82,29 @@ def test_more_samples_agree_more(fitted: Diffusion, toy_atlas: Atlas) -> None:
     texts = toy_atlas.descriptions([0, 10])
 
     def spread(samples: int) -> float:
-        fitted.samples = samples
         seeds = []
-        for fitted.seed in range(4):
+        for seed in range(4):
+            fitted.settings = settings.model_copy(update={"samples": samples, "seed": seed})
             seeds.append(fitted.score(texts))
         return float(np.std(seeds, 0).mean())
 
+    settings = fitted.settings
     one, many = spread(1), spread(64)
-    fitted.samples, fitted.seed = 16, 0
+    fitted.settings = settings
     assert 0 < many < one / 3
 
 
 def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: Atlas) -> None:
     texts = toy_atlas.descriptions([0, 10, 20, 30])
 
-    def apart() -> float:
+    def apart(guidance: float) -> float:
+        fitted.settings = settings.model_copy(update={"guidance": guidance})
         codes = fitted.codes(texts)[:, 0]
         return float(torch.cdist(codes, codes).mean())
 
-    fitted.guidance = 1.0
-    plain = apart()
-    fitted.guidance = 3.0
-    guided = apart()
-    fitted.guidance = 1.0
+    settings = fitted.settings
+    plain, guided = apart(1.0), apart(3.0)
+    fitted.settings = settings
     assert guided > 1.2 * plain
 
 

@@ -230,7 +230,7 @@ def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
     toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     rows = np.arange(40)
-    given = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+    given = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
     ridge = create("ridge", **given).fit(toy_atlas, rows)
     assert ridge.penalty in PENALTIES
     # Written out: regression of the centered strengths on words and meaning.
@@ -247,7 +247,7 @@ def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
     np.testing.assert_allclose(ridge.score(TEXTS), predicted.clip(0, 1), atol=1e-4)
     ridge.save_pretrained(tmp_path / "model")
     assert np.array_equal(load(tmp_path / "model").score(TEXTS), ridge.score(TEXTS))
-    with pytest.raises(ModelError, match="tfidf or tfidf"):
+    with pytest.raises(ModelError, match="ridge: text: Input should be"):
         create("ridge", text="bert")
 
 
