@@ -31,14 +31,14 @@ KINDS = {
     "ridge": {},
     "text2bed": {"epochs": 1, "min_steps": 20},
     "direct": {"epochs": 1, "min_steps": 20},
-    "text2bed-seed": {"epochs": 1, "region_epochs": 1},
-    "direct-seed": {"epochs": 1},
+    "text2bed-published": {"epochs": 1, "region_epochs": 1},
+    "direct-published": {"epochs": 1},
     "diffusion": {"epochs": 1, "min_steps": 20},
     "seq2regions": {"epochs": 1, "min_steps": 20},
-    "diffusion-seed": {"epochs": 1},
-    "seq2regions-seed": {"epochs": 1},
+    "diffusion-published": {"epochs": 1},
+    "seq2regions-published": {"epochs": 1},
 }
-FEW_SETS = {"diffusion-seed": 16}  # two steps: they take long, and memory is that of one
+FEW_SETS = {"diffusion-published": 16}  # two steps: they take long, and memory is that of one
 ENOUGH_S = 60.0  # of answering, and at least three texts
 
 

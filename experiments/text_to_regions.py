@@ -19,11 +19,11 @@ from genoglot.atlas import Atlas
 from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
-from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
+from genoglot.models import ColumnOdds, create, names
 from genoglot.reports.plots import interval_plot
 
-# What the four models read, too: strength of peaks, words and meaning.
-EQUAL_INPUTS = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+# What the four models read, too: signal ranks of peaks, words and meaning.
+EQUAL_INPUTS = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 
@@ -40,7 +40,7 @@ def fitted(
         return ColumnOdds(atlas, columns).fit(split.train)
     if kind == "ridge-equal":
         return create("ridge", **EQUAL_INPUTS).fit(atlas, split.train)
-    settings = {} if kind in BASELINES else {"seed": seed}
+    settings = {} if kind in names("text-to-regions", baseline=True) else {"seed": seed}
     return create(kind, **settings).fit(atlas, split.train)
 
 
@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--columns", nargs="+", default=["target/assay", "biosample"],
                         help="labels that the model columns adds up")  # fmt: skip
     parser.add_argument("--world", type=Path, help="simulated world, for the oracle")
-    parser.add_argument("--models", nargs="+", default=[*GENERATORS, "ridge-equal", "columns"])
+    parser.add_argument("--models", nargs="+",
+                        default=[*names("text-to-regions"), "ridge-equal", "columns"])  # fmt: skip
     options = parser.parse_args()
     atlas = Atlas.open(options.atlas)
     models = [*options.models, *(["oracle"] if options.world else [])]

@@ -14,7 +14,7 @@ import torch
 
 from genoglot.atlas import Atlas, split
 from genoglot.errors import GenoglotError
-from genoglot.models import Annotator, create, load, load_annotator, load_encoder, load_predictor
+from genoglot.models import Annotator, create, load
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
@@ -23,7 +23,7 @@ from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.regions import Region2Vec, Universe
 from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome, KmerTokenizer
 from genoglot.tasks import TASKS, TaskData
-from genoglot.text import Tfidf, load_text_encoder
+from genoglot.text import Tfidf
 from genoglot.training.checkpoints import SafeCheckpointIO
 
 NOBODY = 65534
@@ -82,7 +82,7 @@ def save_ensemble(path: Path, _: Atlas) -> None:
 
 
 def annotate(path: Path) -> None:
-    load_annotator(path).rank([np.array([1])], ["CTCF in liver"])
+    Annotator.from_pretrained(path).rank([np.array([1])], ["CTCF in liver"])
 
 
 SAVED: dict[str, tuple[Callable[[Path, Atlas], object], Callable[[Path], object]]] = {
@@ -90,18 +90,18 @@ SAVED: dict[str, tuple[Callable[[Path, Atlas], object], Callable[[Path], object]
     "annotator": (lambda p, toy: Annotator().fit(toy).save_pretrained(p), annotate),
     "encoder": (
         lambda p, _: AttentionEncoder(KmerTokenizer(3), dim=8, heads=2).save_pretrained(p),
-        load_encoder,
+        load,
     ),
-    "ensemble": (save_ensemble, load_predictor),
+    "ensemble": (save_ensemble, load),
     "tokenizer": (
         lambda p, _: BpeTokenizer.train(CODES, vocab_size=20).save_pretrained(p),
         DnaTokenizer.from_pretrained,
     ),
-    "text encoder": (lambda p, _: Tfidf().fit(["a b", "b c"]).save(p), load_text_encoder),
+    "text encoder": (lambda p, _: Tfidf().fit(["a b", "b c"]).save_pretrained(p), load),
     "universe": (lambda p, toy: toy.universe.save(p), Universe.load),
     "vectors": (
-        lambda p, _: Region2Vec(np.ones((5, 3), np.float32), "digest").save(p),
-        Region2Vec.load,
+        lambda p, _: Region2Vec(np.ones((5, 3), np.float32), "digest").save_pretrained(p),
+        load,
     ),
     "atlas": (save_atlas, lambda p: Atlas.open(p).universe),
     "split": (save_split, lambda p: Atlas.open(p).split("random-group")),

@@ -1,4 +1,4 @@
-"""Models and tokenizers from a folder or from the Hugging Face hub."""
+"""Finding a saved model: in a folder, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from genoglot.errors import GenoglotError
+from genoglot.errors import ModelError
 from genoglot.permissions import explains_denial
 
 
@@ -16,35 +16,37 @@ def local_folder(
     path: str | Path,
     *,
     what: str,
-    error: type[GenoglotError],
     patterns: Sequence[str] | None = None,
     cached: bool = False,
 ) -> Path:
-    """Return the folder itself, or the local copy of a hub repository `owner/name`.
+    """Return a local folder as it is, or download a repository of the Hugging Face hub.
 
     Parameters
     ----------
     path
-        A folder or the name of a repository.
+        A folder, or the name of a repository (`owner/name`).
     what
-        What should be there, as an error calls it.
-    error
-        Class of the error to raise.
+        What the folder should hold, for error messages.
     patterns
-        Files to fetch from the hub; by default all.
+        Files to download from the hub, such as `*.json`; by default all.
     cached
-        Take what was fetched before as it is, without asking the hub for a newer version.
+        Use an earlier download, if there is one, without asking the hub for a newer version.
+
+    Returns
+    -------
+    Path
+        The local folder.
 
     Raises
     ------
-    error
+    ModelError
         If there is neither such a folder nor such a repository.
     """
     folder = Path(path)
     if folder.is_dir():
         return folder
     if folder.exists() or str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-        raise error(f"{path}: no {what} here (no such folder, and no hub id)")
+        raise ModelError(f"{path}: no {what} here (no such folder, and no hub id)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -56,7 +58,7 @@ def local_folder(
         return Path(fetch())
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).strip().splitlines()[0]
-        raise error(
-            f"{path}: no such folder, and not to be had from the hub ({reason}); "
+        raise ModelError(
+            f"{path}: no such folder, and the hub does not provide it ({reason}); "
             f"give a folder or the name of a {what}"
         ) from None

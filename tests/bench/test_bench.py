@@ -31,9 +31,9 @@ from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.models.dna.windowed import PieceEncoder, Upper
-from genoglot.models.settings import Settings
+from genoglot.models.dna.windowed import Upper, WindowedEncoder
 from genoglot.sequence import Genome, PatchTokenizer
+from genoglot.settings import Settings
 from genoglot.tasks import TASKS, TaskData
 from genoglot.training.device import DeviceOptions
 
@@ -45,7 +45,7 @@ TINY = {
         "attention": {"dim": 16, "heads": 2, "layers": 1},
         "cnn-fc": {"channels": [4, 4], "dim": 8},
         "cnn-lstm": {"channels": [4, 4], "dim": 8},
-        "pieces": {"dim": 16, "heads": 2, "layers": 1},
+        "windowed": {"dim": 16, "heads": 2, "layers": 1},
     },
     "training": {"max_steps": 2, "batch_size": 8},
     "pretraining": {"max_steps": 2, "batch_size": 4, "window": 200},
@@ -196,8 +196,8 @@ def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
-        ({"size": {"models": {"pieces": {"piece": 0}}}}, "pieces: piece: Input should be"),
-        ({"size": {"models": {"pieces": {"seed": 1}}}}, "is not set here"),
+        ({"size": {"models": {"windowed": {"piece": 0}}}}, "windowed: piece: Input should be"),
+        ({"size": {"models": {"windowed": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
         ({"split": "best"}, "no split 'best'"),
@@ -530,8 +530,8 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     part = datasets["GeneExp"].at(np.arange(8))
     labels = part.labels[:]
 
-    def whole() -> PieceEncoder:
-        return PieceEncoder(
+    def whole() -> WindowedEncoder:
+        return WindowedEncoder(
             CnnLstm(channels=(4,), dim=8, pool=8), dim=16, heads=2, layers=1, seed=0
         )
 

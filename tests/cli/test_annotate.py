@@ -109,7 +109,7 @@ def test_models_that_do_not_fit(annotator: Path, ridge: Path, run: Run, toy_atla
         run, "evaluate", "annotator", "--no-baselines", "--atlas", str(toy_atlas.path)
     )
     assert "universe" in other and "preset" in complaint(
-        run, "train", "annotator", "--atlas", "atlas", "-o", "new", "--preset", "seed"
+        run, "train", "annotator", "--atlas", "atlas", "-o", "new", "--preset", "published"
     )
 
 

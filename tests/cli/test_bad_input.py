@@ -35,7 +35,7 @@ BAD = {
     "train ridge --atlas atlas --split nope -o new": "no split 'nope'",
     "train ridge --atlas atlas -o new --epochs 3": "ridge has no setting 'epochs'",
     "train ridge --atlas atlas -o new --set penalty=-1": "must be above 0",
-    "train ridge --atlas atlas -o new --preset seed": "ridge has one form only",
+    "train ridge --atlas atlas -o new --preset published": "ridge has one form only",
     "train ridge --atlas atlas -o ridge": "ridge: exists",
     "train ridge --atlas atlas -o new --set penalty=many": "must be a number, as 1.0",
     "generate nowhere kidney": "nowhere: no saved model here",

@@ -83,7 +83,7 @@ def test_a_reader_that_stops_early_is_no_error(ridge: Path, folder: Path) -> Non
 
 
 def test_hnsw_tells_its_recall(toy_atlas: Atlas, run: Run, folder: Path) -> None:
-    model = create("text2bed-seed", dim=8, region_epochs=1, epochs=1).fit(toy_atlas)
+    model = create("text2bed-published", dim=8, region_epochs=1, epochs=1).fit(toy_atlas)
     model.save_pretrained(folder / "t2b")
     done = run("generate", "t2b", QUERY, "-n", "20", "--index", "hnsw")
     assert len(done.stdout.splitlines()) == 21
@@ -144,7 +144,7 @@ def test_evaluating_against_a_baseline_set_by_set(
 def test_a_pretrained_region2vec_that_is_none_is_refused(
     atlas: Path, run: Run, folder: Path
 ) -> None:
-    given = ("--preset", "seed", "--set", f"region2vec={folder / 'nowhere'}")
+    given = ("--preset", "published", "--set", f"region2vec={folder / 'nowhere'}")
     done = run("train", "text2bed", "--atlas", atlas, "-o", "published", *given, status=2)
     assert "no Region2Vec that geniml exported" in done.stderr and "Traceback" not in done.stderr
     assert not (folder / "published").exists()

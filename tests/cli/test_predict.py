@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genoglot.models import load_predictor
+from genoglot.models import load
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.regions import Regions
@@ -117,19 +115,6 @@ def test_records_of_another_length_are_refused(
     np.testing.assert_allclose(expected[1:], alone, atol=1e-6)
 
 
-def test_a_model_that_does_not_know_its_lengths_says_so(
-    here: Here, model: SequenceModel, files: Path
-) -> None:
-    shutil.copytree(files / "model", files / "old")
-    config = json.loads((files / "old" / "config.json").read_text())
-    assert config["settings"].pop("lengths") == [12, 12, True]
-    (files / "old" / "config.json").write_text(json.dumps(config))
-    said = here("predict", "old", "unequal.fa", "-o", "p.parquet")
-    assert "old: does not say on which lengths it was trained" in said
-    codes, lengths = stack_codes(["ACGTACGTACGT", "ACGTAC"])
-    same(files / "p.parquet", load_predictor(files / "old").predict(codes, lengths))
-
-
 def test_unequal_lengths_are_read_as_they_were_in_training(here: Here, files: Path) -> None:
     rng = np.random.default_rng(0)
     (files / "mine").mkdir()
@@ -142,7 +127,7 @@ def test_unequal_lengths_are_read_as_they_were_in_training(here: Here, files: Pa
     small = ("width=16", "learned=16", "blocks=1", "min_steps=1", "epochs=2", "trees=60")
     settings = [part for text in small for part in ("--set", text)]
     here("task", "train", "task", "-o", "unequal", "--device", "cpu", *settings)
-    loaded = load_predictor(files / "unequal")
+    loaded = load(files / "unequal", "dna-predictor")
     data = TaskData.open(files / "task")
     lengths = [len(text) for text in dna["train"]]
     assert loaded.lengths == (min(lengths), max(lengths), True)

@@ -50,7 +50,7 @@ LONG = {
         *(part for text in TINY for part in ("--set", text)),
     ),
     "train": (
-        *("train", "direct", "--preset", "seed", "--epochs", "30", "--atlas", "atlas"),
+        *("train", "direct", "--preset", "published", "--epochs", "30", "--atlas", "atlas"),
         *("-o", "direct2", "--device", "cpu"),
     ),
     "simulate": ("simulate", "world2", "--size", "medium"),

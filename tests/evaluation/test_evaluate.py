@@ -26,7 +26,7 @@ class Model:
 
     universe: Universe
     answer: Callable[[str], np.ndarray]
-    kind: str = "by-hand"
+    model_type: str = "by-hand"
     asked: list[list[str]] = field(default_factory=list)
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
@@ -60,7 +60,7 @@ def atlas(tmp_path: Path) -> Atlas:
 def oracle(atlas: Atlas) -> Model:
     """Knows the region set of each description (of twins, the second)."""
     presence = dict(zip(atlas.descriptions(), atlas.presence().toarray(), strict=True))
-    return Model(atlas.universe, lambda text: presence[text], kind="oracle")
+    return Model(atlas.universe, lambda text: presence[text], model_type="oracle")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def guess(atlas: Atlas) -> Model:
     def answer(text: str) -> np.ndarray:
         return np.random.default_rng(list(text.encode())).random(SIZE)
 
-    return Model(atlas.universe, answer, kind="random")
+    return Model(atlas.universe, answer, model_type="random")
 
 
 def test_the_truth_gets_full_marks_and_a_guess_the_background(
@@ -185,7 +185,7 @@ def test_memory_is_that_of_a_batch_of_scores(tmp_path: Path) -> None:
     atlas = Atlas.from_sets(tmp_path / "large", universe, about, sets)
 
     class Wide:
-        kind = "wide"
+        model_type = "wide"
 
         def __init__(self) -> None:
             self.universe = atlas.universe

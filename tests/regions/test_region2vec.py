@@ -64,33 +64,36 @@ def test_saved_and_loaded_for_its_own_universe_only(tmp_path):
     universe = Universe(Regions(["1"] * 3, [0, 9, 20], [5, 12, 30]))
     other = Universe(Regions(["1"] * 3, [0, 9, 20], [5, 12, 31]))
     model = Region2Vec.fit([[0, 1]], len(universe), dim=4, universe_digest=universe.digest)
-    model.save(tmp_path / "m")
-    loaded = Region2Vec.load(tmp_path / "m", universe)
+    model.save_pretrained(tmp_path / "m")
+    loaded = Region2Vec.from_pretrained(tmp_path / "m")
+    loaded.check_universe(universe)
     assert np.array_equal(loaded.vectors, model.vectors)
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
         "config.json",
         "model.safetensors",
     ]
     with pytest.raises(UniverseMismatchError):
-        Region2Vec.load(tmp_path / "m", other)
+        loaded.check_universe(other)
     with pytest.raises(GenoglotError, match="not empty"):
-        model.save(tmp_path / "m")
+        model.save_pretrained(tmp_path / "m")
 
 
 def test_without_a_digest_the_size_must_fit(tmp_path):
-    Region2Vec.fit([[0, 1]], 2, dim=4).save(tmp_path / "m")
+    Region2Vec.fit([[0, 1]], 2, dim=4).save_pretrained(tmp_path / "m")
     with pytest.raises(UniverseMismatchError, match="2 regions"):
-        Region2Vec.load(tmp_path / "m", Universe(Regions(["1"], [0], [5])))
+        Region2Vec.from_pretrained(tmp_path / "m").check_universe(
+            Universe(Regions(["1"], [0], [5]))
+        )
 
 
 def test_a_missing_or_other_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="no saved Region2Vec"):
-        Region2Vec.load(tmp_path / "none")
-    Region2Vec.fit([[0, 1]], 2, dim=4).save(tmp_path / "m")
+    with pytest.raises(ModelError, match="no saved model"):
+        Region2Vec.from_pretrained(tmp_path / "none")
+    Region2Vec.fit([[0, 1]], 2, dim=4).save_pretrained(tmp_path / "m")
     config = json.loads((tmp_path / "m" / "config.json").read_text())
-    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "kind": "cnn"}))
-    with pytest.raises(ModelError, match="a cnn"):
-        Region2Vec.load(tmp_path / "m")
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "model_type": "cnn"}))
+    with pytest.raises(ModelError, match="no model named 'cnn'"):
+        Region2Vec.from_pretrained(tmp_path / "m")
 
 
 REGIONS = [("chr2", 0, 90), ("chr1", 500, 700), ("chr1", 0, 100), ("chr1", 300, 400)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genoglot.errors import ModelError, TextError
-from genoglot.text import MiniLM, load_text_encoder
+from genoglot.text import MiniLM, TextEncoder
 from genoglot.text.bert import OtherSentenceTransformer
 
 TEXTS = [
@@ -94,15 +94,15 @@ def test_the_network_is_loaded_at_the_first_text_and_threads_are_left_alone() ->
 
 
 def test_saved_by_name_of_the_package(tmp_path: Path, minilm: MiniLM) -> None:
-    minilm.save(tmp_path / "encoder")
+    minilm.save_pretrained(tmp_path / "encoder")
     assert [file.name for file in (tmp_path / "encoder").iterdir()] == ["config.json"]
-    again = load_text_encoder(tmp_path / "encoder")
+    again = TextEncoder.from_pretrained(tmp_path / "encoder")
     assert isinstance(again, MiniLM)
     assert again.digest == minilm.digest
     config = tmp_path / "encoder/config.json"
     config.write_text(config.read_text().replace(minilm.digest, "0" * 64))
     with pytest.raises(ModelError, match="not those it was saved with"):
-        load_text_encoder(tmp_path / "encoder")
+        TextEncoder.from_pretrained(tmp_path / "encoder")
 
 
 def test_another_model_is_saved_with_its_weights(
@@ -110,9 +110,9 @@ def test_another_model_is_saved_with_its_weights(
 ) -> None:
     mine = tmp_path / "mine"
     shutil.copytree(minilm_folder, mine)
-    MiniLM(mine, cache=False).save(tmp_path / "encoder")
+    MiniLM(mine, cache=False).save_pretrained(tmp_path / "encoder")
     shutil.rmtree(mine)
-    again = load_text_encoder(tmp_path / "encoder")
+    again = TextEncoder.from_pretrained(tmp_path / "encoder")
     assert again.dim == 384
     assert np.allclose(again.encode(TEXTS), minilm.encode(TEXTS), atol=2e-6)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genoglot.errors import GenoglotError, ModelError, TextError
-from genoglot.text import MiniLM, Tfidf, load_text_encoder
+from genoglot.text import MiniLM, TextEncoder, Tfidf
 
 DESCRIPTIONS = [
     "NKX2-1 ChIP-seq in human lung",
@@ -54,8 +54,8 @@ def test_a_text_without_a_known_word_is_zero(fitted: Tfidf) -> None:
 @pytest.mark.parametrize("options", [{}, {"pairs": False, "max_words": 5}, {"lowercase": False}])
 def test_a_saved_encoder_gives_the_same(tmp_path: Path, options: dict[str, bool]) -> None:
     encoder = Tfidf(**options).fit(DESCRIPTIONS)  # type: ignore[arg-type]
-    encoder.save(tmp_path / "encoder")
-    again = load_text_encoder(tmp_path / "encoder")
+    encoder.save_pretrained(tmp_path / "encoder")
+    again = TextEncoder.from_pretrained(tmp_path / "encoder")
     assert isinstance(again, Tfidf)
     assert again.words == encoder.words
     queries = [*DESCRIPTIONS, "human CTCF", "HL-60"]
@@ -84,7 +84,7 @@ def test_an_encoder_that_was_not_fitted_says_so(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="fit"):
         Tfidf().encode(["liver"])
     with pytest.raises(TextError, match="fit"):
-        Tfidf().save(tmp_path / "encoder")
+        Tfidf().save_pretrained(tmp_path / "encoder")
     assert not (tmp_path / "encoder").exists()
 
 
@@ -95,33 +95,33 @@ def test_texts_without_words_cannot_be_learned_from() -> None:
 
 def test_damaged_and_foreign_encoders_are_refused(tmp_path: Path, fitted: Tfidf) -> None:
     folder = tmp_path / "encoder"
-    with pytest.raises(ModelError, match="no saved text encoder"):
-        load_text_encoder(folder)
-    fitted.save(folder)
+    with pytest.raises(ModelError, match="no saved model"):
+        TextEncoder.from_pretrained(folder)
+    fitted.save_pretrained(folder)
     with pytest.raises(GenoglotError, match="not empty"):
-        fitted.save(folder)
-    fitted.save(folder, overwrite=True)
-    with pytest.raises(ModelError, match="kind 'tfidf', not 'minilm'"):
-        MiniLM.load(folder)
+        fitted.save_pretrained(folder)
+    fitted.save_pretrained(folder, overwrite=True)
+    with pytest.raises(ModelError, match="is not a MiniLM; it holds 'tfidf'"):
+        MiniLM.from_pretrained(folder)
 
     config = json.loads((folder / "config.json").read_text())
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[:20])
     with pytest.raises(ModelError, match="damaged"):
-        load_text_encoder(folder)
+        TextEncoder.from_pretrained(folder)
     (folder / "model.safetensors").write_bytes(weights)
     (folder / "vocabulary.json").write_text('["one"]')
     with pytest.raises(ModelError, match="1 words"):
-        load_text_encoder(folder)
+        TextEncoder.from_pretrained(folder)
     (folder / "vocabulary.json").unlink()
     with pytest.raises(ModelError, match="damaged"):
-        load_text_encoder(folder)
-    (folder / "config.json").write_text(json.dumps(config | {"kind": "word2vec"}))
-    with pytest.raises(ModelError, match="unknown kind"):
-        load_text_encoder(folder)
+        TextEncoder.from_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "word2vec"}))
+    with pytest.raises(ModelError, match="no model named 'word2vec'"):
+        TextEncoder.from_pretrained(folder)
     (folder / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match="names no kind"):
-        load_text_encoder(folder)
+    with pytest.raises(ModelError, match="describes no Genoglot model"):
+        TextEncoder.from_pretrained(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
-        load_text_encoder(folder)
+        TextEncoder.from_pretrained(folder)

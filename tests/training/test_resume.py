@@ -22,7 +22,7 @@ def validation_losses(folder: Path) -> list[float]:
 
 
 def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_path: Path) -> None:
-    model = create("direct-seed", epochs=2)
+    model = create("direct-published", epochs=2)
     model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
     assert len(validation_losses(tmp_path)) == 2
     with (tmp_path / "loss.csv").open() as file:
@@ -36,7 +36,7 @@ def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_p
 def test_tensorboard_shows_the_values_of_the_csv_files(toy_atlas: Atlas, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    model = create("direct-seed", epochs=2)
+    model = create("direct-published", epochs=2)
     model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
     board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(board.Tags()["scalars"]) == {"loss/loss", "loss/learning_rate", "validation/loss"}
@@ -48,7 +48,7 @@ def test_tensorboard_shows_the_values_of_the_csv_files(toy_atlas: Atlas, tmp_pat
 
 def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
     def trained(log_folder: Path | None, *, resume: bool = False) -> NetworkGenerator:
-        model = create("direct-seed", epochs=400, learning_rate=1e-2)
+        model = create("direct-published", epochs=400, learning_rate=1e-2)
         model.fit(
             toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder, patience=3,
             resume=resume,
@@ -86,7 +86,9 @@ def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
 
 def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
     def fit(n: int, *, resume: bool) -> None:
-        create("direct-seed", epochs=1).fit(toy_atlas, range(n), log_folder=tmp_path, resume=resume)
+        create("direct-published", epochs=1).fit(
+            toy_atlas, range(n), log_folder=tmp_path, resume=resume
+        )
 
     fit(20, resume=False)
     with pytest.raises(ModelError, match="of another model, other settings or other data"):

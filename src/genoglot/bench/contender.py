@@ -21,11 +21,13 @@ from genoglot.errors import ModelError, TaskError
 from genoglot.evaluation.predictions import Measured, measure_predictions
 from genoglot.models.dna.heads import not_learnable
 from genoglot.models.dna.target import Target
+from genoglot.registry import names
 from genoglot.tasks.dataset import Floats, Ints, Part, TaskData
 
 CONTENDERS: dict[str, str] = {
     **dict.fromkeys(
-        ("attention", "cnn-fc", "cnn-lstm", "residual-cnn"), "genoglot.bench.networks:Network"
+        (name for name in names("dna-encoder") if name != "windowed"),  # that wraps another one
+        "genoglot.bench.networks:Network",
     ),
     "ensemble": "genoglot.bench.ensemble:Ensemble",
     **dict.fromkeys(BASELINES, "genoglot.bench.contender:Cheap"),

@@ -14,29 +14,18 @@ from genoglot.bench.contender import Contender, Problem
 from genoglot.bench.features import Inputs
 from genoglot.bench.recipe import MLM, NONE, Tokens
 from genoglot.errors import ModelError, TaskError
-from genoglot.models.dna.attention import AttentionSettings
-from genoglot.models.dna.cnn_fc import CnnFcSettings
-from genoglot.models.dna.cnn_lstm import CnnLstmSettings
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
-from genoglot.models.dna.residual_cnn import ResidualCnnSettings
-from genoglot.models.dna.sequence_encoder import SequenceEncoder, create_encoder
+from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
 from genoglot.models.dna.target import Target
-from genoglot.models.dna.windowed import PieceEncoder, PieceSettings, Upper
-from genoglot.models.settings import Settings
-from genoglot.sequence import OneHotTokenizer
+from genoglot.models.dna.windowed import Upper, WindowedEncoder
+from genoglot.registry import create, model_class
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.tasks.dataset import Floats, Part, Rows, TaskData
 from genoglot.training.losses import Objective
 
-SETTINGS: dict[str, type[Settings]] = {
-    "attention": AttentionSettings,
-    "cnn-fc": CnnFcSettings,
-    "cnn-lstm": CnnLstmSettings,
-    "pieces": PieceSettings,
-    "residual-cnn": ResidualCnnSettings,
-}
 HEADS: dict[str, tuple[Target, Objective]] = {
     "Track7878": ("multi-label", "focal"),
     "Methyl96": ("multi-label", "bce"),  # of fractions
@@ -62,7 +51,7 @@ class Network(Contender):
     @classmethod
     def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
         _refuse(model, settings, ("seed", "positions", "length"))
-        SETTINGS[model].of(settings, model)
+        model_class(model, "dna-encoder").settings_class.of(settings, model)
 
     def __init__(self, problem: Problem, workshop: Workshop) -> None:
         super().__init__(problem, workshop)
@@ -74,14 +63,15 @@ class Network(Contender):
         """Make a new encoder for sequences of a length; another kind of network has its own."""
         choice, settings = self.problem.choice, dict(self.problem.settings["model"])
         if choice.model == "attention":
-            tokenizer = self.workshop.tokenizer(cast(Tokens, choice.tokenizer))
+            tokenizer: DnaTokenizer = self.workshop.tokenizer(cast(Tokens, choice.tokenizer))
             settings.setdefault("max_length", max(length, 1024))
-            return create_encoder(
-                "attention", tokenizer, **settings, positions=choice.positions, seed=seed
-            )
+            settings["positions"] = choice.positions
+        else:
+            tokenizer = OneHotTokenizer()
         if choice.model == "cnn-fc":
             settings["length"] = length
-        return create_encoder(choice.model, OneHotTokenizer(), **settings, seed=seed)
+        encoder: SequenceEncoder = create(choice.model, tokenizer, **settings, seed=seed)
+        return encoder
 
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
@@ -95,7 +85,7 @@ class Network(Contender):
             )
             return
         if self._in_advance:
-            assert isinstance(self.encoder, PieceEncoder)
+            assert isinstance(self.encoder, WindowedEncoder)
             train, validation = (
                 part._replace(codes=Rows(self.encoder.read(cast(Codes, part.codes))))
                 for part in (p.train, p.validation)
@@ -112,7 +102,7 @@ class Network(Contender):
             return self._trees.predict(self._vectors(inputs))
         assert self._model is not None
         if self._in_advance:
-            assert isinstance(self.encoder, PieceEncoder)
+            assert isinstance(self.encoder, WindowedEncoder)
             self.encoder.to(self.workshop.device)  # a fitted model is on the CPU
             inputs = cast(Codes, self.encoder.read(cast(Codes, inputs)))
         return self._model.predict(cast(Codes, inputs))
@@ -122,7 +112,7 @@ class Network(Contender):
         """Whether pieces of DNA are encoded once, not in every pass."""
         strands = self.problem.settings["training"].get("strands", "forward")
         encoder = self.encoder
-        frozen = isinstance(encoder, PieceEncoder) and encoder.settings.frozen
+        frozen = isinstance(encoder, WindowedEncoder) and encoder.settings.frozen
         return frozen and strands == "forward"
 
     def _vectors(self, inputs: Inputs) -> Floats:
@@ -143,7 +133,7 @@ class Network(Contender):
             wide = length > (WINDOW if of_variants else LONG)
             encoder = self.new(WINDOW if wide else length, problem.seed)
         if length > LONG:
-            return PieceEncoder(encoder, **problem.settings["pieces"], seed=problem.seed)
+            return WindowedEncoder(encoder, **problem.settings["windowed"], seed=problem.seed)
         return encoder
 
     def _masked(self) -> Path:

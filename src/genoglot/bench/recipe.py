@@ -119,7 +119,7 @@ class Size(_Strict):
     seeds
         Each configuration is trained with every one of them.
     models
-        Settings by model, and of "pieces", the upper transformer over long DNA.
+        Settings by model, and of "windowed", the upper transformer over long DNA.
     training
         Settings of `SequenceModel`.
     pretraining

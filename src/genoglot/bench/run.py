@@ -231,7 +231,7 @@ def _check_settings(size: Size) -> None:
     from genoglot.bench.networks import Network, check_training
 
     for model, settings in size.models.items():
-        kind = Network if model == "pieces" else contender_class(model)
+        kind = Network if model == "windowed" else contender_class(model)
         kind.check(model, settings)
     check_training(size.training, size.pretraining)
 
@@ -257,7 +257,7 @@ def _settings(
         settings["per_group"] = True
     if contender_class(choice.model).trained:
         settings["training"] = size.training
-        settings["pieces"] = size.models.get("pieces", {})
+        settings["windowed"] = size.models.get("windowed", {})
     if choice.pretrained == MLM:
         settings["pretraining"] = size.pretraining
     elif choice.pretrained not in (None, NONE):

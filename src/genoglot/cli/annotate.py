@@ -41,9 +41,9 @@ def annotate(
     Probabilities are calibrated on sets kept aside. "None of these" stands where the best label is
     less probable than the model's threshold, or where the file resembles no labelled set.
     """
-    from genoglot.models import load_annotator
+    from genoglot.models import Annotator
 
-    annotator = load_annotator(model)
+    annotator = Annotator.from_pretrained(model)
     # All files are read before anything is said: an error leaves no half of an answer.
     enough = {
         "min_bp": min_bp,

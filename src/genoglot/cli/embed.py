@@ -109,36 +109,28 @@ def predict(
 
     Parquet has a column of each output behind the names or regions; NPY the predictions only.
     """
-    from genoglot.models import load_predictor
+    from genoglot.models import load
     from genoglot.sequence import read_sequences
 
     _check_out(out)
-    loaded = load_predictor(model).to(_device(device))
+    loaded = load(model, "dna-predictor").to(_device(device))
     trained = loaded.lengths
-    if trained is None:
-        log.warning(
-            "%s: does not say on which lengths it was trained, as models of earlier versions; "
-            "lengths are not checked",
-            model,
-        )
-    elif any_length:
+    if any_length:
         log.warning(
             "%s was trained on %s; how good it is on other lengths has not been measured",
             *(model, trained),
         )
-    one_length = trained is not None and trained.shortest == trained.longest and not any_length
+    one_length = trained.shortest == trained.longest and not any_length
     parts = read_sequences(
         sequences,
         genome=open_genome(genome, origin, alias),
         width=width,
-        usual=trained.longest if trained and one_length else None,
+        usual=trained.longest if one_length else None,
         on_error=on_error,
         check=partial(loaded.check_length, any_length=any_length),
         readable=loaded.tokenizer.readable,
     )
-    rows = _rows(
-        parts, partial(loaded.predict, any_length=any_length), trained.longest if trained else 1
-    )
+    rows = _rows(parts, partial(loaded.predict, any_length=any_length), trained.longest)
     written = _write(out, rows, loaded.names)
     log.info("%s: %d predictions of %d outputs", out, *written)
 

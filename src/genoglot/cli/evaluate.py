@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,39 +73,41 @@ def evaluate(
         evaluate_annotators,
         paired_differences,
     )
-    from genoglot.models import ColumnOdds, is_annotator, load, load_annotator
+    from genoglot.models import ColumnOdds, load
+    from genoglot.registry import Group, group_of
 
     if split and train_atlas:
         raise GenoglotError("give --split or --train-atlas, not both")
     if columns and not split:
         raise GenoglotError("--columns learns from a split's training part; give --split")
     opened = Atlas.open(atlas)
-    backwards = [is_annotator(model) for model in models]
-    if any(backwards) and not all(backwards):
-        other = models[backwards.index(not backwards[0])]
+    groups = [group_of(model) for model in models]
+    annotators = "regions-to-text" in groups
+    if annotators and "text-to-regions" in groups:
+        other = next(m for m, group in zip(models, groups, strict=True) if group != groups[0])
         raise GenoglotError(
             f"{models[0]} and {other}: a generator and an annotator have no measure in common; "
             "evaluate them apart"
         )
-    if columns and backwards[0]:
+    if columns and annotators:
         raise GenoglotError("--columns is a baseline of generators; leave it out for annotators")
     fitted: dict[str, Any] = {}
     if baselines and split:
-        fitted |= _baselines(opened, split, annotators=backwards[0])
+        fitted |= _baselines(opened, split, annotators=annotators)
     elif baselines and train_atlas:
-        fitted |= _baselines(Atlas.open(train_atlas), None, annotators=backwards[0])
+        fitted |= _baselines(Atlas.open(train_atlas), None, annotators=annotators)
     elif baselines:
         log.warning("no baselines: they learn from a --split's training part or a --train-atlas")
     if columns and split:
         odds = ColumnOdds(opened, [name.strip() for name in columns.split(",")])
-        fitted[odds.kind] = odds.fit(opened.split(split).train)
+        fitted[odds.model_type] = odds.fit(opened.split(split).train)
     names = _names(models, taken=set(fitted))
     if against is not None and against not in (known := [*fitted, *names]):
         raise GenoglotError(f"--against {against}: not in the table, which has {', '.join(known)}")
-    read: Callable[[str], Any] = load_annotator if backwards[0] else load
-    fitted |= {name: read(path) for name, path in zip(names, models, strict=True)}
+    group: Group = "regions-to-text" if annotators else "text-to-regions"
+    fitted |= {name: load(path, group) for name, path in zip(names, models, strict=True)}
     where: dict[str, Any] = {"split": split or "", "part": part, "seed": seed}
-    if backwards[0]:
+    if annotators:
         table = evaluate_annotators(fitted, opened, **where)
     else:
         table = evaluate(fitted, opened, n=n, **where)
@@ -122,14 +123,14 @@ def evaluate(
 
 def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
     """Fit the baselines to a split's training part, or to all sets."""
-    from genoglot.models import BASELINES, create
     from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
+    from genoglot.registry import create, names
 
     rows = None if split is None else atlas.split(split).train
     if annotators:
         simple = (MajorityLabels(), NearestSet(), RidgeBackwards())
-        return {one.kind: one.fit(atlas, rows) for one in simple}
-    return {kind: create(kind).fit(atlas, rows) for kind in BASELINES}
+        return {one.model_type: one.fit(atlas, rows) for one in simple}
+    return {name: create(name).fit(atlas, rows) for name in names("text-to-regions", baseline=True)}
 
 
 def _names(models: list[str], taken: set[str]) -> list[str]:

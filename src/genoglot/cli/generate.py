@@ -90,12 +90,14 @@ def generate(
     if table and track and out == "-":
         raise GenoglotError("--table and --track both print; give -o FILE for the track")
     annotation = Genes.from_file(genes, alias=alias) if genes is not None else None
-    generator: Any = load(model)
+    generator: Any = load(model, "text-to-regions")
     if index is not None and not hasattr(generator, "use_index"):
-        raise ModelError(f"{model}: a {generator.kind} model has no index; --index is for text2bed")
+        raise ModelError(
+            f"{model}: a {generator.model_type} model has no index; --index is for text2bed"
+        )
     if decode is not None and not hasattr(generator, "decode"):
         raise ModelError(
-            f"{model}: a {generator.kind} model does not decode; --decode is for seq2regions"
+            f"{model}: a {generator.model_type} model does not decode; --decode is for seq2regions"
         )
     if index is not None and index != generator.index_kind:
         generator.use_index(index)

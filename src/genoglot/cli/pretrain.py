@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,12 @@ from genoglot.cli.session import (
     trainer_errors,
 )
 from genoglot.errors import ModelError
+from genoglot.registry import names
+
+if TYPE_CHECKING:
+    Tokenizer = str
+else:
+    Tokenizer = Literal[names("tokenizer")]  # a type checker cannot follow it
 
 log = logging.getLogger("genoglot")
 
@@ -41,11 +47,9 @@ def pretrain(
     alias: GenomeAlias = None,
     preset: Annotated[
         Literal["published", "small"],
-        typer.Option(help="The published size and schedule, or one for a few CPUs."),
+        typer.Option(help="Size and schedule of Fay et al. 2024, or one for a few CPU cores."),
     ] = "published",
-    tokenizer: Annotated[
-        Literal["patch", "kmer", "bpe", "onehot"], typer.Option(help="How DNA becomes tokens.")
-    ] = "patch",
+    tokenizer: Annotated[Tokenizer, typer.Option(help="How DNA becomes tokens.")] = "patch",
     k: Annotated[
         int | None,
         typer.Option(min=1, max=8, help="Bases of a token.", show_default="patch: 4, kmer: 5"),

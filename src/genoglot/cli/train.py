@@ -18,21 +18,26 @@ from genoglot.cli.session import (
     trainer_errors,
 )
 from genoglot.errors import AtlasError, ModelError
+from genoglot.registry import create, model_class, names
+
+PUBLISHED = "-published"
+MODELS = tuple(
+    name
+    for name in (*names("text-to-regions"), *names("regions-to-text"))
+    if not name.endswith(PUBLISHED)
+)
+CLOSED_FORM = (*names("text-to-regions", baseline=True), *names("regions-to-text"))
 
 if TYPE_CHECKING:
-    pass
+    Model = str
+else:
+    Model = Literal[MODELS]  # a type checker cannot follow it
 
 log = logging.getLogger("genoglot")
 
-Kind = Literal["popularity", "nearest", "ridge", "text2bed", "direct", "diffusion", "seq2regions",
-               "annotator"]  # fmt: skip
-
 
 def train(
-    name: Annotated[
-        Kind,
-        typer.Argument(help="Kind of model.", show_default=False),
-    ],
+    name: Annotated[Model, typer.Argument(help="Kind of model.", show_default=False)],
     atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model to make.", show_default=False)],
     split: Annotated[
@@ -43,9 +48,9 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        Literal["better", "seed"],
+        Literal["better", "published"],
         typer.Option(
-            help="The improved model, or the published one (text2bed, direct, diffusion, "
+            help="The improved model, or the one of Fay et al. 2024 (text2bed, direct, diffusion, "
             "seq2regions)."
         ),
     ] = "better",
@@ -82,12 +87,10 @@ def train(
     The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
     """
     from genoglot.atlas import Atlas
-    from genoglot.models import ANNOTATOR, BASELINES
 
-    closed_form = (*BASELINES, ANNOTATOR)
-    if name in closed_form and preset == "seed":
+    if name in CLOSED_FORM and preset == "published":
         raise ModelError(
-            f"{name} has one form only; --preset seed is for text2bed, direct, diffusion "
+            f"{name} has one form only; --preset published is for text2bed, direct, diffusion "
             "and seq2regions"
         )
     if index and name != "text2bed":
@@ -101,10 +104,9 @@ def train(
     held = opened.metadata["n_tokens"].to_numpy()
     if not held[slice(None) if rows is None else rows].any():
         raise AtlasError(f"{atlas}: none of the sets to learn from has a region in its universe")
-    kind = f"{name}-seed" if preset == "seed" else name
-    given = pairs(settings or [], "--set")
-    model: Any = _new(kind, **_settings(kind, seed, epochs, given))
-    if name == ANNOTATOR:
+    model_type = f"{name}{PUBLISHED}" if preset == "published" else name
+    model = create(model_type, **_settings(model_type, seed, epochs, settings or []))
+    if name == "annotator":
         model.fit(opened, rows, validation=validation)
         log.info("calibrated on %s", model.calibrated_on)
     else:
@@ -122,45 +124,24 @@ def train(
             )
     if index:
         model.use_index(index)
-    if name in closed_form or is_first_process():
+    if name in CLOSED_FORM or is_first_process():
         model.save_pretrained(out, overwrite=overwrite)
-        log.info("%s: %s trained on %d sets", out, kind, len(opened if rows is None else rows))
+        log.info(
+            "%s: %s trained on %d sets", out, model_type, len(opened if rows is None else rows)
+        )
 
 
-def _new(kind: str, **settings: Any) -> Any:
-    from genoglot.models import ANNOTATOR, Annotator, create
-
-    return Annotator(**settings) if kind == ANNOTATOR else create(kind, **settings)
-
-
-def _settings(kind: str, seed: int, epochs: int | None, given: dict[str, str]) -> dict[str, Any]:
-    """Put the model's settings together, checked against its defaults."""
-    defaults = _new(kind)._settings()
-    chosen: dict[str, Any] = {"seed": seed} if "seed" in defaults else {}
+def _settings(model_type: str, seed: int, epochs: int | None, given: list[str]) -> dict[str, Any]:
+    """Put the options that are settings together; `create` validates them."""
+    fields = model_class(model_type).settings_class.model_fields
+    chosen: dict[str, Any] = {"seed": seed} if "seed" in fields else {}
     if epochs is not None:
-        given = {"epochs": str(epochs), **given}
-        if "min_steps" in defaults:  # so many epochs and no more
+        chosen["epochs"] = epochs
+        if "min_steps" in fields:  # so many epochs and no more
             chosen["min_steps"] = 1
-    for key, text in given.items():
-        if key not in defaults:
-            known = ", ".join(defaults) or "none"
-            raise ModelError(f"{kind} has no setting {key!r} (it has: {known})")
-        chosen[key] = _value(key, text, defaults[key])
+    for name, text in pairs(given, "--set").items():
+        try:
+            chosen[name] = json.loads(text)
+        except ValueError:
+            chosen[name] = text
     return chosen
-
-
-def _value(key: str, text: str, default: Any) -> Any:
-    """Read a setting of the type of its default; numbers other than seeds are above 0."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(default):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-        kind = wanted.get(type(default), "of another kind")
-        raise ModelError(f"--set {key}={text}: must be {kind}, as {json.dumps(default)}")
-    if type(value) in (int, float) and key != "seed" and not 0 < value < float("inf"):
-        raise ModelError(f"--set {key}={text}: must be above 0")
-    return value

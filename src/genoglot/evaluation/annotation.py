@@ -15,13 +15,8 @@ from genoglot.errors import GenoglotError, UniverseMismatchError
 from genoglot.evaluation.evaluate import about_sets, rows_to_evaluate
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.evaluation.table import Table, summarize
-from genoglot.models.regions_to_text.annotation import (
-    FIELDS,
-    Annotation,
-    Labels,
-    known_labels,
-    label_table,
-)
+from genoglot.models.regions_to_text.annotation import Annotation
+from genoglot.models.regions_to_text.labels import FIELDS, Labels, known_labels, label_table
 from genoglot.regions import Universe
 
 DESCRIPTION = "description"
@@ -33,7 +28,7 @@ class Describer(Protocol):
     labels: Labels
 
     @property
-    def kind(self) -> str:
+    def model_type(self) -> str:
         """Kind of annotator."""
 
     @property
@@ -103,7 +98,7 @@ def evaluate_annotators(
         frame = _per_set(annotator, atlas, chosen)
         seconds = time.perf_counter() - before
         about = {"split": split, "part": part, "data": atlas.digest, "model": name}
-        keys = {**about, "kind": annotator.kind, "seed": seed}
+        keys = {**about, "kind": annotator.model_type, "seed": seed}
         frame = frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items())
         frames.append(frame)
         for _, same in frame.group_by("task", maintain_order=True):

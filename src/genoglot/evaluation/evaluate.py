@@ -28,7 +28,7 @@ class Scorer(Protocol):
     """What evaluation needs to know of a model."""
 
     @property
-    def kind(self) -> str:
+    def model_type(self) -> str:
         """Kind of model, such as "diffusion"."""
 
     @property
@@ -123,7 +123,7 @@ def evaluate(
             "part": part,
             "data": atlas.digest,
             "model": name,
-            "kind": generator.kind,
+            "kind": generator.model_type,
             "seed": seed,
         }
         frame = _frame(keys, atlas, done, n)

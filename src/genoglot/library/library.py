@@ -126,7 +126,7 @@ class Library:
             "universe_size": len(universe),
             "chromosomes": list(universe.regions.chrom_names),
             "sketch_dim": DIM,
-            "text": [encoder.kind, encoder.dim, getattr(encoder, "digest", "")],
+            "text": [encoder.model_type, encoder.dim, getattr(encoder, "digest", "")],
         }
         place.create(UNIVERSE, universe_table(universe))
         schema = sets_schema(encoder.dim, DIM).with_metadata({ABOUT: json.dumps(about).encode()})
@@ -446,7 +446,7 @@ class Library:
     def _encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
         if self._encoder is None:
             self._encoder = _minilm()
-        actual = [self._encoder.kind, self._encoder.dim, getattr(self._encoder, "digest", "")]
+        actual = [self._encoder.model_type, self._encoder.dim, getattr(self._encoder, "digest", "")]
         if actual != self._about["text"]:
             raise LibraryError(
                 f"{self._store.where}: made with another text encoder "

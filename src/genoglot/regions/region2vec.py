@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import ModelError, UniverseMismatchError
-from genoglot.files import atomic_path
-from genoglot.permissions import explains_denial
+from genoglot.pretrained import Pretrained
 from genoglot.regions.regions import Regions
 from genoglot.regions.universe import Universe
+from genoglot.saved import Arrays, Saved
 
 Vectors = NDArray[np.float32]
 
 log = logging.getLogger("genoglot")
 
 UNIVERSE_FILE = "universe.bed"  # of an export of geniml
-_KIND = "region2vec"
 _SENTENCE = 10_000  # gensim drops, silently, what a document holds beyond so many words
 
 
-class Region2Vec:
+class Region2Vec(Pretrained):
     """One vector for each region of a universe; regions never seen in training have zeros.
 
     Parameters
@@ -43,7 +42,10 @@ class Region2Vec:
     lower dimensions, Bioinformatics 37 (2021).
     """
 
+    model_type = "region2vec"
+
     def __init__(self, vectors: Vectors, universe_digest: str = "") -> None:
+        super().__init__()
         self.vectors = vectors
         self.universe_digest = universe_digest
 
@@ -156,60 +158,31 @@ class Region2Vec:
         mean: Vectors = self.vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
-    def save(self, path: str | Path) -> None:
-        """Write a new directory of config.json and model.safetensors."""
-        from safetensors.numpy import save_file
-
-        n, dim = self.vectors.shape
-        config = {
-            "kind": _KIND,
-            "universe_size": n,
-            "dim": dim,
-            "universe_digest": self.universe_digest,
-        }
-        with atomic_path(path, directory=True) as folder:
-            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-            save_file({"vectors": np.ascontiguousarray(self.vectors)}, folder / "model.safetensors")
-
-    @classmethod
-    @explains_denial
-    def load(cls, path: str | Path, universe: Universe | None = None) -> Region2Vec:
-        """Read what `save` wrote.
-
-        Parameters
-        ----------
-        universe
-            The universe that the vectors shall be used with.
+    def check_universe(self, universe: Universe) -> None:
+        """Refuse a universe that the vectors were not made for.
 
         Raises
         ------
-        ModelError
-            If the directory is missing, damaged or holds another kind of model.
         UniverseMismatchError
-            If the vectors were made for another universe.
+            If the digest of the universe or, if that is not known, its number of regions differs.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        if self.universe_digest:
+            universe.check_same(self.universe_digest)
+        elif len(universe) != len(self.vectors):
+            raise UniverseMismatchError(
+                f"the vectors were made for a universe of {len(self.vectors)} regions, but this "
+                f"one has {len(universe)}; use the same universe"
+            )
 
-        folder = Path(path)
-        try:
-            config = json.loads((folder / "config.json").read_text())
-            vectors = load_file(folder / "model.safetensors")["vectors"]
-            kind, digest = config["kind"], config["universe_digest"]
-            shape = (config["universe_size"], config["dim"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise ModelError(f"{path}: no saved Region2Vec ({error}); save it again") from None
-        if kind != _KIND or vectors.shape != shape:
-            raise ModelError(f"{path}: a {kind} of {vectors.shape}, not a {_KIND} of {shape}")
-        if universe is not None:
-            if digest:
-                universe.check_same(digest)
-            elif len(universe) != len(vectors):
-                raise UniverseMismatchError(
-                    f"{path}: made for a universe of {len(vectors)} regions, but this one has "
-                    f"{len(universe)}; use the same universe"
-                )
-        return cls(vectors, digest)
+    def _arrays(self) -> Arrays:
+        return {"vectors": self.vectors}
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"universe_digest": self.universe_digest}
+
+    @classmethod
+    def _load(cls, saved: Saved) -> Self:
+        return cls(saved.arrays["vectors"], saved.config["universe_digest"])
 
     @classmethod
     def from_geniml(cls, path: str | Path, universe: Universe) -> Region2Vec:

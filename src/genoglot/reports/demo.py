@@ -13,7 +13,7 @@ import polars as pl
 from genoglot.atlas import Atlas, Split, build_atlas, split
 from genoglot.evaluation import Scorer, Table, evaluate
 from genoglot.files import atomic_path
-from genoglot.models import BASELINES, Generator, create
+from genoglot.models import Generator, create, names
 from genoglot.regions import Genes, Regions, Universe
 from genoglot.reports.annotate import with_nearest_gene
 from genoglot.reports.demo_report import write_report
@@ -102,7 +102,10 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     atlas = build_atlas(world.path, sheet, universe, folder / "atlas", progress=False).atlas
     parts = split(atlas, "random-group", seed=seed)
     done("built and split the atlas")
-    models = {kind: create(kind).fit(atlas, parts.train) for kind in BASELINES}
+    models = {
+        kind: create(kind).fit(atlas, parts.train)
+        for kind in names("text-to-regions", baseline=True)
+    }
     done("fitted the baselines")
     logs = {}
     for kind in TRAINED:

@@ -47,7 +47,7 @@ class Oracle:
     (1, 5000)
     """
 
-    kind = "oracle"
+    model_type = "oracle"
 
     def __init__(self, world: World, atlas: Atlas) -> None:
         self.world = world

@@ -1,6 +1,6 @@
 """Language 1 of 3, text: encoders that turn descriptions and queries into vectors."""
 
-from genoglot.text.encoder import TextEncoder, check_query, load_text_encoder
+from genoglot.text.encoder import TextEncoder, check_query
 from genoglot.text.joined import WordsAndMeaning
 from genoglot.text.minilm import MiniLM
 from genoglot.text.tfidf import Tfidf
@@ -13,5 +13,4 @@ __all__ = [
     "WordPiece",
     "WordsAndMeaning",
     "check_query",
-    "load_text_encoder",
 ]

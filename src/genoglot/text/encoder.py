@@ -1,38 +1,30 @@
-"""What every text encoder does, and loading one that was saved."""
+"""`TextEncoder`, and the checks of a query."""
 
 from __future__ import annotations
 
-import json
 import logging
 import unicodedata
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ModelError, TextError
-from genoglot.files import atomic_path
-from genoglot.permissions import explains_denial
+from genoglot.errors import TextError
+from genoglot.pretrained import Pretrained
 
 logger = logging.getLogger("genoglot")
 
-CONFIG = "config.json"
 MAX_QUERY = 10_000  # characters
 TELLING_WORDS = 4  # fewer are often names, which are of no language
 FOREIGN = 1e-3  # less probable than that, a text is not English
 
 
-class TextEncoder(ABC):
+class TextEncoder(Pretrained):
     """Text to vectors of unit length.
 
-    A subclass gives `kind`, `dim`, `_encode`, `_write` and `_read`; checking the texts and
-    saving whole or not at all are done here.
+    A subclass implements `dim` and `_encode`; the texts are checked here.
     """
-
-    kind: ClassVar[str]
 
     @property
     @abstractmethod
@@ -65,82 +57,9 @@ class TextEncoder(ABC):
         """
         return self._encode(check_texts(texts))
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a new directory: `config.json` and what the encoder needs beside it.
-
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            config = {"kind": self.kind, **self._write(folder)}
-            (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
-
-    @classmethod
-    @explains_denial
-    def load(cls, path: str | Path) -> Self:
-        """Load an encoder of this class that `save` wrote.
-
-        Raises
-        ------
-        ModelError
-            If it is missing, damaged or of another kind.
-        """
-        config = read_config(path)
-        if config["kind"] != cls.kind:
-            raise ModelError(
-                f"{path}: holds a text encoder of kind {config['kind']!r}, not {cls.kind!r}; "
-                "use load_text_encoder"
-            )
-        try:
-            return cls._read(Path(path), config)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: damaged text encoder ({error}); save it again") from error
-
     @abstractmethod
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         """Encode texts that are known to be good (none is empty; the list may be)."""
-
-    @abstractmethod
-    def _write(self, folder: Path) -> dict[str, Any]:
-        """Write parts into an empty folder and return what `config.json` shall hold."""
-
-    @classmethod
-    @abstractmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        """Make the encoder from a folder and its `config.json`."""
-
-
-def load_text_encoder(path: str | Path) -> TextEncoder:
-    """Load a saved text encoder of whatever kind it is.
-
-    Raises
-    ------
-    ModelError
-        If it is missing, damaged or of an unknown kind.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from genoglot.text import Tfidf
-    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "encoder"
-    >>> Tfidf().fit(["CTCF in liver"]).save(folder)
-    >>> type(load_text_encoder(folder)).__name__
-    'Tfidf'
-    """
-    from genoglot.text.joined import WordsAndMeaning
-    from genoglot.text.minilm import MiniLM
-    from genoglot.text.tfidf import Tfidf
-
-    kinds: dict[str, type[TextEncoder]] = {c.kind: c for c in (MiniLM, Tfidf, WordsAndMeaning)}
-    kind = read_config(path)["kind"]
-    if kind not in kinds:
-        raise ModelError(
-            f"{path}: unknown kind of text encoder {kind!r} (known: {', '.join(kinds)}); "
-            "a newer Genoglot may read it"
-        )
-    return kinds[kind].load(path)
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:
@@ -209,18 +128,3 @@ def _language(text: str) -> tuple[str, float]:
     languages, scores = zip(*py3langid.rank(text), strict=True)  # log-likelihoods, best first
     share = np.exp((np.array(scores) - scores[0]) / np.sqrt(len(text.encode())))
     return languages[0], float(share[languages.index("en")] / share.sum())
-
-
-@explains_denial
-def read_config(path: str | Path) -> dict[str, Any]:
-    """Read the `config.json` of a saved encoder, known to have a `kind`."""
-    file = Path(path) / CONFIG
-    try:
-        config = json.loads(file.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{path}: no saved text encoder here (no {CONFIG})") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read ({error}); save the encoder again") from None
-    if not isinstance(config, dict) or "kind" not in config:
-        raise ModelError(f"{file}: names no kind of text encoder; save the encoder again")
-    return config

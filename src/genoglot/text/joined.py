@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Saved
 from genoglot.text.encoder import TextEncoder
 from genoglot.text.minilm import MiniLM
 from genoglot.text.tfidf import Tfidf
@@ -34,9 +35,10 @@ class WordsAndMeaning(TextEncoder):
     True
     """
 
-    kind = "tfidf+minilm"
+    model_type = "tfidf+minilm"
 
     def __init__(self, tfidf: Tfidf, minilm: MiniLM) -> None:
+        super().__init__()
         self.tfidf, self.minilm = tfidf, minilm
 
     @classmethod
@@ -62,11 +64,12 @@ class WordsAndMeaning(TextEncoder):
         joined: NDArray[np.float32] = both * np.float32(np.sqrt(0.5))
         return joined
 
-    def _write(self, folder: Path) -> dict[str, Any]:
-        self.tfidf.save(folder / "tfidf")
-        self.minilm.save(folder / "minilm")
-        return {}
+    def _parts(self) -> dict[str, Pretrained]:
+        return {"tfidf": self.tfidf, "minilm": self.minilm}
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        return cls(Tfidf.load(folder / "tfidf"), MiniLM.load(folder / "minilm"))
+    def _load(cls, saved: Saved) -> Self:
+        folder = saved.folder
+        return cls(
+            Tfidf.from_pretrained(folder / "tfidf"), MiniLM.from_pretrained(folder / "minilm")
+        )

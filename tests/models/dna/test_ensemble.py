@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models import load_predictor
+from genoglot.models import load
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.ensemble_training import fit_ensemble
@@ -97,7 +97,7 @@ def test_the_ensemble_is_the_mean_and_is_saved(
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
     fitted.save_pretrained(tmp_path / "model")
-    loaded = load_predictor(tmp_path / "model")
+    loaded = load(tmp_path / "model", "dna-predictor")
     assert loaded.names == ["no", "yes"]
     np.testing.assert_array_equal(loaded.predict(codes), found)
     with pytest.raises(ModelError, match="sequence-ensemble"):

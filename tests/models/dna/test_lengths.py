@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models import load_predictor
+from genoglot.models import load
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
@@ -46,7 +46,7 @@ Fit = Callable[..., SequenceModel | SequenceTrees | SequenceEnsemble]
 @pytest.mark.parametrize("fit", [network, trees, ensemble])
 def test_one_length_or_a_range_is_known_kept_and_held_to(fit: Fit, tmp_path: Path) -> None:
     fit(CODES).save_pretrained(tmp_path / "one")
-    one = load_predictor(tmp_path / "one")
+    one = load(tmp_path / "one", "dna-predictor")
     assert one.lengths == (40, 40, True)
     for wrong in (CODES[:, :39], np.hstack([CODES, CODES])):
         told = f"{wrong.shape[1]} bp, but the model was trained on 40 bp"
@@ -58,7 +58,7 @@ def test_one_length_or_a_range_is_known_kept_and_held_to(fit: Fit, tmp_path: Pat
     assert one.predict(CODES[:0, :7]).shape == (0, 1)
 
     fit(FILLED, shortest=25).save_pretrained(tmp_path / "range")
-    several = load_predictor(tmp_path / "range")
+    several = load(tmp_path / "range", "dna-predictor")
     assert several.lengths == (25, 40, True)
     with pytest.raises(ModelError, match="24 bp, but the model was trained on 25 to 40 bp"):
         several.predict(CODES[:, :24])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from genoglot.errors import GenoglotError, ModelError
+from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_fc import CnnFc
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
-from genoglot.models.dna.sequence_encoder import SequenceEncoder, create_encoder, other_strand
-from genoglot.models.dna.windowed import PieceEncoder
+from genoglot.models.dna.sequence_encoder import SequenceEncoder, other_strand
+from genoglot.models.dna.windowed import WindowedEncoder
+from genoglot.registry import create
 from genoglot.sequence import (
     BpeTokenizer,
     DnaTokenizer,
@@ -54,7 +55,9 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
     "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
     "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, places=21),
-    "pieces": lambda: PieceEncoder(attention(layers=1), piece=10, context=5, frozen=False, **SMALL),
+    "pieces": lambda: WindowedEncoder(
+        attention(layers=1), piece=10, context=5, frozen=False, **SMALL
+    ),
 }
 
 
@@ -108,23 +111,6 @@ def test_the_other_strand_of_sequences_of_several_lengths() -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_what_is_saved_is_loaded(kind: str, tmp_path: Path) -> None:
-    encoder, codes = ALL[kind](), dna(3, 50)
-    encoder.save_pretrained(tmp_path / "encoder")
-    for loaded in (
-        SequenceEncoder.from_pretrained(tmp_path / "encoder"),
-        type(encoder).from_pretrained(tmp_path / "encoder"),
-    ):
-        assert type(loaded) is type(encoder)
-        assert loaded.settings == encoder.settings
-        assert np.array_equal(loaded.embed(codes), encoder.embed(codes))
-    names = {file.name for file in (tmp_path / "encoder").iterdir()}
-    assert {"config.json", "model.safetensors", "tokenizer_config.json"} <= names
-    with pytest.raises(GenoglotError, match="exists and is not empty"):
-        encoder.save_pretrained(tmp_path / "encoder")
-
-
-@pytest.mark.parametrize("kind", ALL)
 def test_gradients_reach_every_parameter(kind: str) -> None:
     encoder = ALL[kind]()
     vectors = encoder(*encoder.tokenize(dna(4, 50)))
@@ -152,14 +138,14 @@ def test_another_seed_is_another_encoder() -> None:
 
 
 def test_a_frozen_backbone_learns_nothing_and_drops_nothing() -> None:
-    encoder = PieceEncoder(attention(dropout=0.5), piece=10, context=5, **SMALL).train()
+    encoder = WindowedEncoder(attention(dropout=0.5), piece=10, context=5, **SMALL).train()
     assert not encoder.backbone.training and encoder.upper.training
     encoder(*encoder.tokenize(dna(2, 50))).sequence.sum().backward()
     assert all(p.grad is None for p in encoder.backbone.parameters())
 
 
 def test_pieces_are_windows_with_context() -> None:
-    encoder = PieceEncoder(attention("kmer"), piece=10, context=5, **SMALL)
+    encoder = WindowedEncoder(attention("kmer"), piece=10, context=5, **SMALL)
     codes = dna(2, 45)
     inputs, _ = encoder.tokenize(codes)
     assert inputs.shape == (2, 5, 18)  # 20 bp are 18 3-mers
@@ -179,8 +165,7 @@ def test_pieces_are_windows_with_context() -> None:
         (lambda: attention(positions="absolute", max_length=3).embed(dna(1, 20)), "5 tokens"),
         (lambda: CnnFc(length=20).embed(dna(1, 21)), "make it with length=21"),
         (lambda: CnnLstm(KmerTokenizer(3)), "reads one-hot DNA, not KmerTokenizer"),
-        (lambda: create_encoder("rnn", KmerTokenizer(3)), "no encoder 'rnn'; choose from"),
-        (lambda: create_encoder("pieces", KmerTokenizer(3)), "needs a backbone"),
+        (lambda: create("rnn", KmerTokenizer(3)), "no model named 'rnn'; choose from"),
         (lambda: attention("kmer").embed(dna(1, 40_000)), "cut it into windows"),
     ],
 )
@@ -191,16 +176,16 @@ def test_mistakes_are_named(make: Callable[[], object], says: str) -> None:
 
 def test_damaged_and_foreign_folders_are_refused(tmp_path: Path) -> None:
     attention().save_pretrained(tmp_path / "a")
-    with pytest.raises(ModelError, match=r"holds 'attention', no CnnFc"):
+    with pytest.raises(ModelError, match="is not a CnnFc; it holds 'attention'"):
         CnnFc.from_pretrained(tmp_path / "a")
     config = json.loads((tmp_path / "a" / "config.json").read_text())
-    config["settings"]["encoder"]["settings"]["layers"] = 3
+    config["settings"]["layers"] = 3
     (tmp_path / "a" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="damaged model"):
         SequenceEncoder.from_pretrained(tmp_path / "a")
-    config["settings"] = {}
+    config["settings"] = {"width": 3}
     (tmp_path / "a" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="no encoder of DNA"):
+    with pytest.raises(ModelError, match="attention has no setting 'width'"):
         SequenceEncoder.from_pretrained(tmp_path / "a")
     with pytest.raises(ModelError, match="no saved model"):
         SequenceEncoder.from_pretrained(tmp_path / "nowhere")

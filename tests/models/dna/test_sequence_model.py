@@ -15,7 +15,7 @@ from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.models.dna.windowed import PieceEncoder
+from genoglot.models.dna.windowed import WindowedEncoder
 from genoglot.sequence import (
     BpeTokenizer,
     DnaTokenizer,
@@ -46,7 +46,7 @@ ENCODERS: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-fc": lambda: CnnFc(length=40, channels=(16, 16), dim=16, dropout=0.0),
     "cnn-lstm": lambda: CnnLstm(channels=(16,), dim=16, dropout=0.0),
     "residual-cnn": lambda: ResidualCnn(width=16, learned=16, queries=0, blocks=1, dropout=0.0),
-    "pieces": lambda: PieceEncoder(
+    "pieces": lambda: WindowedEncoder(
         attention(), piece=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
     ),
 }
@@ -269,7 +269,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     encoder = SequenceEncoder.from_pretrained(tmp_path / "m")
     assert np.array_equal(encoder.embed(codes), fitted.encoder.embed(codes))
     encoder.save_pretrained(tmp_path / "e")
-    with pytest.raises(ModelError, match="predicts nothing; train a model on it"):
+    with pytest.raises(ModelError, match="holds 'attention', an encoder of DNA"):
         SequenceModel.from_pretrained(tmp_path / "e")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models import load, load_predictor
+from genoglot.models import load
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.sequence import reverse_complement, to_codes
@@ -98,7 +98,7 @@ def test_every_target_and_missing_labels_and_saving(target, names, tmp_path: Pat
         np.testing.assert_allclose(told.sum(1), 1, atol=1e-5)
     assert model.predict(codes[:0]).shape == (0, outputs)
     model.save_pretrained(tmp_path / "model")
-    loaded = load_predictor(tmp_path / "model")
+    loaded = load(tmp_path / "model", "dna-predictor")
     assert isinstance(loaded, SequenceTrees) and loaded.names == names
     np.testing.assert_array_equal(loaded.predict(codes, batch_size=7), told)
 
@@ -157,9 +157,9 @@ def test_bad_trees_are_refused_in_one_line(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match="sequence-trees"):
         SequenceModel.from_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match="reads DNA"):
-        load(tmp_path / "model")
+    with pytest.raises(ModelError, match="use genoglot predict"):
+        load(tmp_path / "model", "text-to-regions")
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-200])
     with pytest.raises(ModelError, match="damaged"):
-        load_predictor(tmp_path / "model")
+        load(tmp_path / "model", "dna-predictor")

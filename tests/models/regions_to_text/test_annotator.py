@@ -8,7 +8,7 @@ import pytest
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, UniverseError
-from genoglot.models import Annotator, load, load_annotator
+from genoglot.models import Annotator, load
 from genoglot.models.regions_to_text.calibration import expected_calibration_error
 
 # Every fourth group is held out: factors and biosamples of it were seen, never together.
@@ -45,7 +45,7 @@ def test_the_right_description_comes_first_even_if_no_set_has_it(
     assert np.mean(right) > 0.8
 
 
-def test_nearest_labelled_sets_are_told_with_their_jaccard(
+def test_nearest_labelled_sets_are_named_with_their_jaccard(
     annotator: Annotator, toy_atlas: Atlas
 ) -> None:
     ids = toy_atlas.tokens(SEEN[0])
@@ -78,11 +78,10 @@ def test_tempered_probabilities_are_calibrated_better(tmp_path: Path, toy_atlas:
         noisy.append(np.union1d(kept, rng.choice(400, 45, replace=False)))
     atlas = Atlas.from_sets(tmp_path / "noisy", toy_atlas.universe, toy_atlas.metadata, noisy)
     annotator = Annotator().fit(atlas, SEEN)
-    tempered = dict(annotator.temperature)
+    fitted = annotator.calibration
 
-    def error(temperature: float | None) -> float:
-        for field in tempered:
-            annotator.temperature[field] = temperature or tempered[field]
+    def error(temperature: dict[str, float]) -> float:
+        annotator.calibration = fitted._replace(temperature=temperature)
         sure, right = [], []
         for ids, true in zip(atlas.tokens_of(HELD), atlas.metadata["biosample"][HELD], strict=True):
             answer = annotator.annotate(ids).answer("biosample")
@@ -91,56 +90,34 @@ def test_tempered_probabilities_are_calibrated_better(tmp_path: Path, toy_atlas:
         assert 0.1 < np.mean(right) < 1
         return expected_calibration_error(sure, right)
 
-    untempered = 1e-3
-    assert error(None) <= error(untempered)
-
-
-def test_a_saved_annotator_answers_as_before(
-    annotator: Annotator, toy_atlas: Atlas, tmp_path: Path
-) -> None:
-    annotator.save_pretrained(tmp_path / "model")
-    loaded = load_annotator(tmp_path / "model")
-    assert loaded.universe == annotator.universe
-    for row in HELD[:6]:
-        assert loaded.annotate(toy_atlas.tokens(row)) == annotator.annotate(toy_atlas.tokens(row))
-    sets, texts = toy_atlas.tokens_of(HELD[:3]), ["REST ChIP-seq, heart", "kidney"]
-    assert np.array_equal(loaded.rank(sets, texts), annotator.rank(sets, texts))
-    assert (loaded._settings(), loaded.calibrated_on) == (
-        annotator._settings(),
-        annotator.calibrated_on,
-    )
-    assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.pt"))
+    untempered = dict.fromkeys(fitted.temperature, 1e-3)
+    assert error(fitted.temperature) <= error(untempered)
 
 
 def test_the_same_seed_gives_the_same_annotator(annotator: Annotator, toy_atlas: Atlas) -> None:
     again = Annotator().fit(toy_atlas, SEEN)
-    assert (again.temperature, again.threshold) == (annotator.temperature, annotator.threshold)
+    assert again.calibration == annotator.calibration
     for row in HELD[:6]:
         assert again.annotate(toy_atlas.tokens(row)) == annotator.annotate(toy_atlas.tokens(row))
 
 
-def test_calibrated_on_the_validation_part_if_it_is_large_enough(
-    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calibrated_on_the_validation_part_if_it_is_large_enough(toy_atlas: Atlas) -> None:
     both = Annotator().fit(toy_atlas, SEEN, validation=HELD).calibrated_on
     assert both.startswith(f"{len(HELD)} sets of the validation part and {len(SEEN)} training sets")
-    monkeypatch.setattr("genoglot.models.regions_to_text.annotator.ENOUGH", len(HELD))
-    annotator = Annotator().fit(toy_atlas, SEEN, validation=HELD)
+    enough = Annotator(min_calibration_sets=len(HELD))
+    annotator = enough.fit(toy_atlas, SEEN, validation=HELD)
     assert annotator.calibrated_on == f"{len(HELD)} sets of the validation part"
 
 
-def test_where_validation_has_no_known_label_nothing_is_accepted(
-    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("genoglot.models.regions_to_text.annotator.ENOUGH", 10)
+def test_where_validation_has_no_known_label_nothing_is_accepted(toy_atlas: Atlas) -> None:
     about = toy_atlas.metadata["biosample"]
     heart = [i for i in range(60) if about[i] == "heart"]
     others = [i for i in range(60) if about[i] != "heart"]
-    annotator = Annotator().fit(toy_atlas, others, validation=heart)
+    annotator = Annotator(min_calibration_sets=10).fit(toy_atlas, others, validation=heart)
     answered = [annotator.annotate(ids) for ids in toy_atlas.tokens_of(heart)]
     assert not any(annotation.answer("biosample").accepted for annotation in answered)
     assert np.mean([a.answer("target").accepted for a in answered]) > 0.8
-    assert annotator.temperature["biosample"] < 100
+    assert annotator.calibration.temperature["biosample"] < 100
 
 
 def test_a_set_without_a_target_has_that_for_an_answer(tmp_path: Path, toy_atlas: Atlas) -> None:
@@ -178,26 +155,19 @@ def test_what_cannot_be_learned(tmp_path: Path, toy_atlas: Atlas) -> None:
         Annotator().fit(atlas)
 
 
-def test_generators_and_annotators_are_not_mistaken(annotator: Annotator, tmp_path: Path) -> None:
-    from genoglot.models import is_annotator
-
+def test_a_damaged_annotator_is_refused(annotator: Annotator, tmp_path: Path) -> None:
     annotator.save_pretrained(tmp_path / "model")
-    assert is_annotator(tmp_path / "model")
-    with pytest.raises(ModelError, match="use genoglot annotate"):
-        load(tmp_path / "model")
-    (tmp_path / "model" / "labels.json").unlink()
+    (tmp_path / "model" / "sets.parquet").unlink()
     with pytest.raises(ModelError, match="damaged model"):
-        load_annotator(tmp_path / "model")
+        load(tmp_path / "model")
 
 
-def test_a_target_never_seen_does_not_make_its_assay_wrong(
-    toy_atlas: Atlas, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("genoglot.models.regions_to_text.annotator.ENOUGH", 1)
+def test_a_target_never_seen_does_not_make_its_assay_wrong(toy_atlas: Atlas) -> None:
     about = toy_atlas.metadata["target"]
     seen = [i for i in SEEN if about[i] not in ("MYC", "REST")]
     aside = [i for i in HELD if about[i] in ("MYC", "REST")]
-    annotator = Annotator(max_error=0.3, unfamiliar=0).fit(toy_atlas, seen, validation=aside)
+    annotator = Annotator(max_error=0.3, unfamiliar=0, min_calibration_sets=1)
+    annotator.fit(toy_atlas, seen, validation=aside)
     answered = [annotator.annotate(ids) for ids in toy_atlas.tokens_of(aside)]
     assert all(annotation.answer("assay").accepted for annotation in answered)
     assert not any(annotation.answer("target").accepted for annotation in answered)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from genoglot.models.regions_to_text.likelihood import Evidence, Size
+from genoglot.models.regions_to_text.likelihood import LabelCounts, Likelihood
 
 
 @pytest.fixture(scope="module")
 def world() -> tuple[csr_array, np.ndarray, np.ndarray]:
-    """Four factors in six biosamples, thrice each; the last factor sits where it is closed."""
+    """Four factors in six biosamples, thrice each; the last factor binds closed regions."""
     rng = np.random.default_rng(0)
     fit = rng.normal(-1, 1.5, (4, 600))
     opened = rng.normal(0, 1.5, (6, 600))
@@ -23,34 +23,36 @@ def world() -> tuple[csr_array, np.ndarray, np.ndarray]:
 
 def test_score_is_the_mean_log_likelihood(world: tuple[csr_array, np.ndarray, np.ndarray]) -> None:
     presence, factor, biosample = world
-    evidence = Evidence.fit(presence, factor, biosample, sizes=Size(4, 6))
+    fitted = Likelihood.fit(presence, factor, biosample, labels=LabelCounts(4, 6))
     ids = presence[[5]].indices
-    bound, opened = np.split(evidence.log_odds.astype(np.float64), [4], axis=1)
-    held = np.isin(evidence.regions, ids)
+    binding, openness = np.split(fitted.log_odds.astype(np.float64), [4], axis=1)
+    held = np.isin(fitted.regions, ids)
     for f in range(4):
         for c in range(6):
-            p = 1 / (1 + np.exp(-bound[:, f] - evidence.slope[f] * opened[:, c]))
+            p = 1 / (1 + np.exp(-binding[:, f] - fitted.slope[f] * openness[:, c]))
             likelihood = np.log(np.where(held, p, 1 - p)).sum()
-            assert evidence.score(ids)[f, c] == pytest.approx(likelihood / held.sum(), rel=1e-4)
+            assert fitted.score(ids)[f, c] == pytest.approx(likelihood / held.sum(), rel=1e-4)
 
 
-def test_sets_are_told_apart_in_pairs_never_seen(
+def test_pairs_without_training_sets_are_recognized(
     world: tuple[csr_array, np.ndarray, np.ndarray],
 ) -> None:
     presence, factor, biosample = world
     for f, c in [(0, 1), (2, 5), (3, 2)]:
         held_out = (factor == f) & (biosample == c)
         seen = ~held_out
-        evidence = Evidence.fit(presence[seen], factor[seen], biosample[seen], sizes=Size(4, 6))
+        fitted = Likelihood.fit(
+            presence[seen], factor[seen], biosample[seen], labels=LabelCounts(4, 6)
+        )
         for row in np.flatnonzero(held_out):
-            score = evidence.score(presence[[row]].indices)
+            score = fitted.score(presence[[row]].indices)
             assert np.unravel_index(score.argmax(), score.shape) == (f, c)
 
 
 def test_a_repressive_factor_has_a_negative_slope(
     world: tuple[csr_array, np.ndarray, np.ndarray],
 ) -> None:
-    slope = Evidence.fit(*world, sizes=Size(4, 6)).slope
+    slope = Likelihood.fit(*world, labels=LabelCounts(4, 6)).slope
     assert (slope[:3] > 0.5).all() and slope[3] < -0.5
 
 
@@ -59,16 +61,16 @@ def test_labels_without_sets_are_impossible(
 ) -> None:
     presence, factor, biosample = world
     seen = factor != 2
-    evidence = Evidence.fit(presence[seen], factor[seen], biosample[seen], sizes=Size(4, 7))
-    score = evidence.score(presence[[0]].indices)
+    fitted = Likelihood.fit(presence[seen], factor[seen], biosample[seen], labels=LabelCounts(4, 7))
+    score = fitted.score(presence[[0]].indices)
     assert np.isneginf(score[2]).all() and np.isneginf(score[:, 6]).all()
     assert np.isfinite(np.delete(score[:, :6], 2, axis=0)).all()
 
 
-def test_regions_that_are_not_kept_say_nothing() -> None:
+def test_regions_of_one_training_set_are_ignored() -> None:
     presence = csr_array(np.array([[1, 1, 0, 0], [1, 0, 1, 0]], np.float32))
-    evidence = Evidence.fit(presence, np.array([0, 1]), np.array([0, 0]), sizes=Size(2, 1))
-    assert evidence.regions.tolist() == [0]
-    alone = evidence.score(np.array([0], np.int32))
-    assert np.array_equal(evidence.score(np.array([0, 1, 3], np.int32)), alone)
-    assert np.isfinite(evidence.score(np.array([3], np.int32))).all()
+    fitted = Likelihood.fit(presence, np.array([0, 1]), np.array([0, 0]), labels=LabelCounts(2, 1))
+    assert fitted.regions.tolist() == [0]
+    alone = fitted.score(np.array([0], np.int32))
+    assert np.array_equal(fitted.score(np.array([0, 1, 3], np.int32)), alone)
+    assert np.isfinite(fitted.score(np.array([3], np.int32))).all()

@@ -12,7 +12,7 @@ from genoglot.atlas import Atlas
 from genoglot.models import create
 from genoglot.models.text_to_regions.diffusion import (
     Diffusion,
-    SeedDiffusion,
+    PublishedDiffusion,
     image_shape,
     noise_of,
 )
@@ -40,8 +40,8 @@ def test_noise_depends_on_text_and_seed_alone() -> None:
 
 
 def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: Atlas) -> None:
-    model = create("diffusion-seed", widths=(4, 4, 4, 4, 4, 4), epochs=1)
-    assert isinstance(model, SeedDiffusion)
+    model = create("diffusion-published", widths=(4, 4, 4, 4, 4, 4), epochs=1)
+    assert isinstance(model, PublishedDiffusion)
     model.fit(toy_atlas, range(10))
     assert model.shape == (20, 20)
     seen = []
@@ -59,7 +59,12 @@ def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: At
 def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
     widths = (16, 16, 32, 32, 32, 32)
     model = create(
-        "diffusion-seed", widths=widths, steps=50, epochs=600, batch_size=16, learning_rate=2e-3
+        "diffusion-published",
+        widths=widths,
+        steps=50,
+        epochs=600,
+        batch_size=16,
+        learning_rate=2e-3,
     )
     scores = model.fit(toy_atlas, [0, 22] * 8).score(toy_atlas.descriptions([0, 22]))
     for score, ids in zip(scores, toy_atlas.tokens_of([0, 22]), strict=True):
@@ -78,29 +83,29 @@ def test_more_samples_agree_more(fitted: Diffusion, toy_atlas: Atlas) -> None:
     texts = toy_atlas.descriptions([0, 10])
 
     def spread(samples: int) -> float:
-        fitted.samples = samples
         seeds = []
-        for fitted.seed in range(4):
+        for seed in range(4):
+            fitted.settings = settings.model_copy(update={"samples": samples, "seed": seed})
             seeds.append(fitted.score(texts))
         return float(np.std(seeds, 0).mean())
 
+    settings = fitted.settings
     one, many = spread(1), spread(64)
-    fitted.samples, fitted.seed = 16, 0
+    fitted.settings = settings
     assert 0 < many < one / 3
 
 
 def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: Atlas) -> None:
     texts = toy_atlas.descriptions([0, 10, 20, 30])
 
-    def apart() -> float:
+    def apart(guidance: float) -> float:
+        fitted.settings = settings.model_copy(update={"guidance": guidance})
         codes = fitted.codes(texts)[:, 0]
         return float(torch.cdist(codes, codes).mean())
 
-    fitted.guidance = 1.0
-    plain = apart()
-    fitted.guidance = 3.0
-    guided = apart()
-    fitted.guidance = 1.0
+    settings = fitted.settings
+    plain, guided = apart(1.0), apart(3.0)
+    fitted.settings = settings
     assert guided > 1.2 * plain
 
 

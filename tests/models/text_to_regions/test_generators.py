@@ -9,7 +9,7 @@ import torch
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, TextError, UniverseMismatchError
-from genoglot.models import GENERATORS, Generator, create, generator_class, load
+from genoglot.models import Generator, create, load, names
 from genoglot.models.text_to_regions.baselines import PENALTIES, ridge_left_out
 from genoglot.models.text_to_regions.network_generator import NetworkGenerator
 from genoglot.regions import Universe
@@ -17,13 +17,14 @@ from genoglot.text import MiniLM, Tfidf
 from genoglot.training.examples import Draw
 
 QUICK = {
-    "text2bed-seed": {"dim": 16, "region_epochs": 2, "epochs": 3},
-    "direct-seed": {"epochs": 3},
+    "text2bed-published": {"dim": 16, "region_epochs": 2, "epochs": 3},
+    "direct-published": {"epochs": 3},
     "text2bed": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
     "direct": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128},
-    "diffusion-seed": {"steps": 20, "sampling_steps": 5, "widths": (4, 4, 4, 8, 8, 8), "epochs": 1},
+    "diffusion-published": {"steps": 20, "sampling_steps": 5, "widths": (4, 4, 4, 8, 8, 8),
+                            "epochs": 1},
     "diffusion": {"rank": 16, "epochs": 3, "min_steps": 10, "sampling_steps": 5, "samples": 2},
-    "seq2regions-seed": {"dim": 32, "heads": 2, "layers": 1, "rank": 8, "set_tokens": 16,
+    "seq2regions-published": {"dim": 32, "heads": 2, "layers": 1, "rank": 8, "set_tokens": 16,
                          "drawn": 100, "epochs": 1},
     "seq2regions": {"rank": 16, "epochs": 3, "min_steps": 10, "regions_per_step": 128, "dim": 16,
                     "set_tokens": 8},
@@ -31,7 +32,7 @@ QUICK = {
 TEXTS = ["CTCF ChIP-seq in human liver", "open chromatin, human kidney"]
 
 
-@pytest.fixture(scope="module", params=list(GENERATORS))
+@pytest.fixture(scope="module", params=names("text-to-regions"))
 def fitted(request: pytest.FixtureRequest, toy_atlas: Atlas) -> Generator:
     return create(request.param, **QUICK.get(request.param, {})).fit(toy_atlas, range(40))
 
@@ -71,19 +72,8 @@ def test_top_is_the_top_of_score(fitted: Generator) -> None:
     assert np.allclose(top, scores[ids], atol=1e-5)
 
 
-def test_a_saved_model_answers_as_before(fitted: Generator, tmp_path: Path) -> None:
-    fitted.save_pretrained(tmp_path / "model")
-    loaded = load(tmp_path / "model")
-    assert type(loaded) is type(fitted)
-    assert loaded.universe == fitted.universe
-    assert np.array_equal(loaded.score(TEXTS), fitted.score(TEXTS))
-    assert loaded.generate(TEXTS[1], 30) == fitted.generate(TEXTS[1], 30)
-    assert loaded._settings() == fitted._settings()
-    assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.pt"))
-
-
 def test_the_same_seed_gives_the_same_model(fitted: Generator, toy_atlas: Atlas) -> None:
-    again = create(fitted.kind, **fitted._settings()).fit(toy_atlas, range(40))
+    again = create(fitted.model_type, **fitted.settings.model_dump()).fit(toy_atlas, range(40))
     assert np.array_equal(again.score(TEXTS), fitted.score(TEXTS))
 
 
@@ -112,7 +102,7 @@ def test_gradients_reach_every_parameter(kind: str, toy_atlas: Atlas) -> None:
 
 def test_a_few_sets_can_be_learned_by_heart(toy_atlas: Atlas) -> None:
     rows = np.arange(0, 20, 2)
-    generator = create("direct-seed", epochs=150).fit(toy_atlas, rows)
+    generator = create("direct-published", epochs=150).fit(toy_atlas, rows)
     scores = generator.score(toy_atlas.descriptions(rows))
     for score, ids in zip(scores, toy_atlas.tokens_of(rows), strict=True):
         found = np.argsort(-score)[: len(ids)]
@@ -207,13 +197,13 @@ def test_damaged_and_missing_models_are_refused_in_one_line(
     with pytest.raises(ModelError, match="damaged"):
         load(tmp_path / "model")
     weights.unlink()
-    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+    with pytest.raises(ModelError, match="damaged"):
         load(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
         load(tmp_path / "model")
     with pytest.raises(ModelError, match="no model named"):
-        generator_class("oracle")
+        create("oracle")
 
 
 def test_text2bed_of_the_paper_takes_vectors_that_were_trained_before(
@@ -225,21 +215,23 @@ def test_text2bed_of_the_paper_takes_vectors_that_were_trained_before(
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=(n + 2, 12))).float()
     torch.save({"projection.weight": weights}, folder / "checkpoint.pt")
     (folder / "config.yaml").write_text(f"vocab_size: {n + 2}\nembedding_dim: 12\n")
-    generator = create("text2bed-seed", region2vec=str(folder), epochs=3).fit(toy_atlas, range(40))
+    generator = create("text2bed-published", region2vec=str(folder), epochs=3).fit(
+        toy_atlas, range(40)
+    )
     unit = weights[:n].numpy() / np.linalg.norm(weights[:n].numpy(), axis=1, keepdims=True)
     np.testing.assert_allclose(generator.vectors, unit, atol=1e-6)
     generator.save_pretrained(tmp_path / "model")
     (folder / "checkpoint.pt").unlink()  # a saved model holds its own vectors
     assert np.array_equal(load(tmp_path / "model").score(TEXTS), generator.score(TEXTS))
     with pytest.raises(ModelError, match="exported"):
-        create("text2bed-seed", region2vec=str(folder)).fit(toy_atlas, range(40))
+        create("text2bed-published", region2vec=str(folder)).fit(toy_atlas, range(40))
 
 
 def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
     toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     rows = np.arange(40)
-    given = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+    given = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
     ridge = create("ridge", **given).fit(toy_atlas, rows)
     assert ridge.penalty in PENALTIES
     # Written out: regression of the centered strengths on words and meaning.
@@ -256,7 +248,7 @@ def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
     np.testing.assert_allclose(ridge.score(TEXTS), predicted.clip(0, 1), atol=1e-4)
     ridge.save_pretrained(tmp_path / "model")
     assert np.array_equal(load(tmp_path / "model").score(TEXTS), ridge.score(TEXTS))
-    with pytest.raises(ModelError, match="tfidf or tfidf"):
+    with pytest.raises(ModelError, match="ridge: text: Input should be"):
         create("ridge", text="bert")
 
 

@@ -10,7 +10,11 @@ from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create, load
 from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
-from genoglot.models.text_to_regions.seq2regions import SeedTransformer, SetDecoder, drawn_regions
+from genoglot.models.text_to_regions.seq2regions import (
+    PublishedTransformer,
+    SetDecoder,
+    drawn_regions,
+)
 from genoglot.training.examples import Batch
 
 SEED = {"dim": 32, "heads": 2, "layers": 1, "rank": 16, "set_tokens": 64, "learning_rate": 2e-3}
@@ -18,7 +22,7 @@ BETTER = {"rank": 40, "min_steps": 150, "regions_per_step": 400, "dim": 32, "set
 TEXT = "CTCF ChIP-seq in human liver"
 
 
-@pytest.fixture(scope="module", params=["seq2regions", "seq2regions-seed"])
+@pytest.fixture(scope="module", params=["seq2regions", "seq2regions-published"])
 def fitted(request: pytest.FixtureRequest, toy_atlas: Atlas) -> SetDecoder:
     settings = BETTER if request.param == "seq2regions" else {**SEED, "epochs": 20}
     model = create(request.param, **settings).fit(toy_atlas)
@@ -38,7 +42,7 @@ def test_regions_are_drawn_without_repeats_and_padded() -> None:
 
 def test_drawn_wrong_regions_estimate_the_exact_cross_entropy() -> None:
     torch.manual_seed(0)
-    network = SeedTransformer(50, 2000, 32, 2, 1, 16)
+    network = PublishedTransformer(50, 2000, 32, 2, 1, 16)
     with torch.no_grad():
         network.bias.normal_()
     hidden, target = torch.randn(40, 32), torch.randint(2000, (40,))
@@ -104,7 +108,7 @@ def test_a_loaded_model_decodes_as_before(fitted: SetDecoder, tmp_path: Path) ->
 
 def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
     rows = [0, 12, 24]
-    model = create("seq2regions-seed", **{**SEED, "epochs": 150}).fit(toy_atlas, rows)
+    model = create("seq2regions-published", **{**SEED, "epochs": 150}).fit(toy_atlas, rows)
     scores = model.score(toy_atlas.descriptions(rows))
     for score, ids in zip(scores, toy_atlas.tokens_of(rows), strict=True):
         found = np.argsort(-score)[: len(ids)]
@@ -114,7 +118,7 @@ def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
 def test_the_order_of_a_training_set_matters_no_more_than_the_seed(toy_atlas: Atlas) -> None:
     # Regions reach the loss in the order of their ids; here they come in another order, too.
     def scores(seed: int, shuffled: bool) -> np.ndarray:
-        model = create("seq2regions-seed", **{**SEED, "epochs": 12}, seed=seed)
+        model = create("seq2regions-published", **{**SEED, "epochs": 12}, seed=seed)
         assert isinstance(model, NetworkGenerator)
         if shuffled:
             plain, order = model.loss, np.random.default_rng(0)

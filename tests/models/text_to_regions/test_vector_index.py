@@ -36,13 +36,13 @@ def test_hnsw_finds_most_of_them_and_says_how_many(vectors: np.ndarray, tmp_path
         HnswIndex.load(tmp_path / "graph", vectors)
 
 
-@pytest.mark.parametrize("kind", ["text2bed", "text2bed-seed"])
+@pytest.mark.parametrize("kind", ["text2bed", "text2bed-published"])
 def test_text2bed_answers_from_either_index_and_keeps_it(
     kind: str, toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     model = create(kind, epochs=2, **({"rank": 16, "min_steps": 5} if kind == "text2bed" else {}))
     model.fit(toy_atlas)
-    assert isinstance(model, Text2Bed) or kind == "text2bed-seed"
+    assert isinstance(model, Text2Bed) or kind == "text2bed-published"
     exact = model.generate("CTCF in human liver", 40)
     model.use_index("hnsw")  # type: ignore[attr-defined]
     near = model.generate("CTCF in human liver", 40)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, Vectors, seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.embedding import OneHotEmbedding, PatchEmbedding, TokenEmbedding
 from genoglot.nn.encoder import Encoder, Positions
 from genoglot.sequence import DnaTokenizer, IdTokenizer, OneHotTokenizer, PatchTokenizer
 from genoglot.sequence.alphabet import Codes
+from genoglot.settings import Settings
 
 
 class AttentionSettings(Settings):
@@ -56,11 +56,12 @@ class AttentionEncoder(SequenceEncoder):
     (2, 16)
     """
 
-    kind = "attention"
+    model_type = "attention"
+    settings_class = AttentionSettings
+    settings: AttentionSettings
 
     def __init__(self, tokenizer: DnaTokenizer, **settings: Any) -> None:
-        super().__init__(tokenizer)
-        self.settings: AttentionSettings = AttentionSettings.of(settings, "attention encoder")
+        super().__init__(tokenizer, **settings)
         s = self.settings
         self.dim = self.token_dim = s.dim
         with seeded(s.seed):
@@ -106,10 +107,6 @@ class AttentionEncoder(SequenceEncoder):
         weight = seen[..., None].to(tokens.dtype)
         mean = (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
         return Vectors(mean, tokens, seen)
-
-    @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        return cls(tokenizer, **settings)
 
 
 def _embedding(tokenizer: DnaTokenizer, dim: int) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, Vectors, seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.convolution import ConvolutionTower
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes
+from genoglot.settings import Settings
 
 
 class CnnFcSettings(Settings):
@@ -45,11 +45,12 @@ class CnnFc(SequenceEncoder):
         If a setting is unknown, or the tokenizer is not one-hot.
     """
 
-    kind = "cnn-fc"
+    model_type = "cnn-fc"
+    settings_class = CnnFcSettings
+    settings: CnnFcSettings
 
     def __init__(self, tokenizer: DnaTokenizer | None = None, **settings: Any) -> None:
-        super().__init__(one_hot_only(tokenizer, "CNN+FC"))
-        self.settings: CnnFcSettings = CnnFcSettings.of(settings, "CNN+FC")
+        super().__init__(one_hot_only(tokenizer, "CNN+FC"), **settings)
         s = self.settings
         self.dim, self.token_dim = s.dim, s.channels[-1]
         with seeded(s.seed):
@@ -79,10 +80,6 @@ class CnnFc(SequenceEncoder):
         """Encode what `tokenize` gave."""
         x, _ = self.tower(inputs)
         return Vectors(F.relu(self.connected(x.flatten(1))), x.transpose(1, 2), None)
-
-    @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        return cls(tokenizer, **settings)
 
 
 def one_hot_only(tokenizer: DnaTokenizer | None, model: str) -> DnaTokenizer:

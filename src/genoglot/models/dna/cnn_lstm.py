@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -11,9 +11,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from genoglot.models.dna.cnn_fc import one_hot_only
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, Vectors, seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.convolution import ConvolutionTower
 from genoglot.sequence import DnaTokenizer
+from genoglot.settings import Settings
 
 
 class CnnLstmSettings(Settings):
@@ -46,11 +46,12 @@ class CnnLstm(SequenceEncoder):
         If a setting is unknown, or the tokenizer is not one-hot.
     """
 
-    kind = "cnn-lstm"
+    model_type = "cnn-lstm"
+    settings_class = CnnLstmSettings
+    settings: CnnLstmSettings
 
     def __init__(self, tokenizer: DnaTokenizer | None = None, **settings: Any) -> None:
-        super().__init__(one_hot_only(tokenizer, "CNN+LSTM"))
-        self.settings: CnnLstmSettings = CnnLstmSettings.of(settings, "CNN+LSTM")
+        super().__init__(one_hot_only(tokenizer, "CNN+LSTM"), **settings)
         s = self.settings
         self.dim = self.token_dim = s.dim
         with seeded(s.seed):
@@ -68,7 +69,3 @@ class CnnLstm(SequenceEncoder):
             read, (ends, _) = self.lstm(packed)
             tokens, _ = pad_packed_sequence(read, True, total_length=x.shape[1])
         return Vectors(torch.cat([ends[0], ends[1]], 1), tokens, seen)
-
-    @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        return cls(tokenizer, **settings)

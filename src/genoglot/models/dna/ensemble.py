@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -14,7 +13,9 @@ from genoglot.errors import ModelError
 from genoglot.models.dna.lengths import TrainedLengths
 from genoglot.models.dna.sequence_encoder import Lengths
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.models.pretrained import Arrays, Pretrained
+from genoglot.pretrained import Pretrained
+from genoglot.registry import load
+from genoglot.saved import Saved
 from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
 
@@ -48,9 +49,6 @@ class Member(Protocol):
     def to(self, device: str | torch.device) -> Any:
         """Move to a device."""
 
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = ...) -> None:
-        """Save into a directory."""
-
 
 class SequenceEnsemble(Pretrained):
     """The mean of the predictions of several models.
@@ -66,9 +64,10 @@ class SequenceEnsemble(Pretrained):
         If there is no member, or their outputs have other names.
     """
 
-    kind = "sequence-ensemble"
+    model_type = "sequence-ensemble"
 
     def __init__(self, members: Sequence[Member]) -> None:
+        super().__init__()
         self.members: list[Member] = list(members)
         if not self.members:
             raise ModelError("an ensemble needs at least one model")
@@ -132,16 +131,13 @@ class SequenceEnsemble(Pretrained):
             member.to(device)
         return self
 
-    def _settings(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {"members": len(self.members)}
 
-    def _save(self, folder: Path) -> Arrays:
-        for i, member in enumerate(self.members):
-            member.save_pretrained(folder / f"member-{i}")
-        return {}
+    def _parts(self) -> dict[str, Any]:
+        return {f"member-{i}": member for i, member in enumerate(self.members)}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        from genoglot.models import load_predictor
-
-        return cls([load_predictor(folder / f"member-{i}") for i in range(settings["members"])])
+    def _load(cls, saved: Saved) -> Self:
+        folders = [saved.folder / f"member-{i}" for i in range(saved.config["members"])]
+        return cls([load(folder, "dna-predictor") for folder in folders])

@@ -24,8 +24,8 @@ from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.models.dna.target import Target
-from genoglot.models.settings import Settings
 from genoglot.sequence.alphabet import Codes
+from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions
 from genoglot.training.identity import data_digest
 

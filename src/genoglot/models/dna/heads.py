@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import Target as Target
 
 
 class Head(nn.Module):

@@ -17,9 +17,9 @@ from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.genome_windows import SHORTEST, GenomeWindows
 from genoglot.models.dna.masking import IGNORED, Masker
 from genoglot.models.dna.sequence_encoder import seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
 from genoglot.sequence import Genome
+from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions
 from genoglot.training.examples import Batch, Draw, Examples
 from genoglot.training.identity import saved_digest
@@ -30,7 +30,7 @@ log = logging.getLogger("genoglot")
 
 
 class MaskedLmSettings(Settings):
-    """Settings of a `MaskedLanguageModel`; the defaults are the published ones.
+    """Settings of a `MaskedLanguageModel`; the defaults are those of Fay et al. 2024.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }  # fmt: skip
-"""Settings of the encoder and of its pre-training: the published ones, and small ones for CPUs."""
+"""Settings of the encoder and of its pre-training: those of Fay et al. 2024, and small ones."""
 
 
 class MaskedLanguageModel(nn.Module):

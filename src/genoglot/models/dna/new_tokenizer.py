@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.genome_windows import GenomeWindows
-from genoglot.sequence import (
-    BpeTokenizer,
-    DnaTokenizer,
-    Genome,
-    KmerTokenizer,
-    OneHotTokenizer,
-    PatchTokenizer,
-)
-
-TokenizerName = Literal["kmer", "patch", "bpe", "onehot"]
+from genoglot.registry import model_class
+from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome
 
 BPE_SAMPLE = 10_000_000  # bp that byte pairs are learned from
 
 
-def new_tokenizer(
-    name: TokenizerName, genome: Genome | None = None, *, k: int | None = None
-) -> DnaTokenizer:
-    """Make a tokenizer with the settings of the published benchmark.
+def new_tokenizer(name: str, genome: Genome | None = None, *, k: int | None = None) -> DnaTokenizer:
+    """Make a tokenizer with the settings of Fay et al. 2024.
 
     Parameters
     ----------
@@ -42,14 +30,12 @@ def new_tokenizer(
     ModelError
         If `k` is given with a tokenizer that has none, or no genome to learn byte pairs from.
     """
-    if name in ("bpe", "onehot") and k is not None:
+    tokenizer = model_class(name, "tokenizer")
+    if k is not None and "k" not in tokenizer.settings_class.model_fields:
         raise ModelError(f"the tokenizer {name} has no k; leave it out")
-    if name == "kmer":
-        return KmerTokenizer(5 if k is None else k)
-    if name == "patch":
-        return PatchTokenizer(4 if k is None else k)
-    if name == "onehot":
-        return OneHotTokenizer()
+    if tokenizer is not BpeTokenizer:
+        made: DnaTokenizer = tokenizer() if k is None else tokenizer(k)
+        return made
     if genome is None:
         raise ModelError("byte pairs are learned from a genome; give one")
     windows = GenomeWindows(genome, 1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from genoglot.errors import ModelError
 from genoglot.models.dna.cnn_fc import one_hot_only
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, Vectors, seeded
-from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan, ResidualBlock
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.motifs import jaspar
 from genoglot.sequence.tokenizers.one_hot import CHANNELS
+from genoglot.settings import Settings
 
 
 class ResidualCnnSettings(Settings):
@@ -69,13 +69,14 @@ class ResidualCnn(SequenceEncoder):
     (2, 32)
     """
 
-    kind = "residual-cnn"
+    model_type = "residual-cnn"
+    settings_class = ResidualCnnSettings
+    settings: ResidualCnnSettings
 
     def __init__(self, tokenizer: DnaTokenizer | None = None, **settings: Any) -> None:
-        super().__init__(one_hot_only(tokenizer, "residual CNN"))
+        super().__init__(one_hot_only(tokenizer, "residual CNN"), **settings)
         if tokenizer is not None and cast(OneHotTokenizer, tokenizer).channels != CHANNELS:
             raise ModelError(f"residual CNN reads its channels in the order {CHANNELS}")
-        self.settings: ResidualCnnSettings = ResidualCnnSettings.of(settings, "residual CNN")
         s = self.settings
         self.dim, self.token_dim = (2 + s.queries + bool(s.places)) * s.width, s.width
         with seeded(s.seed):
@@ -138,10 +139,6 @@ class ResidualCnn(SequenceEncoder):
 
     def _pooled(self, x: Tensor) -> Tensor:
         return F.max_pool1d(x, self.settings.pool, ceil_mode=True)
-
-    @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        return cls(tokenizer, **settings)
 
 
 def _as_long(x: Tensor, length: int) -> Tensor:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pkgutil import resolve_name
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -15,24 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.files import atomic_path
-from genoglot.models.pretrained import Arrays, local_folder, read_arrays, read_config, write_model
-from genoglot.models.settings import Settings
+from genoglot.hub import local_folder
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.pretrained import Pretrained
+from genoglot.saved import CONFIG, Arrays, Saved
 from genoglot.sequence import DnaTokenizer, reverse_complement
 from genoglot.sequence.alphabet import Codes, N
 
 Lengths = NDArray[np.int64]
 Strands = Literal["forward", "both"]
 
-ENCODERS = {
-    "attention": "genoglot.models.dna.attention:AttentionEncoder",
-    "cnn-fc": "genoglot.models.dna.cnn_fc:CnnFc",
-    "cnn-lstm": "genoglot.models.dna.cnn_lstm:CnnLstm",
-    "residual-cnn": "genoglot.models.dna.residual_cnn:ResidualCnn",
-    "pieces": "genoglot.models.dna.windowed:PieceEncoder",
-}
-KIND = "sequence-encoder"
-ENCODER = "encoder."  # what the names of an encoder's arrays begin with
+ENCODER, TOKENIZER = "encoder", "tokenizer"  # subfolders of saved models
 
 LONGEST = 1 << 15  # tokens: beyond, attention takes minutes and gigabytes
 
@@ -55,40 +47,31 @@ class Vectors(NamedTuple):
     seen: Tensor | None
 
 
-class SequenceEncoder(nn.Module, ABC):
+class SequenceEncoder(nn.Module, Pretrained):
     """DNA to vectors. A torch module of `tokenize`d batches, with verbs for codes.
 
-    A subclass gives `kind`, `Settings`, `forward` and `_make`.
+    A subclass has `model_type`, `settings_class` and `forward`, and is made of a tokenizer and
+    settings.
 
     Attributes
     ----------
-    kind
-        Name of the kind of encoder, as in `ENCODERS`.
-    settings
-        Its settings.
     tokenizer
         From DNA to what the network reads.
     dim, token_dim
         Width of the vectors of sequences, and of tokens.
     """
 
-    kind: ClassVar[str]
-    settings: Settings
     dim: int
     token_dim: int
 
-    def __init__(self, tokenizer: DnaTokenizer) -> None:
+    def __init__(self, tokenizer: DnaTokenizer, **settings: Any) -> None:
         super().__init__()
+        Pretrained.__init__(self, **settings)
         self.tokenizer = tokenizer
 
     @abstractmethod
     def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
         """Encode what `tokenize` gave, on the device of the weights."""
-
-    @classmethod
-    @abstractmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        """Make an encoder from the settings of a saved one; its weights are loaded later."""
 
     @property
     def most_bases(self) -> int:
@@ -200,45 +183,40 @@ class SequenceEncoder(nn.Module, ABC):
                 seen = torch.ones(vectors.tokens.shape[:2], dtype=torch.bool)
             return vectors.tokens.float().cpu().numpy(), seen.cpu().numpy()
 
-    def save_pretrained(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a directory: `config.json`, `model.safetensors` and the tokenizer.
-
-        Raises
-        ------
-        GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
-        """
-        with atomic_path(path, directory=True, overwrite=overwrite) as folder:
-            self.tokenizer.save_pretrained(folder)
-            write_model(folder, KIND, {"encoder": self.description()}, weights_of(self, ENCODER))
-
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
-        """Load an encoder, from a directory or a hub id; also that of a supervised model.
+        """Load an encoder of this class, or of any subclass; also that of a `SequenceModel`.
 
-        Called on `SequenceEncoder` it loads whichever kind there is.
+        Parameters
+        ----------
+        path
+            Folder of the encoder or of the model, or its name on the Hugging Face hub.
+
+        Returns
+        -------
+        Self
+            The encoder, in evaluation mode.
 
         Raises
         ------
         ModelError
-            If there is none, or one of another kind.
+            If it is missing, damaged, of another class or saved in another format.
         """
-        folder = local_folder(path)
-        settings = read_config(folder)["settings"]
-        if not isinstance(settings, dict) or "encoder" not in settings:
-            raise ModelError(f"{path}: no encoder of DNA; give a folder that pretrain has written")
-        encoder = made_from(settings["encoder"], DnaTokenizer.from_pretrained(folder), path)
-        if not isinstance(encoder, cls):
-            raise ModelError(
-                f"{path}: holds {encoder.kind!r}, no {cls.__name__}; "
-                "use SequenceEncoder.from_pretrained"
-            )
-        load_weights(encoder, read_arrays(folder), ENCODER, path)
-        return encoder.eval()
+        folder = local_folder(path, what="saved model")
+        inside = folder / ENCODER
+        return super().from_pretrained(inside if (inside / CONFIG).exists() else folder)
 
-    def description(self) -> dict[str, Any]:
-        """Kind and settings, as JSON can hold them."""
-        return {"kind": self.kind, "settings": self.settings.model_dump(mode="json")}
+    def _arrays(self) -> Arrays:
+        return state_arrays(self)
+
+    def _parts(self) -> dict[str, Pretrained]:
+        return {TOKENIZER: self.tokenizer}
+
+    @classmethod
+    def _load(cls, saved: Saved) -> Self:
+        encoder = cls(DnaTokenizer.from_pretrained(saved.folder / TOKENIZER), **saved.settings)
+        load_state_arrays(encoder, saved.arrays)
+        return encoder.eval()
 
     def _inputs(self, codes: Codes, lengths: Lengths | None) -> tuple[Tensor, Tensor | None]:
         inputs, seen = self.tokenize(codes, lengths)
@@ -251,44 +229,6 @@ class SequenceEncoder(nn.Module, ABC):
             return one
         other: Tensor = self(*self._inputs(other_strand(codes, lengths), lengths)).sequence
         return (one + other) / 2
-
-
-def create_encoder(kind: str, tokenizer: DnaTokenizer, **settings: Any) -> SequenceEncoder:
-    """Make a new encoder.
-
-    Examples
-    --------
-    >>> from genoglot.sequence import KmerTokenizer
-    >>> create_encoder("attention", KmerTokenizer(3), dim=16, heads=2).dim
-    16
-    """
-    return made_from({"kind": kind, "settings": settings}, tokenizer, "encoder")
-
-
-def made_from(
-    description: dict[str, Any], tokenizer: DnaTokenizer, where: str | Path
-) -> SequenceEncoder:
-    """Make the encoder that a `description` tells of, without its weights."""
-    kind = description.get("kind")
-    if kind not in ENCODERS:
-        raise ModelError(f"{where}: no encoder {kind!r}; choose from {', '.join(ENCODERS)}")
-    found: type[SequenceEncoder] = resolve_name(ENCODERS[kind])
-    return found._make(description["settings"], tokenizer)
-
-
-def weights_of(module: nn.Module, prefix: str) -> Arrays:
-    """Arrays of a module, to save."""
-    return {f"{prefix}{k}": v.detach().cpu().numpy() for k, v in module.state_dict().items()}
-
-
-def load_weights(module: nn.Module, arrays: Arrays, prefix: str, path: str | Path) -> None:
-    """Fill a module with the arrays of a saved one; a ModelError if they do not fit."""
-    state = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    try:
-        module.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
-    except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{path}: damaged model ({reason}); save it again") from None
 
 
 def other_strand(codes: Codes, lengths: Lengths | None = None) -> Codes:

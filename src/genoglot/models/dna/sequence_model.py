@@ -26,18 +26,18 @@ from genoglot.models.dna.sequence_encoder import (
     Lengths,
     SequenceEncoder,
     batches,
-    load_weights,
     numpy_rows,
     other_strand,
     resting,
     seeded,
-    weights_of,
 )
 from genoglot.models.dna.target import Target
-from genoglot.models.pretrained import Arrays, Pretrained
-from genoglot.models.settings import Settings
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
 from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes
+from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions
 from genoglot.training.examples import Examples
 from genoglot.training.identity import data_digest, saved_digest
@@ -46,8 +46,6 @@ from genoglot.training.schedule import Decay, Schedule
 from genoglot.training.validation import Validation
 
 Metric = Callable[[NDArray[Any], NDArray[np.float32]], float]
-
-HEAD = "head."
 
 _OBJECTIVE_OF: dict[Target, Objective] = {
     "binary": "bce",
@@ -148,14 +146,16 @@ class SequenceModel(Pretrained):
     (8, 1)
     """
 
-    kind = "sequence-model"
-    hint = "use load_predictor; an encoder alone predicts nothing; train a model on it"
+    model_type = "sequence-model"
+    settings_class = SequenceModelSettings
+    settings: SequenceModelSettings
 
     def __init__(
         self, encoder: SequenceEncoder, *, names: Sequence[str] | None = None, **settings: Any
     ) -> None:
-        s = SequenceModelSettings.of(settings, "sequence model")
-        self.encoder, self.settings = encoder, s
+        super().__init__(**settings)
+        s = self.settings
+        self.encoder = encoder
         self.names = list(names) if names is not None else None
         self.head: Head | None = None
         self.lengths: TrainedLengths | None = None
@@ -334,28 +334,24 @@ class SequenceModel(Pretrained):
         self._head().to(device)
         return self
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "encoder": self.encoder.description(),
-            "model": self.settings.model_dump(mode="json"),
-            "outputs": self._head().center.numel(),
-            "names": self.names,
-            "lengths": self.lengths,
-        }
+    def _metadata(self) -> dict[str, Any]:
+        outputs = self._head().center.numel()
+        return {"outputs": outputs, "names": self.names, "lengths": self.lengths}
 
-    def _save(self, folder: Path) -> Arrays:
-        self.encoder.tokenizer.save_pretrained(folder)
-        return weights_of(self.encoder, ENCODER) | weights_of(self._head(), HEAD)
+    def _parts(self) -> dict[str, Pretrained]:
+        return {ENCODER: self.encoder}
+
+    def _arrays(self) -> Arrays:
+        return state_arrays(self._head())
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        made = cls(
-            SequenceEncoder.from_pretrained(folder), names=settings["names"], **settings["model"]
-        )
-        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
-        made.head = made._new_head(settings["outputs"]).eval()
-        load_weights(made.head, arrays, HEAD, folder)
-        return made
+    def _load(cls, saved: Saved) -> Self:
+        config, encoder = saved.config, SequenceEncoder.from_pretrained(saved.folder / ENCODER)
+        model = cls(encoder, names=config["names"], **saved.settings)
+        model.lengths = TrainedLengths(*config["lengths"]) if config["lengths"] else None
+        model.head = model._new_head(config["outputs"]).eval()
+        load_state_arrays(model.head, saved.arrays)
+        return model
 
     def _new_head(self, outputs: int) -> Head:
         s = self.settings

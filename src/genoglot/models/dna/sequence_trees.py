@@ -17,13 +17,14 @@ from genoglot.models.dna.heads import not_learnable
 from genoglot.models.dna.lengths import TrainedLengths, extremes
 from genoglot.models.dna.sequence_encoder import LONGEST, Lengths, batches
 from genoglot.models.dna.target import Target
-from genoglot.models.pretrained import Arrays, Pretrained
-from genoglot.models.settings import Settings
 from genoglot.nn.convolution import MotifScan
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.sequence.motifs import jaspar
+from genoglot.settings import Settings
 
 KMERS = (2, 3, 4, 5)
 SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
@@ -93,10 +94,12 @@ class SequenceTrees(Pretrained):
     True
     """
 
-    kind = "sequence-trees"
+    model_type = "sequence-trees"
+    settings_class = SequenceTreesSettings
+    settings: SequenceTreesSettings
 
     def __init__(self, *, names: Sequence[str] | None = None, **settings: Any) -> None:
-        self.settings = SequenceTreesSettings.of(settings, "trees")
+        super().__init__(**settings)
         self.names = list(names) if names is not None else None
         self.lengths: TrainedLengths | None = None
         self._length = self._outputs = 0
@@ -207,26 +210,26 @@ class SequenceTrees(Pretrained):
         """Stay where it is: on the CPU."""
         return self
 
-    def _settings(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {
-            "model": self.settings.model_dump(mode="json"),
             "names": self.names,
             "length": self._length,
             "lengths": self.lengths,
             "outputs": self._outputs,
         }
 
-    def _save(self, folder: Path) -> Arrays:
+    def _arrays(self) -> Arrays:
         return {
             f"trees.{i}": np.frombuffer(booster.save_raw("ubj"), np.uint8)
             for i, booster in enumerate(self._boosters)
         }
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        made = cls(names=settings["names"], **settings["model"])
-        made._length, made._outputs = settings["length"], settings["outputs"]
-        made.lengths = TrainedLengths(*found) if (found := settings.get("lengths")) else None
+    def _load(cls, saved: Saved) -> Self:
+        config, arrays = saved.config, saved.arrays
+        made = cls(names=config["names"], **saved.settings)
+        made._length, made._outputs = config["length"], config["outputs"]
+        made.lengths = TrainedLengths(*config["lengths"]) if config["lengths"] else None
         made._boosters = [_loaded(arrays[f"trees.{i}"].tobytes()) for i in range(len(arrays))]
         return made
 

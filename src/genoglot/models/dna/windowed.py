@@ -10,27 +10,29 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from genoglot.errors import ModelError
 from genoglot.models.dna.sequence_encoder import (
     LONGEST,
     Lengths,
     SequenceEncoder,
     Vectors,
     batches,
-    made_from,
     resting,
     seeded,
 )
-from genoglot.models.settings import Settings
 from genoglot.nn.encoder import Encoder, Positions
-from genoglot.sequence import DnaTokenizer
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
 from genoglot.sequence.alphabet import Codes, N
+from genoglot.settings import Settings
+
+BACKBONE = "backbone"  # subfolder and attribute
 
 _AT_ONCE = 256  # pieces: 40 kb have 200, and the memory that a piece takes is the backbone's
 
 
-class PieceSettings(Settings):
-    """Settings of a `PieceEncoder`; the defaults are the seed's for gene expression."""
+class WindowedSettings(Settings):
+    """Settings of a `WindowedEncoder`; the defaults are the seed's for gene expression."""
 
     piece: int = Field(200, ge=1)
     context: int = Field(400, ge=0)
@@ -44,7 +46,7 @@ class PieceSettings(Settings):
     seed: int = Field(0, ge=0)
 
 
-class PieceEncoder(SequenceEncoder):
+class WindowedEncoder(SequenceEncoder):
     """An upper transformer over the vectors of pieces, each encoded by a backbone.
 
     With the defaults, 40,000 bp are 200 pieces of 200 bp, read as windows of 1,000 bp: 400 bp of
@@ -55,7 +57,7 @@ class PieceEncoder(SequenceEncoder):
     backbone
         An encoder of DNA, such as one that was trained on chromatin tracks.
     **settings
-        Those of `PieceSettings`: `piece` and `context` (bp), `frozen` (the backbone stays as it
+        Those of `WindowedSettings`: `piece` and `context` (bp), `frozen` (the backbone stays as it
         is), `dim`, `heads`, `layers`, `positions`, `dropout`, `max_length` (most pieces with
         absolute positions), `seed`.
 
@@ -65,11 +67,12 @@ class PieceEncoder(SequenceEncoder):
         If a setting is unknown.
     """
 
-    kind = "pieces"
+    model_type = "windowed"
+    settings_class = WindowedSettings
+    settings: WindowedSettings
 
     def __init__(self, backbone: SequenceEncoder, **settings: Any) -> None:
-        super().__init__(backbone.tokenizer)
-        self.settings: PieceSettings = PieceSettings.of(settings, "piece encoder")
+        super().__init__(backbone.tokenizer, **settings)
         s = self.settings
         self.dim = self.token_dim = s.dim
         self.backbone = backbone.requires_grad_(not s.frozen)
@@ -161,21 +164,25 @@ class PieceEncoder(SequenceEncoder):
         return self
 
     def description(self) -> dict[str, Any]:
-        """Kind and settings, those of the backbone among them."""
-        described = super().description()
-        described["settings"]["backbone"] = self.backbone.description()
-        return described
+        """Return `model_type` and `settings`, and the description of the backbone."""
+        return {**super().description(), "backbone": self.backbone.description()}
+
+    def _arrays(self) -> Arrays:
+        arrays = super()._arrays()
+        return {name: array for name, array in arrays.items() if not name.startswith(BACKBONE)}
+
+    def _parts(self) -> dict[str, Pretrained]:
+        return {BACKBONE: self.backbone}
 
     @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        own = dict(settings)
-        if "backbone" not in own:
-            raise ModelError("a piece encoder needs a backbone; make one by PieceEncoder(backbone)")
-        return cls(made_from(own.pop("backbone"), tokenizer, "backbone"), **own)
+    def _load(cls, saved: Saved) -> Self:
+        encoder = cls(SequenceEncoder.from_pretrained(saved.folder / BACKBONE), **saved.settings)
+        load_state_arrays(encoder, state_arrays(encoder.backbone, f"{BACKBONE}.") | saved.arrays)
+        return encoder.eval()
 
 
 class Upper(SequenceEncoder):
-    """The upper transformer of a `PieceEncoder`: reads vectors of pieces, not DNA.
+    """The upper transformer of a `WindowedEncoder`: reads vectors of pieces, not DNA.
 
     To train it is to train the whole one with its frozen backbone, whose work is done once and not
     in every pass.
@@ -188,30 +195,27 @@ class Upper(SequenceEncoder):
     Examples
     --------
     >>> from genoglot.models.dna.cnn_lstm import CnnLstm
-    >>> whole = PieceEncoder(CnnLstm(channels=(4,), dim=4), dim=8, heads=2, layers=1).eval()
+    >>> whole = WindowedEncoder(CnnLstm(channels=(4,), dim=4), dim=8, heads=2, layers=1).eval()
     >>> codes = np.zeros((2, 400), np.uint8)
     >>> bool(np.allclose(Upper(whole).embed(whole.read(codes)), whole.embed(codes), atol=1e-5))
     True
     """
 
-    kind = "upper"
+    model_type = "upper"
+    settings_class = WindowedSettings
 
-    def __init__(self, whole: PieceEncoder) -> None:
-        super().__init__(whole.tokenizer)
-        self.settings, self.dim, self.token_dim = whole.settings, whole.dim, whole.token_dim
+    def __init__(self, whole: WindowedEncoder) -> None:
+        super().__init__(whole.tokenizer, **whole.settings.model_dump())
+        self.dim, self.token_dim = whole.dim, whole.token_dim
         self.project, self.upper = whole.project, whole.upper
 
     def tokenize(
         self, codes: NDArray[Any], lengths: Lengths | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Take vectors of `PieceEncoder.read`, (n, pieces, dim), as they are."""
+        """Take vectors of `WindowedEncoder.read`, (n, pieces, dim), as they are."""
         return torch.from_numpy(np.asarray(codes, np.float32)), None
 
     def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
         """Encode what `tokenize` gave."""
         cls, tokens = self.upper(self.project(inputs))
         return Vectors(cls, tokens, None)
-
-    @classmethod
-    def _make(cls, settings: dict[str, Any], tokenizer: DnaTokenizer) -> Self:
-        raise ModelError("an upper transformer is saved with its backbone; save the piece encoder")

@@ -1,22 +1,22 @@
-"""The baselines beside every annotator: commonest labels, nearest set, ridge read backwards."""
+"""Baselines of annotators: most frequent labels, nearest set, ridge regression backwards.
+
+They are refitted for each evaluation and cannot be saved.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
-from genoglot.models.regions_to_text.annotation import (
-    FIELDS,
-    Annotation,
-    Answer,
-    Labels,
-    label_table,
-)
-from genoglot.models.regions_to_text.annotator import jaccard_of
+from genoglot.models.regions_to_text.annotation import Annotation, Answer
+from genoglot.models.regions_to_text.labels import FIELDS, Labels, label_table
+from genoglot.models.regions_to_text.similarity import jaccard_with
 from genoglot.models.text_to_regions.baselines import Ridge
 from genoglot.regions import Universe
 
@@ -27,101 +27,119 @@ Floats = NDArray[np.float32]
 Rows = Sequence[int] | NDArray[Any]
 
 
-class MajorityLabels:
-    """The most frequent assay, target and biosample, whatever the region set."""
+class AnnotatorBaseline(ABC):
+    """A cheap annotator. A subclass implements `_fit` and `_labels`, and may override `rank`.
 
-    kind: ClassVar[str] = "majority"
-    universe: Universe
-    labels: Labels
-
-    def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
-        """Count the labels."""
-        table = label_table(atlas.metadata if rows is None else atlas.metadata[rows])
-        self.universe, self.labels = atlas.universe, Labels.of(table)
-        answers = []
-        for field in FIELDS:
-            counts = table[field].value_counts().sort(["count", field], descending=[True, False])
-            label, count = counts.row(0)
-            answers.append(Answer(field, (label,), (count / len(table),), accepted=True))
-        self._answers = tuple(answers)
-        return self
-
-    def annotate(self, ids: ArrayLike) -> Annotation:
-        """Give the same answers to every set; a label's probability is its share in training."""
-        return Annotation(len(np.asarray(ids)), True, self._answers, (), ())
-
-    def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> None:
-        """Have no opinion on descriptions."""
-
-
-class NearestSet:
-    """The labels of the labelled set with the largest Jaccard index, as sure as can be."""
-
-    kind: ClassVar[str] = "nearest set"
-    universe: Universe
-    labels: Labels
-    presence: csr_array
-
-    def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
-        """Keep the sets."""
-        about = atlas.metadata if rows is None else atlas.metadata[rows]
-        self.universe, self.labels = atlas.universe, Labels.of(about)
-        self.presence, self._table = atlas.presence(rows), label_table(about)
-        return self
-
-    def annotate(self, ids: ArrayLike) -> Annotation:
-        """Give the labels of the nearest set, with probability 1."""
-        row = self._table.row(self._nearest(ids), named=True)
-        answers = tuple(Answer(field, (row[field],), (1.0,), accepted=True) for field in FIELDS)
-        return Annotation(len(np.asarray(ids)), True, answers, (), ())
-
-    def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> None:
-        """Have no opinion on descriptions: its own would be first, and never a held-out one."""
-
-    def _nearest(self, ids: ArrayLike) -> int:
-        return int(jaccard_of(np.asarray(ids, np.int32), self.presence).argmax())
-
-
-class RidgeBackwards:
-    """The baseline `Ridge`, read from regions to text.
-
-    Ridge regression predicts the regions of any text. A text fits a region set as well as the
-    cosine between the set and what is predicted for the text, both less the mean of the training
-    sets. The labels are those of the training set whose description fits best, as sure as can be.
+    Attributes
+    ----------
+    model_type
+        Name in the tables of an evaluation.
     """
 
-    kind: ClassVar[str] = "ridge"
+    model_type: ClassVar[str]
     universe: Universe
     labels: Labels
+    table: pl.DataFrame  # assay, target and biosample of the training sets
 
     def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
-        """Fit the regression to descriptions and region sets."""
-        about = atlas.metadata if rows is None else atlas.metadata[rows]
-        self.universe, self.labels = atlas.universe, Labels.of(about)
-        self._ridge = Ridge().fit(atlas, rows)
-        self._table, self._texts = label_table(about), about["description"].to_list()
-        presence, share = self._ridge.presence, self._ridge.share
-        self._mean = presence @ share  # (sets,) overlap of each set with the mean set
-        self._share_square = float(share @ share)
-        gram = (presence @ presence.T).toarray()
-        self._gram = gram - self._mean[:, None] - self._mean + self._share_square
+        """Fit to labelled sets, by default all of the atlas."""
+        metadata = atlas.metadata if rows is None else atlas.metadata[rows]
+        self.universe, self.labels = atlas.universe, Labels.of(metadata)
+        self.table = label_table(metadata)
+        self._fit(atlas, rows)
         return self
 
     def annotate(self, ids: ArrayLike) -> Annotation:
-        """Give the labels of the training set whose description fits best, with probability 1."""
-        row = self._table.row(int(self.rank([ids], self._texts)[0].argmax()), named=True)
-        answers = tuple(Answer(field, (row[field],), (1.0,), accepted=True) for field in FIELDS)
+        """Predict assay, target and biosample of a set of universe ids; all are accepted."""
+        answers = tuple(
+            Answer(field, (label,), (p,), accepted=True)
+            for field, (label, p) in self._labels(np.asarray(ids, np.int32)).items()
+        )
         return Annotation(len(np.asarray(ids)), True, answers, (), ())
 
+    def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> Floats | None:
+        """Compute how well each text describes each set: (sets, texts); None: not predicted."""
+        return None
+
+    @abstractmethod
+    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+        """Fit what the baseline needs besides the labels."""
+
+    @abstractmethod
+    def _labels(self, ids: NDArray[np.int32]) -> dict[str, tuple[str, float]]:
+        """Predict the label of each field, and its probability."""
+
+    def _labels_of(self, row: int) -> dict[str, tuple[str, float]]:
+        """Return the labels of a training set, with probability 1."""
+        return {field: (label, 1.0) for field, label in self.table.row(row, named=True).items()}
+
+
+class MajorityLabels(AnnotatorBaseline):
+    """The most frequent assay, target and biosample, whatever the region set.
+
+    The probability of a label is its proportion in the training sets.
+    """
+
+    model_type = "majority"
+
+    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+        self._majority = {}
+        for field in FIELDS:
+            counts = self.table[field].value_counts()
+            label, count = counts.sort(["count", field], descending=[True, False]).row(0)
+            self._majority[field] = (label, count / len(self.table))
+
+    def _labels(self, ids: NDArray[np.int32]) -> dict[str, tuple[str, float]]:
+        return self._majority
+
+
+class NearestSet(AnnotatorBaseline):
+    """The labels of the training set with the largest Jaccard index, with probability 1.
+
+    Descriptions are not ranked: the nearest set's own would be first, and never a held-out one.
+    """
+
+    model_type = "nearest set"
+    presence: csr_array
+
+    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+        self.presence = atlas.presence(rows)
+
+    def _labels(self, ids: NDArray[np.int32]) -> dict[str, tuple[str, float]]:
+        return self._labels_of(int(jaccard_with(ids, self.presence).argmax()))
+
+
+class RidgeBackwards(AnnotatorBaseline):
+    """The baseline `Ridge` of generators, from regions to text.
+
+    Ridge regression predicts the regions of any text. A text fits a region set as well as the
+    cosine between the set and what is predicted for the text, both minus the mean of the training
+    sets. The labels are those of the training set whose description fits best, with probability 1.
+    """
+
+    model_type = "ridge"
+
+    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+        self._ridge = Ridge().fit(atlas, rows)
+        self._texts = atlas.descriptions(rows)
+        presence, frequency = self._ridge.presence, self._ridge.frequency
+        self._overlap = presence @ frequency  # (sets,) of each set with the mean set
+        self._square = float(frequency @ frequency)
+        gram = (presence @ presence.T).toarray()
+        self._gram = gram - self._overlap[:, None] - self._overlap + self._square
+
+    def _labels(self, ids: NDArray[np.int32]) -> dict[str, tuple[str, float]]:
+        return self._labels_of(int(self.rank([ids], self._texts)[0].argmax()))
+
     def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> Floats:
-        """Tell how well each text fits each set: (sets, texts), up to a factor of each set."""
+        """Compute how well each text fits each set: (sets, texts), up to a factor per set."""
         weights = self._ridge.weights(texts)
         length = np.sqrt(np.einsum("ti,ij,tj->t", weights, self._gram, weights, optimize=True))
         fits = []
         for ids in sets:
-            held = np.zeros(len(self.universe), np.float32)
-            held[np.asarray(ids, np.int64)] = 1
-            overlap = self._ridge.presence @ held - float(held @ self._ridge.share)
-            fits.append(weights @ (overlap - self._mean + self._share_square))
+            present = np.zeros(len(self.universe), np.float32)
+            present[np.asarray(ids, np.int64)] = 1
+            overlap = self._ridge.presence @ present - float(present @ self._ridge.frequency)
+            fits.append(weights @ (overlap - self._overlap + self._square))
         cosine: Floats = np.array(fits, np.float32) / np.maximum(length, 1e-12)
         return cosine

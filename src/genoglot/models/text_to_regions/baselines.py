@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat
 
 from genoglot.atlas import Atlas
-from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Generator, Scores, SetRows
-from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning, load_text_encoder
+from genoglot.models.text_to_regions.generator import Generator, Scores, SetRows
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
+from genoglot.settings import Settings
+from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning
 from genoglot.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -28,44 +30,41 @@ FOLDS = 10  # regressions in which a training set is left out, once each
 class Popularity(Generator):
     """The universe's most frequently present regions, whatever the text."""
 
-    kind = "popularity"
+    model_type = "popularity"
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Count how often each region is present."""
         self.universe = atlas.universe
-        self.share = popularity(atlas.presence(rows))
+        self.frequency = popularity(atlas.presence(rows))
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score each region by the share of training sets that hold it."""
-        return np.repeat(self.share[None], len(check_texts(texts)), axis=0)
+        return np.repeat(self.frequency[None], len(check_texts(texts)), axis=0)
 
-    def _settings(self) -> dict[str, Any]:
-        return {}
-
-    def _save(self, folder: Path) -> Arrays:
-        return {"share": self.share}
+    def _arrays(self) -> Arrays:
+        return {"frequency": self.frequency}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls()
-        self.share = arrays["share"]
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.frequency = saved.arrays["frequency"]
         return self
 
 
 class _Remembering(Generator):
     """A generator that keeps the training sets and weighs them by their descriptions."""
 
-    strength = False  # whether presence is the strength of peaks, not 0 and 1
+    signal_rank = False  # whether presence is the signal rank of peaks, not 0 and 1
     presence: csr_array  # (sets, universe)
-    share: NDArray[np.float32]  # (universe,)
+    frequency: NDArray[np.float32]  # (universe,), mean presence of each region
     encoder: TextEncoder
     vectors: NDArray[np.float32]  # (sets, dim), what the encoder makes of the descriptions
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Keep the sets and encode their descriptions."""
         self.universe = atlas.universe
-        self.presence = atlas.presence(rows, strength=self.strength)
-        self.share = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
+        self.presence = atlas.presence(rows, strength=self.signal_rank)
+        self.frequency = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)
         self.encoder = self._new_encoder(descriptions)
         self.vectors = self.encoder.encode(descriptions)
@@ -73,37 +72,36 @@ class _Remembering(Generator):
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
         raise TypeError(f"{type(self).__name__} names no text encoder")
 
-    def _settings(self) -> dict[str, Any]:
-        return {}
+    def _parts(self) -> dict[str, Pretrained]:
+        return {TEXT: self.encoder}
 
-    def _save(self, folder: Path) -> Arrays:
-        self.encoder.save(folder / TEXT)
-        values = {"values": self.presence.data.astype(np.float32)} if self.strength else {}
+    def _arrays(self) -> Arrays:
+        values = {"values": self.presence.data.astype(np.float32)} if self.signal_rank else {}
         return {
             "indices": self.presence.indices.astype(np.int32),
             "indptr": self.presence.indptr.astype(np.int64),
-            "share": self.share,
+            "frequency": self.frequency,
             "vectors": self.vectors,
             **values,
         }
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
+    def _load(cls, saved: Saved) -> Self:
         from scipy.sparse import csr_array
 
-        self = cls(**settings)
-        self.share, self.vectors = arrays["share"], arrays["vectors"]
+        self, arrays = super()._load(saved), saved.arrays
+        self.frequency, self.vectors = arrays["frequency"], arrays["vectors"]
         values = arrays.get("values", np.ones(len(arrays["indices"]), np.float32))
-        shape = (len(arrays["indptr"]) - 1, len(self.share))
+        shape = (len(arrays["indptr"]) - 1, len(self.frequency))
         self.presence = csr_array((values, arrays["indices"], arrays["indptr"]), shape=shape)
-        self.encoder = load_text_encoder(folder / TEXT)
+        self.encoder = TextEncoder.from_pretrained(saved.folder / TEXT)
         return self
 
 
 class Nearest(_Remembering):
     """The training set whose description is most similar (MiniLM, cosine); then popularity."""
 
-    kind = "nearest"
+    model_type = "nearest"
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
         return MiniLM()
@@ -111,10 +109,32 @@ class Nearest(_Remembering):
     def score(self, texts: Sequence[str]) -> Scores:
         """Score the nearest set's regions 0.5 and more, all others less, each by popularity."""
         nearest = (self.encoder.encode(texts) @ self.vectors.T).argmax(1)
-        scores: Scores = 0.5 * np.repeat(self.share[None], len(nearest), axis=0)
+        scores: Scores = 0.5 * np.repeat(self.frequency[None], len(nearest), axis=0)
         for row, chosen in zip(scores, nearest, strict=True):
             row[self.presence.indices[slice(*self.presence.indptr[chosen : chosen + 2])]] += 0.5
         return scores
+
+
+class RidgeSettings(Settings):
+    """Settings of a `Ridge`.
+
+    Attributes
+    ----------
+    penalty
+        Weight of the squared coefficients.
+    choose_penalty
+        Choose the penalty by cross-validation over the experiments of the training sets, by
+        squared error, and ignore `penalty`.
+    signal_rank
+        Learn the signal ranks of peaks (0 to 1), not only which regions are present.
+    text
+        What is read of a description: its words ("tfidf"), or words and meaning ("tfidf+minilm").
+    """
+
+    penalty: PositiveFloat = 1.0
+    choose_penalty: bool = False
+    signal_rank: bool = False
+    text: Literal["tfidf", "tfidf+minilm"] = "tfidf"
 
 
 class Ridge(_Remembering):
@@ -124,52 +144,39 @@ class Ridge(_Remembering):
     to be. The coefficients (words x universe) are never built: a text weighs the training sets.
 
     The defaults read presence and words alone. `direct`, `text2bed`, `diffusion` and `seq2regions`
-    also read the strength of peaks and MiniLM; the fair comparison with them is a ridge of equal
-    inputs: ``Ridge(strength=True, text="tfidf+minilm", choose_penalty=True)``.
+    also read the signal ranks of peaks and MiniLM; the fair comparison with them is a ridge of
+    equal inputs: ``Ridge(signal_rank=True, text="tfidf+minilm", choose_penalty=True)``.
 
     Parameters
     ----------
-    penalty
-        Weight of the squared coefficients.
-    choose_penalty
-        Choose the penalty by cross-validation over the experiments of the training sets, by
-        squared error, and ignore `penalty`.
-    strength
-        Learn how strong peaks are (0 to 1), not only which regions are present.
-    text
-        What is read of a description: its words ("tfidf"), or words and meaning ("tfidf+minilm").
+    **settings
+        Fields of `RidgeSettings`.
 
-    Raises
-    ------
-    ModelError
-        If `text` is neither.
+    Attributes
+    ----------
+    penalty
+        The penalty used: that of the settings, or the chosen one.
     """
 
-    kind = "ridge"
+    model_type = "ridge"
+    settings_class = RidgeSettings
+    settings: RidgeSettings
 
-    def __init__(
-        self,
-        *,
-        penalty: float = 1.0,
-        choose_penalty: bool = False,
-        strength: bool = False,
-        text: str = "tfidf",
-    ) -> None:
-        if text not in (Tfidf.kind, WordsAndMeaning.kind):
-            raise ModelError(f"ridge: text {text!r}; use {Tfidf.kind} or {WordsAndMeaning.kind}")
-        self.penalty, self.choose_penalty = penalty, choose_penalty
-        self.strength, self.text = strength, text
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.penalty: float = self.settings.penalty
+        self.signal_rank = self.settings.signal_rank
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Remember the sets, encode their descriptions and choose the penalty."""
         super().prepare(atlas, rows)
-        if self.choose_penalty:
+        if self.settings.choose_penalty:
             groups = atlas.metadata["group"].to_numpy()
             self.penalty = self._best_penalty(groups if rows is None else groups[np.asarray(rows)])
 
     def _best_penalty(self, groups: NDArray[Any]) -> float:
         """Return the penalty with the least squared error on experiments left out in turn."""
-        some = np.flatnonzero(self.share)
+        some = np.flatnonzero(self.frequency)
         some = some[:: -(-len(some) // SAMPLED_REGIONS) or 1]
         truth = self.presence[:, some].toarray()
         group = np.unique(groups, return_inverse=True)[1]
@@ -180,15 +187,15 @@ class Ridge(_Remembering):
         return PENALTIES[int(np.argmin(errors))]
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        if self.text == WordsAndMeaning.kind:
+        if self.settings.text == WordsAndMeaning.model_type:
             return WordsAndMeaning.fit(descriptions, max_words=MAX_WORDS)
         return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score each region by its predicted presence, or strength, cut to 0 and 1."""
+        """Score each region by its predicted presence, or signal rank, cut to 0 and 1."""
         weights = self.weights(texts)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
-        predicted += np.outer(1 - weights.sum(1), self.share)
+        predicted += np.outer(1 - weights.sum(1), self.frequency)
         scores: Scores = np.asarray(predicted.clip(0, 1), np.float32, order="C")
         return scores
 
@@ -199,13 +206,14 @@ class Ridge(_Remembering):
         weights: NDArray[np.float32] = self.encoder.encode(texts) @ self._solved
         return weights
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "penalty": self.penalty,
-            "choose_penalty": self.choose_penalty,
-            "strength": self.strength,
-            "text": self.text,
-        }
+    def _metadata(self) -> dict[str, Any]:
+        return {**super()._metadata(), "penalty": self.penalty}
+
+    @classmethod
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.penalty = saved.config["penalty"]
+        return self
 
 
 def popularity(presence: csr_array) -> NDArray[np.float32]:

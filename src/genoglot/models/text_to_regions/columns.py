@@ -53,7 +53,7 @@ class ColumnOdds:
     array([[0.83, 0.5 , 0.17]], dtype=float32)
     """
 
-    kind = "columns"
+    model_type = "columns"
 
     def __init__(self, atlas: Atlas, columns: Sequence[str]) -> None:
         self.atlas, self.universe = atlas, atlas.universe

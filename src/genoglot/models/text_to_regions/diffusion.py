@@ -6,29 +6,35 @@ import zlib
 from collections.abc import Callable, Sequence
 from itertools import count
 from math import isqrt
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
-from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
+from genoglot.models.text_to_regions.generator import Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import (
+    NetworkGenerator,
+    NetworkSettings,
+    region_ids,
+)
 from genoglot.models.text_to_regions.retrieval import (
     CHUNK,
     MemoryGenerator,
     MemoryNetwork,
+    MemorySettings,
     TextMemory,
     product,
     spread,
 )
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
-from genoglot.text import MiniLM, load_text_encoder
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Saved
+from genoglot.text import MiniLM
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
@@ -37,8 +43,28 @@ FORGOTTEN = 0.2  # dropout of the denoising network
 PIXELS = 1 << 21  # pixels that go through the U-Net at a time
 
 
-class SeedDiffusion(NetworkGenerator):
-    """The diffusion model of the seed (Fay et al. 2024), as it is described there.
+class PublishedDiffusionSettings(NetworkSettings):
+    """Settings of a `PublishedDiffusion`.
+
+    Attributes
+    ----------
+    steps
+        Number of time steps of the noise schedule.
+    sampling_steps
+        Number of time steps that sampling visits.
+    widths
+        Number of channels of the U-Net at each of its six sizes.
+    """
+
+    steps: PositiveInt = 300
+    sampling_steps: PositiveInt = 25
+    widths: tuple[PositiveInt, ...] = Field(
+        (8, 16, 32, 64, 128, 128), min_length=DEPTH + 1, max_length=DEPTH + 1
+    )
+
+
+class PublishedDiffusion(NetworkGenerator):
+    """The diffusion model of Fay et al. 2024, as it is described there.
 
     The multi-hot vector over the universe is laid out as an image (761 x 1398 for 1,063,878
     regions), the first channel of three, the others zero. A U-Net with max pooling, which gets the
@@ -48,47 +74,27 @@ class SeedDiffusion(NetworkGenerator):
 
     Parameters
     ----------
-    steps, sampling_steps
-        Time steps, and how many of them (ancestral) sampling visits.
-    widths
-        Channels of the U-Net at its six sizes.
-    epochs, batch_size, learning_rate
-        Of the training.
-    seed
-        Seed of everything random.
-
-    Raises
-    ------
-    ModelError
-        If there are not six widths.
+    **settings
+        Fields of `PublishedDiffusionSettings`.
     """
 
-    kind = "diffusion-seed"
+    model_type = "diffusion-published"
+    settings_class = PublishedDiffusionSettings
+    settings: PublishedDiffusionSettings
 
-    def __init__(
-        self, *, steps: int = 300, sampling_steps: int = 25,
-        widths: Sequence[int] = (8, 16, 32, 64, 128, 128), epochs: int = 10, batch_size: int = 8,
-        learning_rate: float = 1e-3, seed: int = 0,
-    ) -> None:  # fmt: skip
-        if len(widths) != DEPTH + 1:
-            raise ModelError(
-                f"widths has {len(widths)} numbers, but the U-Net has {DEPTH + 1} sizes"
-            )
-        self.steps, self.sampling_steps, self.widths = steps, sampling_steps, tuple(widths)
-        self.noising = NoiseSchedule("linear", steps)
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.seed = seed
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.noising = NoiseSchedule("linear", self.settings.steps)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Make the network."""
         self.universe = atlas.universe
-        self.shape = image_shape(len(self.universe))
         self.minilm = MiniLM()
-        torch.manual_seed(self.seed)
+        torch.manual_seed(self.settings.seed)
         self.network = self._unet()
 
     def _unet(self) -> UNet:
-        return UNet(3, condition_dim=self.minilm.dim, widths=self.widths)
+        return UNet(3, condition_dim=self.minilm.dim, widths=self.settings.widths)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """MiniLM embeddings: (texts, 384)."""
@@ -102,7 +108,7 @@ class SeedDiffusion(NetworkGenerator):
             image[0, torch.from_numpy(ids).long().to(device)] = 1
         images = flat.view(len(flat), 3, *self.shape)
         noise = torch.randn(images.shape, device=device)
-        step = torch.randint(self.steps, (len(images),), device=device)
+        step = torch.randint(self.settings.steps, (len(images),), device=device)
         noisy = self.noising.to(device).noised(images, step, noise)
         return F.l1_loss(self.network(noisy, step, batch["vectors"]), noise)
 
@@ -116,36 +122,33 @@ class SeedDiffusion(NetworkGenerator):
         vectors = self.encode(texts).to(device)
         for start in range(0, len(texts), at_once):
             part = slice(start, start + at_once)
-            condition, draw = vectors[part], noise_of(texts[part], (3, *self.shape), self.seed)
+            condition, draw = (
+                vectors[part],
+                noise_of(texts[part], (3, *self.shape), self.settings.seed),
+            )
             image = noising.sample(
                 lambda noisy, step: network(noisy, step, condition),  # noqa: B023
                 lambda: draw().to(device),  # noqa: B023
-                steps=self.sampling_steps,
+                steps=self.settings.sampling_steps,
                 eta=1.0,
             )
             presence = image[:, 0].flatten(1)[:, : len(self.universe)]
             scores[part] = sharpened(presence).sigmoid().cpu().numpy()
         return scores
 
-    def _settings(self) -> dict[str, Any]:
-        return {"steps": self.steps, "sampling_steps": self.sampling_steps,
-                "widths": list(self.widths), "epochs": self.epochs, "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return image_shape(len(self.universe))
 
-    def _save(self, folder: Path) -> Arrays:
-        self.minilm.save(folder / "minilm")
-        return {"shape": np.array(self.shape), **self._network_arrays()}
+    def _parts(self) -> dict[str, Pretrained]:
+        return {"minilm": self.minilm}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls(**settings)
-        minilm = load_text_encoder(folder / "minilm")
-        assert isinstance(minilm, MiniLM)
-        self.minilm = minilm
-        height, width = arrays["shape"].tolist()
-        self.shape = (height, width)
-        self.network = self._unet().eval()
-        self.network.load_state_dict(cls._network_state(arrays))
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.minilm = MiniLM.from_pretrained(saved.folder / "minilm")
+        self._load_network(self._unet(), saved)
         return self
 
 
@@ -252,6 +255,31 @@ class Denoiser(MemoryNetwork):
         return sharpened(codes[:, 0] @ factors.T + share)
 
 
+class DiffusionSettings(MemorySettings):
+    """Settings of a `Diffusion`.
+
+    Attributes
+    ----------
+    steps
+        Number of time steps of the noise schedule.
+    sampling_steps
+        Number of time steps that sampling visits.
+    guidance
+        Weight of classifier-free guidance (Ho and Salimans 2022). 1: as trained; larger: further
+        from what is common to all texts.
+    samples
+        Number of samples whose mean is the answer.
+    hidden
+        Width of the denoising network.
+    """
+
+    steps: PositiveInt = 1000
+    sampling_steps: PositiveInt = 25
+    guidance: NonNegativeFloat = 1.0
+    samples: PositiveInt = 16
+    hidden: PositiveInt = 256
+
+
 class Diffusion(MemoryGenerator):
     """Diffusion, better: over the low-rank code of a region set instead of over its pixels.
 
@@ -261,38 +289,26 @@ class Diffusion(MemoryGenerator):
 
     Parameters
     ----------
-    steps, sampling_steps
-        Time steps, and how many of them sampling visits.
-    guidance
-        1: as trained; larger: further from what is common to all texts (Ho and Salimans 2022).
-    samples
-        Samples whose mean is the answer.
-    hidden
-        Width of the denoising network.
     **settings
-        Those of `MemoryGenerator`.
+        Fields of `DiffusionSettings`.
     """
 
-    kind = "diffusion"
-
+    model_type = "diffusion"
+    settings_class = DiffusionSettings
+    settings: DiffusionSettings
     network: Denoiser
     _projection: Tensor  # (rank, rank), from sums of factors to codes
     _squares: Tensor  # (rank,), of the factors
     _usual: Tensor  # (rank,)
     _known: Tensor  # (sets, rank), of the training sets
 
-    def __init__(
-        self, *, steps: int = 1000, sampling_steps: int = 25, guidance: float = 1.0,
-        samples: int = 16, hidden: int = 256, **settings: Any,
-    ) -> None:  # fmt: skip
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.steps, self.sampling_steps = steps, sampling_steps
-        self.guidance, self.samples, self.hidden = guidance, samples, hidden
-        self.noising = NoiseSchedule("cosine", steps)
+        self.noising = NoiseSchedule("cosine", self.settings.steps)
 
     def _network(self, memory: TextMemory) -> Denoiser:
-        scale = spread(memory.attention.codes)
-        return Denoiser(memory, heads=2 * self.heads + 1, scale=scale, hidden=self.hidden)
+        s, scale = self.settings, spread(memory.attention.codes)
+        return Denoiser(memory, heads=2 * s.heads + 1, scale=scale, hidden=s.hidden)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
@@ -322,7 +338,7 @@ class Diffusion(MemoryGenerator):
         clean = codes.to(device) / scale
         told = self._read(batch)[:, :-1] / scale
         blank = (torch.rand(len(told), 1, 1) < DROPPED).to(device)
-        step = torch.randint(self.steps, (len(clean),)).to(device)
+        step = torch.randint(self.settings.steps, (len(clean),)).to(device)
         noise = torch.randn(clean.shape).to(device)
         noisy = self.noising.to(device).noised(clean, step, noise)
         predicted: Tensor = self.network(noisy, step, told.masked_fill(blank, 0))
@@ -332,26 +348,27 @@ class Diffusion(MemoryGenerator):
     @torch.inference_mode()
     def codes(self, texts: Sequence[str]) -> Tensor:
         """Mean of the sampled codes of each text: (texts, 1, rank)."""
+        s = self.settings
         told = super().codes(texts)[:, :-1] / self.network.scale
-        told = told.repeat_interleave(self.samples, 0)
+        told = told.repeat_interleave(s.samples, 0)
         noising = self.noising.to(self.device)
 
         def predicted_noise(noisy: Tensor, step: Tensor) -> Tensor:
             clean: Tensor = self.network(noisy, step, told)
-            if self.guidance != 1:
+            if s.guidance != 1:
                 plain = self.network(noisy, step, torch.zeros_like(told))
-                clean = plain + self.guidance * (clean - plain)
+                clean = plain + s.guidance * (clean - plain)
             signal = noising.signal[step][:, None]
             return (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
 
-        draw = noise_of(texts, (self.samples, len(self.network.scale)), self.seed)
+        draw = noise_of(texts, (s.samples, len(self.network.scale)), s.seed)
         drawn = noising.sample(
             predicted_noise,
             lambda: draw().flatten(0, 1).to(self.device),
-            steps=self.sampling_steps,
+            steps=s.sampling_steps,
             eta=0.0,
         )
-        mean = drawn.view(len(texts), self.samples, -1).mean(1) * self.network.scale
+        mean = drawn.view(len(texts), s.samples, -1).mean(1) * self.network.scale
         return mean[:, None]
 
     @torch.inference_mode()
@@ -362,7 +379,3 @@ class Diffusion(MemoryGenerator):
         presence = self.factors.numpy() @ code + self.share  # by numpy: see `direct`
         ids = best(presence, n)
         return ids, sharpened(torch.from_numpy(presence[ids])).sigmoid().numpy()
-
-    def _settings(self) -> dict[str, Any]:
-        own = ("steps", "sampling_steps", "guidance", "samples", "hidden")
-        return {**{name: getattr(self, name) for name in own}, **super()._settings()}

@@ -3,55 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
-from genoglot.models.text_to_regions.retrieval import MemoryGenerator, MemoryNetwork, TextMemory
-from genoglot.text import Tfidf, load_text_encoder
+from genoglot.models.text_to_regions.generator import Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import (
+    NetworkGenerator,
+    NetworkSettings,
+    region_ids,
+)
+from genoglot.models.text_to_regions.retrieval import (
+    MemoryGenerator,
+    MemoryNetwork,
+    MemorySettings,
+    TextMemory,
+)
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Saved
+from genoglot.text import Tfidf
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
-SEED_WIDTHS = (512, 256, 128, 64, 32)
+WIDTHS = (512, 256, 128, 64, 32)
 SHORTLIST = 1 << 14  # regions that are scored in full when only the top is asked for
 
 
-class SeedDirectEncoder(NetworkGenerator):
-    """The direct encoder of the seed (Fay et al. 2024), as it is described there.
+class PublishedDirectSettings(NetworkSettings):
+    """Settings of a `PublishedDirect`; the defaults are those of Fay et al. 2024."""
+
+    batch_size: PositiveInt = 5
+
+
+class PublishedDirect(NetworkGenerator):
+    """The direct encoder of Fay et al. 2024, as it is described there.
 
     TF-IDF vector -> five linear layers -> decoder over the universe; mean squared error against
     the multi-hot vector, Adam, 10 epochs, batches of 5. The widths and the rectifiers between the
-    layers are ours: the seed names none.
+    layers are ours: the paper names none.
 
     Parameters
     ----------
-    epochs, batch_size, learning_rate
-        Of the training.
-    seed
-        Seed of everything random.
+    **settings
+        Fields of `PublishedDirectSettings`.
     """
 
-    kind = "direct-seed"
-
-    def __init__(
-        self, *, epochs: int = 10, batch_size: int = 5, learning_rate: float = 1e-3, seed: int = 0
-    ) -> None:
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.seed = seed
+    model_type = "direct-published"
+    settings_class = PublishedDirectSettings
+    settings: PublishedDirectSettings
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit TF-IDF and make the network."""
         self.universe = atlas.universe
         self.tfidf = Tfidf(pairs=False).fit(atlas.descriptions(rows))
-        torch.manual_seed(self.seed)
-        self.network = _seed_network(self.tfidf.dim, len(self.universe))
+        torch.manual_seed(self.settings.seed)
+        self.network = _published_network(self.tfidf.dim, len(self.universe))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """TF-IDF vectors: (texts, words)."""
@@ -71,33 +82,25 @@ class SeedDirectEncoder(NetworkGenerator):
         scores: Scores = self.network(self.encode(texts).to(self.device)).clamp_(0, 1).cpu().numpy()
         return scores
 
-    def _settings(self) -> dict[str, Any]:
-        return {"epochs": self.epochs, "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
-
-    def _save(self, folder: Path) -> Arrays:
-        self.tfidf.save(folder / "tfidf")
-        return self._network_arrays()
+    def _parts(self) -> dict[str, Pretrained]:
+        return {"tfidf": self.tfidf}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls(**settings)
-        tfidf = load_text_encoder(folder / "tfidf")
-        assert isinstance(tfidf, Tfidf)
-        self.tfidf = tfidf
-        state = cls._network_state(arrays)
-        self.network = _seed_network(tfidf.dim, len(state["decoder.bias"])).eval()
-        self.network.load_state_dict(state)
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.tfidf = Tfidf.from_pretrained(saved.folder / "tfidf")
+        network = _published_network(self.tfidf.dim, len(self.universe))
+        self._load_network(network, saved)
         return self
 
 
-def _seed_network(words: int, regions: int) -> nn.Sequential:
+def _published_network(words: int, regions: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip((words, *SEED_WIDTHS), SEED_WIDTHS, strict=False):
+    for before, after in zip((words, *WIDTHS), WIDTHS, strict=False):
         layers += [nn.Linear(before, after), nn.ReLU()]
     network = nn.Sequential()
     network.add_module("encoder", nn.Sequential(*layers))
-    network.add_module("decoder", nn.Linear(SEED_WIDTHS[-1], regions))
+    network.add_module("decoder", nn.Linear(WIDTHS[-1], regions))
     return network
 
 
@@ -164,7 +167,19 @@ class DirectNetwork(MemoryNetwork):
         return logits.masked_fill(share == 0, -10.0)
 
 
-class DirectEncoder(MemoryGenerator):
+class DirectSettings(MemorySettings):
+    """Settings of a `Direct`.
+
+    Attributes
+    ----------
+    hidden
+        Width of the network that mixes what the heads read.
+    """
+
+    hidden: PositiveInt = 32
+
+
+class Direct(MemoryGenerator):
     """Direct encoder, better: what each head reads is decoded apart, then mixed per region.
 
     The output is of low rank (codes times region factors, popularity as the mean), so that a
@@ -174,20 +189,17 @@ class DirectEncoder(MemoryGenerator):
 
     Parameters
     ----------
-    hidden
-        Width of the mixing network.
     **settings
-        Those of `MemoryGenerator`.
+        Fields of `DirectSettings`.
     """
 
-    kind = "direct"
-
-    def __init__(self, *, hidden: int = 32, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.hidden = hidden
+    model_type = "direct"
+    settings_class = DirectSettings
+    settings: DirectSettings
 
     def _network(self, memory: TextMemory) -> DirectNetwork:
-        return DirectNetwork(memory, heads=2 * self.heads + 2, hidden=self.hidden)
+        s = self.settings
+        return DirectNetwork(memory, heads=2 * s.heads + 2, hidden=s.hidden)
 
     @torch.inference_mode()
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
@@ -207,6 +219,3 @@ class DirectEncoder(MemoryGenerator):
             scores = self._logits(codes, listed)[0].sigmoid_().cpu().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"hidden": self.hidden, **super()._settings()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.pretrained import Arrays, OverUniverse
+from genoglot.models.universe_model import UniverseModel
 from genoglot.regions import Regions
 from genoglot.text import check_query
 
@@ -26,10 +26,10 @@ Ids = NDArray[np.int32]
 SetRows = Sequence[int] | NDArray[Any]
 
 
-class Generator(OverUniverse):
+class Generator(UniverseModel):
     """A model that answers a text with regions of its universe.
 
-    A subclass gives `kind`, `fit`, `score` and what it saves; ranking and generating are done here.
+    A subclass implements `fit`, `score` and what it saves; ranking and generating are done here.
     Scores are in the order of the universe.
     """
 
@@ -195,6 +195,3 @@ def _likely(scores: Scores, n: int) -> NDArray[np.int64]:
         if len(ids) >= n:
             return ids
     return np.arange(len(scores))
-
-
-__all__ = ["Arrays", "Generator", "Ids", "Scores", "SetRows", "best"]

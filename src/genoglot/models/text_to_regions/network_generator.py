@@ -5,16 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Arrays, Generator, SetRows
+from genoglot.models.text_to_regions.generator import Generator, SetRows
+from genoglot.nn.state import load_state_arrays, state_arrays
+from genoglot.saved import Arrays, Saved
+from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions
 from genoglot.training.examples import Batch, Draw, Examples
 from genoglot.training.losses import Loss, Losses
@@ -25,6 +29,27 @@ NETWORK = "network."  # what the names of a network's arrays begin with
 PATIENCE = 10  # epochs
 
 
+class NetworkSettings(Settings):
+    """Settings of every generator with a network.
+
+    Attributes
+    ----------
+    epochs
+        Number of passes over the training sets.
+    batch_size
+        Number of region sets of a step.
+    learning_rate
+        Learning rate of the optimizer.
+    seed
+        Seed of everything random.
+    """
+
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 1e-3
+    seed: NonNegativeInt = 0
+
+
 class NetworkGenerator(Generator):
     """A generator with a network.
 
@@ -32,11 +57,9 @@ class NetworkGenerator(Generator):
     `loss` of a batch, and how texts are encoded.
     """
 
+    settings_class: ClassVar[type[NetworkSettings]] = NetworkSettings
+    settings: NetworkSettings
     network: nn.Module
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
@@ -59,11 +82,11 @@ class NetworkGenerator(Generator):
 
     def schedule(self, steps: int) -> Schedule:
         """Return the schedule of a training of so many steps."""
-        return Schedule(steps, self.learning_rate, weight_decay=0.0, clip_norm=None)
+        return Schedule(steps, self.settings.learning_rate, weight_decay=0.0, clip_norm=None)
 
     def n_epochs(self, steps_per_epoch: int) -> int:
         """Return the number of passes over the training sets."""
-        return self.epochs
+        return self.settings.epochs
 
     @property
     def device(self) -> torch.device:
@@ -100,13 +123,12 @@ class NetworkGenerator(Generator):
             _Training(self),
             examples,
             schedule,
-            seed=self.seed,
+            seed=self.settings.seed,
             validation=self._validation(atlas, validation, patience),
             folder=Path(log_folder) if log_folder is not None else None,
             resume=resume,
             identity={
-                "kind": self.kind,
-                "settings": self._settings(),
+                **self.description(),
                 "atlas": atlas.digest,
                 "rows": len(atlas) if rows is None else np.asarray(rows).tolist(),
             },
@@ -127,7 +149,7 @@ class NetworkGenerator(Generator):
                 "step": torch.tensor(draw.step),
             }
 
-        return Examples(len(sets), self.batch_size, make_batch, whole_batches=False)
+        return Examples(len(sets), self.settings.batch_size, make_batch, whole_batches=False)
 
     def _validation(self, atlas: Atlas, rows: SetRows | None, patience: int) -> Validation | None:
         if rows is None or not len(rows):
@@ -136,27 +158,22 @@ class NetworkGenerator(Generator):
 
         def measure() -> dict[str, float]:
             total = 0.0
-            for i, start in enumerate(range(0, len(sets), self.batch_size)):
+            for i, start in enumerate(range(0, len(sets), self.settings.batch_size)):
                 torch.manual_seed(i)
-                chosen = np.arange(start, min(start + self.batch_size, len(sets)))
+                chosen = np.arange(start, min(start + self.settings.batch_size, len(sets)))
                 batch = {k: v.to(self.device) for k, v in sets.batch(chosen).items()}
                 total += float(self.loss(batch)) * len(chosen)
             return {"loss": total / len(sets)}
 
         return Validation(measure, best_by="loss" if patience else None, patience=patience)
 
-    def _network_arrays(self) -> Arrays:
-        """Weights of the network, to save."""
-        return {f"{NETWORK}{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
+    def _arrays(self) -> Arrays:
+        return state_arrays(self.network, NETWORK)
 
-    @staticmethod
-    def _network_state(arrays: Arrays) -> dict[str, Tensor]:
-        """Weights of the network, as saved."""
-        return {
-            k.removeprefix(NETWORK): torch.from_numpy(v)
-            for k, v in arrays.items()
-            if k.startswith(NETWORK)
-        }
+    def _load_network(self, network: nn.Module, saved: Saved) -> None:
+        """Take a network and fill it with its saved weights."""
+        load_state_arrays(network, saved.arrays, NETWORK)
+        self.network = network.eval()
 
 
 def region_ids(batch: Batch) -> list[NDArray[np.int32]]:
@@ -204,5 +221,5 @@ class _Training(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         # Each step draws its own regions or noise, in a resumed training the same as in others.
-        torch.manual_seed(1_000_003 * self.generator.seed + int(batch["step"]))
+        torch.manual_seed(1_000_003 * self.generator.settings.seed + int(batch["step"]))
         return {"sets": Loss(self.generator.loss(batch), len(batch["rows"]))}

@@ -15,22 +15,29 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.baselines import popularity, ridge_left_out, ridge_weights
-from genoglot.models.text_to_regions.generator import Arrays, Scores, SetRows
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
+from genoglot.models.text_to_regions.generator import Scores, SetRows
+from genoglot.models.text_to_regions.network_generator import (
+    NETWORK,
+    NetworkGenerator,
+    NetworkSettings,
+    region_ids,
+)
 from genoglot.nn.retrieval import MemoryAttention
-from genoglot.text import MiniLM, Tfidf, load_text_encoder
+from genoglot.pretrained import Pretrained
+from genoglot.saved import Arrays, Saved
+from genoglot.text import MiniLM, Tfidf
 from genoglot.training.examples import Batch
 from genoglot.training.schedule import Schedule
 
@@ -70,6 +77,13 @@ class TextFeatures:
         kept = min(dim, words.shape[0], words.shape[1])
         svd = TruncatedSVD(kept, algorithm="randomized", n_iter=4, random_state=seed).fit(words)
         return cls(tfidf, MiniLM(), svd.components_.T.astype(np.float32))
+
+    @classmethod
+    def load(cls, saved: Saved) -> Self:
+        """Take the encoders and directions that a model saved."""
+        tfidf = Tfidf.from_pretrained(saved.folder / "tfidf")
+        minilm = MiniLM.from_pretrained(saved.folder / "minilm")
+        return cls(tfidf, minilm, saved.arrays["directions"])
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(texts, kept + 384) float32."""
@@ -233,38 +247,52 @@ class MemoryNetwork(nn.Module):
         """
 
 
+class MemorySettings(NetworkSettings):
+    """Settings of a `MemoryGenerator`, besides those of every generator with a network.
+
+    Attributes
+    ----------
+    rank
+        Length of the codes: 128 keep a universe of a million regions within 0.6 GB.
+    heads
+        Number of attention heads.
+    key_dim
+        Width of the keys of an attention head.
+    words
+        Maximum number of dimensions to which the descriptions' TF-IDF vectors are reduced.
+    min_steps
+        Minimum number of training steps; with few sets, epochs are added.
+    regions_per_step
+        Number of regions drawn for the loss of each step.
+    """
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 48
+    learning_rate: PositiveFloat = 2e-3
+    rank: PositiveInt = 128
+    heads: PositiveInt = 6
+    key_dim: PositiveInt = 64
+    words: PositiveInt = 256
+    min_steps: PositiveInt = 300
+    regions_per_step: PositiveInt = 2048
+
+
 class MemoryGenerator(NetworkGenerator):
     """A generator that reads its answer from a memory of the training sets.
 
     Parameters
     ----------
-    rank
-        Length of the codes: 128 keep a universe of a million regions within 0.6 GB.
-    heads, key_dim
-        Of the attention.
-    words
-        Dimensions kept of the descriptions' TF-IDF vectors.
-    epochs, batch_size, learning_rate
-        Of the training. With few sets, epochs are added until there are `min_steps` steps.
-    regions_per_step
-        Regions drawn for the loss of each step.
-    seed
-        Seed of everything random.
+    **settings
+        Fields of `MemorySettings`.
     """
+
+    settings_class: ClassVar[type[MemorySettings]] = MemorySettings
+    settings: MemorySettings
 
     network: MemoryNetwork
     features: TextFeatures
     share: Floats  # (universe,)
     factors: Tensor  # (universe, rank)
-
-    def __init__(
-        self, *, rank: int = 128, heads: int = 6, key_dim: int = 64, words: int = 256,
-        epochs: int = 20, batch_size: int = 48, learning_rate: float = 2e-3,
-        min_steps: int = 300, regions_per_step: int = 2048, seed: int = 0,
-    ) -> None:  # fmt: skip
-        self.rank, self.heads, self.key_dim, self.words = rank, heads, key_dim, words
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.min_steps, self.regions_per_step, self.seed = min_steps, regions_per_step, seed
 
     @abstractmethod
     def _network(self, memory: TextMemory) -> MemoryNetwork:
@@ -288,48 +316,49 @@ class MemoryGenerator(NetworkGenerator):
         ModelError
             If the sets are of fewer than two experiment groups: none could read from another.
         """
+        s = self.settings
         chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows)
         names, groups = np.unique(atlas.metadata["group"].to_numpy()[chosen], return_inverse=True)
         if len(names) < 2:
             raise ModelError(
-                f"{self.kind} learns one experiment from others, but there are only {len(names)} "
-                "experiment groups to learn from; give more, or train a baseline"
+                f"{self.model_type} learns one experiment from others, but there are only "
+                f"{len(names)} experiment groups to learn from; give more, or train a baseline"
             )
         self.universe = atlas.universe
         descriptions = atlas.descriptions(rows)
         strength = atlas.presence(rows, strength=True)
         self.share = (strength.sum(0) / len(descriptions)).astype(np.float32)
-        codes, regions = factorize(strength, self.share, self.rank, seed=self.seed)
+        codes, regions = factorize(strength, self.share, s.rank, seed=s.seed)
         self.factors = torch.from_numpy(regions)
-        self.features = TextFeatures.fit(descriptions, dim=self.words, seed=self.seed)
+        self.features = TextFeatures.fit(descriptions, dim=s.words, seed=s.seed)
         vectors = self.features.encode(descriptions)
         self._groups = torch.from_numpy(groups)
         self._ridge_codes = torch.from_numpy(
-            ridge_left_out(vectors.numpy(), codes, groups, penalty=RIDGE_PENALTY, seed=self.seed)
+            ridge_left_out(vectors.numpy(), codes, groups, penalty=RIDGE_PENALTY, seed=s.seed)
         )
         ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
         # Regions that no training set holds say nothing: the loss is taken over the others.
         self._candidates = torch.from_numpy(np.flatnonzero(popularity(strength)))
-        torch.manual_seed(self.seed)
+        torch.manual_seed(s.seed)
         self.network = self._network(
             TextMemory(
                 vectors,
                 torch.from_numpy(codes),
                 torch.from_numpy(ridge),
-                heads=self.heads,
-                key_dim=self.key_dim,
+                heads=s.heads,
+                key_dim=s.key_dim,
             )
         )
 
     def schedule(self, steps: int) -> Schedule:
         """Return a schedule of one cycle."""
         return Schedule(
-            steps, self.learning_rate, decay="one-cycle", weight_decay=1e-4, clip_norm=None
+            steps, self.settings.learning_rate, decay="one-cycle", weight_decay=1e-4, clip_norm=None
         )
 
     def n_epochs(self, steps_per_epoch: int) -> int:
         """Return the number of passes over the training sets, enough for `min_steps`."""
-        return max(self.epochs, -(-self.min_steps // steps_per_epoch))
+        return max(self.settings.epochs, -(-self.settings.min_steps // steps_per_epoch))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Words and meaning: (texts, feature_dim)."""
@@ -338,7 +367,7 @@ class MemoryGenerator(NetworkGenerator):
     def loss(self, batch: Batch) -> Tensor:
         """Binary cross-entropy over regions drawn at random."""
         device = batch["vectors"].device
-        drawn = torch.randint(len(self._candidates), (self.regions_per_step,))
+        drawn = torch.randint(len(self._candidates), (self.settings.regions_per_step,))
         regions = self._candidates[drawn]
         target = torch.from_numpy(membership(region_ids(batch), regions.numpy())).to(device)
         logits = self._logits(self._read(batch), regions)
@@ -370,36 +399,29 @@ class MemoryGenerator(NetworkGenerator):
             scores[:, part] = self._logits(codes, part).sigmoid_().cpu()
         return scores.numpy()
 
-    def _settings(self) -> dict[str, Any]:
-        names = ("rank", "heads", "key_dim", "words", "epochs", "batch_size", "learning_rate",
-                 "min_steps", "regions_per_step", "seed")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+    def _parts(self) -> dict[str, Pretrained]:
+        return {"tfidf": self.features.tfidf, "minilm": self.features.minilm}
 
-    def _save(self, folder: Path) -> Arrays:
-        self.features.tfidf.save(folder / "tfidf")
-        self.features.minilm.save(folder / "minilm")
+    def _arrays(self) -> Arrays:
         return {
             "share": self.share,
             "factors": self.factors.numpy(),
             "directions": self.features.directions,
-            **self._network_arrays(),
+            **super()._arrays(),
         }
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls(**settings)
-        tfidf, minilm = load_text_encoder(folder / "tfidf"), load_text_encoder(folder / "minilm")
-        assert isinstance(tfidf, Tfidf) and isinstance(minilm, MiniLM)
-        self.features = TextFeatures(tfidf, minilm, arrays["directions"])
+    def _load(cls, saved: Saved) -> Self:
+        self, arrays = super()._load(saved), saved.arrays
+        self.features = TextFeatures.load(saved)
         self.share, self.factors = arrays["share"], torch.from_numpy(arrays["factors"])
-        state = cls._network_state(arrays)
-        inside = "memory.attention."
-        memory = TextMemory(
-            state[f"{inside}features"], state[f"{inside}codes"], state["memory.ridge"],
-            heads=self.heads, key_dim=self.key_dim,
-        )  # fmt: skip
-        self.network = self._network(memory).eval()
-        self.network.load_state_dict(state)
+        features, codes, ridge = (
+            torch.from_numpy(arrays[f"{NETWORK}memory.{name}"])
+            for name in ("attention.features", "attention.codes", "ridge")
+        )
+        s = self.settings
+        memory = TextMemory(features, codes, ridge, heads=s.heads, key_dim=s.key_dim)
+        self._load_network(self._network(memory), saved)
         return self
 
 

@@ -9,22 +9,29 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows, best
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
+from genoglot.models.text_to_regions.generator import Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.network_generator import (
+    NetworkGenerator,
+    NetworkSettings,
+    region_ids,
+)
 from genoglot.models.text_to_regions.retrieval import (
     MemoryGenerator,
     MemoryNetwork,
+    MemorySettings,
     TextMemory,
     membership,
     spread,
 )
 from genoglot.models.text_to_regions.set_decoder import SetDecoder
 from genoglot.nn.transformer import Decoder, EncoderLayer, Source, sinusoids
+from genoglot.saved import Saved
 from genoglot.text import WordPiece
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
@@ -32,8 +39,37 @@ from genoglot.training.examples import Batch
 MAX_TEXT = 512
 
 
-class SeedSeq2Regions(SetDecoder, NetworkGenerator):
-    """The transformer of the seed (Fay et al. 2024), as it is described there.
+class PublishedSeq2RegionsSettings(NetworkSettings):
+    """Settings of a `PublishedSeq2Regions`.
+
+    Attributes
+    ----------
+    dim
+        Width of encoder and decoder.
+    heads
+        Number of attention heads of each layer.
+    layers
+        Number of layers of the encoder, and of the decoder.
+    rank
+        Length of a region's vector.
+    set_tokens
+        Number of regions drawn from a set each time it is seen.
+    drawn
+        Number of wrong regions drawn in each step; the softmax is exact if the universe is not
+        larger.
+    """
+
+    learning_rate: PositiveFloat = 3e-4
+    dim: PositiveInt = 512
+    heads: PositiveInt = 8
+    layers: PositiveInt = 2
+    rank: PositiveInt = 64
+    set_tokens: PositiveInt = 512
+    drawn: PositiveInt = 8192
+
+
+class PublishedSeq2Regions(SetDecoder, NetworkGenerator):
+    """The transformer of Fay et al. 2024, as it is described there.
 
     WordPiece tokens of the text (at most 512) with sinusoidal positions -> encoder; decoder of
     width 512 over 512 regions drawn from a set, without positions, since a set has no order;
@@ -44,33 +80,14 @@ class SeedSeq2Regions(SetDecoder, NetworkGenerator):
 
     Parameters
     ----------
-    dim, heads, layers
-        Of encoder and decoder.
-    rank
-        Length of a region's vector.
-    set_tokens
-        Regions drawn from a set each time it is seen.
-    drawn
-        Wrong regions drawn in each step; the softmax is exact if the universe is not larger.
-    epochs, batch_size, learning_rate
-        Of the training.
-    seed
-        Seed of everything random.
+    **settings
+        Fields of `PublishedSeq2RegionsSettings`.
     """
 
-    kind = "seq2regions-seed"
-
-    network: SeedTransformer
-
-    def __init__(
-        self, *, dim: int = 512, heads: int = 8, layers: int = 2, rank: int = 64,
-        set_tokens: int = 512, drawn: int = 8192, epochs: int = 10, batch_size: int = 8,
-        learning_rate: float = 3e-4, seed: int = 0,
-    ) -> None:  # fmt: skip
-        self.dim, self.heads, self.layers, self.rank = dim, heads, layers, rank
-        self.set_tokens, self.drawn, self.seed = set_tokens, drawn, seed
-        self.context = set_tokens
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+    model_type = "seq2regions-published"
+    settings_class = PublishedSeq2RegionsSettings
+    settings: PublishedSeq2RegionsSettings
+    network: PublishedTransformer
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Make the network."""
@@ -78,16 +95,16 @@ class SeedSeq2Regions(SetDecoder, NetworkGenerator):
         self.wordpiece = WordPiece()
         presence = atlas.presence(rows)
         self.set_size = presence.nnz / max(1, presence.shape[0])
-        torch.manual_seed(self.seed)
+        torch.manual_seed(self.settings.seed)
         self.network = self._transformer(len(self.universe))
         # So short a training would not even learn which regions are popular.
         held = torch.bincount(torch.from_numpy(presence.indices), minlength=len(self.universe))
         with torch.no_grad():
             self.network.bias.copy_((held + 0.1).log())
 
-    def _transformer(self, regions: int) -> SeedTransformer:
-        words = self.wordpiece.vocabulary
-        return SeedTransformer(words, regions, self.dim, self.heads, self.layers, self.rank)
+    def _transformer(self, regions: int) -> PublishedTransformer:
+        words, s = self.wordpiece.vocabulary, self.settings
+        return PublishedTransformer(words, regions, s.dim, s.heads, s.layers, s.rank)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """WordPiece tokens: (texts, length) int64, 0 where there is none."""
@@ -96,21 +113,23 @@ class SeedSeq2Regions(SetDecoder, NetworkGenerator):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each region, given the text and the regions drawn before it."""
         device = batch["vectors"].device
-        target = drawn_regions(region_ids(batch), self.set_tokens).to(device)  # (batch, length)
+        target = drawn_regions(region_ids(batch), self.settings.set_tokens).to(
+            device
+        )  # (batch, length)
         if not target.numel():  # only empty sets
             return 0 * self.network.begin.sum()
         source = self.network.read(batch["vectors"])
         hidden = self.network(target[:, :-1].clamp(min=0), source)[target >= 0]  # (tokens, dim)
-        return self.network.cross_entropy(hidden, target[target >= 0], self.drawn)
+        return self.network.cross_entropy(hidden, target[target >= 0], self.settings.drawn)
 
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, Source]:
         source = self.network.read(self.encode(texts).to(self.device))
         begin = self.network.begin.expand(len(texts), -1)
-        return self.network.decoder.step(begin, source, self.context)
+        return self.network.decoder.step(begin, source, self.settings.set_tokens)
 
     def _next(self, ids: Tensor, state: Source) -> tuple[Tensor, Source]:
         embedded = self.network.embed(ids.to(self.device))
-        return self.network.decoder.step(embedded, state, self.context)
+        return self.network.decoder.step(embedded, state, self.settings.set_tokens)
 
     def _logits_of(self, hidden: Tensor, state: Source, regions: slice | Tensor) -> Tensor:
         return self.network.logits(hidden, regions)
@@ -118,26 +137,23 @@ class SeedSeq2Regions(SetDecoder, NetworkGenerator):
     def _reordered(self, state: Source, rows: Tensor) -> Source:
         return state.of(rows)
 
-    def _settings(self) -> dict[str, Any]:
-        names = ("dim", "heads", "layers", "rank", "set_tokens", "drawn", "seed")
-        return {**{name: getattr(self, name) for name in names}, "epochs": self.epochs,
-                "batch_size": self.batch_size, "learning_rate": self.learning_rate}  # fmt: skip
+    def _metadata(self) -> dict[str, Any]:
+        return {**super()._metadata(), "set_size": self.set_size}
 
-    def _save(self, folder: Path) -> Arrays:
+    def _write(self, folder: Path) -> None:
+        super()._write(folder)
         self.wordpiece.save(folder / "tokenizer.json")
-        return {"set_size": np.array([self.set_size]), **self._network_arrays()}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls(**settings)
-        self.wordpiece = WordPiece(folder / "tokenizer.json")
-        self.set_size = float(arrays["set_size"][0])
-        self.network = self._transformer(len(arrays["network.bias"])).eval()
-        self.network.load_state_dict(cls._network_state(arrays))
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.wordpiece = WordPiece(saved.folder / "tokenizer.json")
+        self.set_size = saved.config["set_size"]
+        self._load_network(self._transformer(len(self.universe)), saved)
         return self
 
 
-class SeedTransformer(nn.Module):
+class PublishedTransformer(nn.Module):
     """Text encoder and region decoder.
 
     Parameters
@@ -145,7 +161,7 @@ class SeedTransformer(nn.Module):
     words, regions
         Sizes of the two vocabularies.
     dim, heads, layers, rank
-        As in `SeedSeq2Regions`.
+        As in `PublishedSeq2RegionsSettings`.
     """
 
     positions: Tensor
@@ -314,6 +330,27 @@ class SetNetwork(MemoryNetwork):
         return self.next_logits(codes, hidden, factors, share)[:, 0]
 
 
+class Seq2RegionsSettings(MemorySettings):
+    """Settings of a `Seq2Regions`.
+
+    Attributes
+    ----------
+    dim
+        Width of the decoder.
+    decoder_heads
+        Number of attention heads of each layer of the decoder.
+    layers
+        Number of layers of the decoder.
+    set_tokens
+        Number of regions drawn from a set each time it is seen, and how far back decoding looks.
+    """
+
+    dim: PositiveInt = 128
+    decoder_heads: PositiveInt = 4
+    layers: PositiveInt = 2
+    set_tokens: PositiveInt = 32
+
+
 class Seq2Regions(SetDecoder, MemoryGenerator):
     """Seq2regions, better: the text side reads from the memory of described sets.
 
@@ -322,26 +359,14 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
 
     Parameters
     ----------
-    dim, decoder_heads, layers
-        Of the decoder.
-    set_tokens
-        Regions drawn from a set each time it is seen, and how far back decoding looks.
     **settings
-        Those of `MemoryGenerator`.
+        Fields of `Seq2RegionsSettings`.
     """
 
-    kind = "seq2regions"
-
+    model_type = "seq2regions"
+    settings_class = Seq2RegionsSettings
+    settings: Seq2RegionsSettings
     network: SetNetwork
-
-    def __init__(
-        self, *, dim: int = 128, decoder_heads: int = 4, layers: int = 2, set_tokens: int = 32,
-        **settings: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(**settings)
-        self.dim, self.decoder_heads, self.layers = dim, decoder_heads, layers
-        self.set_tokens = set_tokens
-        self.context = set_tokens
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, region factors and ridge regressions; make the network."""
@@ -350,9 +375,10 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
         super().prepare(atlas, rows)
 
     def _network(self, memory: TextMemory) -> SetNetwork:
+        s = self.settings
         return SetNetwork(
-            memory, heads=2 * self.heads + 1, region_scale=spread(self.factors), dim=self.dim,
-            decoder_heads=self.decoder_heads, layers=self.layers,
+            memory, heads=2 * s.heads + 1, region_scale=spread(self.factors), dim=s.dim,
+            decoder_heads=s.decoder_heads, layers=s.layers,
         )  # fmt: skip
 
     def loss(self, batch: Batch) -> Tensor:
@@ -361,8 +387,10 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
         The first position, by which regions are ranked, weighs as much as all others together.
         """
         device, network = batch["vectors"].device, self.network
-        prefix = drawn_regions(region_ids(batch), self.set_tokens)
-        regions = self._candidates[torch.randint(len(self._candidates), (self.regions_per_step,))]
+        prefix = drawn_regions(region_ids(batch), self.settings.set_tokens)
+        regions = self._candidates[
+            torch.randint(len(self._candidates), (self.settings.regions_per_step,))
+        ]
         held = torch.from_numpy(membership(region_ids(batch), regions.numpy())).to(device).bool()
         before = self.factors[prefix.clamp(min=0)].to(device)
         factors, share = self._region_factors(regions)
@@ -404,7 +432,7 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
     ) -> tuple[Tensor, tuple[Tensor, Source]]:
         codes, source = state
         embedded = self.network.embed(self._region_factors(ids)[0])
-        hidden, source = self.network.decoder.step(embedded, source, self.context)
+        hidden, source = self.network.decoder.step(embedded, source, self.settings.set_tokens)
         return hidden, (codes, source)
 
     def _logits_of(
@@ -416,17 +444,13 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
     def _reordered(self, state: tuple[Tensor, Source], rows: Tensor) -> tuple[Tensor, Source]:
         return state[0][rows], state[1].of(rows)
 
-    def _settings(self) -> dict[str, Any]:
-        own = ("dim", "decoder_heads", "layers", "set_tokens")
-        return {**{name: getattr(self, name) for name in own}, **super()._settings()}
-
-    def _save(self, folder: Path) -> Arrays:
-        return {"set_size": np.array([self.set_size]), **super()._save(folder)}
+    def _metadata(self) -> dict[str, Any]:
+        return {**super()._metadata(), "set_size": self.set_size}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = super()._load(folder, settings, arrays)
-        self.set_size = float(arrays["set_size"][0])
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.set_size = saved.config["set_size"]
         return self
 
 

@@ -26,7 +26,6 @@ class SetDecoder(Generator):
     """A generator that can also decode a set region by region, each knowing those before it."""
 
     set_size: float  # mean number of regions of a training set
-    context: int
 
     @abstractmethod
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, Any]:

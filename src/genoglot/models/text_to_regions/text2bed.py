@@ -9,18 +9,25 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Arrays, Ids, Scores, SetRows
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
+from genoglot.models.text_to_regions.generator import Generator, Ids, Scores, SetRows
+from genoglot.models.text_to_regions.network_generator import (
+    NetworkGenerator,
+    NetworkSettings,
+    region_ids,
+)
 from genoglot.models.text_to_regions.retrieval import MemoryGenerator, MemoryNetwork, TextMemory
 from genoglot.models.text_to_regions.vector_index import ExactIndex, HnswIndex, Index
+from genoglot.pretrained import Pretrained
 from genoglot.regions import Region2Vec
-from genoglot.text import MiniLM, load_text_encoder
+from genoglot.saved import Arrays, Saved
+from genoglot.text import MiniLM
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
@@ -30,7 +37,7 @@ IndexKind = Literal["exact", "hnsw"]
 GRAPH = "index.hnsw"
 
 
-class _Search:
+class _Search(Generator):
     """The index over a model's region vectors: exact by default, HNSW on demand."""
 
     vectors: Floats
@@ -65,7 +72,8 @@ class _Search:
             self._index = ExactIndex(self.vectors)
         return self._index
 
-    def _save_index(self, folder: Path) -> None:
+    def _write(self, folder: Path) -> None:
+        super()._write(folder)
         if isinstance(self._index, HnswIndex):
             self._index.save(folder / GRAPH)
 
@@ -74,16 +82,10 @@ class _Search:
             self.index_kind, self._index = "hnsw", HnswIndex.load(folder / GRAPH, self.vectors)
 
 
-class SeedText2Bed(_Search, NetworkGenerator):
-    """Text2BED of the seed (Fay et al. 2024), as it is described there.
+class PublishedText2BedSettings(NetworkSettings):
+    """Settings of a `PublishedText2Bed`.
 
-    MiniLM embedding -> feed-forward network ("vec2vec") -> the space of Region2Vec, in which a
-    region set is the mean of its regions; the answer is the regions of largest cosine. The widths
-    of the network and its loss (mean squared error to the set's vector) are ours: the paper names
-    none. The paper loads region vectors that were trained before, on many more sets; without
-    `region2vec`, this model trains its own on the region sets at hand.
-
-    Parameters
+    Attributes
     ----------
     region2vec
         Folder of a pre-trained Region2Vec as geniml exports it (see `Region2Vec.from_geniml`), used
@@ -93,52 +95,65 @@ class SeedText2Bed(_Search, NetworkGenerator):
     hidden
         Width of the network.
     region_epochs
-        Epochs of word2vec: see `Region2Vec.fit`.
+        Number of epochs of word2vec: see `Region2Vec.fit`.
     tokens_per_epoch
-        Regions that word2vec reads in an epoch, over all sets, drawn anew in each: about half a
-        minute's worth. Too few and a large universe's vectors stay as random as they began.
-    epochs, batch_size, learning_rate
-        Of the network's training.
-    seed
-        Seed of everything random.
+        Number of regions that word2vec reads in an epoch, over all sets, drawn anew in each: about
+        half a minute's worth. Too few and a large universe's vectors stay as random as they began.
     """
 
-    kind = "text2bed-seed"
+    region2vec: str = ""
+    dim: PositiveInt = 100
+    hidden: PositiveInt = 256
+    region_epochs: PositiveInt = 5
+    tokens_per_epoch: PositiveInt = 3_000_000
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 16
 
-    def __init__(
-        self, *, region2vec: str = "", dim: int = 100, hidden: int = 256, region_epochs: int = 5,
-        tokens_per_epoch: int = 3_000_000, epochs: int = 50, batch_size: int = 16,
-        learning_rate: float = 1e-3, seed: int = 0,
-    ) -> None:  # fmt: skip
-        self.region2vec, self.dim, self.hidden = region2vec, dim, hidden
-        self.region_epochs, self.tokens_per_epoch = region_epochs, tokens_per_epoch
-        self.seed = seed
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+
+class PublishedText2Bed(_Search, NetworkGenerator):
+    """Text2BED of Fay et al. 2024, as it is described there.
+
+    MiniLM embedding -> feed-forward network ("vec2vec") -> the space of Region2Vec, in which a
+    region set is the mean of its regions; the answer is the regions of largest cosine. The widths
+    of the network and its loss (mean squared error to the set's vector) are ours: the paper names
+    none. The paper loads region vectors that were trained before, on many more sets; without
+    `region2vec`, this model trains its own on the region sets at hand.
+
+    Parameters
+    ----------
+    **settings
+        Fields of `PublishedText2BedSettings`.
+    """
+
+    model_type = "text2bed-published"
+    settings_class = PublishedText2BedSettings
+    settings: PublishedText2BedSettings
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Load or train region vectors and make the network."""
         self.universe = atlas.universe
-        if self.region2vec:
-            region2vec = Region2Vec.from_geniml(self.region2vec, self.universe)
-            self.dim = region2vec.dim
+        s = self.settings
+        if s.region2vec:
+            region2vec = Region2Vec.from_geniml(s.region2vec, self.universe)
         else:
             sets = atlas.tokens_of(range(len(atlas)) if rows is None else rows)
             region2vec = Region2Vec.fit(
-                sets, len(self.universe), self.dim, epochs=self.region_epochs,
-                max_tokens=-(-self.tokens_per_epoch // max(1, len(sets))), seed=self.seed,
+                sets, len(self.universe), s.dim, epochs=s.region_epochs,
+                max_tokens=-(-s.tokens_per_epoch // max(1, len(sets))), seed=s.seed,
                 universe_digest=self.universe.digest,
             )  # fmt: skip
         self.vectors = _unit(region2vec.vectors)
         self._index = None
         self.minilm = MiniLM()
-        torch.manual_seed(self.seed)
+        torch.manual_seed(s.seed)
         self.network = self._vec2vec()
 
     def _vec2vec(self) -> nn.Module:
+        hidden, dim = self.settings.hidden, self.vectors.shape[1]
         return nn.Sequential(
-            nn.Linear(self.minilm.dim, self.hidden), nn.ReLU(),
-            nn.Linear(self.hidden, self.hidden), nn.ReLU(),
-            nn.Linear(self.hidden, self.dim),
+            nn.Linear(self.minilm.dim, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, dim),
         )  # fmt: skip
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -147,7 +162,7 @@ class SeedText2Bed(_Search, NetworkGenerator):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error to the mean vector of each set."""
-        nowhere = np.zeros(self.dim, np.float32)
+        nowhere = np.zeros(self.vectors.shape[1], np.float32)
         means = [self.vectors[ids].mean(0) if len(ids) else nowhere for ids in region_ids(batch)]
         target = torch.from_numpy(np.stack(means)).to(batch["vectors"].device)
         return F.mse_loss(self.network(batch["vectors"]), target)
@@ -166,26 +181,19 @@ class SeedText2Bed(_Search, NetworkGenerator):
         ids, cosines = self.index.top(self.locate([text])[0], n)
         return ids, ((1 + cosines) / 2).astype(np.float32)
 
-    def _settings(self) -> dict[str, Any]:
-        return {"region2vec": self.region2vec, "dim": self.dim, "hidden": self.hidden,
-                "region_epochs": self.region_epochs, "tokens_per_epoch": self.tokens_per_epoch,
-                "epochs": self.epochs, "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate, "seed": self.seed}  # fmt: skip
+    def _parts(self) -> dict[str, Pretrained]:
+        return {"minilm": self.minilm}
 
-    def _save(self, folder: Path) -> Arrays:
-        self.minilm.save(folder / "minilm")
-        self._save_index(folder)
-        return {"vectors": self.vectors, **self._network_arrays()}
+    def _arrays(self) -> Arrays:
+        return {"vectors": self.vectors, **super()._arrays()}
 
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = cls(**settings)
-        minilm = load_text_encoder(folder / "minilm")
-        assert isinstance(minilm, MiniLM)
-        self.minilm, self.vectors = minilm, arrays["vectors"]
-        self.network = self._vec2vec().eval()
-        self.network.load_state_dict(cls._network_state(arrays))
-        self._load_index(folder)
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self.minilm = MiniLM.from_pretrained(saved.folder / "minilm")
+        self.vectors = saved.arrays["vectors"]
+        self._load_network(self._vec2vec(), saved)
+        self._load_index(saved.folder)
         return self
 
 
@@ -227,15 +235,14 @@ class Text2Bed(_Search, MemoryGenerator):
     Parameters
     ----------
     **settings
-        Those of `MemoryGenerator`.
+        Fields of `MemorySettings`.
     """
 
-    kind = "text2bed"
-
+    model_type = "text2bed"
     network: PointNetwork
 
     def _network(self, memory: TextMemory) -> PointNetwork:
-        return PointNetwork(memory, heads=2 * self.heads + 1)
+        return PointNetwork(memory, heads=2 * self.settings.heads + 1)
 
     @property
     def vectors(self) -> Floats:  # type: ignore[override]
@@ -267,14 +274,10 @@ class Text2Bed(_Search, MemoryGenerator):
         self._index = None
         self.__dict__.pop("_vectors", None)
 
-    def _save(self, folder: Path) -> Arrays:
-        self._save_index(folder)
-        return super()._save(folder)
-
     @classmethod
-    def _load(cls, folder: Path, settings: dict[str, Any], arrays: Arrays) -> Self:
-        self = super()._load(folder, settings, arrays)
-        self._load_index(folder)
+    def _load(cls, saved: Saved) -> Self:
+        self = super()._load(saved)
+        self._load_index(saved.folder)
         return self
 
 

@@ -49,7 +49,7 @@ class ExactIndex:
 
 
 class HnswIndex:
-    """Hierarchical navigable small worlds (usearch), the seed's index: approximate.
+    """Hierarchical navigable small worlds (usearch), the index of Fay et al. 2024: approximate.
 
     The largest inner product is found as the smallest distance, once one more coordinate has made
     all vectors equally long (Bachrach et al. 2014).

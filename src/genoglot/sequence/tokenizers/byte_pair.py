@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import atomic_path
+from genoglot.saved import Saved
 from genoglot.sequence.alphabet import Codes, to_codes, to_text
 from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
@@ -49,9 +49,10 @@ class BpeTokenizer(IdTokenizer):
     'ACGTACGTNAA'
     """
 
-    tokenizer_class: ClassVar[str] = "BpeTokenizer"
+    model_type = "bpe"
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
         ids = tokenizer.get_vocab()
         missing = [token for token in (*SPECIAL_TOKENS, *"ACGT") if token not in ids]
         if missing:
@@ -140,16 +141,19 @@ class BpeTokenizer(IdTokenizer):
         tokens = self.convert_ids_to_tokens(ids)
         return "".join("N" if i in unknown else t for i, t in zip(ids, tokens, strict=True))
 
-    def _write(self, folder: Path) -> dict[str, Any]:
-        with atomic_path(folder / _FILE) as temporary:
-            self._tokenizer.save(str(temporary))
-        return {}
+    def _write(self, folder: Path) -> None:
+        self._tokenizer.save(str(folder / _FILE))
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
+    def _load(cls, saved: Saved) -> Self:
+        return cls.from_file(saved.folder / _FILE)
+
+    @classmethod
+    def from_file(cls, file: Path) -> Self:
+        """Read a `tokenizer.json` of the library tokenizers."""
         from tokenizers import Tokenizer
 
-        text = (folder / _FILE).read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
         try:
             tokenizer = Tokenizer.from_str(text)
         except Exception as error:  # tokenizers raises bare exceptions

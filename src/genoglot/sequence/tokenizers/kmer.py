@@ -6,22 +6,38 @@ import itertools
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from genoglot.errors import SequenceError
-from genoglot.files import atomic_path
+from genoglot.errors import GenoglotError, SequenceError
 from genoglot.sequence.alphabet import Codes, N, to_text
 from genoglot.sequence.tokenizers.one_hot import ordered_codes
 from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
+from genoglot.settings import Settings
 
 LARGEST = 8
 
 _VOCABULARY = "vocab.txt"
 _BLOCK = 1 << 15  # bases at a time, so that what is made of them is still in the cache
+
+
+class KmerSettings(Settings):
+    """Settings of a `KmerTokenizer`.
+
+    Attributes
+    ----------
+    k
+        Number of bases of a token, 1 to 8.
+    order
+        Order of the letters A, C, G and T in the vocabulary.
+    """
+
+    k: int = Field(5, ge=1, le=LARGEST)
+    order: str = "ACGT"
 
 
 class KmerTokenizer(IdTokenizer):
@@ -40,8 +56,10 @@ class KmerTokenizer(IdTokenizer):
 
     Raises
     ------
+    ModelError
+        If `k` is out of range.
     SequenceError
-        If `k` is out of range, or `order` does not consist of A, C, G and T.
+        If `order` does not consist of A, C, G and T.
 
     Examples
     --------
@@ -55,11 +73,11 @@ class KmerTokenizer(IdTokenizer):
     'AAACGTN'
     """
 
-    tokenizer_class: ClassVar[str] = "KmerTokenizer"
+    model_type = "kmer"
+    settings_class = KmerSettings
 
     def __init__(self, k: int = 5, *, order: str = "ACGT") -> None:
-        if not 1 <= k <= LARGEST:
-            raise SequenceError(f"k is {k}; give 1 to {LARGEST}")
+        super().__init__(k=k, order=order)
         self.k, self.order = k, order
         self._code_of_rank = np.array(ordered_codes(order, "order"), np.uint8)
         self._rank_of_code = np.argsort(self._code_of_rank).astype(np.uint8)
@@ -136,26 +154,23 @@ class KmerTokenizer(IdTokenizer):
             part[known] = self._code_of_rank[ranks[known]]
         return to_text(codes)
 
-    def _write(self, folder: Path) -> dict[str, Any]:
-        with atomic_path(folder / _VOCABULARY) as temporary:
-            temporary.write_text("\n".join(self.vocabulary) + "\n")
-        return {"k": self.k, "order": self.order}
+    def _write(self, folder: Path) -> None:
+        """Write the vocabulary for other projects, as DNABERT has it."""
+        (folder / _VOCABULARY).write_text("\n".join(self.vocabulary) + "\n")
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        if config.get("tokenizer_class") == cls.tokenizer_class:
-            return cls(config["k"], order=config["order"])
-        # A vocabulary in the manner of DNABERT: k and the order show in its first k-mers.
-        tokens = (folder / _VOCABULARY).read_text(encoding="utf-8").split()
+    def from_file(cls, file: Path) -> Self:
+        """Read the vocabulary of DNABERT: k and the order are those of its first k-mers."""
+        tokens = file.read_text(encoding="utf-8").split()
         kmers = tokens[len(SPECIAL_TOKENS) :][:4]
         try:
             tokenizer = cls(len(kmers[0]), order="".join(kmer[-1] for kmer in kmers))
-        except (IndexError, SequenceError):
+        except (IndexError, GenoglotError):
             tokenizer = cls()
         if tokenizer.vocabulary != tokens:
             raise SequenceError(
-                f"{folder / _VOCABULARY}: holds not {', '.join(SPECIAL_TOKENS)} and all k-mers in "
-                "order; give a folder that save_pretrained wrote, or DNABERT's"
+                f"{file}: holds not {', '.join(SPECIAL_TOKENS)} and all k-mers in order; give a "
+                "folder that save_pretrained wrote, or DNABERT's"
             )
         return tokenizer
 

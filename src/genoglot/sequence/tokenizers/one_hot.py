@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -30,6 +29,7 @@ from genoglot.sequence.tokenizers.padding import (
     room_for,
 )
 from genoglot.sequence.tokenizers.tokenizer import DnaTokenizer
+from genoglot.settings import Settings
 
 CHANNELS = "ACGT"
 """The usual order of channels. DeepSEA and ExPecto have A G C T."""
@@ -124,6 +124,18 @@ def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
     return codes
 
 
+class OneHotSettings(Settings):
+    """Settings of a `OneHotTokenizer`.
+
+    Attributes
+    ----------
+    channels
+        The letters A, C, G and T in the order of the channels.
+    """
+
+    channels: str = CHANNELS
+
+
 class OneHotTokenizer(DnaTokenizer):
     """A one-hot vector for every base, zero for N (and other IUPAC letters for several bases).
 
@@ -146,9 +158,11 @@ class OneHotTokenizer(DnaTokenizer):
     ['ACGT', 'ACNN']
     """
 
-    tokenizer_class: ClassVar[str] = "OneHotTokenizer"
+    model_type = "onehot"
+    settings_class = OneHotSettings
 
     def __init__(self, channels: str = CHANNELS) -> None:
+        super().__init__(channels=channels)
         ordered_codes(channels, "channels")
         self.channels = channels
 
@@ -191,13 +205,6 @@ class OneHotTokenizer(DnaTokenizer):
     def decode(self, tokens: Any) -> str:
         """Turn the values of one sequence, (4, length), back into letters."""
         return to_text(from_one_hot(np.asarray(tokens), channels=self.channels))
-
-    def _write(self, folder: Path) -> dict[str, Any]:
-        return {"channels": self.channels}
-
-    @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        return cls(config["channels"])
 
 
 def ordered_codes(letters: str, name: str) -> list[int]:

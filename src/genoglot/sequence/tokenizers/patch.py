@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 
-from genoglot.errors import SequenceError
 from genoglot.sequence.alphabet import Codes, N, to_text
 from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
+from genoglot.settings import Settings
 
 LARGEST = 8
+
+
+class PatchSettings(Settings):
+    """Settings of a `PatchTokenizer`.
+
+    Attributes
+    ----------
+    k
+        Number of bases of a patch, 1 to 8.
+    """
+
+    k: int = Field(4, ge=1, le=LARGEST)
 
 
 class PatchTokenizer(IdTokenizer):
@@ -31,7 +42,7 @@ class PatchTokenizer(IdTokenizer):
 
     Raises
     ------
-    SequenceError
+    ModelError
         If `k` is out of range.
 
     Examples
@@ -46,11 +57,11 @@ class PatchTokenizer(IdTokenizer):
     'ACGTAC'
     """
 
-    tokenizer_class: ClassVar[str] = "PatchTokenizer"
+    model_type = "patch"
+    settings_class = PatchSettings
 
     def __init__(self, k: int = 4) -> None:
-        if not 1 <= k <= LARGEST:
-            raise SequenceError(f"k is {k}; give 1 to {LARGEST}")
+        super().__init__(k=k)
         self.k = k
 
     @property
@@ -101,10 +112,3 @@ class PatchTokenizer(IdTokenizer):
         codes = (ids[:, None] - len(SPECIAL_TOKENS)) // places % (N + 1)
         codes[ids < len(SPECIAL_TOKENS)] = N
         return codes.astype(np.uint8).ravel()
-
-    def _write(self, folder: Path) -> dict[str, Any]:
-        return {"k": self.k}
-
-    @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        return cls(config["k"])

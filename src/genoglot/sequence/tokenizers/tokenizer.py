@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.files import atomic_path
 from genoglot.hub import local_folder
 from genoglot.permissions import explains_denial
+from genoglot.pretrained import Pretrained
+from genoglot.registry import model_class
+from genoglot.saved import CONFIG, is_saved
 from genoglot.sequence.alphabet import Codes, stack_codes
 from genoglot.sequence.tokenizers.padding import Lengths, Padding, Tensors
 
-CONFIG = "tokenizer_config.json"
-FILES = [CONFIG, "tokenizer.json", "vocab.txt"]
+FILES = [CONFIG, "tokenizer_config.json", "tokenizer.json", "vocab.txt"]
+FOREIGN = {"tokenizer.json": "bpe", "vocab.txt": "kmer"}
+"""Files of other projects' tokenizers, and the kind of tokenizer that reads each."""
 
 
-class DnaTokenizer(ABC):
+class DnaTokenizer(Pretrained):
     """DNA to what a model reads, and back.
 
-    A subclass gives `from_codes`, `decode`, `_write` and `_read`.
+    A subclass implements `from_codes`, `readable` and `decode`.
     """
-
-    tokenizer_class: ClassVar[str]
 
     def __call__(
         self,
@@ -141,20 +141,10 @@ class DnaTokenizer(ABC):
         """Turn several tokenized sequences back into letters, with the options of `decode`."""
         return [self.decode(tokens, **options) for tokens in batch]
 
-    def save_pretrained(self, path: str | Path) -> None:
-        """Write the tokenizer into a folder, beside a model's files if there are any."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {"tokenizer_class": self.tokenizer_class, **self._write(folder)}
-        with atomic_path(folder / CONFIG) as temporary:
-            temporary.write_text(json.dumps(config, indent=1) + "\n")
-
     @classmethod
     @explains_denial
     def from_pretrained(cls, path: str | Path) -> Self:
-        """Load a tokenizer.
-
-        Called on `DnaTokenizer` it loads whichever kind there is.
+        """Load a tokenizer of this class, or of any subclass.
 
         Parameters
         ----------
@@ -163,57 +153,30 @@ class DnaTokenizer(ABC):
             `save_pretrained` writes it may hold a `vocab.txt` of k-mers, as DNABERT has, or a
             `tokenizer.json`, as DNABERT-2 has.
 
+        Returns
+        -------
+        Self
+            The tokenizer.
+
         Raises
         ------
+        ModelError
+            If there is no tokenizer, or one of another class.
         SequenceError
-            If there is no tokenizer, or one of another kind.
+            If a file of another project is damaged or does not tokenize DNA.
         """
-        folder = local_folder(path, what="tokenizer", error=SequenceError, patterns=FILES)
-        config = _read_config(folder)
-        kinds = _kinds()
-        kind = kinds.get(str(config.get("tokenizer_class")))
-        if kind is None:
-            foreign = {"tokenizer.json": "BpeTokenizer", "vocab.txt": "KmerTokenizer"}
-            found = [name for file, name in foreign.items() if (folder / file).is_file()]
-            if not found:
-                raise SequenceError(f"{path}: no tokenizer of DNA here (none of {FILES})")
-            kind = kinds[found[0]]
+        folder = local_folder(path, what="tokenizer", patterns=FILES)
+        file = next((folder / name for name in FOREIGN if (folder / name).is_file()), None)
+        if file is None or is_saved(folder):
+            return super().from_pretrained(folder)
+        kind: Any = model_class(FOREIGN[file.name])
         if not issubclass(kind, cls):
             raise SequenceError(
-                f"{path}: holds a {kind.__name__}, no {cls.__name__}; "
+                f"{path}: holds a {kind.__name__}, not a {cls.__name__}; "
                 "use DnaTokenizer.from_pretrained"
             )
         try:
-            return kind._read(folder, config)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SequenceError(f"{path}: damaged tokenizer ({error}); save it again") from None
-
-    @abstractmethod
-    def _write(self, folder: Path) -> dict[str, Any]:
-        """Write files of its own into a folder and return what the configuration shall hold."""
-
-    @classmethod
-    @abstractmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> Self:
-        """Make the tokenizer from a folder and its configuration."""
-
-
-def _kinds() -> dict[str, type[DnaTokenizer]]:
-    from genoglot.sequence.tokenizers.byte_pair import BpeTokenizer
-    from genoglot.sequence.tokenizers.kmer import KmerTokenizer
-    from genoglot.sequence.tokenizers.one_hot import OneHotTokenizer
-    from genoglot.sequence.tokenizers.patch import PatchTokenizer
-
-    kinds = (BpeTokenizer, KmerTokenizer, OneHotTokenizer, PatchTokenizer)
-    return {kind.tokenizer_class: kind for kind in kinds}
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG
-    if not file.exists():
-        return {}
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SequenceError(f"{file}: cannot be read ({error}); save the tokenizer again") from None
-    return config if isinstance(config, dict) else {}
+            tokenizer: Self = kind.from_file(file)
+        except (OSError, ValueError) as error:
+            raise SequenceError(f"{file}: damaged tokenizer ({error}); download it again") from None
+        return tokenizer

@@ -30,8 +30,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 class IdTokenizer(DnaTokenizer):
     """DNA to token ids and back.
 
-    A subclass gives `vocab_size`, `convert_ids_to_tokens`, `_tokens`, `_letters`, `_write` and
-    `_read`.
+    A subclass implements `vocab_size`, `convert_ids_to_tokens`, `_tokens` and `_letters`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Typed settings of a model; unknown ones are refused by name."""
+"""`Settings`: typed settings of a model; an unknown name or a wrong value is refused."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from genoglot.errors import ModelError
 
 
 class Settings(BaseModel):
-    """Base class of settings: a name, a type and a default each, fixed once made."""
+    """Base class of settings: each has a name, a type and a default, and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def of(cls, values: Mapping[str, Any], model: str) -> Self:
-        """Check settings.
+        """Make settings from names and values, and validate them.
 
         Parameters
         ----------
         values
-            Name and value of those that are not left at their default.
+            Settings that differ from their defaults, by name.
         model
-            What an error shall call the model.
+            Name of the model, for error messages.
+
+        Returns
+        -------
+        Self
+            The settings, with defaults for all that `values` does not name.
 
         Raises
         ------
         ModelError
-            At the first that is unknown or has a value of another kind.
+            If a name is unknown or a value is not valid.
 
         Examples
         --------
