@@ -91,7 +91,10 @@ def reader(tmp_path: Path, world: World) -> Path:
         "geneanno.exp.csv": assays / "geneanno.exp.csv",
         "GTEx_v8_finemapping_DAPG.txt.gz": assays / "finemapping_DAPG.txt.gz",
         "saturation_mutagenesis.tsv.gz": assays / "saturation_mutagenesis.tsv.gz",
-        **{f"rrbs/{path.name.partition(".")[0]}.bed.gz": path for path in assays.glob("*.bedMethyl.gz")},
+        **{
+            f"rrbs/{path.name.removesuffix('.bedMethyl.gz')}.bed.gz": path
+            for path in assays.glob("*.bedMethyl.gz")
+        },
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(source)
