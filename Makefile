@@ -1,15 +1,19 @@
-# Each target does all that it needs, from a fresh clone. Another Python: make test PYTHON=python3.12
+# Each target does all that it needs, from a fresh clone.
+# With another Python: make test PYTHON=python3.12. With the newest versions: make test CONSTRAINTS=
 
 PYTHON ?= python3
+CONSTRAINTS ?= -c constraints.txt
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(CONSTRAINTS)
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs bench clean
+.PHONY: help install demo test test-all lint style docs site bench clean
 
-help: ## Say what there is to make
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: .venv/installed ## Install into .venv, with the pinned versions
 
 demo: .venv/installed ## Simulate a world, train on it, translate text to regions; writes demo/
 	$(BIN)/genoglot demo -o demo
@@ -20,21 +24,28 @@ test: .venv/installed ## Run the tests; coverage below 90 % fails
 test-all: .venv/installed ## Run the tests, the slow ones too
 	$(BIN)/pytest --cov --cov-report=term -m "slow or not slow"
 
-lint: .venv/installed ## Check style, types, the floors and the docs
+lint: .venv/installed ## Check code style, types, layers of imports and the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mkdocs build --strict --quiet
 
-docs: .venv/installed ## Show the docs at http://127.0.0.1:8000, renewed as they are edited
+style: .venv/installed ## Check the spelling and the words of docs/style.md
+	$(BIN)/codespell
+	$(BIN)/python docs/style.py
+
+docs: .venv/installed ## Serve the docs at http://127.0.0.1:8000 and rebuild them on every change
 	$(BIN)/mkdocs serve --strict
 
-bench: .venv/bench ## Measure speed and memory beside peers
+site: .venv/installed ## Build the docs into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: .venv/bench ## Measure speed and memory, beside other tools
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
-clean: ## Remove what make made, the virtual environment too
-	rm -rf .venv site demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
+clean: ## Remove everything that make has written, .venv too
+	rm -rf .venv site demo dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
 	    .hypothesis .import_linter_cache
 
 .venv/installed: pyproject.toml constraints.txt
