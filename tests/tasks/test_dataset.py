@@ -11,7 +11,7 @@ import pytest
 from genoglot.errors import GenoglotError, TaskError
 from genoglot.files import file_digest
 from genoglot.tasks import TASKS, TaskData
-from genoglot.tasks.dataset import PARTS, Rows
+from genoglot.tasks.dataset import SUBSETS, LazyArray
 from genoglot.tasks.writer import write_task
 
 
@@ -19,17 +19,17 @@ def write(
     out: Path, codes: np.ndarray, labels: np.ndarray, batches: int = 3, **about: Any
 ) -> TaskData:
     """Write examples in some batches; every third one validates, every third tests."""
-    kind = about.pop("kind", "binary")
+    target = about.pop("target", "binary")
     outputs = about.pop("outputs", [f"o{i}" for i in range(labels.shape[1])])
     source = out.parent / "source.txt"
     source.write_text("x")
-    parts = np.array(PARTS, object)[np.arange(len(codes)) % 3].astype(str)
+    parts = np.array(SUBSETS, object)[np.arange(len(codes)) % 3].astype(str)
     extra = {key: about.pop(key) for key in ("group", "alternative") if key in about}
     with write_task(
         out,
         task="GUE",
         name="toy",
-        kind=kind,
+        target=target,
         outputs=outputs,
         metrics=["AUROC"],
         length=codes.shape[1],
@@ -67,8 +67,8 @@ def test_what_is_written_is_read_back(
     np.testing.assert_array_equal(np.asarray(data.codes), codes)
     np.testing.assert_array_equal(np.asarray(data.labels), labels)
     assert data.labels.dtype == np.float32 and data.codes.dtype == np.uint8
-    for i, name in enumerate(PARTS):
-        part = data.part(None, name)
+    for i, name in enumerate(SUBSETS):
+        part = data.subset(None, name)
         np.testing.assert_array_equal(part.codes[:], codes[i::3])
         np.testing.assert_array_equal(part.labels[1:3], labels[i::3][1:3])
         np.testing.assert_array_equal(part.labels[np.array([2, 0])], labels[i::3][[2, 0]])
@@ -83,7 +83,7 @@ def test_reading_a_part_does_not_read_the_rest(
     tmp_path: Path, toy: tuple[np.ndarray, np.ndarray]
 ) -> None:
     data = write(tmp_path / "d", *toy)
-    rows = data.part("thirds", "test").codes
+    rows = data.subset("thirds", "test").codes
     assert isinstance(rows._array, np.memmap)
     assert rows[3].shape == (40,) and rows[:0].shape == (0, 40)
 
@@ -145,11 +145,11 @@ def test_leaving_a_group_out_shares_no_group(
     group = np.array(list("abcdabcdabcdabcdabcdabcdabcdabc"))
     data = write(tmp_path / "d", *toy, group=group)
     assert data.groups == ["a", "b", "c", "d"]
-    seen = {name: set(group[data.rows("leave-out:b", name)]) for name in PARTS}
+    seen = {name: set(group[data.rows("leave-out:b", name)]) for name in SUBSETS}
     assert seen == {"train": {"a", "d"}, "validation": {"c"}, "test": {"b"}}
     assert set(group[data.rows("leave-out:d", "validation")]) == {"a"}
     with pytest.raises(TaskError, match="no split 'leave-out:z'; it has thirds, leave-out:a"):
-        data.parts("leave-out:z")
+        data.assignment("leave-out:z")
     with pytest.raises(TaskError, match="choose one of train"):
         data.rows(None, "dev")
 
@@ -163,11 +163,11 @@ def test_balance_counts_by_hand(tmp_path: Path, toy: tuple[np.ndarray, np.ndarra
         assert row["positive"] == pytest.approx(np.nanmean(mine))
         assert row["missing"] == pytest.approx(np.isnan(mine).mean())
     values = np.random.default_rng(1).normal(3, 2, (31, 2)).astype(np.float32)
-    real = write(tmp_path / "b", codes, values, kind="real").balance()
+    real = write(tmp_path / "b", codes, values, target="regression").balance()
     assert real[2]["mean"] == pytest.approx(values[2::3].mean(), rel=1e-5)
     assert real[2]["sd"] == pytest.approx(values[2::3].std(), rel=1e-5)
     classes = (np.arange(31) // 3 % 3)[:, None].astype(np.float32)
-    counted = write(tmp_path / "c", codes, classes, kind="classes", outputs=["x", "y", "z"])
+    counted = write(tmp_path / "c", codes, classes, target="multi-class", outputs=["x", "y", "z"])
     assert counted.balance()[0]["classes"] == np.bincount(classes[::3, 0].astype(int)).tolist()
 
 
@@ -179,14 +179,14 @@ def test_open_tells_what_is_wrong(tmp_path: Path, toy: tuple[np.ndarray, np.ndar
     (data.path / "dataset.json").write_text(text.replace('"examples": 31', '"examples": 30'))
     with pytest.raises(TaskError, match="build it again"):
         TaskData.open(data.path)
-    (data.path / "dataset.json").write_text(text.replace('"format": 1', '"format": 9'))
-    with pytest.raises(TaskError, match="format 9"):
+    (data.path / "dataset.json").write_text(text.replace('"format": 2', '"format": 1'))
+    with pytest.raises(TaskError, match="format 1, this version reads 2; build it again"):
         TaskData.open(data.path)
 
 
 def test_rows_go_by_in_blocks() -> None:
     array = np.arange(20).reshape(10, 2)
-    blocks = list(Rows(array, np.array([9, 1, 4])).blocks(2))
+    blocks = list(LazyArray(array, np.array([9, 1, 4])).blocks(2))
     assert [len(block) for block in blocks] == [2, 1]
     np.testing.assert_array_equal(np.concatenate(blocks), array[[9, 1, 4]])
 
@@ -226,7 +226,7 @@ def test_another_seed_is_another_draw(
 def test_what_is_kept_of_the_sources(
     built: Callable[[str], TaskData], sources: dict[str, list[Path]], genome: Any
 ) -> None:
-    about = built("GeneExp").about
+    about = built("GeneExp").metadata
     assert about["sources"] == [
         {"file": path.name, "sha256": file_digest(path)} for path in sources["GeneExp"]
     ]

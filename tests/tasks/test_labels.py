@@ -9,14 +9,14 @@ import pytest
 from genoglot.errors import GenoglotError
 from genoglot.tasks import TASKS, TaskData
 
-PARTS = ("train", "dev", "test")
+SUBSETS = ("train", "dev", "test")
 
 
 def folder(path: Path, labels: list[str], header: str = "sequence,label") -> Path:
     """A folder whose three files have these labels, in turn."""
     rng = np.random.default_rng(0)
     path.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    for part in SUBSETS:
         rows = [f"{''.join(rng.choice(list('ACGT'), 30))},{label}" for label in labels]
         (path / f"{part}.csv").write_text("\n".join([header, *rows, ""]))
     return path
@@ -90,7 +90,7 @@ def test_letters_for_more_than_one_base_are_counted_and_all_n_is_refused(
     with (gue / "train.csv").open("a") as file:
         file.write("ACGTRYacgtw,0\nACGTNNNN,1\n")
     (data,) = build(gue)
-    assert data.about["notes"]["sequences_with_ambiguous_letters"] == 1
+    assert data.metadata["notes"]["sequences_with_ambiguous_letters"] == 1
     assert "1 of 8 sequences have IUPAC letters" in caplog.text
     with (gue / "train.csv").open("a") as file:
         file.write("NNNNnnnn,0\n")

@@ -158,7 +158,9 @@ def test_the_report_of_a_task_counts_its_pairs(tmp_path: Path) -> None:
         lines = [f"{text},{i % 2}" for i, text in enumerate(rows)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["sequence,label", *lines, ""]))
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
-    report = {(row["part"], row["other_part"]): row for row in data.about["leakage"]["given"]}
+    report = {
+        (row["subset"], row["other_subset"]): row for row in data.metadata["leakage"]["given"]
+    }
     assert report["validation", "train"]["same"] == 1
     seen = report["test", "train"]
     assert (seen["same"], seen["reverse_complement"], seen["near"]) == (1, 1, 1)

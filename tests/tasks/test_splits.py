@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoglot.errors import TaskError
-from genoglot.tasks.dataset import PARTS
+from genoglot.tasks.dataset import SUBSETS
 from genoglot.tasks.splits import (
     DART,
     DEEPSEA,
@@ -22,7 +22,7 @@ from genoglot.tasks.splits import (
 @given(st.integers(3, 500), st.integers(0, 9))
 def test_random_parts_have_exact_shares_and_none_is_empty(n: int, seed: int) -> None:
     parts = random_parts(n, (0.7, 0.1, 0.2), np.random.default_rng(seed))
-    held = {name: int((parts == name).sum()) for name in PARTS}
+    held = {name: int((parts == name).sum()) for name in SUBSETS}
     assert held["validation"] == max(round(0.1 * n), 1)
     assert held["test"] == max(round(0.2 * n), 1)
     assert sum(held.values()) == n and held["train"] > 0
@@ -34,7 +34,7 @@ def test_drawn_parts_do_not_depend_on_batches() -> None:
     rng = np.random.default_rng(3)
     batches = [drawn_parts(n, shares, rng) for n in (40_000, 60_000)]
     assert (whole == np.concatenate(batches)).all()
-    for name, share in zip(PARTS, shares, strict=True):
+    for name, share in zip(SUBSETS, shares, strict=True):
         assert (whole == name).mean() == pytest.approx(share, abs=0.005)
 
 
@@ -49,7 +49,7 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
     }
     for held, (validation, test) in wanted.items():
         parts, rule = chromosome_parts(names, held)
-        found = [{n.removeprefix("chr") for n in names if parts[n] == p} for p in PARTS[1:]]
+        found = [{n.removeprefix("chr") for n in names if parts[n] == p} for p in SUBSETS[1:]]
         assert found == [validation, test]
         assert held.source in rule
 
@@ -65,7 +65,7 @@ def test_haplotypes_and_unplaced_parts_go_with_their_chromosome() -> None:
 
 def test_other_genomes_hold_out_their_last_chromosomes() -> None:
     parts, rule = chromosome_parts(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
-    assert set(parts.values()) == set(PARTS)
+    assert set(parts.values()) == set(SUBSETS)
     assert "our choice" in rule
     # chr20 and chr22 are of DART-Eval's test, but nothing of its validation is there.
     parts, rule = chromosome_parts(["chr1", "chr17", "chr20", "chr22"], DART)

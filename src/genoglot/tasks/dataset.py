@@ -14,27 +14,32 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import TaskError
+from genoglot.models.dna.target import Target
 from genoglot.permissions import explains_denial
 
-FORMAT = 1
-ABOUT, CODES, LABELS = "dataset.json", "codes.npy", "labels.npy"
+FORMAT = 2
+METADATA, CODES, LABELS = "dataset.json", "codes.npy", "labels.npy"
 ALTERNATIVE, EXAMPLES, LEAKAGE = "alternative.npy", "examples.parquet", "leakage.parquet"
 
 LENGTH = "length"
 """Column of the examples: bases of each, where they were filled up with N to one length."""
 
-PARTS = ("train", "validation", "test")
+SUBSETS = ("train", "validation", "test")
 LEAVE_OUT = "leave-out:"
 """`leave-out:NAME` is a split that every task with groups has, without a column of its own."""
 
-Kind = Literal["binary", "classes", "real"]
-Ints = NDArray[np.int64]
+Subset = Literal["train", "validation", "test"]
+"""A part of the data: what a model learns from, is chosen by, and is tested on."""
+
+RowIndices = NDArray[np.int64]
+"""Indices of examples."""
+
 Floats = NDArray[np.float32]
 
 _BLOCK = 1 << 26  # bytes read at a time where a whole array has to be gone through
 
 
-class Rows:
+class LazyArray:
     """Some rows of an array on disk, in a given order; only what is indexed is read.
 
     Parameters
@@ -49,13 +54,13 @@ class Rows:
 
     Examples
     --------
-    >>> rows = Rows(np.arange(12).reshape(4, 3), np.array([3, 0]))
+    >>> rows = LazyArray(np.arange(12).reshape(4, 3), np.array([3, 0]))
     >>> rows.shape, rows[1].tolist(), rows[:1].tolist()
     ((2, 3), [0, 1, 2], [[9, 10, 11]])
     """
 
     def __init__(
-        self, array: NDArray[Any], rows: Ints | None = None, outputs: int | None = None
+        self, array: NDArray[Any], rows: RowIndices | None = None, outputs: int | None = None
     ) -> None:
         self._array, self._rows, self._outputs = array, rows, outputs
         width = array.shape[1:] if outputs is None else (outputs,)
@@ -84,28 +89,28 @@ class Rows:
             yield self[i : i + step]
 
 
-class Part(NamedTuple):
-    """One part of a split: what a model reads, and what it shall say.
+class Examples(NamedTuple):
+    """Some examples of a dataset, such as those of a subset: DNA and labels, read when indexed.
 
     Attributes
     ----------
     codes
         A C G T N = 0 1 2 3 4, uint8 (n, length).
     labels
-        float32 (n, outputs), NaN where there is none; of kind "classes", class numbers (n, 1).
+        float32 (n, outputs), NaN where there is none; for multi-class, class numbers (n, 1).
     alternative
         Of tasks about variants, `codes` with the other allele, uint8 (n, length); else None.
     shortest
         Bases of the shortest sequence, before it was filled up with N to the others' length.
     """
 
-    codes: Rows
-    labels: Rows
-    alternative: Rows | None
+    codes: LazyArray
+    labels: LazyArray
+    alternative: LazyArray | None
     shortest: int
 
     @property
-    def inputs(self) -> Rows | tuple[Rows, Rows]:
+    def inputs(self) -> LazyArray | tuple[LazyArray, LazyArray]:
         """Codes, or codes and those with the other allele: what a baseline takes."""
         return self.codes if self.alternative is None else (self.codes, self.alternative)
 
@@ -117,12 +122,12 @@ class TaskData:
     ----------
     path
         The directory.
-    about
+    metadata
         Content of `dataset.json`.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
-        self.path, self.about = path, about
+    def __init__(self, path: Path, metadata: dict[str, Any]) -> None:
+        self.path, self.metadata = path, metadata
 
     @classmethod
     @explains_denial
@@ -136,28 +141,28 @@ class TaskData:
         """
         folder = Path(folder)
         try:
-            about = json.loads((folder / ABOUT).read_text("utf-8"))
+            metadata = json.loads((folder / METADATA).read_text("utf-8"))
         except (OSError, ValueError):
-            raise TaskError(f"{folder}: no task data (no readable {ABOUT}); build it") from None
-        if about.get("format") != FORMAT:
+            raise TaskError(f"{folder}: no task data (no readable {METADATA}); build it") from None
+        if metadata.get("format") != FORMAT:
             raise TaskError(
-                f"{folder}: task data of format {about.get('format')}, this version reads "
+                f"{folder}: task data of format {metadata.get('format')}, this version reads "
                 f"{FORMAT}; build it again"
             )
-        data = cls(folder, about)
+        data = cls(folder, metadata)
         wanted = [(CODES, (len(data), data.length)), (LABELS, (len(data),))]
-        wanted += [(ALTERNATIVE, (len(data), data.length))] if about["paired"] else []
+        wanted += [(ALTERNATIVE, (len(data), data.length))] if metadata["paired"] else []
         for name, shape in wanted:
             found = data._array(name).shape
             if found[: len(shape)] != shape:
                 raise TaskError(
-                    f"{folder / name}: has shape {found}, but {ABOUT} tells of {shape}; "
+                    f"{folder / name}: has shape {found}, but {METADATA} tells of {shape}; "
                     "build it again"
                 )
         return data
 
     def __len__(self) -> int:
-        return int(self.about["examples"])
+        return int(self.metadata["examples"])
 
     def __repr__(self) -> str:
         return f"TaskData({self.name!r}, {len(self):,} examples of {self.length} bp)"
@@ -165,62 +170,62 @@ class TaskData:
     @property
     def task(self) -> str:
         """Name of the task, a key of `TASKS`."""
-        return str(self.about["task"])
+        return str(self.metadata["task"])
 
     @property
     def name(self) -> str:
         """Name of the dataset: the task's, or one of its family's, such as tf/0."""
-        return str(self.about["name"])
+        return str(self.metadata["name"])
 
     @property
-    def kind(self) -> Kind:
-        """binary, classes or real."""
-        kind: Kind = self.about["kind"]
-        return kind
+    def target(self) -> Target:
+        """What the labels are."""
+        target: Target = self.metadata["target"]
+        return target
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the label's columns: tracks, tissues, or (of kind "classes") the classes."""
-        return list(self.about["outputs"])
+        """Names of the label's columns: tracks, tissues, or (for multi-class) the classes."""
+        return list(self.metadata["outputs"])
 
     @property
     def output_groups(self) -> list[str]:
         """Of each output, what it belongs to, such as its assay; empty if nothing is known."""
-        return list(self.about["output_groups"])
+        return list(self.metadata["output_groups"])
 
     @property
     def length(self) -> int:
         """Of the sequences, bp."""
-        return int(self.about["length"])
+        return int(self.metadata["length"])
 
     @property
     def digest(self) -> str:
         """SHA-256 of the content."""
-        return str(self.about["digest"])
+        return str(self.metadata["digest"])
 
     @property
     def default_split(self) -> str:
         """The split that is used where none is named."""
-        return str(self.about["default_split"])
+        return str(self.metadata["default_split"])
 
     @property
     def splits(self) -> list[str]:
         """Names of the splits; `leave-out:GROUP` is possible beside them."""
-        return list(self.about["splits"])
+        return list(self.metadata["splits"])
 
     @property
-    def codes(self) -> Rows:
+    def codes(self) -> LazyArray:
         """All sequences, uint8 (n, length)."""
-        return Rows(self._array(CODES))
+        return LazyArray(self._array(CODES))
 
     @property
-    def alternative(self) -> Rows | None:
+    def alternative(self) -> LazyArray | None:
         """All sequences with the other allele, if the task is about variants."""
-        return Rows(self._array(ALTERNATIVE)) if self.about["paired"] else None
+        return LazyArray(self._array(ALTERNATIVE)) if self.metadata["paired"] else None
 
     @property
-    def labels(self) -> Rows:
-        """All labels, float32 (n, outputs), of kind "classes" (n, 1)."""
+    def labels(self) -> LazyArray:
+        """All labels, float32 (n, outputs), for multi-class (n, 1)."""
         return self._labels(None)
 
     @cached_property
@@ -234,8 +239,8 @@ class TaskData:
         found = pl.scan_parquet(self.path / EXAMPLES, glob=False).select(pl.col("group").unique())
         return sorted(found.collect()["group"].drop_nulls().to_list())
 
-    def parts(self, split: str | None = None) -> NDArray[np.int8]:
-        """Tell which part each example is in: index into `PARTS`, -1 for none, int8 (n,).
+    def assignment(self, split: str | None = None) -> NDArray[np.int8]:
+        """Find the subset of each example: its index in `SUBSETS`, -1 for none, int8 (n,).
 
         Parameters
         ----------
@@ -252,7 +257,7 @@ class TaskData:
         if split in self.splits:
             column = self._column(f"split:{split}")
             return column.replace_strict(
-                PARTS, [0, 1, 2], default=-1, return_dtype=pl.Int8
+                SUBSETS, [0, 1, 2], default=-1, return_dtype=pl.Int8
             ).to_numpy()
         group = split.removeprefix(LEAVE_OUT)
         if not split.startswith(LEAVE_OUT) or group not in self.groups:
@@ -266,47 +271,47 @@ class TaskData:
         )
         return part.to_numpy()
 
-    def rows(self, split: str | None, part: str) -> Ints:
-        """Rows of the examples of a part, int64 (m,), sorted.
+    def rows(self, split: str | None, subset: str) -> RowIndices:
+        """Rows of the examples of a subset, int64 (m,), sorted.
 
         Raises
         ------
         TaskError
-            If there is no such split or part.
+            If there is no such split or subset.
         """
-        if part not in PARTS:
-            raise TaskError(f"no part {part!r}; choose one of {', '.join(PARTS)}")
-        return np.flatnonzero(self.parts(split) == PARTS.index(part))
+        if subset not in SUBSETS:
+            raise TaskError(f"no subset {subset!r}; choose one of {', '.join(SUBSETS)}")
+        return np.flatnonzero(self.assignment(split) == SUBSETS.index(subset))
 
-    def part(self, split: str | None, part: str) -> Part:
-        """One part of a split, to be read by rows.
+    def subset(self, split: str | None, subset: str) -> Examples:
+        """Return the examples of a subset; they are read when indexed.
 
         Parameters
         ----------
         split
-            As in `parts`.
-        part
+            As in `assignment`.
+        subset
             train, validation or test.
         """
-        return self.at(self.rows(split, part))
+        return self.take(self.rows(split, subset))
 
-    def at(self, rows: Ints) -> Part:
-        """Take some examples, int64 (m,) row numbers, as a part that is read by rows."""
-        other = self._array(ALTERNATIVE) if self.about["paired"] else None
-        return Part(
-            Rows(self._array(CODES), rows),
+    def take(self, rows: RowIndices) -> Examples:
+        """Take some examples, int64 (m,) row numbers, which are read when indexed."""
+        other = self._array(ALTERNATIVE) if self.metadata["paired"] else None
+        return Examples(
+            LazyArray(self._array(CODES), rows),
             self._labels(rows),
-            None if other is None else Rows(other, rows),
+            None if other is None else LazyArray(other, rows),
             self._shortest(rows),
         )
 
-    def leaked(self, split: str | None, part: str, *, near: bool = False) -> NDArray[np.bool_]:
-        """Which examples of a part have a duplicate in the parts before it, bool (m,).
+    def leaked(self, split: str | None, subset: str, *, near: bool = False) -> NDArray[np.bool_]:
+        """Find the examples of a subset that have a duplicate in the subsets before it, bool (m,).
 
         Parameters
         ----------
-        split, part
-            As in `part`, in its order; the split must be one whose leakage was looked for.
+        split, subset
+            As in `subset`, in its order; the split must be one whose leakage was looked for.
         near
             Count near duplicates too, not only exact ones (of either strand).
 
@@ -316,27 +321,27 @@ class TaskData:
             If nobody has looked for duplicates in this split.
         """
         split = split or self.default_split
-        if split not in self.about["leakage"]:
+        if split not in self.metadata["leakage"]:
             raise TaskError(f"{self.path}: split {split!r} was not searched for duplicates")
         pairs = _read_table(self.path / LEAKAGE).filter(
-            pl.col("split") == split, pl.col("part") == part
+            pl.col("split") == split, pl.col("subset") == subset
         )
         kept = pairs if near else pairs.filter(pl.col("kind") != "near")
-        return np.isin(self.rows(split, part), kept["row"].to_numpy())
+        return np.isin(self.rows(split, subset), kept["row"].to_numpy())
 
     def balance(self, split: str | None = None) -> list[dict[str, Any]]:
-        """Size and labels of each part.
+        """Count the examples and the labels of each subset.
 
         Returns
         -------
-        One row per part: part, examples, and `positive` (share of the known binary labels, over
+        One row per subset: subset, examples, and `positive` (share of the known binary labels, over
         all outputs), `classes` (count of each class, in order) or `mean` and `sd` (of the known
         real labels); `missing` is the share of labels that are not known.
         """
-        parts = self.parts(split)
+        assignment = self.assignment(split)
         found: list[dict[str, Any]] = []
-        for i, name in enumerate(PARTS):
-            rows = np.flatnonzero(parts == i)
+        for i, name in enumerate(SUBSETS):
+            rows = np.flatnonzero(assignment == i)
             classes = np.zeros(len(self.outputs), np.int64)
             count, known, total, squares = 0, 0, 0.0, 0.0
             for block in self._labels(rows).blocks():
@@ -344,14 +349,14 @@ class TaskData:
                 values = block[there].astype(np.float64)
                 count, known = count + block.size, known + len(values)
                 total, squares = total + values.sum(), squares + (values**2).sum()
-                if self.kind == "classes":
+                if self.target == "multi-class":
                     classes += np.bincount(values.astype(np.int64), minlength=len(classes))
             mean = float(total) / known if known else float("nan")
-            row: dict[str, Any] = {"part": name, "examples": len(rows)}
+            row: dict[str, Any] = {"subset": name, "examples": len(rows)}
             row["missing"] = 1 - known / count if count else 0.0
-            if self.kind == "classes":
+            if self.target == "multi-class":
                 row["classes"] = classes.tolist()
-            elif self.kind == "binary":
+            elif self.target in ("binary", "multi-label"):
                 row["positive"] = mean
             else:
                 variance = float(squares) / known - mean**2 if known else float("nan")
@@ -368,19 +373,19 @@ class TaskData:
             If the content has changed since it was built.
         """
         digests = {}
-        for name in (CODES, LABELS, ALTERNATIVE) if self.about["paired"] else (CODES, LABELS):
+        for name in (CODES, LABELS, ALTERNATIVE) if self.metadata["paired"] else (CODES, LABELS):
             digest = hashlib.sha256()
-            for block in Rows(self._array(name)).blocks():
+            for block in LazyArray(self._array(name)).blocks():
                 digest.update(np.ascontiguousarray(block).tobytes())
             digests[name] = digest.hexdigest()
         digest = hashlib.sha256()
         for frame in self.examples.iter_slices(1 << 17):
             digest.update(canonical(frame))
         digests[EXAMPLES] = digest.hexdigest()
-        if content_digest(self.about, digests) != self.digest:
+        if content_digest(self.metadata, digests) != self.digest:
             raise TaskError(f"{self.path}: the content is not what was built; build it again")
 
-    def _shortest(self, rows: Ints) -> int:
+    def _shortest(self, rows: RowIndices) -> int:
         if LENGTH not in pl.read_parquet_schema(self.path / EXAMPLES):
             return self.length
         return int(self._column(LENGTH).to_numpy()[rows].min(initial=self.length))
@@ -388,9 +393,9 @@ class TaskData:
     def _column(self, name: str) -> pl.Series:
         return _read_table(self.path / EXAMPLES, [name])[name]
 
-    def _labels(self, rows: Ints | None) -> Rows:
-        bits = len(self.outputs) if self.about["bits"] else None
-        return Rows(self._array(LABELS), rows, bits)
+    def _labels(self, rows: RowIndices | None) -> LazyArray:
+        bits = len(self.outputs) if self.metadata["bits"] else None
+        return LazyArray(self._array(LABELS), rows, bits)
 
     def _array(self, name: str) -> NDArray[Any]:
         return _read_array(self.path / name)
@@ -415,8 +420,8 @@ def canonical(examples: pl.DataFrame) -> bytes:
     return examples.write_csv(include_header=False).encode()
 
 
-def content_digest(about: dict[str, Any], digests: dict[str, str]) -> str:
+def content_digest(metadata: dict[str, Any], digests: dict[str, str]) -> str:
     """SHA-256 over what a dataset holds: its names, and the digest of each array and table."""
-    keys = ("format", "task", "name", "kind", "outputs", "output_groups", "length", "examples")
-    content = [[about[key] for key in (*keys, "bits", "splits")], sorted(digests.items())]
+    keys = ("format", "task", "name", "target", "outputs", "output_groups", "length", "examples")
+    content = [[metadata[key] for key in (*keys, "bits", "splits")], sorted(digests.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, reverse_complement
 from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers
-from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
+from genoglot.tasks.dataset import SUBSETS, LazyArray, RowIndices, TaskData
 from genoglot.tasks.minimizers import Sketch, aligned, minimizers, row_hashes
 
 K, WINDOW = 15, 8
@@ -34,9 +34,9 @@ _PAIRS = 4_000_000  # candidate pairs at a time
 
 SCHEMA = {
     "split": pl.String,
-    "part": pl.String,
+    "subset": pl.String,
     "row": pl.Int64,
-    "other_part": pl.String,
+    "other_subset": pl.String,
     "other_row": pl.Int64,
     "kind": pl.String,
     "containment": pl.Float64,
@@ -57,7 +57,7 @@ class Matches(NamedTuple):
         Share of the common k-mers, float64; 1 for exact duplicates, 0 without a match.
     """
 
-    row: Ints
+    row: RowIndices
     kind: NDArray[np.int8]
     containment: NDArray[np.float64]
 
@@ -74,8 +74,8 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
     Returns
     -------
     report
-        By split, a list of: part, other_part, examples, same, reverse_complement, near (counts of
-        the part's examples by their best match), rate (share of the part's examples with any).
+        By split, a list of: subset, other_subset, examples, same, reverse_complement, near (counts
+        of the subset's examples by their best match), rate (fraction of them with any match).
     pairs
         One row per example with a duplicate: see `SCHEMA`.
     """
@@ -83,21 +83,26 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
     frames = [pl.DataFrame(schema=SCHEMA)]
     for split in data.splits:
         report[split] = []
-        part_rows = {part: data.rows(split, part) for part in PARTS}
+        part_rows = {part: data.rows(split, part) for part in SUBSETS}
         for part, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
             rows, others = part_rows[part], part_rows[other]
             found = match(_sequences(data, rows), _sequences(data, others))
             report[split].append(
-                {"part": part, "other_part": other, "examples": len(rows), **_counts(found.kind)}
+                {
+                    "subset": part,
+                    "other_subset": other,
+                    "examples": len(rows),
+                    **_counts(found.kind),
+                }
             )
             hit = np.flatnonzero(found.kind)
             frames.append(
                 pl.DataFrame(
                     {
                         "split": [split] * len(hit),
-                        "part": [part] * len(hit),
+                        "subset": [part] * len(hit),
                         "row": rows[hit],
-                        "other_part": [other] * len(hit),
+                        "other_subset": [other] * len(hit),
                         "other_row": others[found.row[hit]],
                         "kind": np.array(KINDS, object)[found.kind[hit]].astype(str),
                         "containment": found.containment[hit].round(6),
@@ -108,8 +113,8 @@ def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
     return report, pl.concat(frames)
 
 
-def _sequences(data: TaskData, rows: Ints) -> Rows:
-    part = data.at(rows)
+def _sequences(data: TaskData, rows: RowIndices) -> LazyArray:
+    part = data.take(rows)
     return part.codes if part.alternative is None else part.alternative
 
 
@@ -119,7 +124,7 @@ def _counts(kind: NDArray[np.int8]) -> dict[str, Any]:
     return {"same": same, "reverse_complement": reverse, "near": near, "rate": rate}
 
 
-def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
+def match(asked: LazyArray | Codes, searched: LazyArray | Codes) -> Matches:
     """Find for each sequence its best duplicate in another set.
 
     Exact duplicates are found by a hash of the whole sequence, without the N that it is filled up
@@ -188,7 +193,7 @@ def _near(
     found: Matches,
     asked: Codes,
     sketch: Sketch,
-    distinct: Ints,
+    distinct: RowIndices,
     searched: Codes,
     offset: int,
 ) -> None:
@@ -218,8 +223,8 @@ def _near(
 def _verify(
     found: Matches,
     asked: Codes,
-    pairs: Ints,
-    minimizers_of: tuple[Ints, Ints],
+    pairs: RowIndices,
+    minimizers_of: tuple[RowIndices, RowIndices],
     searched: Codes,
     offset: int,
 ) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions.chromosomes import natural_order
-from genoglot.tasks.dataset import PARTS
+from genoglot.tasks.dataset import SUBSETS
 
 Parts = NDArray[np.object_]
 """train, validation or test of each example, str (n,)."""
 
-_NAMES = np.array(PARTS, object)
+_NAMES = np.array(SUBSETS, object)
 
 
 class Held(NamedTuple):
@@ -45,7 +45,7 @@ def random_parts(n: int, shares: Sequence[float], rng: np.random.Generator) -> P
     Examples
     --------
     >>> parts = random_parts(10, (0.6, 0.2, 0.2), np.random.default_rng(0))
-    >>> [int((parts == name).sum()) for name in PARTS]
+    >>> [int((parts == name).sum()) for name in SUBSETS]
     [6, 2, 2]
     """
     held = [max(round(n * share), 1) if n >= 3 and share > 0 else 0 for share in shares[1:]]
@@ -98,7 +98,7 @@ def chromosome_parts(
         for name, b in bare.items()
     }
     source = held.source
-    if set(parts.values()) != set(PARTS):
+    if set(parts.values()) != set(SUBSETS):
         source = "the last ones; our choice"
         size = dict(zip(names, weights or [1] * len(names), strict=True))
         left = sorted(names, key=natural_order)

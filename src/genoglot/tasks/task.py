@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genoglot.errors import TaskError
+from genoglot.models.dna.target import Target
 from genoglot.sequence import Genome
-from genoglot.tasks.dataset import Kind, TaskData
+from genoglot.tasks.dataset import TaskData
 
 
 class Published(NamedTuple):
@@ -104,8 +105,8 @@ class Task:
     ----------
     name
         Its name, a key of `TASKS`.
-    kind
-        Of its labels: binary, classes or real.
+    target
+        What its labels are.
     metrics
         Names of metrics of `genoglot.evaluation.predictions`, the first one is the main one.
     split
@@ -128,7 +129,7 @@ class Task:
     """
 
     name: str
-    kind: Kind
+    target: Target
     metrics: tuple[str, ...]
     split: str
     sources: str

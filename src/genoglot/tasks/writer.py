@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.files import atomic_path, file_digest
+from genoglot.models.dna.target import Target
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.tasks.dataset import (
-    ABOUT,
     ALTERNATIVE,
     CODES,
     EXAMPLES,
     FORMAT,
     LABELS,
     LEAKAGE,
-    PARTS,
-    Kind,
+    METADATA,
+    SUBSETS,
     TaskData,
     canonical,
     content_digest,
@@ -60,7 +60,7 @@ class TaskWriter:
         *,
         task: str,
         name: str,
-        kind: Kind,
+        target: Target,
         outputs: Sequence[str],
         output_groups: Sequence[str] = (),
         metrics: Sequence[str],
@@ -71,26 +71,28 @@ class TaskWriter:
         if len(set(outputs)) < len(outputs):
             twice = next(name for i, name in enumerate(outputs) if name in outputs[:i])
             raise TaskError(f"two outputs are called {twice!r}; give them different names")
-        self.about: dict[str, Any] = {
+        self.metadata: dict[str, Any] = {
             "format": FORMAT,
             "task": task,
             "name": name,
-            "kind": kind,
+            "target": target,
             "outputs": list(outputs),
             "output_groups": list(output_groups),
             "metrics": list(metrics),
             "length": length,
             "paired": paired,
-            "bits": kind == "binary" and not missing,
+            "bits": target in ("binary", "multi-label") and not missing,
         }
-        width = 1 if kind == "classes" else len(outputs)
+        width = 1 if target == "multi-class" else len(outputs)
         self._width = width
         self._folder = folder
-        columns = -(-width // 8) if self.about["bits"] else width
+        columns = -(-width // 8) if self.metadata["bits"] else width
         self._arrays = {
             CODES: _Array(folder / CODES, np.dtype(np.uint8), length),
             LABELS: _Array(
-                folder / LABELS, np.dtype(np.uint8 if self.about["bits"] else np.float32), columns
+                folder / LABELS,
+                np.dtype(np.uint8 if self.metadata["bits"] else np.float32),
+                columns,
             ),
         }
         if paired:
@@ -137,7 +139,7 @@ class TaskWriter:
             raise TaskError(f"code {codes.max()} is none of A C G T N = 0 1 2 3 4")
         if packed:
             self._arrays[LABELS].add(labels)
-        elif self.about["bits"]:
+        elif self.metadata["bits"]:
             if not np.isin(labels, (0, 1)).all():
                 raise TaskError("binary labels must be 0 or 1")
             self._arrays[LABELS].add(np.packbits(labels > 0, axis=1))
@@ -152,12 +154,12 @@ class TaskWriter:
     def _count(self, frame: pl.DataFrame, labels: NDArray[Any]) -> None:
         for column in (name for name in frame.columns if name.startswith("split:")):
             split = column.removeprefix("split:")
-            counts = self._counts.setdefault(split, dict.fromkeys(PARTS, 0))
+            counts = self._counts.setdefault(split, dict.fromkeys(SUBSETS, 0))
             for part, n in frame[column].drop_nulls().value_counts().iter_rows():
                 counts[part] += n
-            if self.about["kind"] == "classes":
+            if self.metadata["target"] == "multi-class":
                 train = (frame[column] == "train").fill_null(value=False).to_numpy()
-                other = frame[column].is_in(PARTS[1:]).fill_null(value=False).to_numpy()
+                other = frame[column].is_in(SUBSETS[1:]).fill_null(value=False).to_numpy()
                 self._taught.setdefault(split, set()).update(np.unique(labels[train]).tolist())
                 self._asked.setdefault(split, set()).update(np.unique(labels[other]).tolist())
 
@@ -183,7 +185,7 @@ class TaskWriter:
             raise TaskError(f"splits {sorted(self._counts)}, but described are {sorted(splits)}")
         for split, taught in self._taught.items():
             if unknown := self._asked[split] - taught:
-                label = self.about["outputs"][int(min(unknown))]
+                label = self.metadata["outputs"][int(min(unknown))]
                 raise TaskError(
                     f"class {label!r} stands in validation or test of split {split!r}, but not in "
                     "train; no model can learn it: remove its rows or split otherwise"
@@ -194,7 +196,7 @@ class TaskWriter:
                 raise TaskError(
                     f"split {split!r} has no example in {empty[0]} ({counts}); give more data"
                 )
-        self.about |= {
+        self.metadata |= {
             "examples": n,
             "default_split": default_split,
             "splits": list(splits),
@@ -205,17 +207,17 @@ class TaskWriter:
             "notes": {**notes, **_simulated(sources)},
             "leakage": {},
         }
-        self.about["digest"] = content_digest(self.about, digests)
+        self.metadata["digest"] = content_digest(self.metadata, digests)
         self._save()
         if leakage:
-            found, pairs = find_leakage(TaskData(self._folder, self.about))
-            self.about["leakage"] = found
+            found, pairs = find_leakage(TaskData(self._folder, self.metadata))
+            self.metadata["leakage"] = found
             pairs.write_parquet(self._folder / LEAKAGE)
             self._save()
 
     def _save(self) -> None:
-        text = json.dumps(self.about, indent=1, ensure_ascii=False) + "\n"
-        (self._folder / ABOUT).write_text(text, "utf-8")
+        text = json.dumps(self.metadata, indent=1, ensure_ascii=False) + "\n"
+        (self._folder / METADATA).write_text(text, "utf-8")
 
 
 @contextmanager
@@ -253,7 +255,7 @@ def write_task(
     overwrite
         Let a non-empty directory be replaced.
     writer
-        What `TaskWriter` takes: task, name, kind, outputs, output_groups, metrics, length,
+        What `TaskWriter` takes: task, name, target, outputs, output_groups, metrics, length,
         paired (with alternative alleles), missing (binary labels may be NaN).
 
     Raises

@@ -149,7 +149,7 @@ def test_transcripts_that_share_a_start_are_one_promoter_and_all_drops_are_count
     (tmp_path / "genes.bed").write_text(text + f"{again}\n{edge}\n{other}\n")
     data = build(tmp_path / "genes.bed", dna)
     assert positives(data) == windows(letters, STARTS)
-    notes = data.about["notes"]
+    notes = data.metadata["notes"]
     assert (notes["repeated_promoters"], notes["promoters_off_the_genome"]) == (1, 2)
     assert "1 of 15 rows repeat the TSS of another: left out" in caplog.text
     assert "2 of 14 promoters lie outside the genome's sequences: left out" in caplog.text

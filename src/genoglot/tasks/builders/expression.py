@@ -98,7 +98,7 @@ def build(
         out,
         task=TASK.name,
         name=TASK.name,
-        kind="real",
+        target="regression",
         outputs=tissues,
         metrics=TASK.metrics,
         length=WINDOW,
@@ -196,7 +196,7 @@ def _expression(path: Path, ids: list[str], notes: dict[str, Any]) -> tuple[Floa
 
 TASK = Task(
     name="GeneExp",
-    kind="real",
+    target="regression",
     metrics=("Spearman", "MSE"),
     split="chromosome",
     sources="geneanno.csv and geneanno.exp.csv, as ExPecto has them",

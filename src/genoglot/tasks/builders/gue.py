@@ -142,7 +142,7 @@ def build(
         out,
         task="GUE",
         name=_name(folder),
-        kind="classes",
+        target="multi-class",
         outputs=classes,
         metrics=TASK.metrics,
         length=length,
@@ -270,7 +270,7 @@ def _name(folder: Path) -> str:
 
 TASK = Task(
     name="GUE",
-    kind="classes",
+    target="multi-class",
     metrics=("MCC", "accuracy"),
     split="given",
     sources="a folder with train.csv, dev.csv and test.csv (sequence,label), or one of such",

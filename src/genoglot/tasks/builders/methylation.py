@@ -18,7 +18,7 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.builders.bedmethyl import Modification, Unit, read_bed_methyl
-from genoglot.tasks.dataset import Floats, Ints, TaskData
+from genoglot.tasks.dataset import Floats, TaskData
 from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import RRBS, chromosome_parts
 from genoglot.tasks.task import Task, check_choice, published_figures
@@ -53,7 +53,7 @@ class Calls(NamedTuple):
     """
 
     name: str
-    sites: dict[str, tuple[Ints, Ints, Ints]]
+    sites: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
     left_out: dict[str, tuple[int, int]]
 
 
@@ -121,7 +121,7 @@ def build(
         out,
         task=TASK.name,
         name=TASK.name,
-        kind="real",
+        target="regression",
         outputs=[sample.name for sample in samples],
         metrics=TASK.metrics,
         length=WINDOW,
@@ -171,7 +171,7 @@ def read_calls(
     inside = find_inside(calls, genome, path).wholly
     calls, reads, methylated = calls[inside], reads[inside], methylated[inside]
     cpg, position = _at_cpgs(calls, genome, path)
-    sites: dict[str, tuple[Ints, Ints, Ints]] = {}
+    sites: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
     few = total = 0
     for code, name in enumerate(calls.chrom_names):
         rows = np.flatnonzero((calls.chrom_codes == code) & cpg)
@@ -191,7 +191,9 @@ def read_calls(
     return Calls(_sample(path), sites, left_out)
 
 
-def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.bool_], Ints]:
+def _at_cpgs(
+    calls: Regions, genome: Genome, path: Path
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Find which calls are at a CpG, and where its C is on the plus strand."""
     # A call of both strands together is 2 bp long and begins at the C, whatever its strand.
     single = calls.end - calls.start == 1
@@ -220,7 +222,7 @@ def _sample(path: Path) -> str:
     return name
 
 
-def _levels(samples: Sequence[Calls], chrom: str, at: Ints) -> Floats:
+def _levels(samples: Sequence[Calls], chrom: str, at: NDArray[np.int64]) -> Floats:
     """Share of methylated reads of each site in each sample, NaN where it is not known."""
     levels = np.full((len(at), len(samples)), np.nan, np.float32)
     for i, sample in enumerate(samples):
@@ -237,7 +239,7 @@ _METRICS = ("Spearman", "MSE")
 
 TASK = Task(
     name="Methyl96",
-    kind="real",
+    target="regression",
     metrics=_METRICS,
     split="chromosome",
     sources="bedMethyl files, one for each sample",

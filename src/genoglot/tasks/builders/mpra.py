@@ -116,7 +116,7 @@ def build(
         out,
         task=TASK.name,
         name=TASK.name,
-        kind=TASK.kind,
+        target=TASK.target,
         outputs=["log2 effect"],
         metrics=TASK.metrics,
         length=WINDOW,
@@ -297,9 +297,9 @@ def _by_position(table: pl.DataFrame, rng: np.random.Generator) -> Parts:
     places = table.select("locus", "Pos").unique().sort("locus", "Pos")
     sizes = places.group_by("locus", maintain_order=True).len()["len"]
     parts = np.concatenate([random_parts(size, SHARES, rng) for size in sizes])
-    places = places.with_columns(part=pl.Series(parts.astype(str)))
+    places = places.with_columns(subset=pl.Series(parts.astype(str)))
     joined = table.join(places, on=["locus", "Pos"], how="left", maintain_order="left")
-    return joined["part"].to_numpy().astype(object)
+    return joined["subset"].to_numpy().astype(object)
 
 
 def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple[Codes, int]:
@@ -335,7 +335,7 @@ def _sequence(element: pl.DataFrame, genome: Genome | None, path: Path) -> tuple
 
 TASK = Task(
     name="MPRAProm",
-    kind="real",
+    target="regression",
     metrics=("Spearman", "MSE"),
     split="positions",
     sources="the table of saturation mutagenesis (satMutMPRA TSV)",

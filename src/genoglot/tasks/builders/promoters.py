@@ -31,7 +31,7 @@ from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.regions.strand import read_strands
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
-from genoglot.tasks.dataset import Ints, TaskData
+from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
 from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
 from genoglot.tasks.task import Task, check_choice, published_figures
@@ -136,7 +136,7 @@ def build(
         out,
         task=task,
         name=task,
-        kind="binary",
+        target="binary",
         outputs=["promoter"],
         metrics=PROM_VARY.metrics,
         length=WINDOW,
@@ -252,7 +252,9 @@ def _read_bed(path: Path, tss: Tss) -> Regions:
     return Regions.from_codes(regions.chrom_names, regions.chrom_codes, at, at + 1, named)
 
 
-def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
+def _beginning(
+    regions: Regions, tss: Tss, path: Path
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose the intervals that begin at the TSS, in the direction of the gene."""
     thick = regions.columns.select(pl.col("^thick(Start|End)$"))
     has_thick = thick.dtypes == [pl.Int64, pl.Int64] and not any(thick.null_count().row(0))
@@ -283,7 +285,7 @@ def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
     return regions.start, regions.end
 
 
-def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
+def _around(promoters: Regions, offset: NDArray[np.int64] | int, width: int) -> Regions:
     """Windows that begin `offset` bp from each TSS, in the direction of the gene."""
     plus = promoters.columns["strand"].to_numpy() == "+"
     start = np.where(plus, promoters.start + offset, promoters.start - offset - width + 1)
@@ -333,7 +335,7 @@ _METRICS = ("AUROC", "AUPRC")
 
 PROM_VARY = Task(
     name="PromVary",
-    kind="binary",
+    target="binary",
     metrics=_METRICS,
     split="random",
     sources="EPD promoters, .fps or .bed",

@@ -102,7 +102,7 @@ def build(
         out,
         task=task,
         name=task,
-        kind="binary",
+        target="multi-label" if len(tracks) > 1 else "binary",
         outputs=[track.name for track in tracks],
         output_groups=[track.group for track in tracks] if any(t.group for t in tracks) else [],
         metrics=TASK.metrics,
@@ -258,7 +258,7 @@ _METRICS = ("AUPRC", "AUROC")
 
 TASK = Task(
     name="Track7878",
-    kind="binary",
+    target="multi-label",
     metrics=_METRICS,
     split="random",
     sources="peak files (narrowPeak or BED), or one sheet (CSV, TSV) with a column file",

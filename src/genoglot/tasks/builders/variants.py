@@ -79,7 +79,7 @@ def build(
         out,
         task=TASK.name,
         name=TASK.name,
-        kind="binary",
+        target="binary",
         outputs=["causal"],
         metrics=TASK.metrics,
         length=WINDOW,
@@ -268,7 +268,7 @@ _METRICS = ("AUPRC", "AUROC")
 
 TASK = Task(
     name="CausalSNP",
-    kind="binary",
+    target="binary",
     metrics=_METRICS,
     split="random",
     sources="the table of DAP-G (GTEx_v8_finemapping_DAPG.txt.gz)",
