@@ -6,7 +6,8 @@ For each seed the task is built anew, so that other positions are held out. All 
 its training subset, choose their settings on its validation subset, and are measured on the
 validation subset; on the test subset only with `--subset test`, once, at the very end. There,
 `kriging, more data` is fitted again, with the noise that was chosen, to both other subsets. With
-`--leave-out`, each locus is left out in turn instead (the next one validates). Writes OUT.csv and OUT.md.
+`--leave-out`, each locus is left out in turn instead (the next one validates). Writes OUT.csv and
+OUT.md.
 """
 
 from __future__ import annotations

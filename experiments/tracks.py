@@ -71,7 +71,7 @@ def main() -> None:
                          "trained_on": len(train[0]), "positive": float(labels[held][:, of].mean()),
                          "seconds": time.perf_counter() - begin}
                         for m in measure_predictions(labels[held][:, of], told[:, of],
-                                                     data.metadata["metrics"], groups=where)
+                                                     data.metrics, groups=where)
                     ]  # fmt: skip
                     print(rows[-2], flush=True)
     table = pl.DataFrame(rows)

@@ -22,7 +22,7 @@ from genoglot.evaluation.predictions import measure_predictions
 from genoglot.models.dna.target import Target
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.tasks.dataset import Examples, Floats, TaskData
-from genoglot.tasks.minimizers import row_hashes
+from genoglot.tasks.minimizers import hash_rows
 
 Validation = tuple[Inputs, ArrayLike]
 
@@ -143,7 +143,7 @@ class Lookup(Baseline):
     reads_dna = False
 
     def _describe(self, codes: NDArray[np.uint8]) -> Any:
-        return row_hashes(codes)[:, None]
+        return hash_rows(codes)[:, None]
 
     def _fit(self, x: Any, y: Floats, x_check: Floats, y_check: Floats) -> None:
         keys, index = np.unique(x, axis=0, return_inverse=True)
@@ -314,7 +314,7 @@ def lookup(data: TaskData, split: str) -> dict[str, float]:
     model = Lookup(data.target, len(data.outputs))
     model.fit_subset(train, validation)
     found = measure_predictions(
-        np.asarray(test.labels), model.predict(test.inputs), data.metadata["metrics"], draws=0
+        np.asarray(test.labels), model.predict(test.inputs), data.metrics, draws=0
     )
     return {measured.metric: measured.value for measured in found}
 

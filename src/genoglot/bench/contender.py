@@ -20,7 +20,8 @@ from genoglot.bench.recipe import Choice
 from genoglot.errors import ModelError, TaskError
 from genoglot.evaluation.predictions import Measured, measure_predictions
 from genoglot.models.dna.heads import not_learnable
-from genoglot.tasks.dataset import Examples, Floats, RowIndices, TaskData
+from genoglot.tasks.dataset import Examples, Floats, TaskData
+from genoglot.tasks.lazy_array import RowIndices
 
 CONTENDERS: dict[str, str] = {
     **dict.fromkeys(
@@ -91,7 +92,7 @@ class Problem:
             parts[name], drawn[name] = data.take(rows), rows
         outputs = measured_outputs(data, settings.get("measured"))
         duplicated = None
-        if split in data.metadata["leakage"]:
+        if split in data.leakage:
             leaked = data.rows(split, "test")[data.leaked(split, "test", near=True)]
             duplicated = np.isin(drawn["test"], leaked)
         return cls(
@@ -132,7 +133,7 @@ class Problem:
     @property
     def metrics(self) -> list[str]:
         """Names of the task's metrics, the main one first."""
-        return list(self.data.metadata["metrics"])
+        return list(self.data.metrics)
 
     def measure(self, labels: Any, predictions: Floats, draws: int) -> list[Measured]:
         """Measure predictions by all metrics."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.motifs import jaspar
-from genoglot.tasks.dataset import Floats, LazyArray
+from genoglot.tasks.dataset import Floats
+from genoglot.tasks.lazy_array import LazyArray
 
 Sequences = Codes | LazyArray
 Inputs = Sequences | tuple[Sequences, Sequences]

@@ -27,7 +27,8 @@ from genoglot.models.dna.windowed import PieceEncoder, PieceSettings, Upper
 from genoglot.models.settings import Settings
 from genoglot.sequence import OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import Examples, Floats, LazyArray, TaskData
+from genoglot.tasks.dataset import Examples, Floats, TaskData
+from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
 SETTINGS: dict[str, type[Settings]] = {
@@ -174,7 +175,7 @@ class Network(Contender):
         choice, settings = self.problem.choice, self.problem.settings
         name = cast(str, choice.pretrained)
         data = self.workshop.datasets[name]
-        if data.target == "multi-class" or data.metadata["paired"]:
+        if data.target == "multi-class" or data.paired:
             raise TaskError(f"{name}: classes and variants are no source; pre-train on Track7878")
         source = Problem.of(
             data, settings["source"]["split"], choice._replace(fraction=1.0),

@@ -412,7 +412,7 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         "without_duplicates": problem.without_duplicates(predictions),
         "seconds": seconds,
         "parameters": n_parameters,
-        "simulated": bool(data.metadata["notes"].get("simulated")),
+        "simulated": bool(data.notes.get("simulated")),
         "settings": run.settings,
         "commit": code_version(),
         "hardware": f"{hardware()}, {workshop.precision}",

@@ -122,22 +122,22 @@ def info(
         "length": data.length,
         "target": data.target,
         "outputs": len(data.outputs),
-        "metrics": data.metadata["metrics"],
+        "metrics": data.metrics,
         "digest": data.digest,
-        "notes": data.metadata["notes"],
+        "notes": data.notes,
         "default_split": data.default_split,
         "published_split": task.split if task else None,
         "splits": {
             split: {
                 "rule": rule,
                 "subsets": data.balance(split),
-                "leakage": data.metadata["leakage"].get(split),
+                "leakage": data.leakage.get(split),
                 "lookup": lookup(data, split) if task and Lookup.name in task.baselines else None,
             }
-            for split, rule in data.metadata["split_rules"].items()
+            for split, rule in data.split_rules.items()
         },
         "leave_out": data.groups if len(data.groups) > 2 else [],
-        "published": [row._asdict() for row in task.figures(data.name)] if task else [],
+        "published": [row._asdict() for row in task.published_results(data.name)] if task else [],
     }
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
@@ -186,7 +186,7 @@ def train(
     model.save_pretrained(out, overwrite=overwrite)
     predicted = model.predict(np.asarray(held_out.codes), batch_size=512)
     log.info("%s: trained on %d sequences", out, len(learned.codes))
-    for found in measure_predictions(held_out.labels[:], predicted, data.metadata["metrics"]):
+    for found in measure_predictions(held_out.labels[:], predicted, data.metrics):
         log.info(
             "%s %.3f [%.3f, %.3f] on the %d of the validation subset",
             found.metric, found.value, found.low, found.high, len(held_out.codes),
@@ -255,7 +255,7 @@ def _duplicates(subset: str, leakage: list[dict[str, Any]] | None) -> str:
 
 def _tell_leakage(data: Any) -> None:
     """Log, for each split, how many of its test examples have a duplicate in train."""
-    for split, rows in data.metadata["leakage"].items():
+    for split, rows in data.leakage.items():
         for row in rows:
             if row["subset"] == "test" and row["other_subset"] == "train":
                 log.info(
