@@ -194,14 +194,14 @@ def test_calls_that_repeat_or_contradict_each_other(
     assert data.notes["calls_repeated"] == 1 and len(data) == len(rows)
     again = rows[3].replace("\t12\t25", "\t14\t25")
     file.write_text("".join([*rows, again]))
-    refused(file, dna, rf"m.bed:{len(rows) + 1}: another call of the same place as in line 4,")
+    refused(file, dna, rf"m.bed:{len(rows) + 1}: another call of the same position as in line 4,")
     text, _ = both_strands(letters)
     first, rest = text.split("\n", 1)
     fields = first.split("\t")
     fields[9] = str(int(fields[9]) + 1)
     file.write_text("\t".join(fields) + "\n" + rest)
     build(file, dna)  # only the reads of m count here
-    refused(file, dna, "m.bed:2: another call of the same place", modification="both")
+    refused(file, dna, "m.bed:2: another call of the same position", modification="both")
 
 
 def test_positions_counted_from_1_are_refused(

@@ -33,6 +33,7 @@ from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
 from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
 from genoglot.tasks.notes import Notes
+from genoglot.tasks.source_tables import LINE, SourceTable
 from genoglot.tasks.splits import DART, TaskSplit, random_subsets, split_by_chromosome
 from genoglot.tasks.task import Task, check_choice, published_results
 from genoglot.tasks.writer import TaskContent
@@ -175,24 +176,26 @@ def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") 
 
 
 def _read_fps(path: Path, genome: Genome | None) -> Regions:
-    known = set() if genome is None else set(genome.names)
-    rows: list[tuple[str, int, str, str]] = []
     with read_text(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.startswith("FP "):
-                continue
-            name, sequence, strand = line[5:25].strip(), line[33:51].strip(), line[52:53]
-            position = line[53:63].strip()
-            placed = sequence and position.isdecimal() and int(position)
-            if strand not in ("+", "-") or not placed:
-                raise TaskError(
-                    f"{path}:{number}: no FP line of EPD (name in columns 6-25, sequence in "
-                    f"34-51, strand in 53, position in 54-63): {line.rstrip()[:80]!r}"
-                )
-            rows.append((_chromosome(sequence, known), int(position) - 1, name, strand))
-    chrom, at, names, strands = zip(*rows, strict=True) if rows else ((), (), (), ())
-    start = np.array(at, np.int64)
-    return Regions(chrom, start, start + 1, {"name": list(names), "strand": list(strands)})
+        rows = [(i, line) for i, line in enumerate(lines, 1) if line.startswith("FP ")]
+    text = pl.col("text").str
+    frame = pl.DataFrame(rows, {LINE: pl.Int64, "text": pl.String}, orient="row").with_columns(
+        name=text.slice(5, 20).str.strip_chars(),
+        sequence=text.slice(33, 18).str.strip_chars(),
+        strand=text.slice(52, 1),
+        position=text.slice(53, 10).str.strip_chars().cast(pl.Int64, strict=False).fill_null(0),
+    )
+    SourceTable(path, frame).refuse(
+        ~pl.col("strand").is_in(["+", "-"]) | (pl.col("sequence") == "") | (pl.col("position") < 1),
+        lambda row: (
+            "no FP line of EPD (name in columns 6-25, sequence in 34-51, strand in 53, position in "
+            f"54-63): {row['text'].rstrip()[:80]!r}"
+        ),
+    )
+    known = set() if genome is None else set(genome.names)
+    chrom = [_chromosome(sequence, known) for sequence in frame["sequence"]]
+    start = frame["position"].to_numpy() - 1
+    return Regions(chrom, start, start + 1, frame.select("name", "strand"))
 
 
 def _chromosome(sequence: str, known: set[str]) -> str:
@@ -202,8 +205,7 @@ def _chromosome(sequence: str, known: set[str]) -> str:
         return sequence
     number = int(match[1])
     bare = {23: "X", 24: "Y"}.get(number, str(number))
-    name = rename_chromosome(bare, "ucsc")
-    return bare if bare in known else name
+    return bare if bare in known else rename_chromosome(bare, "ucsc")
 
 
 def _read_bed(path: Path, tss: Tss) -> Regions:
@@ -260,10 +262,10 @@ def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Positions, Posit
 
 
 def _around(promoters: Regions, offset: Positions | int, width: int) -> Regions:
-    """Windows that begin `offset` bp from each TSS, in the direction of the gene."""
+    """Make windows that begin `offset` bp from each TSS, in the direction of the gene."""
     plus = promoters.columns["strand"].to_numpy() == "+"
     start = np.where(plus, promoters.start + offset, promoters.start - offset - width + 1)
-    # Nothing is before the beginning of a chromosome: what would reach there is cut.
+    # A window that would reach past the beginning of a chromosome is cut.
     return Regions.from_codes(
         promoters.chrom_names,
         promoters.chrom_codes,
@@ -279,7 +281,7 @@ def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Genera
     Raises
     ------
     TaskError
-        If there is not enough room.
+        If the genome has not enough room for them.
     """
     extents = genome.extents
     room = np.maximum(extents.end - extents.start - WINDOW + 1, 0)
@@ -300,7 +302,9 @@ def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Genera
         left -= len(windows)
         if not left:
             return Regions.concat(found)
-    raise TaskError(f"the genome has no room for {n} windows that touch no promoter; give a larger")
+    raise TaskError(
+        f"the genome has no room for {n} windows that touch no promoter; give a larger one"
+    )
 
 
 _METRICS = ("AUROC", "AUPRC")
