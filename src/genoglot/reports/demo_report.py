@@ -77,7 +77,7 @@ def make_report(demo: DemoRun) -> Report:
     report.notice(
         "Everything here is simulated. Names of factors, organs and diseases are real; the "
         "genome, the peaks and the descriptions are drawn at random, and the training is short. "
-        "No figure says anything about biology: it says whether a method can learn what was put in."
+        "The figures say nothing about biology: they show whether a method can learn what was put in."
     )
     for add_section in (
         add_summary, add_results, add_training, add_scores, add_set_map, add_genome, add_queries,
@@ -92,16 +92,16 @@ def make_report(demo: DemoRun) -> Report:
 
 def add_summary(report: Report, demo: DemoRun) -> None:
     """Describe the data and the models."""
-    info, parts = demo.atlas.info(), demo.split
+    info, split = demo.atlas.info(), demo.split
     report.section("What was done")
     report.points(
         [
             f"A world was simulated: {info['universe_size']:,} regulatory elements on three "
             f"chromosomes, and {info['n_sets']} BED files of {info['n_groups']} experiments in "
             f"{info['n_biosamples']} biosamples, each with a description in words.",
-            f"The files became an atlas, split by experiment: {len(parts.train)} region sets to "
-            f"train on, {len(parts.validation)} to watch the training by, {len(parts.test)} to "
-            "test on. Replicates of an experiment stay on one side.",
+            f"The files became an atlas, split by experiment: {len(split.train)} region sets to "
+            f"train on, {len(split.validation)} to validate on, {len(split.test)} to test on. "
+            "Replicates of an experiment are in one subset.",
             f"{len(demo.logs)} models were trained ({', '.join(demo.logs)}), and three baselines "
             "fitted: popularity (the most frequent regions, whatever the text), nearest (the "
             "training set with the most similar description) and ridge (linear regression on the "
@@ -172,8 +172,8 @@ def add_scores(report: Report, demo: DemoRun) -> None:
     rows = [row for row in demo.split.test.tolist() if len(demo.atlas.tokens(row))]
     texts = demo.atlas.descriptions(rows)
     true = np.zeros((len(rows), len(demo.atlas.universe)), bool)
-    for held, ids in zip(true, demo.atlas.tokens_of(rows), strict=True):
-        held[ids] = True
+    for mask, ids in zip(true, demo.atlas.tokens_of(rows), strict=True):
+        mask[ids] = True
     given = {name: demo.models[name].score(texts) for name in demo.logs}
     report.section("Scores of true and of other regions")
     report.figure(
@@ -206,30 +206,33 @@ def add_genome(report: Report, demo: DemoRun) -> None:
     chrom, start, end = busiest_window(regions[ids], WINDOW)
     there = regions.chrom == chrom
 
-    def track(name: str, chosen: NDArray[np.integer], note: str, *, judge: bool) -> plots.RegionRow:
+    def plot_row(
+        name: str, chosen: NDArray[np.integer], note: str, *, judge: bool
+    ) -> plots.RegionRow:
         chosen = chosen[there[chosen]]
         hit = np.isin(chosen, ids) if judge else None
         return plots.RegionRow(name, regions.start[chosen], regions.end[chosen], hit, note)
 
-    tracks = [
-        track("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
-        track("true", ids, f"{len(ids):,}", judge=True),
+    plot_rows = [
+        plot_row("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
+        plot_row("true", ids, f"{len(ids):,}", judge=True),
     ]
     scorers: dict[str, Scorer] = {**demo.models, "oracle": demo.oracle}
     for name, model in scorers.items():
         top = best(model.score([text])[0], len(ids))
-        tracks.append(track(name, top, f"{100 * np.isin(top, ids).mean():.0f} % true", judge=True))
+        note = f"{100 * np.isin(top, ids).mean():.0f} % true"
+        plot_rows.append(plot_row(name, top, note, judge=True))
     genes = Genes.from_file(demo.world.genes_path)
     inside = (genes.chrom == chrom) & (genes.tss >= start) & (genes.tss < end)
     starts = dict(zip(genes.name[inside].tolist(), genes.tss[inside].tolist(), strict=True))
     report.section("Generated beside true regions")
     report.paragraph(f"Held-out experiment: \u201c{text}\u201d")
     report.figure(
-        plots.plot_regions(chrom, start, end, tracks, starts),
+        plots.plot_regions(chrom, start, end, plot_rows, starts),
         f"Every model was asked for as many regions as the experiment has ({len(ids)}). Filled: "
-        "true; hollow: not in the experiment. On the right, the share that is true over the whole "
-        f"genome. The experiment is the one of median average precision of {SHOWN}, the window "
-        "the one with the most true regions.",
+        "true; hollow: not in the experiment. On the right, the proportion that is true over the "
+        f"whole genome. The experiment is the one of median average precision of {SHOWN}, the "
+        "window the one with the most true regions.",
     )
 
 
@@ -274,9 +277,9 @@ def add_queries(report: Report, demo: DemoRun) -> None:
 
 def _answer(row: dict[str, object]) -> list[Cell]:
     start, end, distance = (int(str(row[key])) for key in ("start", "end", "distance"))
-    place = f"{row['chrom']}:{start + 1:,}\u2013{end:,}"
+    locus = f"{row['chrom']}:{start + 1:,}\u2013{end:,}"
     far = _signed(distance, ",") if distance else "0"
-    return [str(row["rank"]), place, str(row["gene"]), f"{row['raw']:.3f}", far]
+    return [str(row["rank"]), locus, str(row["gene"]), f"{row['raw']:.3f}", far]
 
 
 def _signed(number: float, form: str) -> str:

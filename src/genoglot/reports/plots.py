@@ -142,7 +142,7 @@ def plot_score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) 
             axes.set_title(name)
             axes.set_xlabel("score (not calibrated)")
             axes.set_xlim(0, 1)
-        panels[0].set_ylabel("share of the regions")
+        panels[0].set_ylabel("proportion of the regions")
         panels[-1].legend()
     return figure
 
