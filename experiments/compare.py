@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from genoglot.evaluation import Table, differences_markdown, paired_differences
-from genoglot.reports.plots import interval_plot
+from genoglot.reports.plots import plot_intervals
 
 LABELS = ("id", "group", "factor", "biosample")
 
@@ -69,7 +69,7 @@ def main() -> None:
         found = paired_differences(table, baseline)
         print(differences_markdown(found) + "\n")
     if options.figure:
-        figure = interval_plot(table.results, "average_precision", highlight=options.highlight)
+        figure = plot_intervals(table.results, "average_precision", highlight=options.highlight)
         figure.savefig(options.figure)
 
 

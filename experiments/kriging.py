@@ -27,7 +27,7 @@ from site_models import (
 from sites import SiteMotifs, Sites, kmer_changes
 
 from genoglot.errors import TaskError
-from genoglot.tasks.dataset import Floats, Ints
+from genoglot.tasks.dataset import Floats
 
 What = Literal["any", "reference", "alternative", "motifs", "profile", "4-mers", "6-mers"]
 """`profile` is `motifs` times the size of the cosine: what two changes do to all motifs together is
@@ -80,7 +80,7 @@ class Kriging(SiteModel):
 
     Parameters
     ----------
-    kind, n_outputs, seed, most
+    target, n_outputs, seed, most
         See `SiteModel`. Time grows with the third, memory with the second power of the examples.
     noise
         Variances of the noise to choose of on validation data; that of the effects is about 1.
@@ -223,7 +223,7 @@ def _length(vectors: Floats) -> np.float32:
     return np.float32(np.sqrt((vectors**2).sum(axis=1).mean()) or 1)
 
 
-def _told(vectors: Floats, sequence: Ints, weights: Floats) -> Floats:
+def _told(vectors: Floats, sequence: NDArray[np.int64], weights: Floats) -> Floats:
     """Compute how large the coefficient of each column is, as compared with chance.
 
     Parameters

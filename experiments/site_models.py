@@ -18,8 +18,9 @@ from genoglot.bench.baselines import Validation
 from genoglot.bench.features import Inputs
 from genoglot.errors import TaskError
 from genoglot.models.dna.gradient_boosting import GradientBoosting, joined
+from genoglot.models.dna.target import Target
 from genoglot.sequence.kmers import kmer_counts
-from genoglot.tasks.dataset import Floats, Kind, Part
+from genoglot.tasks.dataset import Examples, Floats
 
 POWER = 0.5
 """Effects are learned as sign(y) |y|^POWER, so that a few large ones do not decide everything."""
@@ -92,7 +93,7 @@ class SiteModel(ABC):
 
     Parameters
     ----------
-    kind
+    target
         Of the labels; must be real.
     n_outputs
         Of the labels; must be 1.
@@ -110,11 +111,16 @@ class SiteModel(ABC):
     name: ClassVar[str]
 
     def __init__(
-        self, kind: Kind = "real", n_outputs: int = 1, *, seed: int = 0, most: int = 20_000
+        self,
+        target: Target = "regression",
+        n_outputs: int = 1,
+        *,
+        seed: int = 0,
+        most: int = 20_000,
     ) -> None:
-        if kind != "real" or n_outputs != 1:
-            raise TaskError(f"{self.name} predicts one real value, not {n_outputs} of kind {kind}")
-        self.kind, self.n_outputs, self.seed, self.most = kind, n_outputs, seed, most
+        if target != "regression" or n_outputs != 1:
+            raise TaskError(f"{self.name} predicts one real value, not {n_outputs} of {target}")
+        self.target, self.n_outputs, self.seed, self.most = target, n_outputs, seed, most
         self._fitted = False
 
     def fit(
@@ -173,7 +179,9 @@ class SiteModel(ABC):
             raise TaskError("the model is not fitted; fit it to effects")
         return np.asarray(self._predict(find_sites(inputs)), np.float32)[:, None]
 
-    def fit_part(self, train: Part, validation: Part, errors: ArrayLike | None = None) -> None:
+    def fit_subset(
+        self, train: Examples, validation: Examples, errors: ArrayLike | None = None
+    ) -> None:
         """`fit` on the parts of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels), errors)
 

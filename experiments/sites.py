@@ -13,7 +13,7 @@ from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.sequence.motifs import jaspar
-from genoglot.tasks.dataset import Floats, Ints
+from genoglot.tasks.dataset import Floats
 
 FLANK = 32
 """Bases kept on both sides of a site; the longest motif (of 30 bp) reaches no farther."""
@@ -35,12 +35,12 @@ class Sites(NamedTuple):
         The bases around it, uint8 (n, 2 * FLANK + 1), N past the ends.
     """
 
-    sequence: Ints
-    at: Ints
+    sequence: NDArray[np.int64]
+    at: NDArray[np.int64]
     reference: Codes
     alternative: Codes
 
-    def some(self, rows: NDArray[np.bool_] | Ints | slice) -> Sites:
+    def some(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Sites:
         """Take some of them."""
         return Sites(
             self.sequence[rows], self.at[rows], self.reference[rows], self.alternative[rows]
@@ -170,7 +170,7 @@ def _with_unknown(log_odds: NDArray[np.float64]) -> Floats:
     return table
 
 
-def _numbers(codes: Codes) -> Ints:
+def _numbers(codes: Codes) -> NDArray[np.int64]:
     """Give each sequence a number that tells of its content only."""
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in codes)
     return np.frombuffer(digests, np.int64)

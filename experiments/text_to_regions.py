@@ -20,7 +20,7 @@ from genoglot.atlas.splits import Split, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.evaluation.evaluate import Scorer
 from genoglot.models import ColumnOdds, create, names
-from genoglot.reports.plots import interval_plot
+from genoglot.reports.plots import plot_intervals
 
 # What the four models read, too: signal ranks of peaks, words and meaning.
 EQUAL_INPUTS = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
@@ -79,7 +79,7 @@ def main() -> None:
                     tables.append(Table.from_parquet(file))
         pooled = Table.concat(tables).pooled()
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
-        figure = interval_plot(pooled.results, "average_precision", highlight=HIGHLIGHT)
+        figure = plot_intervals(pooled.results, "average_precision", highlight=HIGHLIGHT)
         figure.savefig(options.out.with_name(f"{options.out.name}.{kind}.svg"))
 
 

@@ -1,12 +1,13 @@
 """Chromatin tracks, each chromosome left out in turn: the tables of docs/results/tracks.md.
 
     genoglot task build Track7878 SHEET --genome WINDOWS.fa.gz ... -o TASK
-    python experiments/tracks.py TASK -o OUT [--part validation] [--seeds 0 1 2]
+    python experiments/tracks.py TASK -o OUT [--subset validation] [--seeds 0 1 2]
 
 Of the chromosomes that are not left out, every fifth block of 50 kb validates, the others train.
 Baselines choose their settings, and the network the number of epochs, on the validation blocks;
-that is what `--part validation` shows. `--part test` measures the chromosome left out, once. Means
-per assay are over the tracks with positives and negatives there; intervals draw blocks of 50 kb.
+that is what `--subset validation` shows. `--subset test` measures the chromosome left out, once.
+Means per assay are over the tracks with positives and negatives there; intervals draw blocks of
+50 kb.
 Writes OUT.csv and OUT.md.
 """
 
@@ -38,12 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", metavar="TASK", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--part", choices=["validation", "test"], default="validation")
+    parser.add_argument("--subset", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the network")
     options = parser.parse_args()
     data = TaskData.open(options.task)
     about = (
-        f"Part {options.part}, seeds {options.seeds}; data {data.digest[:12]}; "
+        f"Subset {options.subset}, seeds {options.seeds}; data {data.digest[:12]}; "
         f"commit {code_version()}; {hardware()}"
     )
     codes, labels = np.asarray(data.codes), np.asarray(data.labels)
@@ -51,10 +52,10 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for chrom in data.groups:
         out = (data.examples["chrom"] == chrom).to_numpy()
-        parts = {"test": out, "validation": ~out & (block % 5 == 4)}
-        parts["train"] = ~out & ~parts["validation"]
-        train, check = ((codes[of], labels[of]) for of in (parts["train"], parts["validation"]))
-        held = parts[options.part]
+        subsets = {"test": out, "validation": ~out & (block % 5 == 4)}
+        subsets["train"] = ~out & ~subsets["validation"]
+        train, check = ((codes[of], labels[of]) for of in (subsets["train"], subsets["validation"]))
+        held = subsets[options.subset]
         where = [f"{c} {b}" for c, b in zip(data.examples["chrom"].filter(held), block[held],
                                             strict=True)]  # fmt: skip
         for name in (*CHEAP, NETWORK):
@@ -70,7 +71,7 @@ def main() -> None:
                          "trained_on": len(train[0]), "positive": float(labels[held][:, of].mean()),
                          "seconds": time.perf_counter() - begin}
                         for m in measure_predictions(labels[held][:, of], told[:, of],
-                                                     data.about["metrics"], groups=where)
+                                                     data.metrics, groups=where)
                     ]  # fmt: skip
                     print(rows[-2], flush=True)
     table = pl.DataFrame(rows)
@@ -83,10 +84,10 @@ def main() -> None:
 def predicted(
     name: str, seed: int, train: tuple[Any, Any], check: tuple[Any, Any], codes: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Fit to the training part, choose on the validation part, predict."""
+    """Fit to the training subset, choose on the validation subset, predict."""
     outputs = train[1].shape[1]
     if name in CHEAP:
-        baseline = BASELINES[name]("binary", outputs)
+        baseline = BASELINES[name]("multi-label", outputs)
         baseline.fit(*train, check)
         return baseline.predict(codes)
     best, told = np.inf, None

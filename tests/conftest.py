@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 from filelock import FileLock
+from genoglot.atlas.world import World, simulate
 from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
-from genoglot.atlas.world import World, simulate
 from genoglot.regions import Regions, Universe
 
 # The same examples in every run, and no limit of time: a busy machine is no reason to fail.

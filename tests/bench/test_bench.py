@@ -304,7 +304,7 @@ def test_tables_show_intervals_spread_and_published_figures(
     for told in (
         "Simulated data",
         "Small size, trained for minutes: not the published size",
-        "published figures: a paper; the seed benchmark",
+        "published figures: a paper; Training Transformers",
         prom["PromVary"].digest[:12],
         "CPU cores",
     ):
@@ -476,7 +476,7 @@ def test_long_variants_are_read_in_pieces() -> None:
 def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -> None:
     data = datasets["DeepSEA919"]
     groups = ["TF ChIP-seq" if i % 2 else "DNase-seq" for i in range(len(data.outputs))]
-    known = TaskData(data.path, {**data.about, "output_groups": groups})
+    known = replace(data, output_groups=groups)
     settings = {"bases": {}, "measured": "*TF*"}
     problem = Problem.of(known, "random", Choice("constant"), settings, 0)
     assert problem.outputs is not None
@@ -527,7 +527,7 @@ def test_another_kind_of_model_is_added_by_name(
 def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     datasets: dict[str, TaskData], tmp_path: Path
 ) -> None:
-    part = datasets["GeneExp"].at(np.arange(8))
+    part = datasets["GeneExp"].take(np.arange(8))
     labels = part.labels[:]
 
     def whole() -> WindowedEncoder:

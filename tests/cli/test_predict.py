@@ -135,7 +135,7 @@ def test_unequal_lengths_are_read_as_they_were_in_training(here: Here, files: Pa
         "SequenceEnsemble",
         "SequenceTrees",
     }
-    expected = loaded.predict(np.asarray(data.part(None, "validation").codes))
+    expected = loaded.predict(np.asarray(data.subset(None, "validation").codes))
     assert np.ptp(expected) > 0.05
     (files / "dev.fa").write_text("".join(f">{i}\n{t}\n" for i, t in enumerate(dna["dev"])))
     here("predict", "unequal", "dev.fa", "-o", "dev.npy")

@@ -40,9 +40,9 @@ def test_info_tells_sizes_labels_leakage_and_figures(run: Run, task: Path) -> No
     assert "leave-out:GROUP test on one of chr1, chr2, chr3" in shown
     assert "min reads" in shown and "published: Attention Spearman 0.607" in shown
     facts = json.loads(run("task", "info", task, "--json", "--check").stdout)
-    parts = facts["splits"]["chromosome"]["parts"]
-    assert sum(part["examples"] for part in parts) == facts["examples"]
-    assert all(0 < part["mean"] < 1 for part in parts)
+    subsets = facts["splits"]["chromosome"]["subsets"]
+    assert sum(subset["examples"] for subset in subsets) == facts["examples"]
+    assert all(0 < subset["mean"] < 1 for subset in subsets)
 
 
 def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) -> None:
@@ -53,7 +53,8 @@ def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) 
     shown = " ".join(run("task", "info", "snps").stdout.split())
     assert "split variant, the default: 70/10/20 %" in shown
     assert "split random, the published one: 70/10/20 %" in shown
-    assert "published: Attention AUPRC 0.61 (the seed benchmark, split random)" in shown
+    source = "Training Transformers for Genetic Sequence Tasks"
+    assert f"published: Attention AUPRC 0.61 ({source}, split random)" in shown
     facts = json.loads(run("task", "info", "snps", "--json").stdout)
     told = {split: found["lookup"]["AUROC"] for split, found in facts["splits"].items()}
     assert told["variant"] == told["chromosome"] == 0.5 < told["random"] - 0.1
@@ -96,7 +97,7 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     command = ("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu")
     settings = [part for text in small for part in ("--set", text)]
     done = run(*command, *settings)
-    assert "MCC" in done.stderr and "on the 60 of the validation part" in done.stderr
+    assert "MCC" in done.stderr and "on the 60 of the validation subset" in done.stderr
     test = pl.read_csv(folder / "mine" / "test.csv")
     fasta = "".join(f">s{i}\n{dna}\n" for i, dna in enumerate(test["sequence"]))
     (folder / "test.fa").write_text(fasta)

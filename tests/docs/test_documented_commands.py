@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 import polars as pl
 import pytest
-from markdown_it import MarkdownIt
-
 from genoglot.atlas.world import World
+from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
 # bedtools, where it is not installed, passes on what it reads.

@@ -20,7 +20,7 @@ def results(model: str, shift: float, split: str = "groups") -> Table:
     """A model's results on 24 region sets, of six factors in four biosamples."""
     noise = np.random.default_rng(len(model)).normal(0, 0.02, 24)
     about = {
-        **dict.fromkeys(("task", "part", "data"), "same"),
+        **dict.fromkeys(("task", "subset", "data"), "same"),
         "split": split,
         "model": model,
         "kind": model,

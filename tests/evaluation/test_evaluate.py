@@ -120,16 +120,16 @@ def test_empty_sets_are_left_out_with_a_notice(
         evaluate({"guess": guess}, atlas, [5])
 
 
-def test_the_part_of_a_split_is_evaluated_on(atlas: Atlas, guess: Model) -> None:
+def test_the_subset_of_a_split_is_evaluated_on(atlas: Atlas, guess: Model) -> None:
     held = split(atlas, "random-group", test=0.25, validation=0.15)
-    for part in ("test", "validation"):
-        table = evaluate({"guess": guess}, atlas, split="random-group", part=part)
-        rows = [i for i in getattr(held, part) if i != 5]
+    for subset in ("test", "validation"):
+        table = evaluate({"guess": guess}, atlas, split="random-group", subset=subset)
+        rows = [i for i in getattr(held, subset) if i != 5]
         assert table.per_set["id"].to_list() == [f"set{i}" for i in rows]
-        assert {(r.split, r.part) for r in table} == {("random-group", part)}
-    assert {r.part for r in evaluate({"guess": guess}, atlas)} == {"all"}
-    with pytest.raises(AtlasError, match="part 'tests'"):
-        evaluate({"guess": guess}, atlas, split="random-group", part="tests")
+        assert {(r.split, r.subset) for r in table} == {("random-group", subset)}
+    assert {r.subset for r in evaluate({"guess": guess}, atlas)} == {"all"}
+    with pytest.raises(AtlasError, match="subset 'tests'"):
+        evaluate({"guess": guess}, atlas, split="random-group", subset="tests")
     with pytest.raises(AtlasError, match="no split"):
         evaluate({"guess": guess}, atlas, split="other")
 

@@ -202,7 +202,7 @@ def per_set(model: str, values: np.ndarray, seed: int = 0, first: int = 0) -> pl
         {
             "task": "t",
             "split": "s",
-            "part": "test",
+            "subset": "test",
             "data": "d",
             "model": model,
             "seed": seed,

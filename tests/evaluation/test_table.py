@@ -22,7 +22,7 @@ def run(model: str = "ridge", seed: int = 0, split: str = "groups", shift: float
         {
             "task": "text-to-regions",
             "split": split,
-            "part": "test",
+            "subset": "test",
             "data": "0123456789abcdef",
             "model": model,
             "kind": model,

@@ -271,13 +271,13 @@ def test_the_simulated_promoters_are_read_better_than_by_k_mers(
     """Most of what is measured there is noise, so that predictions are held to the truth."""
     data = built("MPRAProm")
     train, validation, test = (
-        data.part("positions", name) for name in ("train", "validation", "test")
+        data.subset("positions", name) for name in ("train", "validation", "test")
     )
     barcodes = data.examples[data.rows("positions", "train")]["barcodes"].to_numpy()
-    model = SITE_MODELS["kriging"](data.kind, 1, most=1200)
-    model.fit_part(train, validation, 0.8 / np.sqrt(barcodes))
-    cheap = BASELINES["kmer-linear"](data.kind, 1, k=4)
-    cheap.fit_part(train, validation)
+    model = SITE_MODELS["kriging"](data.target, 1, most=1200)
+    model.fit_subset(train, validation, 0.8 / np.sqrt(barcodes))
+    cheap = BASELINES["kmer-linear"](data.target, 1, k=4)
+    cheap.fit_subset(train, validation)
     truth = pl.read_parquet(world.path / "truth" / "mutagenesis.parquet")
     truth = truth.select(
         pl.format("{}:{}:{}", "Element", "Pos", "Alt").alias("key"), pl.col("effect")

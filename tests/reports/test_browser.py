@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genoglot.regions import Regions, Universe
-from genoglot.reports.browser import table_rows, track_line, write_igv_page
+from genoglot.reports.browser import format_track_line, tabulate_regions, write_igv_page
 
 REGIONS = Regions(["chr2", "chr1"], [1000, 5], [1100, 25]).with_columns(
     name=["a", "b"], score=[900, 10], strand=[".", "."], rank=[1, 2], raw=[0.9, 0.01],
@@ -53,7 +53,7 @@ def test_an_unknown_genome_is_drawn_from_its_chromosomes(
 
 
 def test_table_one(universe: Universe) -> None:
-    header, rows = table_rows(REGIONS)
+    header, rows = tabulate_regions(REGIONS)
     assert header == ["region", "nearest gene", "distance (bp)", "raw score"]
     assert rows == [
         ["chr2:1001-1100", "G<1>", "-1,200", "0.900"],
@@ -62,6 +62,6 @@ def test_table_one(universe: Universe) -> None:
 
 
 def test_track_lines_are_one_line_without_quotes_inside() -> None:
-    line = track_line('two\nlines "quoted" ' + "x" * 500, "GRCh38")
+    line = format_track_line('two\nlines "quoted" ' + "x" * 500, "GRCh38")
     assert "\n" not in line and line.count('"') == 4 and len(line) < 400
     assert line.endswith("db=hg38")

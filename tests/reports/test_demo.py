@@ -16,7 +16,8 @@ from genoglot.errors import GenoglotError, TextError
 from genoglot.evaluation import Table
 from genoglot.models import load
 from genoglot.regions import Genes, Regions
-from genoglot.reports.demo import QUERIES, demo
+from genoglot.reports.demo import QUERIES
+from genoglot.reports.demo_report import write_demo
 from genoglot.simulate import Oracle, World
 
 MODELS = [
@@ -83,7 +84,7 @@ def test_answers_are_bed_files_with_genes(made: Path) -> None:
 def test_another_folder_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(GenoglotError, match="not empty"):
-        demo(tmp_path)
+        write_demo(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from genoglot.reports import plots
-from genoglot.reports.report import svg
+from genoglot.reports.report import render_svg
 
 
 def texts(figure: Figure) -> str:
@@ -25,7 +25,7 @@ def test_a_models_interval_is_drawn_where_it_is() -> None:
             "high": [0.5, 0.45, 10.0],
         }
     )
-    figure = plots.interval_plot(results, "average_precision", highlight=["direct"])
+    figure = plots.plot_intervals(results, "average_precision", highlight=["direct"])
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ridge", "direct"]
     spans = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
@@ -42,7 +42,7 @@ def test_loss_curves_show_both_losses_by_epoch() -> None:
             "validation_loss": [3.0, None, 1.5, None, 2.5, None],
         }
     )
-    (axes,) = plots.loss_curves({"direct": log}).axes
+    (axes,) = plots.plot_losses({"direct": log}).axes
     training, validation = axes.lines
     assert training.get_ydata().tolist() == [3, 2, 1]
     assert validation.get_xdata().tolist() == [1, 2, 3]
@@ -51,13 +51,15 @@ def test_loss_curves_show_both_losses_by_epoch() -> None:
 
 def test_loss_curves_without_validation() -> None:
     log = pl.DataFrame({"epoch": [0], "train_loss_epoch": [3.0], "validation_loss": [None]})
-    figure = plots.loss_curves({"direct": log})
-    assert svg(figure) and "direct" in texts(figure)
+    figure = plots.plot_losses({"direct": log})
+    assert render_svg(figure) and "direct" in texts(figure)
 
 
 def test_score_distributions_show_shares() -> None:
     rng = np.random.default_rng(0)
-    figure = plots.score_distributions({"a": (rng.random(50), rng.random(500)), "b": ([1.0], [0])})
+    figure = plots.plot_score_distributions(
+        {"a": (rng.random(50), rng.random(500)), "b": ([1.0], [0])}
+    )
     shares = [
         patch.get_data().values.sum() for patch in figure.findobj(StepPatch) if not patch.get_fill()
     ]
@@ -66,7 +68,7 @@ def test_score_distributions_show_shares() -> None:
 
 def test_a_map_names_its_colors_and_shapes() -> None:
     plane = np.random.default_rng(0).random((4, 2))
-    figure = plots.set_map(plane, ["lung", "liver", "lung", "heart"], ["ChIP", "ATAC"] * 2)
+    figure = plots.plot_set_map(plane, ["lung", "liver", "lung", "heart"], ["ChIP", "ATAC"] * 2)
     shown = texts(figure)
     assert all(label in shown for label in ("lung", "liver", "heart", "ChIP", "ATAC"))
     drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
@@ -77,10 +79,10 @@ def test_a_map_names_its_colors_and_shapes() -> None:
 def test_tracks_show_what_lies_in_the_window() -> None:
     start = np.array([100, 1500, 9000])
     tracks = [
-        plots.Track("all", start, start + 300),
-        plots.Track("mine", start, start + 300, np.array([True, False, True]), "67 % true"),
+        plots.RegionRow("all", start, start + 300),
+        plots.RegionRow("mine", start, start + 300, np.array([True, False, True]), "67 % true"),
     ]
-    figure = plots.region_tracks("chr1", 0, 5000, tracks, {"GENE": 1200})
+    figure = plots.plot_regions("chr1", 0, 5000, tracks, {"GENE": 1200})
     assert len(figure.axes[0].collections) == 4  # two of three, on two tracks
     shown = texts(figure)
     assert all(text in shown for text in ("GENE", "mine", "67 % true", "chr1"))
@@ -88,8 +90,8 @@ def test_tracks_show_what_lies_in_the_window() -> None:
 
 def test_the_users_own_settings_are_left_alone() -> None:
     with mpl.rc_context({"font.size": 31}):
-        figure = plots.set_map(np.zeros((1, 2)), ["a"], ["b"])
-        svg(figure)
+        figure = plots.plot_set_map(np.zeros((1, 2)), ["a"], ["b"])
+        render_svg(figure)
         assert mpl.rcParams["font.size"] == 31
     sizes = {text.get_fontsize() for text in figure.findobj(mpl.text.Text)}
     assert max(sizes) < 12

@@ -41,7 +41,7 @@ def gue(folder: Path, **files: str) -> Path:
         ("train", "sequence,label\nACGT,0\nACGT,\n", "train.csv:3: the label is missing"),
         ("train", "sequence,label\nACGT,0\n,1\n", "train.csv:3: the sequence is missing"),
         ("train", "sequence,label\nACGT,0\nMKLV,1\n", "train.csv:3: position 3: 'L' is no letter"),
-        ("test", "sequence,label\nACGT,0\nACGT,7\n", "class '7' stands in validation or test"),
+        ("test", "sequence,label\nACGT,0\nACGT,7\n", "class '7' is in validation or test"),
         ("test", "sequence,label\n", "test.csv: no rows"),
         ("test", "", "test.csv: no table"),
     ],
@@ -160,14 +160,16 @@ def test_expression_that_does_not_fit(sources: Sources, genome: Genome, tmp_path
     header, first, *_ = first_lines(table)
     for edit, problem in {
         first.replace(first.split(",")[2], "-1.5", 1): "bad.csv:2: .* RPKM are not negative",
-        first.replace(first.split(",")[2], "high", 1): "bad.csv:2: .* is 'high', no number",
+        first.replace(
+            first.split(",")[2], "high", 1
+        ): "bad.csv:2: .* is 'high', which is not a number",
         "zero" + first[1:]: "begin with 'zero'; give a row for each of the",
     }.items():
         refused("GeneExp", [genes, changed(table, bad, line2=edit)], out, problem, genome=genome)
     for edit, problem in {
         "G,g,chr1,*,5,5,x": r"bad.csv:2: strand is '\*'",
         "G,g,chr1,+,,,x": "bad.csv:2: the TSS is missing",
-        "G,g,chr1,+,five,5,x": "bad.csv:2: TSS is 'five', no number",
+        "G,g,chr1,+,five,5,x": "bad.csv:2: TSS is 'five', which is not a number",
         first_lines(genes)[2]: "twice",
     }.items():
         refused("GeneExp", [changed(genes, bad, line2=edit), table], out, problem, genome=genome)
@@ -225,7 +227,7 @@ def test_mutagenesis_that_contradicts_itself_or_the_genome(
         row(Ref=other): "position .* has two reference bases",
         row(Alt=fields[2]): f"bad.tsv.gz:2: {fields[2]}>{fields[2]} is no change of one base",
         row(Alt="AC"): "is no change of one base",
-        row(Pos="x"): "bad.tsv.gz:2: Pos is 'x', no number",
+        row(Pos="x"): "bad.tsv.gz:2: Pos is 'x', which is not a number",
         second: "bad.tsv.gz:3: .* is there twice",
         row(Pos="9"): "is longer than 1400 bp",
     }.items():

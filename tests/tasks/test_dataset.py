@@ -1,6 +1,6 @@
 """Task data on disk: what is written is read back, whole, lazily, and the same every time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +11,33 @@ import pytest
 from genoglot.errors import GenoglotError, TaskError
 from genoglot.files import file_digest
 from genoglot.tasks import TASKS, TaskData
-from genoglot.tasks.dataset import PARTS, Rows
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.dataset import SUBSETS
+from genoglot.tasks.lazy_array import LazyArray
+from genoglot.tasks.writer import Batch, TaskContent, write_task
 
 
 def write(
     out: Path, codes: np.ndarray, labels: np.ndarray, batches: int = 3, **about: Any
 ) -> TaskData:
     """Write examples in some batches; every third one validates, every third tests."""
-    kind = about.pop("kind", "binary")
+    target = about.pop("target", "multi-label")
     outputs = about.pop("outputs", [f"o{i}" for i in range(labels.shape[1])])
     source = out.parent / "source.txt"
     source.write_text("x")
-    parts = np.array(PARTS, object)[np.arange(len(codes)) % 3].astype(str)
+    subsets = np.array(SUBSETS, object)[np.arange(len(codes)) % 3].astype(str)
     extra = {key: about.pop(key) for key in ("group", "alternative") if key in about}
-    with write_task(
-        out,
-        task="GUE",
-        name="toy",
-        kind=kind,
-        outputs=outputs,
-        metrics=["AUROC"],
-        length=codes.shape[1],
-        default_split="thirds",
-        sources=[source],
-        splits={"thirds": "every third"},
-        paired="alternative" in extra,
-        **about,
-    ) as writer:
+
+    def made() -> Iterator[Batch]:
         for rows in np.array_split(np.arange(len(codes)), batches):
-            table: dict[str, Any] = {"id": [str(i) for i in rows], "split:thirds": parts[rows]}
+            table: dict[str, Any] = {"id": [str(i) for i in rows], "split:thirds": subsets[rows]}
             if "group" in extra:
                 table["group"] = extra["group"][rows]
             other = extra["alternative"][rows] if "alternative" in extra else None
-            writer.add(codes[rows], labels[rows], table, other)
-    return TaskData.open(out)
+            yield Batch(codes[rows], labels[rows], table, other)
+
+    splits = {"thirds": "every third"}
+    content = TaskContent([source], outputs, codes.shape[1], splits, made(), name="toy")
+    return write_task(out, content, task="GUE", target=target, metrics=["AUROC"], **about)
 
 
 @pytest.fixture
@@ -63,12 +55,13 @@ def test_what_is_written_is_read_back(
     codes, labels = toy
     if missing:
         labels[4, 2] = np.nan
-    data = write(tmp_path / "d", codes, labels, missing=missing)
+    target = "regression" if missing else "multi-label"
+    data = write(tmp_path / "d", codes, labels, target=target)
     np.testing.assert_array_equal(np.asarray(data.codes), codes)
     np.testing.assert_array_equal(np.asarray(data.labels), labels)
     assert data.labels.dtype == np.float32 and data.codes.dtype == np.uint8
-    for i, name in enumerate(PARTS):
-        part = data.part(None, name)
+    for i, name in enumerate(SUBSETS):
+        part = data.subset(None, name)
         np.testing.assert_array_equal(part.codes[:], codes[i::3])
         np.testing.assert_array_equal(part.labels[1:3], labels[i::3][1:3])
         np.testing.assert_array_equal(part.labels[np.array([2, 0])], labels[i::3][[2, 0]])
@@ -83,7 +76,7 @@ def test_reading_a_part_does_not_read_the_rest(
     tmp_path: Path, toy: tuple[np.ndarray, np.ndarray]
 ) -> None:
     data = write(tmp_path / "d", *toy)
-    rows = data.part("thirds", "test").codes
+    rows = data.subset("thirds", "test").codes
     assert isinstance(rows._array, np.memmap)
     assert rows[3].shape == (40,) and rows[:0].shape == (0, 40)
 
@@ -145,29 +138,30 @@ def test_leaving_a_group_out_shares_no_group(
     group = np.array(list("abcdabcdabcdabcdabcdabcdabcdabc"))
     data = write(tmp_path / "d", *toy, group=group)
     assert data.groups == ["a", "b", "c", "d"]
-    seen = {name: set(group[data.rows("leave-out:b", name)]) for name in PARTS}
+    seen = {name: set(group[data.rows("leave-out:b", name)]) for name in SUBSETS}
     assert seen == {"train": {"a", "d"}, "validation": {"c"}, "test": {"b"}}
     assert set(group[data.rows("leave-out:d", "validation")]) == {"a"}
     with pytest.raises(TaskError, match="no split 'leave-out:z'; it has thirds, leave-out:a"):
-        data.parts("leave-out:z")
+        data.assignment("leave-out:z")
     with pytest.raises(TaskError, match="choose one of train"):
         data.rows(None, "dev")
 
 
 def test_balance_counts_by_hand(tmp_path: Path, toy: tuple[np.ndarray, np.ndarray]) -> None:
     codes, labels = toy
-    labels[3, 4] = np.nan
-    binary = write(tmp_path / "a", codes, labels, missing=True).balance()
+    binary = write(tmp_path / "a", codes, labels).balance()
     for i, row in enumerate(binary):
-        mine = labels[i::3]
-        assert row["positive"] == pytest.approx(np.nanmean(mine))
-        assert row["missing"] == pytest.approx(np.isnan(mine).mean())
+        assert row["positive"] == pytest.approx(labels[i::3].mean()) and row["missing"] == 0
     values = np.random.default_rng(1).normal(3, 2, (31, 2)).astype(np.float32)
-    real = write(tmp_path / "b", codes, values, kind="real").balance()
-    assert real[2]["mean"] == pytest.approx(values[2::3].mean(), rel=1e-5)
-    assert real[2]["sd"] == pytest.approx(values[2::3].std(), rel=1e-5)
+    values[3, 1] = values[8, 0] = np.nan
+    real = write(tmp_path / "b", codes, values, target="regression").balance()
+    for i, row in enumerate(real):
+        mine = values[i::3]
+        assert row["mean"] == pytest.approx(np.nanmean(mine), rel=1e-5)
+        assert row["sd"] == pytest.approx(np.nanstd(mine), rel=1e-5)
+        assert row["missing"] == pytest.approx(np.isnan(mine).mean())
     classes = (np.arange(31) // 3 % 3)[:, None].astype(np.float32)
-    counted = write(tmp_path / "c", codes, classes, kind="classes", outputs=["x", "y", "z"])
+    counted = write(tmp_path / "c", codes, classes, target="multi-class", outputs=["x", "y", "z"])
     assert counted.balance()[0]["classes"] == np.bincount(classes[::3, 0].astype(int)).tolist()
 
 
@@ -176,17 +170,17 @@ def test_open_tells_what_is_wrong(tmp_path: Path, toy: tuple[np.ndarray, np.ndar
         TaskData.open(tmp_path)
     data = write(tmp_path / "d", *toy)
     text = (data.path / "dataset.json").read_text()
-    (data.path / "dataset.json").write_text(text.replace('"examples": 31', '"examples": 30'))
+    (data.path / "dataset.json").write_text(text.replace('"n_examples": 31', '"n_examples": 30'))
     with pytest.raises(TaskError, match="build it again"):
         TaskData.open(data.path)
-    (data.path / "dataset.json").write_text(text.replace('"format": 1', '"format": 9'))
-    with pytest.raises(TaskError, match="format 9"):
+    (data.path / "dataset.json").write_text(text.replace('"format": 2', '"format": 1'))
+    with pytest.raises(TaskError, match="format 1, this version reads 2; build it again"):
         TaskData.open(data.path)
 
 
 def test_rows_go_by_in_blocks() -> None:
     array = np.arange(20).reshape(10, 2)
-    blocks = list(Rows(array, np.array([9, 1, 4])).blocks(2))
+    blocks = list(LazyArray(array, np.array([9, 1, 4])).blocks(2))
     assert [len(block) for block in blocks] == [2, 1]
     np.testing.assert_array_equal(np.concatenate(blocks), array[[9, 1, 4]])
 
@@ -226,9 +220,9 @@ def test_another_seed_is_another_draw(
 def test_what_is_kept_of_the_sources(
     built: Callable[[str], TaskData], sources: dict[str, list[Path]], genome: Any
 ) -> None:
-    about = built("GeneExp").about
-    assert about["sources"] == [
+    data = built("GeneExp")
+    assert data.sources == [
         {"file": path.name, "sha256": file_digest(path)} for path in sources["GeneExp"]
     ]
-    assert about["genome"] == genome.digest
-    assert isinstance(built("GeneExp").examples, pl.DataFrame)
+    assert data.genome == genome.digest
+    assert isinstance(data.examples, pl.DataFrame)

@@ -51,7 +51,7 @@ def test_peaks_past_an_end_count_as_far_as_they_are_inside(
     (tmp_path / "a.narrowPeak").write_text("".join(rows))
     data = build("Track7878", [tmp_path / "a.narrowPeak"], tmp_path / "d", genome=long_dna)
     assert set(data.examples.select("chrom", "start").rows()) == wanted
-    notes = data.about["notes"]
+    notes = data.notes
     assert notes["peaks_cut"] == 6
     assert notes["peaks_off_the_genome"] == len(outside) and notes["empty_peaks"] == 1
     assert f"a.narrowPeak: 3 of {len(rows)} peaks lie outside the genome's seq" in caplog.text
@@ -68,7 +68,7 @@ def test_counts_of_many_files_are_one_line(
         (tmp_path / f"{name}.bed").write_text(rows + extra)
     files = [tmp_path / f"{name}.bed" for name in "abc"]
     data = build("Track7878", files, tmp_path / "d", genome=long_dna)
-    assert data.about["notes"]["peaks_off_the_genome"] == 3
+    assert data.notes["peaks_off_the_genome"] == 3
     (line,) = [one for one in caplog.messages if "outside" in one]
     assert line.startswith("2 of 3 files, such as ") and "b.bed: 3 of 363 peaks lie" in line
 
@@ -119,7 +119,7 @@ def test_genes_on_strands_as_biomart_writes_them_and_what_is_left_out(
     middle = {row: to_text(data.codes[row])[19_990:20_010] for row in range(3)}
     assert middle[0] == letters["chr1"][1_989:2_009]
     assert middle[1] == reverse_complement(letters["chr2"][1_490:1_510])
-    notes = data.about["notes"]
+    notes = data.notes
     names = ("genes_off_the_genome", "genes_without_expression", "other_genes")
     assert [notes[name] for name in names] == [2, 1, 2]
     for line in (
@@ -135,7 +135,7 @@ def test_genes_on_strands_as_biomart_writes_them_and_what_is_left_out(
     [
         ("G1,g,chr1,up,2000,,x", VALUES, "genes.csv: the strand of row 1 is 'up'"),
         ("G1,g,chr1,.,2000,,x", VALUES, "genes.csv:2: strand is '.', neither"),
-        ("G1,g,chr1,1,2000.5,,x", VALUES, "genes.csv:2: the TSS is 2000.5, no position"),
+        ("G1,g,chr1,1,2000.5,,x", VALUES, "genes.csv:2: the TSS is 2000.5, which is no position"),
         (GENES[0], ",liver\n5,1\n3,1\n4,1\n2,1\n1,1\n0,1\n", "values.csv: the numbers of the rows"),
     ],
 )

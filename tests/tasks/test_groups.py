@@ -16,8 +16,8 @@ from genoglot.bench.run import expand, read_results, run_missing
 from genoglot.evaluation import measure_predictions
 from genoglot.sequence import Genome, reverse_complement
 from genoglot.tasks import TASKS, TaskData
-from genoglot.tasks.dataset import PARTS
-from genoglot.tasks.writer import write_task
+from genoglot.tasks.dataset import SUBSETS
+from genoglot.tasks.writer import Batch, TaskContent, write_task
 
 Build = Callable[[str], TaskData]
 
@@ -25,16 +25,16 @@ Build = Callable[[str], TaskData]
 def test_by_default_no_window_of_train_overlaps_one_of_test(built: Build) -> None:
     data = built("CausalSNP")
     assert data.default_split == "variant" and TASKS["CausalSNP"].split == "random"
-    places = data.examples.select("chrom", "start", part="split:variant").rows()
-    by_part = {part: [(c, at) for c, at, p in places if p == part] for part in PARTS}
+    places = data.examples.select("chrom", "start", subset="split:variant").rows()
+    by_part = {part: [(c, at) for c, at, p in places if p == part] for part in SUBSETS}
     assert all(len(rows) > 100 for rows in by_part.values())
-    for one, other in combinations(PARTS, 2):
+    for one, other in combinations(SUBSETS, 2):
         for chrom in ("chr1", "chr2", "chr3"):
             a, b = (np.array([at for c, at in by_part[p] if c == chrom]) for p in (one, other))
             assert np.abs(a[:, None] - b).min() >= 1_000
-    assert all(row["rate"] == 0 for row in data.about["leakage"]["variant"])
+    assert all(row["rate"] == 0 for row in data.leakage["variant"])
     # The published one repeats variants on both sides, and counts that.
-    seen = data.about["leakage"]["random"]
+    seen = data.leakage["random"]
     assert max(row["same"] / row["examples"] for row in seen) > 0.1
 
 
@@ -56,9 +56,9 @@ def test_a_lookup_without_dna_reaches_much_on_the_published_split_only(built: Bu
     data = built("CausalSNP")
     found = {}
     for split in data.splits:
-        train, validation, test = (data.part(split, name) for name in PARTS)
+        train, validation, test = (data.subset(split, name) for name in SUBSETS)
         model = BASELINES["lookup"]("binary", 1)
-        model.fit_part(train, validation)
+        model.fit_subset(train, validation)
         told = model.predict(test.inputs)
         found[split] = measure_predictions(test.labels[:], told, ["AUPRC"], draws=0)[0].value
         assert found[split] == pytest.approx(looked_up(data, split), abs=1e-6)
@@ -73,7 +73,7 @@ def test_a_lookup_compares_whole_sequences_and_both_alleles() -> None:
     codes = np.random.default_rng(0).integers(0, 4, (6, 33), dtype=np.uint8)
     codes[3] = codes[0]
     labels = np.array([[1, 9], [0, np.nan], [0, 3], [0, 5], [1, 1], [1, 2]], np.float32)
-    model = BASELINES["lookup"]("real", 2)
+    model = BASELINES["lookup"]("regression", 2)
     model.fit(codes, labels, (codes, labels))
     asked = np.stack([codes[0], codes[1], reverse_complement(codes[4])])
     np.testing.assert_allclose(model.predict(asked), [[0.5, 7], [0, 4], [0.5, 4]])
@@ -89,28 +89,26 @@ def opposite_tissues(out: Path, n: int = 180) -> TaskData:
     rng = np.random.default_rng(0)
     (out.parent / "source.txt").write_text("x")
     tissues = ["Liver", "Heart", "Rare"]
-    with write_task(
-        out, task="CausalSNP", name="CausalSNP", kind="binary", outputs=["causal"],
-        metrics=["AUPRC", "AUROC"], length=60, paired=True, default_split="thirds",
-        sources=[out.parent / "source.txt"], splits={"thirds": "every third"},
-    ) as writer:  # fmt: skip
-        rich = rng.integers(0, 2, n)
-        codes = np.where(rng.random((n, 60)) < np.where(rich, 0.5, 0.05)[:, None], 2, 0)
-        codes = codes.astype(np.uint8)
-        changed = codes.copy()
-        changed[:, 30] = 3
-        # A tissue without training examples is predicted by what all of them say.
-        part = np.array(PARTS, object)[np.arange(n) % 3]
-        which = np.where(np.arange(n) % 30 == 2, 2, np.arange(n) // 3 % 2)
-        label = np.where(which == 1, 1 - rich, rich)
-        writer.add(
-            codes,
-            label[:, None].astype(np.float32),
-            {"id": [str(i) for i in range(n)], "split:thirds": part.astype(str),
-             "group": [tissues[i] for i in which]},
-            changed,
-        )  # fmt: skip
-    return TaskData.open(out)
+    rich = rng.integers(0, 2, n)
+    codes = np.where(rng.random((n, 60)) < np.where(rich, 0.5, 0.05)[:, None], 2, 0)
+    codes = codes.astype(np.uint8)
+    changed = codes.copy()
+    changed[:, 30] = 3
+    # A tissue without training examples is predicted by what all of them say.
+    subset = np.array(SUBSETS, object)[np.arange(n) % 3]
+    which = np.where(np.arange(n) % 30 == 2, 2, np.arange(n) // 3 % 2)
+    label = np.where(which == 1, 1 - rich, rich)
+    examples = {
+        "id": [str(i) for i in range(n)],
+        "split:thirds": subset.astype(str),
+        "group": [tissues[i] for i in which],
+    }
+    batch = Batch(codes, label[:, None].astype(np.float32), examples, changed)
+    content = TaskContent(
+        [out.parent / "source.txt"], ["causal"], 60, {"thirds": "every third"}, [batch]
+    )
+    metrics = ["AUPRC", "AUROC"]
+    return write_task(out, content, task="CausalSNP", target="binary", metrics=metrics)
 
 
 def test_each_tissue_has_a_model_of_its_own(tmp_path: Path) -> None:
@@ -140,7 +138,9 @@ def test_each_tissue_has_a_model_of_its_own(tmp_path: Path) -> None:
     assert rows["constant"]["AUROC"] == 0.5
     recipe.keep(shop.folder)
     (board,) = Scoreboard.read(shop.folder)
-    assert "the seed benchmark, of split random" in board.to_markdown()
+    assert (
+        "Training Transformers for Genetic Sequence Tasks, of split random" in board.to_markdown()
+    )
     # One tissue left out: no model of it can be, and the others' is used.
     runs = expand(recipe, "small", datasets, split="leave-out:Liver")
     assert run_missing(runs[:1], shop, lambda run, row: failed.append(row)) == 0
@@ -156,7 +156,7 @@ def test_published_random_parts_are_still_those_of_each_tissue(
         sources["CausalSNP"], tmp_path / "d", genome=genome, seed=1, leakage=False
     )
     first = built("CausalSNP")
-    assert again.parts("random").tolist() != first.parts("random").tolist()
+    assert again.assignment("random").tolist() != first.assignment("random").tolist()
     for data in (first, again):
         counts = data.examples.group_by("group", "split:random").len()
         for tissue in data.groups:

@@ -9,14 +9,14 @@ import pytest
 from genoglot.errors import GenoglotError
 from genoglot.tasks import TASKS, TaskData
 
-PARTS = ("train", "dev", "test")
+SUBSETS = ("train", "dev", "test")
 
 
 def folder(path: Path, labels: list[str], header: str = "sequence,label") -> Path:
     """A folder whose three files have these labels, in turn."""
     rng = np.random.default_rng(0)
     path.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    for part in SUBSETS:
         rows = [f"{''.join(rng.choice(list('ACGT'), 30))},{label}" for label in labels]
         (path / f"{part}.csv").write_text("\n".join([header, *rows, ""]))
     return path
@@ -49,7 +49,7 @@ def test_labels_that_pandas_made_reals_are_the_same_classes(tmp_path: Path) -> N
     [
         *((text, r"dev.csv:3: the label is missing") for text in ("NaN", "nan", "NA", "", "null")),
         ("0.5", r"dev.csv:3: the label is no class \('0.5'\)"),
-        ("3", "class '3' stands in validation or test .* not in train"),
+        ("3", "class '3' is in validation or test .* not in train"),
     ],
 )
 def test_labels_that_are_none_are_refused_with_their_line(
@@ -90,7 +90,7 @@ def test_letters_for_more_than_one_base_are_counted_and_all_n_is_refused(
     with (gue / "train.csv").open("a") as file:
         file.write("ACGTRYacgtw,0\nACGTNNNN,1\n")
     (data,) = build(gue)
-    assert data.about["notes"]["sequences_with_ambiguous_letters"] == 1
+    assert data.notes["sequences_with_ambiguous_letters"] == 1
     assert "1 of 8 sequences have IUPAC letters" in caplog.text
     with (gue / "train.csv").open("a") as file:
         file.write("NNNNnnnn,0\n")

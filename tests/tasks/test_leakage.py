@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoglot.sequence import reverse_complement, to_codes, to_text
-from genoglot.tasks import TASKS, leakage, match
-from genoglot.tasks.leakage import CONTAINMENT, containment
-from genoglot.tasks.minimizers import minimizers
+from genoglot.tasks import TASKS, find_matches
+from genoglot.tasks.leakage import CONTAINMENT, KINDS, LEAST_SHARED, containment
+from genoglot.tasks.minimizers import find_minimizers
 
 DNA = st.text("ACGTN", min_size=1, max_size=60)
 
@@ -18,7 +18,9 @@ DNA = st.text("ACGTN", min_size=1, max_size=60)
 @given(st.text("ACGT", min_size=22, max_size=60), DNA, DNA)
 def test_sequences_with_enough_in_common_share_a_minimizer(common: str, a: str, b: str) -> None:
     one, other = to_codes(a + common), to_codes(reverse_complement(common) + b)
-    ours, theirs = (set(minimizers(codes[None], 15, 8).hashes.tolist()) for codes in (one, other))
+    ours, theirs = (
+        set(find_minimizers(codes[None], 15, 8).hashes.tolist()) for codes in (one, other)
+    )
     assert ours & theirs
 
 
@@ -30,7 +32,7 @@ def test_containment_counts_common_kmers(a: str, b: str) -> None:
 
     x, y = kmers(a), kmers(b)
     common = len(x & y)
-    wanted = common / min(len(x), len(y)) if common >= leakage.LEAST_SHARED else 0.0
+    wanted = common / min(len(x), len(y)) if common >= LEAST_SHARED else 0.0
     assert containment(to_codes(a)[None], to_codes(b)[None], 3)[0] == pytest.approx(wanted)
 
 
@@ -62,20 +64,15 @@ def planted() -> tuple[np.ndarray, np.ndarray, list[tuple[int, str]]]:
     return train, np.stack([row[0] for row in test]), [(row[1], row[2]) for row in test]
 
 
-@pytest.mark.parametrize("indexed", [None, 1_000])
+@pytest.mark.parametrize("block", [50_000_000, 1_000])  # all sequences at once, or some at a time
 def test_planted_duplicates_are_found_and_nothing_else(
     planted: tuple[np.ndarray, np.ndarray, list[tuple[int, str]]],
-    monkeypatch: pytest.MonkeyPatch,
-    indexed: int | None,
+    block: int,
 ) -> None:
     train, test, wanted = planted
-    if indexed:  # some sequences at a time, as of a large set
-        monkeypatch.setattr(leakage, "_INDEXED", indexed)
-        monkeypatch.setattr(leakage, "_ASKED", indexed)
-        monkeypatch.setattr(leakage, "_PAIRS", indexed)
-    found = match(test, train)
+    found = find_matches(test, train, block=block)
     assert [
-        (int(row), leakage.KINDS[kind]) for row, kind in zip(found.row, found.kind, strict=True)
+        (int(row), KINDS[kind]) for row, kind in zip(found.row, found.kind, strict=True)
     ] == wanted
     assert (found.containment[found.kind == 1] >= CONTAINMENT).all()
     assert found.containment[0] == 1 and found.containment[5] == 0
@@ -86,17 +83,17 @@ def test_a_family_of_variants_is_found_though_all_share_their_minimizers() -> No
     family = np.tile(rng.integers(0, 4, 300, dtype=np.uint8), (200, 1))
     at = np.arange(200)
     family[at, at + 50] = 3 - family[at, at + 50]
-    found = match(family[::5], family[np.arange(200) % 5 != 0])
+    found = find_matches(family[::5], family[np.arange(200) % 5 != 0])
     assert (found.kind == 1).all()
 
 
 def test_sequences_of_other_lengths_and_none_at_all() -> None:
     rng = np.random.default_rng(2)
     long = rng.integers(0, 4, (20, 200), dtype=np.uint8)
-    assert match(long[:4, 50:150], long).row.tolist() == [0, 1, 2, 3]
-    assert match(long[:0], long).row.tolist() == []
-    assert match(long[:2], long[:0]).kind.tolist() == [0, 0]
-    assert match(long[:2, :5], long).kind.tolist() == [0, 0]  # shorter than any k-mer
+    assert find_matches(long[:4, 50:150], long).row.tolist() == [0, 1, 2, 3]
+    assert find_matches(long[:0], long).row.tolist() == []
+    assert find_matches(long[:2], long[:0]).kind.tolist() == [0, 0]
+    assert find_matches(long[:2, :5], long).kind.tolist() == [0, 0]  # shorter than any k-mer
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(8, 30), (30, 120), (60, 700)])
@@ -120,7 +117,7 @@ def test_duplicates_of_unequal_length_are_found_on_both_strands(
     widest = max(map(len, train + test))
     # Sets of other widths, as two files may have them, and of the same.
     for asked, searched in ((widest, max(map(len, train))), (widest, widest)):
-        found = match(rows(test, asked), rows(train, searched))
+        found = find_matches(rows(test, asked), rows(train, searched))
         for text, row, kind, share in zip(test, *found, strict=True):
             if text in train:
                 assert (train[row], kind) == (text, 3)
@@ -141,7 +138,7 @@ def test_filling_up_at_either_end_makes_no_other_sequence() -> None:
     train = np.pad(inner, ((0, 0), (0, 20)), constant_values=4)
     moved = np.pad(inner, ((0, 0), (13, 7)), constant_values=4)
     for test, kind in ((moved, 3), (reverse_complement(moved), 2), (reverse_complement(train), 2)):
-        found = match(test, train)
+        found = find_matches(test, train)
         assert found.row.tolist() == list(range(6)) and set(found.kind.tolist()) == {kind}
 
 
@@ -158,7 +155,7 @@ def test_the_report_of_a_task_counts_its_pairs(tmp_path: Path) -> None:
         lines = [f"{text},{i % 2}" for i, text in enumerate(rows)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["sequence,label", *lines, ""]))
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
-    report = {(row["part"], row["other_part"]): row for row in data.about["leakage"]["given"]}
+    report = {(row["subset"], row["other_subset"]): row for row in data.leakage["given"]}
     assert report["validation", "train"]["same"] == 1
     seen = report["test", "train"]
     assert (seen["same"], seen["reverse_complement"], seen["near"]) == (1, 1, 1)

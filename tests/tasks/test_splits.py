@@ -6,23 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoglot.errors import TaskError
-from genoglot.tasks.dataset import PARTS
+from genoglot.tasks.dataset import SUBSETS
 from genoglot.tasks.splits import (
     DART,
     DEEPSEA,
     EXPECTO,
     RRBS,
-    chromosome_parts,
-    drawn_parts,
-    group_parts,
-    random_parts,
+    assign_chromosomes,
+    assign_groups,
+    draw_subsets,
+    random_subsets,
 )
 
 
 @given(st.integers(3, 500), st.integers(0, 9))
 def test_random_parts_have_exact_shares_and_none_is_empty(n: int, seed: int) -> None:
-    parts = random_parts(n, (0.7, 0.1, 0.2), np.random.default_rng(seed))
-    held = {name: int((parts == name).sum()) for name in PARTS}
+    parts = random_subsets(n, (0.7, 0.1, 0.2), np.random.default_rng(seed))
+    held = {name: int((parts == name).sum()) for name in SUBSETS}
     assert held["validation"] == max(round(0.1 * n), 1)
     assert held["test"] == max(round(0.2 * n), 1)
     assert sum(held.values()) == n and held["train"] > 0
@@ -30,11 +30,11 @@ def test_random_parts_have_exact_shares_and_none_is_empty(n: int, seed: int) -> 
 
 def test_drawn_parts_do_not_depend_on_batches() -> None:
     shares = (0.96, 0.01, 0.03)
-    whole = drawn_parts(100_000, shares, np.random.default_rng(3))
+    whole = draw_subsets(100_000, shares, np.random.default_rng(3))
     rng = np.random.default_rng(3)
-    batches = [drawn_parts(n, shares, rng) for n in (40_000, 60_000)]
+    batches = [draw_subsets(n, shares, rng) for n in (40_000, 60_000)]
     assert (whole == np.concatenate(batches)).all()
-    for name, share in zip(PARTS, shares, strict=True):
+    for name, share in zip(SUBSETS, shares, strict=True):
         assert (whole == name).mean() == pytest.approx(share, abs=0.005)
 
 
@@ -48,8 +48,8 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
         DART: ({"6", "21"}, {"5", "10", "14", "18", "20", "22"}),
     }
     for held, (validation, test) in wanted.items():
-        parts, rule = chromosome_parts(names, held)
-        found = [{n.removeprefix("chr") for n in names if parts[n] == p} for p in PARTS[1:]]
+        parts, rule = assign_chromosomes(names, held)
+        found = [{n.removeprefix("chr") for n in names if parts[n] == p} for p in SUBSETS[1:]]
         assert found == [validation, test]
         assert held.source in rule
 
@@ -57,32 +57,32 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
 def test_haplotypes_and_unplaced_parts_go_with_their_chromosome() -> None:
     names = [f"chr{name}" for name in [*range(1, 23), "X", "Y"]]
     names += ["chr6_apd_hap1", "chr10_KI270824v1_alt", "chr1_KI270706v1_random", "chrUn_KI270302v1"]
-    parts, _ = chromosome_parts(names, DART)
+    parts, _ = assign_chromosomes(names, DART)
     assert parts["chr6_apd_hap1"] == parts["chr6"] == "validation"
     assert parts["chr10_KI270824v1_alt"] == parts["chr10"] == "test"
     assert parts["chr1_KI270706v1_random"] == parts["chrUn_KI270302v1"] == "train"
 
 
 def test_other_genomes_hold_out_their_last_chromosomes() -> None:
-    parts, rule = chromosome_parts(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
-    assert set(parts.values()) == set(PARTS)
+    parts, rule = assign_chromosomes(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
+    assert set(parts.values()) == set(SUBSETS)
     assert "our choice" in rule
     # chr20 and chr22 are of DART-Eval's test, but nothing of its validation is there.
-    parts, rule = chromosome_parts(["chr1", "chr17", "chr20", "chr22"], DART)
+    parts, rule = assign_chromosomes(["chr1", "chr17", "chr20", "chr22"], DART)
     assert (parts["chr20"], parts["chr22"]) == ("validation", "test") and "our choice" in rule
     large = {f"chr{i}": 100 - i for i in range(1, 30)}
-    parts, _ = chromosome_parts(
+    parts, _ = assign_chromosomes(
         list(large), RRBS._replace(test=(), validation=()), [*large.values()]
     )
     for name in ("test", "validation"):
         share = sum(large[c] for c in large if parts[c] == name) / sum(large.values())
         assert 0.1 <= share < 0.2
-    assert chromosome_parts(["chr1", "chr2"], RRBS) == ({}, "")
+    assert assign_chromosomes(["chr1", "chr2"], RRBS) == ({}, "")
 
 
 def test_groups_stay_whole() -> None:
-    parts = group_parts([*"aabbccddee"], (0.6, 0.2, 0.2), np.random.default_rng(0))
+    parts = assign_groups([*"aabbccddee"], (0.6, 0.2, 0.2), np.random.default_rng(0))
     assert sorted(parts) == [*"abcde"]
     assert sorted(parts.values()) == ["test", "train", "train", "train", "validation"]
     with pytest.raises(TaskError, match="2 groups are too few"):
-        group_parts([*"aab"], (0.6, 0.2, 0.2), np.random.default_rng(0))
+        assign_groups([*"aab"], (0.6, 0.2, 0.2), np.random.default_rng(0))

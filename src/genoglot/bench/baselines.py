@@ -19,9 +19,10 @@ from genoglot.bench.features import Inputs, Motifs, chosen, composition, describ
 from genoglot.bench.linear import fit_linear, predict_linear
 from genoglot.errors import TaskError
 from genoglot.evaluation.predictions import measure_predictions
+from genoglot.models.dna.target import Target
 from genoglot.sequence.kmers import kmer_counts
-from genoglot.tasks.dataset import Floats, Kind, Part, TaskData
-from genoglot.tasks.minimizers import row_hashes
+from genoglot.tasks.dataset import Examples, Floats, TaskData
+from genoglot.tasks.minimizers import hash_rows
 
 Validation = tuple[Inputs, ArrayLike]
 
@@ -31,8 +32,8 @@ class Baseline(ABC):
 
     Parameters
     ----------
-    kind
-        Of the labels: binary, classes or real.
+    target
+        What the labels are.
     n_outputs
         Columns of the predictions: outputs, or classes.
     seed
@@ -45,8 +46,10 @@ class Baseline(ABC):
     reads_dna: ClassVar[bool] = True
     """Whether it predicts from what is in a sequence."""
 
-    def __init__(self, kind: Kind, n_outputs: int, *, seed: int = 0, most: int = 100_000) -> None:
-        self.kind, self.n_outputs, self.seed, self.most = kind, n_outputs, seed, most
+    def __init__(
+        self, target: Target, n_outputs: int, *, seed: int = 0, most: int = 100_000
+    ) -> None:
+        self.target, self.n_outputs, self.seed, self.most = target, n_outputs, seed, most
 
     def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:
         """Learn.
@@ -85,7 +88,7 @@ class Baseline(ABC):
         """
         return self._predict(self._features(inputs)).astype(np.float32)
 
-    def fit_part(self, train: Part, validation: Part) -> None:
+    def fit_subset(self, train: Examples, validation: Examples) -> None:
         """`fit` on the parts of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels))
 
@@ -93,7 +96,7 @@ class Baseline(ABC):
         """Labels as (n, outputs); of classes one column each, 0 or 1."""
         values = np.asarray(labels, np.float32)
         values = values[:, None] if values.ndim == 1 else values
-        if self.kind != "classes":
+        if self.target != "multi-class":
             return values
         columns: Floats = (values == np.arange(self.n_outputs)).astype(np.float32)
         return columns
@@ -140,7 +143,7 @@ class Lookup(Baseline):
     reads_dna = False
 
     def _describe(self, codes: NDArray[np.uint8]) -> Any:
-        return row_hashes(codes)[:, None]
+        return hash_rows(codes)[:, None]
 
     def _fit(self, x: Any, y: Floats, x_check: Floats, y_check: Floats) -> None:
         keys, index = np.unique(x, axis=0, return_inverse=True)
@@ -172,14 +175,14 @@ class _Linear(Baseline):
         x, x_check = self._scaled(x), self._scaled(x_check)
         best, weights = np.inf, None
         for penalty in self.PENALTIES:  # strongest first, each starting where the last one ended
-            weights = fit_linear(x, y, self.kind, penalty, start=weights)
-            error = _loss(self.kind, y_check, predict_linear(x_check, weights, self.kind))
+            weights = fit_linear(x, y, self.target, penalty, start=weights)
+            error = _loss(self.target, y_check, predict_linear(x_check, weights, self.target))
             if error >= best:  # from here on it only fits noise, and takes ever longer
                 break
             best, self._weights, self.penalty = error, weights, penalty
 
     def _predict(self, x: Floats) -> NDArray[Any]:
-        return predict_linear(self._scaled(x), self._weights, self.kind)
+        return predict_linear(self._scaled(x), self._weights, self.target)
 
     def _scaled(self, x: Floats) -> Floats:
         scaled: Floats = (x - self._center) / self._scale
@@ -197,8 +200,8 @@ class KmerLinear(_Linear):
 
     name = "kmer-linear"
 
-    def __init__(self, kind: Kind, n_outputs: int, *, k: int = 6, **common: Any) -> None:
-        super().__init__(kind, n_outputs, **common)
+    def __init__(self, target: Target, n_outputs: int, *, k: int = 6, **common: Any) -> None:
+        super().__init__(target, n_outputs, **common)
         self.k = k
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
@@ -210,8 +213,8 @@ class MotifLinear(_Linear):
 
     name = "motif-linear"
 
-    def __init__(self, kind: Kind, n_outputs: int, **common: Any) -> None:
-        super().__init__(kind, n_outputs, **common)
+    def __init__(self, target: Target, n_outputs: int, **common: Any) -> None:
+        super().__init__(target, n_outputs, **common)
         self._motifs = Motifs()
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
@@ -233,9 +236,9 @@ class KmerBoosting(Baseline):
     name = "kmer-boosting"
 
     def __init__(
-        self, kind: Kind, n_outputs: int, *, k: int = 4, trees: int = 200, **common: Any
+        self, target: Target, n_outputs: int, *, k: int = 4, trees: int = 200, **common: Any
     ) -> None:
-        super().__init__(kind, n_outputs, **common)
+        super().__init__(target, n_outputs, **common)
         self.k, self.trees = k, trees
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
@@ -256,16 +259,16 @@ class KmerBoosting(Baseline):
         if len(np.unique(y[known])) < 2:
             return float(y[known][0]) if known.any() else 0.0
         settings = {"max_iter": self.trees, "early_stopping": False, "random_state": self.seed}
-        if self.kind == "real":
+        if self.target == "regression":
             model = HistGradientBoostingRegressor(**settings)
         else:
             model = HistGradientBoostingClassifier(**settings)
         model.fit(x[known], y[known])
         if not check.any():
             return model, self.trees
-        kind: Kind = "real" if self.kind == "real" else "binary"
+        target: Target = "regression" if self.target == "regression" else "binary"
         errors = [
-            _loss(kind, y_check[check, None], told[:, None])
+            _loss(target, y_check[check, None], told[:, None])
             for told in _staged(model, x_check[check], self.trees)
         ]
         return model, int(np.argmin(errors)) + 1
@@ -280,7 +283,7 @@ class KmerBoosting(Baseline):
             *_, last = _staged(model, x, trees)
             columns.append(last)
         told = np.stack(columns, axis=1)
-        if self.kind == "classes":
+        if self.target == "multi-class":
             told = told / np.maximum(told.sum(axis=1, keepdims=True), 1e-12)
         return told
 
@@ -295,11 +298,11 @@ def _staged(model: Any, x: Floats, trees: int) -> Any:
         yield told
 
 
-def _loss(kind: Kind, labels: NDArray[Any], told: NDArray[Any]) -> float:
+def _loss(target: Target, labels: NDArray[Any], told: NDArray[Any]) -> float:
     """Mean over the known labels: squared error, or what the right answer surprises by."""
     known = ~np.isnan(labels)
     truth, guess = labels[known].astype(np.float64), told[known].astype(np.float64)
-    if kind == "real":
+    if target == "regression":
         return float(((truth - guess) ** 2).mean())
     guess = np.clip(guess, 1e-7, 1 - 1e-7)
     return float(-(truth * np.log(guess) + (1 - truth) * np.log1p(-guess)).mean())
@@ -307,11 +310,11 @@ def _loss(kind: Kind, labels: NDArray[Any], told: NDArray[Any]) -> float:
 
 def lookup(data: TaskData, split: str) -> dict[str, float]:
     """Measure `Lookup` on the test part of a split, by the task's metrics."""
-    train, validation, test = (data.part(split, name) for name in ("train", "validation", "test"))
-    model = Lookup(data.kind, len(data.outputs))
-    model.fit_part(train, validation)
+    train, validation, test = (data.subset(split, name) for name in ("train", "validation", "test"))
+    model = Lookup(data.target, len(data.outputs))
+    model.fit_subset(train, validation)
     found = measure_predictions(
-        np.asarray(test.labels), model.predict(test.inputs), data.about["metrics"], draws=0
+        np.asarray(test.labels), model.predict(test.inputs), data.metrics, draws=0
     )
     return {measured.metric: measured.value for measured in found}
 

@@ -20,9 +20,9 @@ from genoglot.bench.recipe import Choice
 from genoglot.errors import ModelError, TaskError
 from genoglot.evaluation.predictions import Measured, measure_predictions
 from genoglot.models.dna.heads import not_learnable
-from genoglot.models.dna.target import Target
 from genoglot.registry import names
-from genoglot.tasks.dataset import Floats, Ints, Part, TaskData
+from genoglot.tasks.dataset import Examples, Floats, TaskData
+from genoglot.tasks.lazy_array import RowIndices
 
 CONTENDERS: dict[str, str] = {
     **dict.fromkeys(
@@ -61,15 +61,15 @@ class Problem:
     """
 
     data: TaskData
-    train: Part
-    validation: Part
-    test: Part
+    train: Examples
+    validation: Examples
+    test: Examples
     choice: Choice
     settings: Mapping[str, Any]
     seed: int
-    outputs: Ints | None
+    outputs: RowIndices | None
     duplicated: NDArray[np.bool_] | None = None
-    rows: tuple[Ints, ...] = ()
+    rows: tuple[RowIndices, ...] = ()
 
     @classmethod
     def of(
@@ -91,10 +91,10 @@ class Problem:
             if wanted < len(rows):
                 rng = np.random.default_rng((seed if name == "train" else 0, number))
                 rows = np.sort(rng.choice(rows, wanted, replace=False))
-            parts[name], drawn[name] = data.at(rows), rows
+            parts[name], drawn[name] = data.take(rows), rows
         outputs = measured_outputs(data, settings.get("measured"))
         duplicated = None
-        if split in data.about["leakage"]:
+        if split in data.leakage:
             leaked = data.rows(split, "test")[data.leaked(split, "test", near=True)]
             duplicated = np.isin(drawn["test"], leaked)
         return cls(
@@ -102,7 +102,7 @@ class Problem:
             duplicated=duplicated, rows=tuple(drawn.values()),
         )  # fmt: skip
 
-    def by_group(self) -> list[tuple[Problem, Ints, Ints]]:
+    def by_group(self) -> list[tuple[Problem, RowIndices, RowIndices]]:
         """Make a problem of each group of examples, such as a tissue.
 
         Groups without training examples, such as one that is left out, are together predicted by
@@ -120,9 +120,9 @@ class Problem:
             validation, test = (np.flatnonzero(part == group) for part in held)
             problem: Problem = self
             if group:
-                problem = replace(self, train=self.data.at(self.rows[0][train == group]))
+                problem = replace(self, train=self.data.take(self.rows[0][train == group]))
                 if len(validation):
-                    checked = self.data.at(self.rows[1][validation])
+                    checked = self.data.take(self.rows[1][validation])
                     problem = replace(problem, validation=checked)
             found.append((problem, validation, test))
         return found
@@ -135,7 +135,7 @@ class Problem:
     @property
     def metrics(self) -> list[str]:
         """Names of the task's metrics, the main one first."""
-        return list(self.data.about["metrics"])
+        return list(self.data.metrics)
 
     def measure(self, labels: Any, predictions: Floats, draws: int) -> list[Measured]:
         """Measure predictions by all metrics."""
@@ -233,12 +233,11 @@ class Cheap(Contender):
 
     def fit(self, folder: Path) -> None:  # noqa: D102
         p = self.problem
-        target: dict[str, Target] = {"classes": "multi-class", "real": "regression"}
         labels = np.asarray(p.train.labels)
-        not_learnable(labels, target.get(p.data.kind, "multi-label"), p.data.outputs)
+        not_learnable(labels, p.data.target, p.data.outputs)
         kind = BASELINES[p.choice.model]
-        self._model = kind(p.data.kind, p.width, seed=p.seed, **p.settings["model"])
-        self._model.fit_part(p.train, p.validation)
+        self._model = kind(p.data.target, p.width, seed=p.seed, **p.settings["model"])
+        self._model.fit_subset(p.train, p.validation)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._model.predict(inputs)
@@ -285,11 +284,11 @@ def fit_and_predict(
         n_parameters = contender.n_parameters
         for out, rows, mine in zip(told, (validation, test), which, strict=True):
             if len(mine):
-                out[mine] = contender.predict(problem.data.at(rows[mine]).inputs)
+                out[mine] = contender.predict(problem.data.take(rows[mine]).inputs)
     return told[0], told[1], n_parameters
 
 
-def measured_outputs(data: TaskData, groups: str | None) -> Ints | None:
+def measured_outputs(data: TaskData, groups: str | None) -> RowIndices | None:
     """Columns whose group matches a pattern; None, which is all, if groups are not known.
 
     Raises

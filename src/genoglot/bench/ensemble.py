@@ -16,9 +16,8 @@ from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.ensemble_training import EnsembleSettings, fit_ensemble
 from genoglot.models.dna.heads import not_learnable
-from genoglot.models.dna.target import Target
 from genoglot.sequence.alphabet import Codes
-from genoglot.tasks.dataset import Floats, Part, TaskData
+from genoglot.tasks.dataset import Examples, Floats, TaskData
 from genoglot.training.device import DeviceOptions
 
 log = logging.getLogger("genoglot")
@@ -55,8 +54,8 @@ class Ensemble(Contender):
 
 def fit_to(
     data: TaskData,
-    train: Part,
-    validation: Part,
+    train: Examples,
+    validation: Examples,
     *,
     seed: int = 0,
     log_folder: Path | None = None,
@@ -73,13 +72,11 @@ def fit_to(
     ModelError
         If a setting is unknown.
     """
-    if data.kind == "real" or train.alternative is not None:
+    if data.target == "regression" or train.alternative is not None:
         raise TaskError(f"{data.name}: ensembles are of labels and classes of sequences")
-    target: Target = "multi-label" if len(data.outputs) > 1 else "binary"
-    if data.kind == "classes":
-        target = "multi-class"
+    target = data.target
 
-    def labels(part: Part) -> Any:
+    def labels(part: Examples) -> Any:
         found = np.asarray(part.labels)
         return found[:, 0].astype(np.int64) if target == "multi-class" else found
 

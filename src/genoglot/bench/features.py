@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from genoglot.errors import TaskError
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.motifs import jaspar
-from genoglot.tasks.dataset import Floats, Rows
+from genoglot.tasks.dataset import Floats
+from genoglot.tasks.lazy_array import LazyArray
 
-Sequences = Codes | Rows
+Sequences = Codes | LazyArray
 Inputs = Sequences | tuple[Sequences, Sequences]
 """Codes, or those without and with a variant."""
 

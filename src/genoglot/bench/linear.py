@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.tasks.dataset import Floats, Kind
+from genoglot.models.dna.target import Target
+from genoglot.tasks.dataset import Floats
 
 STEPS = 200
 """Most steps of the optimizer."""
 
 
 def fit_linear(
-    x: Floats, y: Floats, kind: Kind, penalty: float, start: Floats | None = None
+    x: Floats, y: Floats, target: Target, penalty: float, start: Floats | None = None
 ) -> Floats:
     """Minimize the mean loss plus half the penalty times the squared weights.
 
-    The loss is squared (real), logistic (binary), or that of the softmax (classes), over the
-    labels that are there. It is convex, and minimized by L-BFGS from 0.
+    The loss is squared (regression), logistic (binary, multi-label), or that of the softmax
+    (multi-class), over the labels that are there. It is convex, and minimized by L-BFGS from 0.
 
     Parameters
     ----------
@@ -27,8 +28,8 @@ def fit_linear(
         float32 (n, features), standardized.
     y
         float32 (n, outputs), NaN where there is no label; of classes 0 and 1, one column each.
-    kind
-        Kind of the labels.
+    target
+        What the labels are.
     penalty
         Of the weights; the intercepts are free.
     start
@@ -41,13 +42,13 @@ def fit_linear(
     Examples
     --------
     >>> x = np.array([[-1.0], [0.0], [1.0]], np.float32)
-    >>> fit_linear(x, 2 * x + 1, "real", 1e-6).round(2).ravel().tolist()
+    >>> fit_linear(x, 2 * x + 1, "regression", 1e-6).round(2).ravel().tolist()
     [2.0, 1.0]
     """
     from scipy.optimize import minimize
 
     known = ~np.isnan(y)
-    target = np.where(known, y, np.float32(0))
+    truth = np.where(known, y, np.float32(0))
     # Every output weighs alike, however many of its labels are there.
     weight = (known / np.maximum(known.sum(axis=0), 1)).astype(np.float32)
     shape = (x.shape[1] + 1, y.shape[1])
@@ -55,17 +56,17 @@ def fit_linear(
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         w = flat.reshape(shape).astype(np.float32)
         z = x @ w[:-1] + w[-1]
-        if kind == "real":
-            error = z - target
+        if target == "regression":
+            error = z - truth
             value = 0.5 * (weight * error**2).sum(dtype=np.float64)
-        elif kind == "binary":
-            error = _sigmoid(z) - target
-            value = (weight * (np.logaddexp(0, z) - target * z)).sum(dtype=np.float64)
+        elif target != "multi-class":
+            error = _sigmoid(z) - truth
+            value = (weight * (np.logaddexp(0, z) - truth * z)).sum(dtype=np.float64)
         else:
             top = z.max(axis=1, keepdims=True)
             log_sum = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
-            error = np.exp(z - log_sum) - target
-            value = (weight * target * (log_sum - z)).sum(dtype=np.float64)
+            error = np.exp(z - log_sum) - truth
+            value = (weight * truth * (log_sum - z)).sum(dtype=np.float64)
         slope = weight * error
         gradient = np.vstack([x.T @ slope + penalty * w[:-1], slope.sum(axis=0)])
         value += 0.5 * penalty * float((w[:-1].astype(np.float64) ** 2).sum())
@@ -79,12 +80,12 @@ def fit_linear(
     return weights
 
 
-def predict_linear(x: Floats, weights: Floats, kind: Kind) -> Floats:
+def predict_linear(x: Floats, weights: Floats, target: Target) -> Floats:
     """Values, or probabilities, float32 (n, outputs)."""
     z: Floats = x @ weights[:-1] + weights[-1]
-    if kind == "real":
+    if target == "regression":
         return z
-    if kind == "binary":
+    if target != "multi-class":
         return _sigmoid(z)
     odds = np.exp(z - z.max(axis=1, keepdims=True))
     shares: Floats = odds / odds.sum(axis=1, keepdims=True)

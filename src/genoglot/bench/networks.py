@@ -23,7 +23,8 @@ from genoglot.models.dna.windowed import Upper, WindowedEncoder
 from genoglot.registry import create, model_class
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import Floats, Part, Rows, TaskData
+from genoglot.tasks.dataset import Examples, Floats, TaskData
+from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
 HEADS: dict[str, tuple[Target, Objective]] = {
@@ -31,7 +32,7 @@ HEADS: dict[str, tuple[Target, Objective]] = {
     "Methyl96": ("multi-label", "bce"),  # of fractions
     "GeneExp": ("regression", "huber"),
 }
-"""Tasks whose head or objective is not that of their kind of labels: as published."""
+"""Tasks whose head or objective is not that of their target: as published."""
 
 PIECE, WINDOW = 200, 1000
 """Longer DNA is read in pieces of 200 bp, each with 400 bp on both sides."""
@@ -78,8 +79,8 @@ class Network(Contender):
         self.encoder.to(self.workshop.device)
         self.n_parameters = count_parameters(self.encoder)
         if p.train.alternative is not None:
-            kind = GradientBoosting if p.data.kind == "real" else RandomForest
-            target: Target = "regression" if p.data.kind == "real" else "binary"
+            kind = GradientBoosting if p.data.target == "regression" else RandomForest
+            target: Target = "regression" if p.data.target == "regression" else "binary"
             self._trees = kind(target, seed=p.seed).fit(
                 self._vectors(p.train.inputs), np.asarray(p.train.labels)
             )
@@ -87,7 +88,7 @@ class Network(Contender):
         if self._in_advance:
             assert isinstance(self.encoder, WindowedEncoder)
             train, validation = (
-                part._replace(codes=Rows(self.encoder.read(cast(Codes, part.codes))))
+                part._replace(codes=LazyArray(self.encoder.read(cast(Codes, part.codes))))
                 for part in (p.train, p.validation)
             )
             p = replace(p, train=train, validation=validation)
@@ -164,7 +165,7 @@ class Network(Contender):
         choice, settings = self.problem.choice, self.problem.settings
         name = cast(str, choice.pretrained)
         data = self.workshop.datasets[name]
-        if data.kind == "classes" or data.about["paired"]:
+        if data.target == "multi-class" or data.paired:
             raise TaskError(f"{name}: classes and variants are no source; pre-train on Track7878")
         source = Problem.of(
             data, settings["source"]["split"], choice._replace(fraction=1.0),
@@ -190,7 +191,7 @@ def fitted(
 ) -> SequenceModel:
     """Train an encoder with a head, and keep the weights that are best on validation data."""
     data = problem.data
-    classes = data.kind == "classes"
+    classes = data.target == "multi-class"
     target, objective = _head(data)
     names = data.outputs
     model = SequenceModel(
@@ -198,7 +199,7 @@ def fitted(
         **problem.settings["training"],
     )  # fmt: skip
 
-    def labels(part: Part) -> Any:
+    def labels(part: Examples) -> Any:
         found = np.asarray(part.labels)
         return found[:, 0].astype(np.int64) if classes else found
 
@@ -218,7 +219,7 @@ def fitted(
     return model
 
 
-def piece_vectors(encoder: SequenceEncoder, codes: Codes | Rows) -> Floats:
+def piece_vectors(encoder: SequenceEncoder, codes: Codes | LazyArray) -> Floats:
     """Vectors of sequences; of those above 1,000 bp, those of all pieces side by side.
 
     Parameters
@@ -248,9 +249,7 @@ def piece_vectors(encoder: SequenceEncoder, codes: Codes | Rows) -> Floats:
 def _head(data: TaskData) -> tuple[Target, Objective | None]:
     if data.task in HEADS:
         return HEADS[data.task]
-    if data.kind == "binary":
-        return ("binary" if len(data.outputs) == 1 else "multi-label"), None
-    return ("multi-class" if data.kind == "classes" else "regression"), None
+    return data.target, None
 
 
 def count_parameters(module: Any) -> int:

@@ -17,7 +17,7 @@ from genoglot.bench.recipe import Choice, Figure, Recipe
 from genoglot.bench.run import read_results
 from genoglot.errors import TaskError
 from genoglot.tasks.registry import TASKS
-from genoglot.tasks.task import Published
+from genoglot.tasks.task import PublishedResult
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -257,7 +257,7 @@ def _published(
     lines = [_told(figure) for figure in own]
     name = dataset.partition("/")[2]
     of_task: dict[tuple[str, str], dict[str, float]] = {}
-    for figure in TASKS[dataset.split("/")[0]].figures(name):
+    for figure in TASKS[dataset.split("/")[0]].published_results(name):
         if own and any(source.startswith(_root(figure)) for source in sources[:1]):
             continue  # the same publication: the recipe says which of its figures belong here
         of_task.setdefault((figure.model, figure.source), {})[figure.metric] = figure.value
@@ -268,7 +268,7 @@ def _published(
     return tuple(kept), "; ".join(sources) if kept else ""
 
 
-def _root(figure: Published) -> str:
+def _root(figure: PublishedResult) -> str:
     return figure.source.partition(",")[0]
 
 

@@ -29,7 +29,7 @@ from genoglot.evaluation.predictions import METRICS
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
 from genoglot.permissions import explains_denial
-from genoglot.tasks.dataset import ABOUT, TaskData
+from genoglot.tasks.dataset import METADATA, TaskData
 from genoglot.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def find_datasets(folder: str | Path) -> dict[str, TaskData]:
         If there is none, or two of the same name.
     """
     found: dict[str, TaskData] = {}
-    for file in sorted(Path(folder).rglob(ABOUT)):
+    for file in sorted(Path(folder).rglob(METADATA)):
         data = TaskData.open(file.parent)
         name = data.task if data.name == data.task else f"{data.task}/{data.name}"
         if name in found:
@@ -207,7 +207,7 @@ def _expanded(
     for name, choices in wanted.items():
         data = datasets[name]
         chosen = split or data.default_split
-        data.parts(chosen)  # refuses a split that it does not have
+        data.assignment(chosen)  # refuses a split that it does not have
         for fraction in dict.fromkeys(choice.fraction for choice in choices):
             choices = choices + [Choice(b, fraction=fraction) for b in _baselines(recipe, data)]
         for choice in dict.fromkeys(choices):
@@ -412,7 +412,7 @@ def do(run: Run, workshop: Workshop) -> dict[str, Any]:
         "without_duplicates": problem.without_duplicates(predictions),
         "seconds": seconds,
         "parameters": n_parameters,
-        "simulated": bool(data.about["notes"].get("simulated")),
+        "simulated": bool(data.notes.get("simulated")),
         "settings": run.settings,
         "commit": code_version(),
         "hardware": f"{hardware()}, {workshop.precision}",

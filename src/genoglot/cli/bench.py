@@ -94,7 +94,7 @@ def run(
         elif isinstance(row, Exception):
             said = f"failed: {type(row).__name__}: {row}"
         else:
-            main = datasets[one.dataset].about["metrics"][0]
+            main = datasets[one.dataset].metrics[0]
             value = "not defined" if math.isnan(row[main]) else f"{row[main]:.3f}"
             took = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
             said = f"{main} {value}{took}"

@@ -23,8 +23,9 @@ def demo(
     """Simulate a small world, train on it, answer three queries, and write a report (HTML)."""
     from rich.console import Console
 
-    from genoglot.reports.demo import REPORT, demo
+    from genoglot.reports.demo_report import REPORT, write_demo
 
-    table = demo(out, seed=seed, **({} if epochs is None else {"epochs": epochs, "min_steps": 1}))
+    settings = {} if epochs is None else {"epochs": epochs, "min_steps": 1}
+    table = write_demo(out, seed=seed, **settings)
     Console().print(table)
     log.info("report: %s", out / REPORT)

@@ -22,10 +22,10 @@ def evaluate(
     ],
     atlas: Annotated[Path, typer.Option(help="Atlas to evaluate on.", show_default=False)],
     split: Annotated[
-        str | None, typer.Option(help="Evaluate on a part of this split; without, on all sets.")
+        str | None, typer.Option(help="Evaluate on a subset of this split; without, on all sets.")
     ] = None,
-    part: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Part of the split.")
+    subset: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Subset of the split.")
     ] = "test",
     baselines: Annotated[
         bool,
@@ -52,7 +52,7 @@ def evaluate(
     ] = None,
     train_atlas: Annotated[
         Path | None,
-        typer.Option(help="Fit the baselines to this atlas, not to the split's training part."),
+        typer.Option(help="Fit the baselines to this atlas, not to the split's training subset."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Results as parquet, per set beside it.")
@@ -79,7 +79,7 @@ def evaluate(
     if split and train_atlas:
         raise GenoglotError("give --split or --train-atlas, not both")
     if columns and not split:
-        raise GenoglotError("--columns learns from a split's training part; give --split")
+        raise GenoglotError("--columns learns from a split's training subset; give --split")
     opened = Atlas.open(atlas)
     groups = [group_of(model) for model in models]
     annotators = "regions-to-text" in groups
@@ -97,7 +97,7 @@ def evaluate(
     elif baselines and train_atlas:
         fitted |= _baselines(Atlas.open(train_atlas), None, annotators=annotators)
     elif baselines:
-        log.warning("no baselines: they learn from a --split's training part or a --train-atlas")
+        log.warning("no baselines: they learn from a --split's training subset or a --train-atlas")
     if columns and split:
         odds = ColumnOdds(opened, [name.strip() for name in columns.split(",")])
         fitted[odds.model_type] = odds.fit(opened.split(split).train)
@@ -106,7 +106,7 @@ def evaluate(
         raise GenoglotError(f"--against {against}: not in the table, which has {', '.join(known)}")
     group: Group = "regions-to-text" if annotators else "text-to-regions"
     fitted |= {name: load(path, group) for name, path in zip(names, models, strict=True)}
-    where: dict[str, Any] = {"split": split or "", "part": part, "seed": seed}
+    where: dict[str, Any] = {"split": split or "", "subset": subset, "seed": seed}
     if annotators:
         table = evaluate_annotators(fitted, opened, **where)
     else:
@@ -122,7 +122,7 @@ def evaluate(
 
 
 def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
-    """Fit the baselines to a split's training part, or to all sets."""
+    """Fit the baselines to a split's training subset, or to all sets."""
     from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
     from genoglot.registry import create, names
 

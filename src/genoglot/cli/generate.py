@@ -84,8 +84,8 @@ def generate(
     """
     from genoglot.models import load
     from genoglot.regions import Genes, Regions
-    from genoglot.reports.annotate import with_nearest_gene
-    from genoglot.reports.browser import track_line, write_igv_page
+    from genoglot.reports.browser import format_track_line, write_igv_page
+    from genoglot.reports.nearest_genes import add_nearest_gene
 
     if table and track and out == "-":
         raise GenoglotError("--table and --track both print; give -o FILE for the track")
@@ -110,13 +110,13 @@ def generate(
     if getattr(generator, "index_kind", "exact") == "hnsw":
         _tell_recall(generator, text, n)
     if annotation is not None:
-        regions = with_nearest_gene(regions, annotation)
+        regions = add_nearest_gene(regions, annotation)
     if igv is not None:
         write_igv_page(igv, regions, generator.universe, text)
     if track:
         six = regions.columns.select("name", "score", "strand")
         bed = Regions.from_frame(regions.frame.select("chrom", "start", "end").hstack(six))
-        bed.to_bed(out, header=track_line(text, generator.universe.genome))
+        bed.to_bed(out, header=format_track_line(text, generator.universe.genome))
     elif out != "-" or not table:
         regions.to_bed(out, header="#" + "\t".join(regions.frame.columns))
     if table:
@@ -129,9 +129,9 @@ def _print_table(regions: Regions) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from genoglot.reports.browser import table_rows
+    from genoglot.reports.browser import tabulate_regions
 
-    header, rows = table_rows(regions)
+    header, rows = tabulate_regions(regions)
     shown = Table(box=box.SIMPLE)
     for name in header:
         right = name.startswith(("distance", "raw"))

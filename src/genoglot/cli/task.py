@@ -60,7 +60,7 @@ def build(
     ] = None,
     seed: Seed = 0,
     leakage: Annotated[
-        bool, typer.Option(help="Look for sequences that stand in two parts of a split.")
+        bool, typer.Option(help="Look for sequences that are in two subsets of a split.")
     ] = True,
     on_error: OnError = "raise",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
@@ -120,24 +120,24 @@ def info(
         "name": data.name,
         "examples": len(data),
         "length": data.length,
-        "kind": data.kind,
+        "target": data.target,
         "outputs": len(data.outputs),
-        "metrics": data.about["metrics"],
+        "metrics": data.metrics,
         "digest": data.digest,
-        "notes": data.about["notes"],
+        "notes": data.notes,
         "default_split": data.default_split,
         "published_split": task.split if task else None,
         "splits": {
             split: {
                 "rule": rule,
-                "parts": data.balance(split),
-                "leakage": data.about["leakage"].get(split),
+                "subsets": data.balance(split),
+                "leakage": data.leakage.get(split),
                 "lookup": lookup(data, split) if task and Lookup.name in task.baselines else None,
             }
-            for split, rule in data.about["split_rules"].items()
+            for split, rule in data.split_rules.items()
         },
         "leave_out": data.groups if len(data.groups) > 2 else [],
-        "published": [row._asdict() for row in task.figures(data.name)] if task else [],
+        "published": [row._asdict() for row in task.published_results(data.name)] if task else [],
     }
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
@@ -161,8 +161,8 @@ def train(
 ) -> None:
     """Train residual CNNs and boosted trees on labels or classes, for genoglot predict.
 
-    It learns from the training part and is measured on the validation part; the test part is not
-    read. A bench (genoglot bench) compares models, and tests them.
+    It learns from the training subset and is measured on the validation subset; the test subset is
+    not read. A bench (genoglot bench) compares models, and tests them.
     """
     import numpy as np
     import yaml
@@ -177,7 +177,7 @@ def train(
     check_device(device)
     given = {name: yaml.safe_load(text) for name, text in pairs(settings or [], "--set").items()}
     data = TaskData.open(folder)
-    learned, held_out = (data.part(split, name) for name in ("train", "validation"))
+    learned, held_out = (data.subset(split, name) for name in ("train", "validation"))
     with trainer_errors():
         model = fit_to(
             data, learned, held_out, seed=seed, log_folder=log_folder, resume=resume,
@@ -186,9 +186,9 @@ def train(
     model.save_pretrained(out, overwrite=overwrite)
     predicted = model.predict(np.asarray(held_out.codes), batch_size=512)
     log.info("%s: trained on %d sequences", out, len(learned.codes))
-    for found in measure_predictions(held_out.labels[:], predicted, data.about["metrics"]):
+    for found in measure_predictions(held_out.labels[:], predicted, data.metrics):
         log.info(
-            "%s %.3f [%.3f, %.3f] on the %d of the validation part",
+            "%s %.3f [%.3f, %.3f] on the %d of the validation subset",
             found.metric, found.value, found.low, found.high, len(held_out.codes),
         )  # fmt: skip
 
@@ -203,7 +203,7 @@ def _show(facts: dict[str, Any], outputs: list[str]) -> None:
     about = Table(box=box.SIMPLE, show_header=False)
     about.add_column()
     about.add_column(overflow="fold")
-    for key in ("task", "name", "examples", "length", "kind", "outputs", "metrics", "digest"):
+    for key in ("task", "name", "examples", "length", "target", "outputs", "metrics", "digest"):
         value = facts[key]
         shown = f"{value:,}" if isinstance(value, int) else value
         about.add_row(key, Text(", ".join(shown) if isinstance(shown, list) else str(shown)))
@@ -215,11 +215,11 @@ def _show(facts: dict[str, Any], outputs: list[str]) -> None:
         which += ", the published one" if split == facts["published_split"] else ""
         console.print(Text(f"split {split}{which}: {found['rule']}"))
         table = Table(box=box.SIMPLE)
-        for column in ("part", "examples", "labels", "duplicates: same, reverse, near"):
+        for column in ("subset", "examples", "labels", "duplicates: same, reverse, near"):
             table.add_column(column)
-        for part in found["parts"]:
-            row = (part["part"], f"{part['examples']:,}", _labels(part, outputs))
-            table.add_row(*map(Text, (*row, _duplicates(part["part"], found["leakage"]))))
+        for subset in found["subsets"]:
+            row = (subset["subset"], f"{subset['examples']:,}", _labels(subset, outputs))
+            table.add_row(*map(Text, (*row, _duplicates(subset["subset"], found["leakage"]))))
         console.print(table)
         if found["lookup"]:
             told = ", ".join(f"{name} {value:.3f}" for name, value in found["lookup"].items())
@@ -234,30 +234,30 @@ def _show(facts: dict[str, Any], outputs: list[str]) -> None:
         console.print(Text(f"published: {figure['model']} {told} ({figure['source']}{of_split})"))
 
 
-def _labels(part: dict[str, Any], outputs: list[str]) -> str:
-    missing = f", {part['missing']:.1%} missing" if part["missing"] else ""
-    if "classes" in part:
-        return ", ".join(f"{name}: {n}" for name, n in zip(outputs, part["classes"], strict=True))
-    if "positive" in part:
-        return f"{part['positive']:.2%} positive{missing}"
-    return f"mean {part['mean']:.3g}, sd {part['sd']:.3g}{missing}"
+def _labels(subset: dict[str, Any], outputs: list[str]) -> str:
+    missing = f", {subset['missing']:.1%} missing" if subset["missing"] else ""
+    if "classes" in subset:
+        return ", ".join(f"{name}: {n}" for name, n in zip(outputs, subset["classes"], strict=True))
+    if "positive" in subset:
+        return f"{subset['positive']:.2%} positive{missing}"
+    return f"mean {subset['mean']:.3g}, sd {subset['sd']:.3g}{missing}"
 
 
-def _duplicates(part: str, leakage: list[dict[str, Any]] | None) -> str:
+def _duplicates(subset: str, leakage: list[dict[str, Any]] | None) -> str:
     if leakage is None:
         return "not looked for"
     return "; ".join(
-        f"{row['same']}, {row['reverse_complement']}, {row['near']} in {row['other_part']}"
+        f"{row['same']}, {row['reverse_complement']}, {row['near']} in {row['other_subset']}"
         for row in leakage
-        if row["part"] == part
+        if row["subset"] == subset
     )
 
 
 def _tell_leakage(data: Any) -> None:
-    """Log, for each split, how much of its test part has been seen before."""
-    for split, rows in data.about["leakage"].items():
+    """Log, for each split, how many of its test examples have a duplicate in train."""
+    for split, rows in data.leakage.items():
         for row in rows:
-            if row["part"] == "test" and row["other_part"] == "train":
+            if row["subset"] == "test" and row["other_subset"] == "train":
                 log.info(
                     "split %s: %d of %d test examples have a duplicate in train "
                     "(%d the same, %d reverse complements, %d near)",

@@ -48,7 +48,7 @@ def evaluate_annotators(
     rows: ArrayLike | None = None,
     *,
     split: str = "",
-    part: str = "test",
+    subset: str = "test",
     seed: int = 0,
 ) -> Table:
     """Annotate labelled region sets and compare the answers with their labels.
@@ -73,7 +73,7 @@ def evaluate_annotators(
         Name -> annotator, in the order of the table.
     atlas
         Holds the region sets and their labels.
-    rows, split, part, seed
+    rows, split, subset, seed
         As in `evaluate`.
 
     Raises
@@ -90,14 +90,14 @@ def evaluate_annotators(
             annotator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
-    chosen, part = rows_to_evaluate(atlas, rows, split, part)
+    chosen, subset = rows_to_evaluate(atlas, rows, split, subset)
     commit, machine = code_version(), hardware()
     frames, results = [], []
     for name, annotator in annotators.items():
         before = time.perf_counter()
         frame = _per_set(annotator, atlas, chosen)
         seconds = time.perf_counter() - before
-        about = {"split": split, "part": part, "data": atlas.digest, "model": name}
+        about = {"split": split, "subset": subset, "data": atlas.digest, "model": name}
         keys = {**about, "kind": annotator.model_type, "seed": seed}
         frame = frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items())
         frames.append(frame)

@@ -11,7 +11,7 @@ from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import Interval, paired_difference
 from genoglot.evaluation.table import Table
 
-WHAT = ("task", "split", "part", "data")
+WHAT = ("task", "split", "subset", "data")
 
 
 class Difference(NamedTuple):
@@ -19,7 +19,7 @@ class Difference(NamedTuple):
 
     Attributes
     ----------
-    task, split, part, data
+    task, split, subset, data
         What both were evaluated on.
     model, baseline
         Their names.
@@ -33,7 +33,7 @@ class Difference(NamedTuple):
 
     task: str
     split: str
-    part: str
+    subset: str
     data: str
     model: str
     baseline: str

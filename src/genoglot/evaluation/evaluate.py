@@ -21,7 +21,7 @@ from genoglot.regions import Universe
 
 log = logging.getLogger("genoglot")
 
-PARTS = ("train", "validation", "test")
+SUBSETS = ("train", "validation", "test")
 
 
 class Scorer(Protocol):
@@ -54,7 +54,7 @@ def evaluate(
     *,
     task: str = "text-to-regions",
     split: str = "",
-    part: str = "test",
+    subset: str = "test",
     seed: int = 0,
     n: int = 1000,
     batch: int = 16,
@@ -72,10 +72,10 @@ def evaluate(
     atlas
         Holds the region sets and the descriptions.
     rows
-        Which region sets: indices or a mask. Default: those of `part` of the split `split`; all
+        Which region sets: indices or a mask. Default: those of `subset` of the split `split`; all
         without a split.
-    task, split, part
-        Recorded in the table; `part` is "train", "validation" or "test".
+    task, split, subset
+        Recorded in the table; `subset` is "train", "validation" or "test".
     seed
         That the models were fitted with, as recorded in the table; and that of the bootstrap.
     n
@@ -108,7 +108,7 @@ def evaluate(
             generator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
-    rows, part = rows_to_evaluate(atlas, rows, split, part)
+    rows, subset = rows_to_evaluate(atlas, rows, split, subset)
     texts = _rows_of_texts(atlas, rows)
     lengths = atlas.universe.regions.end - atlas.universe.regions.start
     commit, machine = code_version(), hardware()
@@ -120,7 +120,7 @@ def evaluate(
         keys: dict[str, str | int] = {
             "task": task,
             "split": split,
-            "part": part,
+            "subset": subset,
             "data": atlas.digest,
             "model": name,
             "kind": generator.model_type,
@@ -134,17 +134,17 @@ def evaluate(
 
 
 def rows_to_evaluate(
-    atlas: Atlas, rows: ArrayLike | None, split: str, part: str
+    atlas: Atlas, rows: ArrayLike | None, split: str, subset: str
 ) -> tuple[NDArray[np.int64], str]:
-    """Distinct rows of sets with regions, and the name of the part: see `evaluate`."""
-    chosen, part = _rows(atlas, rows, split, part)
-    return _not_empty(atlas, chosen), part
+    """Distinct rows of sets with regions, and the name of the subset: see `evaluate`."""
+    chosen, subset = _rows(atlas, rows, split, subset)
+    return _not_empty(atlas, chosen), subset
 
 
 def _rows(
-    atlas: Atlas, rows: ArrayLike | None, split: str, part: str
+    atlas: Atlas, rows: ArrayLike | None, split: str, subset: str
 ) -> tuple[NDArray[np.int64], str]:
-    """Distinct rows to evaluate on, and the name of the part that they are."""
+    """Distinct rows to evaluate on, and the name of the subset that they are."""
     if rows is not None:
         array = np.asarray(rows)
         if array.dtype == bool:
@@ -154,13 +154,13 @@ def _rows(
         array = np.unique(array).astype(np.int64)
         if len(array) and (array[0] < 0 or array[-1] >= len(atlas)):
             raise AtlasError(f"rows {array[0]} to {array[-1]}, but {len(atlas)} region sets")
-        return array, part
+        return array, subset
     if not split:
         return np.arange(len(atlas)), "all"
-    if part not in PARTS:
-        raise AtlasError(f"part {part!r}; use one of {', '.join(PARTS)}")
-    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).part == part)
-    return held, part
+    if subset not in SUBSETS:
+        raise AtlasError(f"subset {subset!r}; use one of {', '.join(SUBSETS)}")
+    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).part == subset)
+    return held, subset
 
 
 def _not_empty(atlas: Atlas, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -195,17 +195,17 @@ def _measured(
 ) -> Iterator[Measured]:
     """Score and measure batch by batch; no batch's scores outlive it."""
 
-    def measured(part: list[tuple[str, list[int]]]) -> Measured:
+    def measured(some: list[tuple[str, list[int]]]) -> Measured:
         before = time.perf_counter()
-        scores = generator.score([text for text, _ in part])
+        scores = generator.score([text for text, _ in some])
         seconds = time.perf_counter() - before
-        if scores.shape != (len(part), len(lengths)):
+        if scores.shape != (len(some), len(lengths)):
             raise ModelError(
-                f"scores of shape {scores.shape} for {len(part)} texts and a "
+                f"scores of shape {scores.shape} for {len(some)} texts and a "
                 f"universe of {len(lengths)} regions"
             )
         rows, measures = [], []
-        for row_scores, (_, rows_of_text) in zip(scores, part, strict=True):
+        for row_scores, (_, rows_of_text) in zip(scores, some, strict=True):
             for row, ids in zip(rows_of_text, atlas.tokens_of(rows_of_text), strict=True):
                 rows.append(row)
                 measures.append(measure(row_scores, ids, lengths, n))

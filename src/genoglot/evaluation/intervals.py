@@ -168,7 +168,7 @@ def paired_difference(
     """
     if metric not in per_set.columns:
         raise GenoglotError(f"no metric {metric!r} in the table (it has: {per_set.columns})")
-    key = ["task", "split", "part", "data", "id"]
+    key = ["task", "split", "subset", "data", "id"]
     labels = [name for name in ("factor", "biosample") if name in per_set.columns]
     a, b = (
         per_set.filter(pl.col("model") == model)

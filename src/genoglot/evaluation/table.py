@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 # What a per-set row is about; its other columns are metrics.
-MODEL = ("task", "split", "part", "data", "model", "kind")
+MODEL = ("task", "split", "subset", "data", "model", "kind")
 RUN = (*MODEL, "seed")
 UNBOUNDED = ("fold_enrichment",)  # other metrics are between 0 and 1
 SET = ("id", "group", "factor", "biosample", "n_tokens", "probability")
@@ -32,7 +32,7 @@ class Result:
 
     Attributes
     ----------
-    task, model, kind, split, part
+    task, model, kind, split, subset
         What was evaluated (a model's name in the table, and its kind), and on which sets.
     metric
         Such as "average_precision"; see `genoglot.evaluation.metrics.Ranking`.
@@ -56,7 +56,7 @@ class Result:
     model: str
     kind: str
     split: str
-    part: str
+    subset: str
     metric: str
     value: float
     low: float
@@ -71,7 +71,7 @@ class Result:
 
 RESULT_SCHEMA = pl.Schema(
     {
-        **dict.fromkeys(("task", "model", "kind", "split", "part", "metric"), pl.String()),
+        **dict.fromkeys(("task", "model", "kind", "split", "subset", "metric"), pl.String()),
         **dict.fromkeys(("value", "low", "high"), pl.Float64()),
         "n_sets": pl.Int64(),
         **dict.fromkeys(("data", "commit"), pl.String()),
@@ -148,7 +148,7 @@ class Table:
     results
         A row per `Result`, with its fields as columns.
     per_set
-        A row per model, seed and region set: task, split, part, data, model, kind, seed; the
+        A row per model, seed and region set: task, split, subset, data, model, kind, seed; the
         set's id, group (experiment), factor, biosample and n_tokens (true regions); of an
         annotator's answer, its probability; and a column per metric.
     """
@@ -191,7 +191,7 @@ class Table:
         return cls(results.unique(row, keep="first", maintain_order=True), per_set)
 
     def pooled(self, seed: int = 0) -> Table:
-        """Make one row of the seeds of each model, on each split and part.
+        """Make one row of the seeds of each model, on each split and subset.
 
         The value is the mean over the region sets of all seeds. Its interval is that of both
         other sets and other seeds: see `bootstrap_interval`. More seeds on the same region sets
@@ -287,11 +287,11 @@ class Table:
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """Header and one row per model; what all rows share is left out."""
-        keys = ["task", "split", "part", "data", "model", "seeds"]
+        keys = ["task", "split", "subset", "data", "model", "seeds"]
         rows: dict[tuple[str, ...], dict[str, str]] = {}
         for result in self:
             seeds = " ".join(map(str, result.seeds))
-            key = (result.task, result.split, result.part, result.data[:12], result.model, seeds)
+            key = (result.task, result.split, result.subset, result.data[:12], result.model, seeds)
             row = rows.setdefault(key, dict(zip(keys, key, strict=True)))
             row[result.metric] = _cell(result)
             row["sets"] = str(result.n_sets)
@@ -304,7 +304,7 @@ class Table:
     def _caption(self) -> str:
         about = {
             key: _distinct(self.results[key])
-            for key in ("task", "split", "part", "commit", "hardware")
+            for key in ("task", "split", "subset", "commit", "hardware")
         }
         about["data"] = _distinct(self.results["data"].str.head(12))
         about["seeds"] = ", ".join(map(str, self.results["seeds"].explode().unique().sort()))

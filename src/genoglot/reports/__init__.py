@@ -1,1 +1,1 @@
-"""Pictures and reports of what models learned."""
+"""Plots, HTML reports and genome-browser pages of what models learned, and the demo."""

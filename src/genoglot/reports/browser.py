@@ -11,7 +11,7 @@ from genoglot.files import atomic_path
 from genoglot.regions import Regions, Universe
 
 IGV = "https://cdn.jsdelivr.net/npm/igv@3.8.10/dist/igv.min.js"
-# Assemblies that igv.js knows, by their UCSC names, and what else they are called.
+# Assemblies that igv.js knows, by their UCSC names and by other names.
 IGV_GENOMES = {
     **{name: name for name in ("hg38", "hg19", "hg18", "hs1", "mm39", "mm10", "mm9", "rn7", "rn6")},
     "GRCh38": "hg38",
@@ -20,7 +20,7 @@ IGV_GENOMES = {
     "GRCm39": "mm39",
     "GRCm38": "mm10",
 }
-MARGIN = 2  # widths of the region shown on either side of it
+MARGIN = 2  # widths of the region that are shown on either side of it
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -55,46 +55,53 @@ if (window.igv) igv.createBrowser(document.getElementById("igv"), shown.options)
 
 
 def write_igv_page(path: str | Path, regions: Regions, universe: Universe, title: str) -> None:
-    """Write a page that shows regions in igv.js, best first, and lists them.
+    """Write a page that shows regions in igv.js and lists them, best first.
 
     The regions are inside the page, so that it opens from disk; igv.js is fetched from its CDN, and
     a genome that it knows (hg38, hg19, mm10, ...) from igv.org. Of any other genome only the
-    chromosomes are drawn, as long as the universe's last regions tell.
+    chromosomes are drawn, up to the end of the last region of the universe.
 
     Parameters
     ----------
     path
-        The HTML file.
+        HTML file to write.
     regions
-        As `Generator.generate` gives them, perhaps with gene and distance.
+        Regions of `Generator.generate`; the columns gene and distance are optional.
     universe
-        Tells the genome.
+        Universe of the model; it names the genome.
     title
-        Of the page and the track, such as the query.
+        Title of the page and of the track, such as the query.
     """
     features = regions.frame.rename({"chrom": "chr"}).drop("strand", strict=False).to_dicts()
     name = title.translate(dict.fromkeys(map(ord, "<>&")))  # igv.js takes names for HTML
     track = {"name": name, "type": "annotation", "displayMode": "EXPANDED", "features": features}
-    options: dict[str, Any] = {"locus": _surroundings(regions)[0], "tracks": [track]}
+    options: dict[str, Any] = {"locus": _loci_with_margin(regions)[0], "tracks": [track]}
     shown: dict[str, Any] = {"options": options, "name": universe.genome or "genome"}
     if genome := IGV_GENOMES.get(universe.genome):
         options["genome"] = genome
     else:
         last = universe.regions.frame.group_by("chrom", maintain_order=True).agg(end="end").rows()
         shown["chromSizes"] = "\n".join(f"{chrom}\t{max(ends)}" for chrom, ends in last)
-    # "<" spelled out, lest a name end the script.
+    # "<" is escaped, so that no name can end the script.
     text = json.dumps(shown).replace("<", "\\u003c")
     page = PAGE.format(title=escape(title), igv=IGV, table=_html_table(regions), shown=text)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def track_line(title: str, genome: str = "") -> str:
-    """Line that a genome browser reads before the regions of a custom track.
+def format_track_line(title: str, genome: str = "") -> str:
+    """Format the line that begins a custom track of a genome browser.
+
+    Parameters
+    ----------
+    title
+        Name of the track.
+    genome
+        Name of the genome; it is written if browsers know it.
 
     Examples
     --------
-    >>> track_line('CTCF, "liver"', "hg38")
+    >>> format_track_line('CTCF, "liver"', "hg38")
     'track name="CTCF, liver" description="CTCF, liver" useScore=1 visibility=pack db=hg38'
     """
     plain = " ".join(title.replace('"', "").split())
@@ -103,8 +110,18 @@ def track_line(title: str, genome: str = "") -> str:
     return f"{line} db={known}" if known else line
 
 
-def table_rows(regions: Regions) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the seed's Table 1: region, nearest gene, distance (bp) and raw score."""
+def tabulate_regions(regions: Regions) -> tuple[list[str], list[list[str]]]:
+    """Make a table of regions, their nearest genes, distances (bp) and raw scores.
+
+    Its columns are those of Table 1 of Fay et al. 2024.
+
+    Returns
+    -------
+    list of str
+        The header.
+    list of list of str
+        The rows.
+    """
     columns = regions.columns
     score = [f"{raw:.3f}" for raw in columns["raw"]]
     if "gene" not in columns.columns:
@@ -116,18 +133,20 @@ def table_rows(regions: Regions) -> tuple[list[str], list[list[str]]]:
 
 
 def _html_table(regions: Regions) -> str:
-    header, rows = table_rows(regions)
+    header, rows = tabulate_regions(regions)
     lines = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in header) + "</tr>"]
-    for (locus, *others), around in zip(rows, _surroundings(regions), strict=True):
-        link = f'<a href="#" data-locus="{escape(around, quote=True)}">{escape(locus)}</a>'
+    for (locus, *others), wider in zip(rows, _loci_with_margin(regions), strict=True):
+        link = f'<a href="#" data-locus="{escape(wider, quote=True)}">{escape(locus)}</a>'
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)
         lines.append(f"<tr><td>{link}</td>{cells}</tr>")
     return "<table>" + "\n".join(lines) + "</table>"
 
 
-def _surroundings(regions: Regions) -> list[str]:
-    """Loci with some margin, in the way of `Regions.loci`."""
+def _loci_with_margin(regions: Regions) -> list[str]:
+    """Return the loci of the regions with a margin on both sides, written as `Regions.loci`."""
     margin = MARGIN * (regions.end - regions.start)
     start = (regions.start - margin).clip(min=0)
-    names, codes = regions.chrom_names, regions.chrom_codes
-    return Regions.from_codes(names, codes, start, regions.end + margin).loci
+    wider = Regions.from_codes(
+        regions.chrom_names, regions.chrom_codes, start, regions.end + margin
+    )
+    return wider.loci

@@ -1,4 +1,4 @@
-"""The demo: a simulated world, models trained on it, and a report on how well they translate."""
+"""The demo: a simulated world, and models trained and evaluated on it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,27 @@ import polars as pl
 
 from genoglot.atlas import Atlas, Split, build_atlas, split
 from genoglot.evaluation import Scorer, Table, evaluate
-from genoglot.files import atomic_path
 from genoglot.models import Generator, create, names
 from genoglot.regions import Genes, Regions, Universe
-from genoglot.reports.annotate import with_nearest_gene
-from genoglot.reports.demo_report import write_report
+from genoglot.reports.nearest_genes import add_nearest_gene
 from genoglot.simulate import Oracle, World, simulate
 from genoglot.training.log import LOSS, VALIDATION
 
 log = logging.getLogger("genoglot")
 
 TRAINED = ("text2bed", "direct", "diffusion", "seq2regions")
-QUERIES: dict[str, dict[str, str]] = {  # query -> what it says of biosamples, as in the sheet
+QUERIES: dict[str, dict[str, str]] = {  # query -> its biosamples, by columns of the sheet
     "kidney, human, cancer": {"organ": "kidney", "state": "cancer"},
     "pediatric, lung, inflammation": {"age": "pediatric", "organ": "lung", "state": "inflammation"},
     "lymphoma, human, prognosis": {"disease": "lymphoma"},
 }
 TOP = 100
-"""Regions that precision and recall look at: a region set holds some hundred."""
-REPORT = "report.html"
+"""N of precision and recall at N: a region set holds some hundred regions."""
 
 
 @dataclass(frozen=True)
-class Demo:
-    """What was made: read by the sections of the report."""
+class DemoRun:
+    """What the demo made: read by the sections of its report."""
 
     seed: int
     world: World
@@ -49,43 +46,18 @@ class Demo:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
-    """Simulate a small world, train on it, evaluate, translate three queries, write the report.
+def run_demo(folder: Path, *, seed: int, **settings: Any) -> DemoRun:
+    """Simulate a small world, train on it, evaluate, and answer three queries.
 
     Parameters
     ----------
-    out
-        Directory to make, with `report.html` in it; an earlier demo is replaced.
+    folder
+        Directory that the world, the atlas and the models are written into.
     seed
         Seed of everything random.
     **settings
-        Of the trained models, such as fewer epochs.
-
-    Returns
-    -------
-    The results.
-
-    Raises
-    ------
-    GenoglotError
-        If the directory holds something else than a demo.
+        Settings of the trained models, such as fewer epochs.
     """
-    replace = (Path(out) / REPORT).is_file()
-    with atomic_path(out, directory=True, overwrite=replace) as folder:
-        made = run(folder, seed=seed, **settings)
-        made.table.to_parquet(folder / "results.parquet")
-        made.table.to_markdown(folder / "results.md")
-        for query, answers in made.answers.items():
-            for name, regions in answers.items():
-                header = f"# {query} ({name}); simulated\n#" + "\t".join(regions.frame.columns)
-                file = f"{query.replace(', ', '-')}.{name}.bed"
-                regions.to_bed(folder / "answers" / file, header=header)
-        write_report(made).write(folder / REPORT)
-    return made.table
-
-
-def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
-    """Do the work of the demo in a folder."""
     seconds: dict[str, float] = {}
     started = time.perf_counter()
 
@@ -102,10 +74,8 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     atlas = build_atlas(world.path, sheet, universe, folder / "atlas", progress=False).atlas
     parts = split(atlas, "random-group", seed=seed)
     done("built and split the atlas")
-    models = {
-        kind: create(kind).fit(atlas, parts.train)
-        for kind in names("text-to-regions", baseline=True)
-    }
+    baselines = names("text-to-regions", baseline=True)
+    models = {name: create(name).fit(atlas, parts.train) for name in baselines}
     done("fitted the baselines")
     logs = {}
     for kind in TRAINED:
@@ -122,11 +92,11 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     done("evaluated")
     answers = _answers(models, Genes.from_file(world.genes_path))
     done("answered the queries")
-    return Demo(seed, world, atlas, parts, models, oracle, table, logs, answers, seconds)
+    return DemoRun(seed, world, atlas, parts, models, oracle, table, logs, answers, seconds)
 
 
 def _answers(models: dict[str, Generator], genes: Genes) -> dict[str, dict[str, Regions]]:
     def answer(kind: str, query: str) -> Regions:
-        return with_nearest_gene(models[kind].generate(query, 1000), genes)
+        return add_nearest_gene(models[kind].generate(query, 1000), genes)
 
     return {query: {kind: answer(kind, query) for kind in TRAINED} for query in QUERIES}

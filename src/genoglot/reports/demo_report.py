@@ -1,35 +1,74 @@
-"""The report of the demo, section by section."""
+"""The report of the demo: what `genoglot demo` writes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from genoglot import __version__
-from genoglot.evaluation import Scorer, paired_difference
+from genoglot.evaluation import Scorer, Table, paired_difference
 from genoglot.evaluation.provenance import code_version, hardware
+from genoglot.files import atomic_path
 from genoglot.models.text_to_regions.generator import best
 from genoglot.regions import Genes, Regions
 from genoglot.reports import plots
+from genoglot.reports.demo import QUERIES, TOP, DemoRun, run_demo
 from genoglot.reports.maps import map_sets
 from genoglot.reports.report import Cell, Report
 
-if TYPE_CHECKING:
-    from genoglot.reports.demo import Demo
-
 WINDOW = 50_000
-"""Base pairs of the genome picture."""
+"""Width of the genome plot in bp."""
 SHOWN = "direct"
-"""The model whose answers are shown in full."""
+"""Model whose answers are shown in full."""
 BASELINE = "ridge"
-"""The baseline that is hardest to beat."""
+"""Baseline that is hardest to beat."""
 
 
-def write_report(demo: Demo) -> Report:
-    """Put the report together."""
+REPORT = "report.html"
+
+
+def write_demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
+    """Simulate a small world, train on it, evaluate, answer three queries, and write a report.
+
+    Parameters
+    ----------
+    out
+        Directory to write, with `report.html` in it; an earlier demo is replaced.
+    seed
+        Seed of everything random.
+    **settings
+        Settings of the trained models, such as fewer epochs.
+
+    Returns
+    -------
+    Table
+        The results.
+
+    Raises
+    ------
+    GenoglotError
+        If the directory holds something else than a demo.
+    """
+    replace = (Path(out) / REPORT).is_file()
+    with atomic_path(out, directory=True, overwrite=replace) as folder:
+        demo = run_demo(folder, seed=seed, **settings)
+        demo.table.to_parquet(folder / "results.parquet")
+        demo.table.to_markdown(folder / "results.md")
+        for query, answers in demo.answers.items():
+            for name, regions in answers.items():
+                header = f"# {query} ({name}); simulated\n#" + "\t".join(regions.frame.columns)
+                file = f"{query.replace(', ', '-')}.{name}.bed"
+                regions.to_bed(folder / "answers" / file, header=header)
+        make_report(demo).write(folder / REPORT)
+    return demo.table
+
+
+def make_report(demo: DemoRun) -> Report:
+    """Make the report of a demo, section by section."""
     report = Report(
         "From a description to a BED file",
         "Genoglot learned, from described region sets, to answer a text with regions of the "
@@ -38,10 +77,12 @@ def write_report(demo: Demo) -> Report:
     report.notice(
         "Everything here is simulated. Names of factors, organs and diseases are real; the "
         "genome, the peaks and the descriptions are drawn at random, and the training is short. "
-        "No figure says anything about biology: it says whether a method can learn what was put in."
+        "The figures say nothing about biology: they show whether a method learns what was put in."
     )
-    for section in (what_was_done, results, training, scores, sets, genome, queries):
-        section(report, demo)
+    for add_section in (
+        add_summary, add_results, add_training, add_scores, add_set_map, add_genome, add_queries,
+    ):  # fmt: skip
+        add_section(report, demo)
     report.footer(
         f"genoglot {__version__}, code {code_version()}; seed {demo.seed}; {hardware()}; "
         f"{sum(demo.seconds.values()):.0f} seconds. Made by: genoglot demo --seed {demo.seed}"
@@ -49,18 +90,18 @@ def write_report(demo: Demo) -> Report:
     return report
 
 
-def what_was_done(report: Report, demo: Demo) -> None:
-    """Say what the data are and what was trained."""
-    info, parts = demo.atlas.info(), demo.split
+def add_summary(report: Report, demo: DemoRun) -> None:
+    """Describe the data and the models."""
+    info, split = demo.atlas.info(), demo.split
     report.section("What was done")
     report.points(
         [
             f"A world was simulated: {info['universe_size']:,} regulatory elements on three "
             f"chromosomes, and {info['n_sets']} BED files of {info['n_groups']} experiments in "
             f"{info['n_biosamples']} biosamples, each with a description in words.",
-            f"The files became an atlas, split by experiment: {len(parts.train)} region sets to "
-            f"train on, {len(parts.validation)} to watch the training by, {len(parts.test)} to "
-            "test on. Replicates of an experiment stay on one side.",
+            f"The files became an atlas, split by experiment: {len(split.train)} region sets to "
+            f"train on, {len(split.validation)} to validate on, {len(split.test)} to test on. "
+            "Replicates of an experiment are in one subset.",
             f"{len(demo.logs)} models were trained ({', '.join(demo.logs)}), and three baselines "
             "fitted: popularity (the most frequent regions, whatever the text), nearest (the "
             "training set with the most similar description) and ridge (linear regression on the "
@@ -72,8 +113,8 @@ def what_was_done(report: Report, demo: Demo) -> None:
     report.paragraph(f"Time: {took}.")
 
 
-def results(report: Report, demo: Demo) -> None:
-    """Show the results table."""
+def add_results(report: Report, demo: DemoRun) -> None:
+    """Add the table of results."""
     found = demo.table.results
     models = found["model"].unique(maintain_order=True).to_list()
     metrics = found["metric"].unique(maintain_order=True).to_list()
@@ -98,7 +139,7 @@ def results(report: Report, demo: Demo) -> None:
         strong=[models.index(name) for name in demo.logs],
     )
     report.figure(
-        plots.interval_plot(found, "average_precision", highlight=list(demo.logs)),
+        plots.plot_intervals(found, "average_precision", highlight=list(demo.logs)),
         "Average precision with its 95 % interval; the trained models in blue. The intervals are "
         "wide: the test sets are few, and some are much harder than others.",
     )
@@ -116,48 +157,48 @@ def results(report: Report, demo: Demo) -> None:
     )
 
 
-def training(report: Report, demo: Demo) -> None:
-    """Show the loss curves."""
+def add_training(report: Report, demo: DemoRun) -> None:
+    """Add the loss curves."""
     report.section("Training")
     report.figure(
-        plots.loss_curves(demo.logs),
-        "Mean loss of each epoch; the weights of the last one are kept. In training a set may not "
-        "read from its own experiment, so that its loss is not on the scale of validation's.",
+        plots.plot_losses(demo.logs),
+        "Mean loss of each epoch; the model has the weights of the last one. In training a set may "
+        "not read from its own experiment, so that its loss is not on the scale of validation's.",
     )
 
 
-def scores(report: Report, demo: Demo) -> None:
-    """Show how true and other regions of the test sets are scored."""
+def add_scores(report: Report, demo: DemoRun) -> None:
+    """Add the scores of true and of other regions of the test sets."""
     rows = [row for row in demo.split.test.tolist() if len(demo.atlas.tokens(row))]
     texts = demo.atlas.descriptions(rows)
     true = np.zeros((len(rows), len(demo.atlas.universe)), bool)
-    for held, ids in zip(true, demo.atlas.tokens_of(rows), strict=True):
-        held[ids] = True
+    for mask, ids in zip(true, demo.atlas.tokens_of(rows), strict=True):
+        mask[ids] = True
     given = {name: demo.models[name].score(texts) for name in demo.logs}
-    report.section("What the scores tell")
+    report.section("Scores of true and of other regions")
     report.figure(
-        plots.score_distributions({name: (s[true], s[~true]) for name, s in given.items()}),
+        plots.plot_score_distributions({name: (s[true], s[~true]) for name, s in given.items()}),
         f"Scores of the regions of {len(rows)} held-out sets: those that are in the set, and all "
         f"others ({true.sum():,} and {(~true).sum():,}). The vertical axis is logarithmic. "
         "Scores rank regions; they are not calibrated, so they are no probabilities.",
     )
 
 
-def sets(report: Report, demo: Demo) -> None:
-    """Show the map of region sets."""
-    about = demo.atlas.metadata
+def add_set_map(report: Report, demo: DemoRun) -> None:
+    """Add the map of region sets."""
+    metadata = demo.atlas.metadata
     plane = map_sets(demo.atlas.presence(), seed=demo.seed)
     report.section("The atlas on a map")
     report.figure(
-        plots.set_map(plane, about["organ"].to_list(), about["assay"].to_list()),
-        f"The {len(about)} region sets, laid out by t-SNE of which regions they hold (truncated "
+        plots.plot_set_map(plane, metadata["organ"].to_list(), metadata["assay"].to_list()),
+        f"The {len(metadata)} region sets, laid out by t-SNE of which regions they hold (truncated "
         "SVD, 30 dimensions). Sets lie together for what they measure and for where: "
         "descriptions were not used.",
     )
 
 
-def genome(report: Report, demo: Demo) -> None:
-    """Show a stretch of the genome for one test set."""
+def add_genome(report: Report, demo: DemoRun) -> None:
+    """Add a window of the genome for one test set."""
     row = median_set(demo)
     text = demo.atlas.descriptions([row])[0]
     ids = demo.atlas.tokens(row)
@@ -165,37 +206,38 @@ def genome(report: Report, demo: Demo) -> None:
     chrom, start, end = busiest_window(regions[ids], WINDOW)
     there = regions.chrom == chrom
 
-    def track(name: str, chosen: NDArray[np.integer], note: str, *, judge: bool) -> plots.Track:
+    def plot_row(
+        name: str, chosen: NDArray[np.integer], note: str, *, judge: bool
+    ) -> plots.RegionRow:
         chosen = chosen[there[chosen]]
         hit = np.isin(chosen, ids) if judge else None
-        return plots.Track(name, regions.start[chosen], regions.end[chosen], hit, note)
+        return plots.RegionRow(name, regions.start[chosen], regions.end[chosen], hit, note)
 
-    tracks = [
-        track("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
-        track("true", ids, f"{len(ids):,}", judge=True),
+    plot_rows = [
+        plot_row("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
+        plot_row("true", ids, f"{len(ids):,}", judge=True),
     ]
     scorers: dict[str, Scorer] = {**demo.models, "oracle": demo.oracle}
     for name, model in scorers.items():
         top = best(model.score([text])[0], len(ids))
-        tracks.append(track(name, top, f"{100 * np.isin(top, ids).mean():.0f} % true", judge=True))
+        note = f"{100 * np.isin(top, ids).mean():.0f} % true"
+        plot_rows.append(plot_row(name, top, note, judge=True))
     genes = Genes.from_file(demo.world.genes_path)
     inside = (genes.chrom == chrom) & (genes.tss >= start) & (genes.tss < end)
     starts = dict(zip(genes.name[inside].tolist(), genes.tss[inside].tolist(), strict=True))
     report.section("Generated beside true regions")
     report.paragraph(f"Held-out experiment: \u201c{text}\u201d")
     report.figure(
-        plots.region_tracks(chrom, start, end, tracks, starts),
+        plots.plot_regions(chrom, start, end, plot_rows, starts),
         f"Every model was asked for as many regions as the experiment has ({len(ids)}). Filled: "
-        "true; hollow: not in the experiment. On the right, the share that is true over the whole "
-        f"genome. The experiment is the one of median average precision of {SHOWN}, the window "
-        "the one with the most true regions.",
+        "true; hollow: not in the experiment. On the right, the proportion that is true over the "
+        f"whole genome. The experiment is the one of median average precision of {SHOWN}, the "
+        "window the one with the most true regions.",
     )
 
 
-def queries(report: Report, demo: Demo) -> None:
-    """Show the answers to the queries."""
-    from genoglot.reports.demo import QUERIES, TOP
-
+def add_queries(report: Report, demo: DemoRun) -> None:
+    """Add the answers to the queries."""
     report.section("Three queries")
     report.paragraph(
         "The queries name an organ or a disease and no assay. The right answer is taken to be: "
@@ -203,8 +245,8 @@ def queries(report: Report, demo: Demo) -> None:
         "the true probability that a region is open is known."
     )
     rows: list[list[Cell]] = []
-    for query, about in QUERIES.items():
-        names = meant(demo, about)
+    for query, columns in QUERIES.items():
+        names = meant_biosamples(demo, columns)
         there, elsewhere = openness(demo, names)
         tops = [best(demo.models[m].score([query])[0], TOP) for m in ("popularity", *demo.logs)]
         row: list[Cell] = [(query, "; ".join(names))]
@@ -235,9 +277,9 @@ def queries(report: Report, demo: Demo) -> None:
 
 def _answer(row: dict[str, object]) -> list[Cell]:
     start, end, distance = (int(str(row[key])) for key in ("start", "end", "distance"))
-    place = f"{row['chrom']}:{start + 1:,}\u2013{end:,}"
+    locus = f"{row['chrom']}:{start + 1:,}\u2013{end:,}"
     far = _signed(distance, ",") if distance else "0"
-    return [str(row["rank"]), place, str(row["gene"]), f"{row['raw']:.3f}", far]
+    return [str(row["rank"]), locus, str(row["gene"]), f"{row['raw']:.3f}", far]
 
 
 def _signed(number: float, form: str) -> str:
@@ -245,8 +287,8 @@ def _signed(number: float, form: str) -> str:
     return f"{number:+{form}}".replace("-", "\u2212")
 
 
-def openness(demo: Demo, names: list[str]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Mean true openness of each region in some biosamples, and in all others."""
+def openness(demo: DemoRun, names: list[str]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Compute the mean true openness of each region in some biosamples, and in all others."""
     every = demo.world.truth("biosamples")["name"].to_list()
     chance = {name: demo.world.openness(name) for name in every}
     there = np.mean([chance[name] for name in names], axis=0)
@@ -254,21 +296,20 @@ def openness(demo: Demo, names: list[str]) -> tuple[NDArray[np.floating], NDArra
     return there, elsewhere
 
 
-def meant(demo: Demo, about: dict[str, str]) -> list[str]:
-    """Biosamples of the world that a query means."""
-    table = demo.world.truth("biosamples").filter(**about)
-    return list(table["name"])
+def meant_biosamples(demo: DemoRun, columns: dict[str, str]) -> list[str]:
+    """Find the biosamples that a query means."""
+    return list(demo.world.truth("biosamples").filter(**columns)["name"])
 
 
-def median_set(demo: Demo) -> int:
-    """Row of the test set of median average precision."""
+def median_set(demo: DemoRun) -> int:
+    """Return the row of the test set that has the median average precision."""
     rows = demo.table.per_set.filter(model=SHOWN).sort("average_precision", "id")
     name = rows["id"][len(rows) // 2]
     return int(demo.atlas.metadata.select((pl.col("id") == name).arg_max()).item())
 
 
 def busiest_window(regions: Regions, width: int) -> tuple[str, int, int]:
-    """Chromosome, start and end of the window in which the most regions begin.
+    """Find the window in which the most regions begin: chromosome, start and end.
 
     Examples
     --------

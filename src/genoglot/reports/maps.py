@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def map_sets(presence: csr_array, *, dim: int = 30, seed: int = 0) -> NDArray[np.float32]:
-    """Lay region sets out on a plane: truncated SVD, then t-SNE.
+    """Lay out region sets on a plane, by truncated SVD and t-SNE.
 
     Rows are scaled to unit length first, so that sets are compared by which regions they hold
     and not by how many.
@@ -20,15 +20,17 @@ def map_sets(presence: csr_array, *, dim: int = 30, seed: int = 0) -> NDArray[np
     Parameters
     ----------
     presence
-        (sets, universe) sparse, at least two sets; see `Atlas.presence`.
+        Which regions each set holds, sparse (sets, universe), at least two sets: see
+        `Atlas.presence`.
     dim
-        Dimensions that the SVD keeps.
+        Number of dimensions after the SVD.
     seed
-        Seed of both.
+        Seed of the SVD and of t-SNE.
 
     Returns
     -------
-    (sets, 2) float32.
+    NDArray
+        Coordinates of each set, float32 (sets, 2).
 
     Examples
     --------

@@ -1,9 +1,10 @@
-"""Pictures, each a matplotlib figure made of plain tables and arrays."""
+"""Plots, each a matplotlib figure of plain tables and arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-# Okabe and Ito's colors, which color-blind readers tell apart, without the yellow.
+# Okabe and Ito's colors, which color-blind readers can distinguish, without the yellow.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4a9e", "#8c564b")
 INK, GRAY, FAINT = "#24292f", "#8b949e", "#e3e7eb"
 MARKERS = "os^Dv*"
-WIDTH = 9.2  # inches, of every picture: a report shows all at one scale
+WIDTH = 9.2  # inches, of every plot: a report shows all at one scale
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "text.color": INK,
@@ -40,8 +42,8 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """Draw and save in the house's style, whatever the user's own settings are."""
+def plot_style() -> Iterator[None]:
+    """Draw and save in the style of all plots, whatever the user's own settings are."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -56,20 +58,20 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def interval_plot(results: pl.DataFrame, metric: str, *, highlight: Sequence[str] = ()) -> Figure:
-    """Draw a metric of several models with its interval, one line each, the first on top.
+def plot_intervals(results: pl.DataFrame, metric: str, *, highlight: Sequence[str] = ()) -> Figure:
+    """Plot a metric of several models with its interval, one line each, the first on top.
 
     Parameters
     ----------
     results
-        `Table.results`.
+        Results of the models: see `Table.results`.
     metric
-        Such as "average_precision".
+        Name of the metric, such as "average_precision".
     highlight
         Models to draw in color.
     """
     rows = results.filter(pl.col("metric") == metric).rows(named=True)
-    with style():
+    with plot_style():
         figure = _figure(WIDTH, 0.5 + 0.32 * len(rows))
         axes = figure.add_subplot()
         for y, row in enumerate(rows):
@@ -87,18 +89,18 @@ def interval_plot(results: pl.DataFrame, metric: str, *, highlight: Sequence[str
     return figure
 
 
-def loss_curves(logs: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> Figure:
-    """Draw training and validation loss by epoch, a panel per model.
+def plot_losses(logs: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> Figure:
+    """Plot training and validation loss by epoch, one panel for each model.
 
     Parameters
     ----------
     logs
-        Model -> the `loss.csv` and the `validation.csv` of its training. Between two measurements
-        on validation data lies an epoch.
+        For each model, the `loss.csv` and the `validation.csv` of its training, which was measured
+        on validation data after every epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
-    with style():
+    with plot_style():
         figure = _figure(WIDTH, 2.8)
         for axes, (name, log) in zip(_panels(figure, len(logs)), logs.items(), strict=True):
             losses, validation = log
@@ -116,16 +118,16 @@ def loss_curves(logs: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]) -> Figure
     return figure
 
 
-def score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
-    """Draw how a model scores true regions and all others, a panel per model.
+def plot_score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
+    """Plot how a model scores true regions and all others, one panel for each model.
 
     Parameters
     ----------
     scores
-        Model -> (scores of true regions, scores of all others), between 0 and 1.
+        For each model, the scores of true regions and those of all others, between 0 and 1.
     """
     bins = np.linspace(0, 1, 41)
-    with style():
+    with plot_style():
         figure = _figure(WIDTH, 2.8)
         panels = _panels(figure, len(scores), sharey=True)
         for axes, (name, groups) in zip(panels, scores.items(), strict=True):
@@ -133,47 +135,48 @@ def score_distributions(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Fi
                 groups, ("true", "other"), (PALETTE[1], GRAY), strict=True
             ):
                 array = np.asarray(values)
-                share, _ = np.histogram(array, bins)
-                share = 100 * share / max(len(array), 1)
-                axes.stairs(share, bins, fill=True, color=color, alpha=0.35)
-                axes.stairs(share, bins, color=color, linewidth=1.4, label=f"{label} regions")
+                percent = 100 * np.histogram(array, bins)[0] / max(len(array), 1)
+                axes.stairs(percent, bins, fill=True, color=color, alpha=0.35)
+                axes.stairs(percent, bins, color=color, linewidth=1.4, label=f"{label} regions")
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g} %")
             axes.set_ylim(0.01, 130)
             axes.set_title(name)
             axes.set_xlabel("score (not calibrated)")
             axes.set_xlim(0, 1)
-        panels[0].set_ylabel("share of the regions")
+        panels[0].set_ylabel("proportion of the regions")
         panels[-1].legend()
     return figure
 
 
-def set_map(plane: NDArray[np.floating], color: Sequence[str], marker: Sequence[str]) -> Figure:
-    """Draw region sets as points.
+def plot_set_map(
+    plane: NDArray[np.floating], color: Sequence[str], marker: Sequence[str]
+) -> Figure:
+    """Plot region sets as points on a map.
 
     Parameters
     ----------
     plane
-        (sets, 2), as `map_sets` gives.
+        Coordinates of the sets, (sets, 2): see `map_sets`.
     color, marker
-        (sets,) labels to color and to shape by.
+        Labels that give each set its color and its marker, (sets,).
     """
-    colors = dict(zip(sorted(set(color)), _repeated(PALETTE), strict=False))
-    markers = dict(zip(sorted(set(marker)), _repeated(MARKERS), strict=False))
-    with style():
+    colors = dict(zip(sorted(set(color)), cycle(PALETTE), strict=False))
+    markers = dict(zip(sorted(set(marker)), cycle(MARKERS), strict=False))
+    with plot_style():
         figure = _figure(WIDTH, 5)
         axes = figure.add_subplot()
-        for place, c, m in zip(plane, color, marker, strict=True):
+        for position, c, m in zip(plane, color, marker, strict=True):
             axes.plot(
-                *place, markers[m], color=colors[c], alpha=0.8, markersize=6.5,
+                *position, markers[m], color=colors[c], alpha=0.8, markersize=6.5,
                 markeredgecolor="white", markeredgewidth=0.6,
             )  # fmt: skip
-        dots = [_key(axes, "o", c, label) for label, c in colors.items()]
-        shapes = [_key(axes, m, GRAY, label) for label, m in markers.items()]
-        where: dict[str, Any] = {"loc": "upper left", "alignment": "left", "title_fontsize": 9}
-        first = axes.legend(handles=dots, title="organ", bbox_to_anchor=(1.01, 1.02), **where)
+        dots = [_legend_entry("o", c, label) for label, c in colors.items()]
+        shapes = [_legend_entry(m, GRAY, label) for label, m in markers.items()]
+        style: dict[str, Any] = {"loc": "upper left", "alignment": "left", "title_fontsize": 9}
+        first = axes.legend(handles=dots, title="organ", bbox_to_anchor=(1.01, 1.02), **style)
         axes.add_artist(first)
-        axes.legend(handles=shapes, title="assay", bbox_to_anchor=(1.01, 0.55), **where)
+        axes.legend(handles=shapes, title="assay", bbox_to_anchor=(1.01, 0.55), **style)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect("equal", adjustable="datalim")
@@ -182,19 +185,19 @@ def set_map(plane: NDArray[np.floating], color: Sequence[str], marker: Sequence[
     return figure
 
 
-class Track(NamedTuple):
-    """A line of a genome picture.
+class RegionRow(NamedTuple):
+    """A row of a genome plot.
 
     Attributes
     ----------
     name
-        Shown on the left.
+        Text on the left.
     start, end
-        (n,) 0-based, half-open, all on the chromosome of the picture.
+        Regions, int64 (n,), 0-based, half-open, all on the chromosome of the plot.
     true
-        (n,) bool: drawn in color where true, hollow where false; None: all in gray.
+        Whether each region is filled or hollow, bool (n,); None draws all in gray.
     note
-        Shown on the right.
+        Text on the right.
     """
 
     name: str
@@ -204,26 +207,26 @@ class Track(NamedTuple):
     note: str = ""
 
 
-def region_tracks(
-    chrom: str, start: int, end: int, tracks: Sequence[Track], genes: Mapping[str, int]
+def plot_regions(
+    chrom: str, start: int, end: int, rows: Sequence[RegionRow], genes: Mapping[str, int]
 ) -> Figure:
-    """Draw region sets above each other in a window of a chromosome.
+    """Plot region sets above each other in a window of a chromosome.
 
     Parameters
     ----------
     chrom, start, end
         The window, 0-based, half-open.
-    tracks
-        From top to bottom; regions outside the window are left out.
+    rows
+        Region sets from top to bottom; regions outside the window are left out.
     genes
-        Name -> TSS (0-based) of the genes in the window.
+        Name and TSS (0-based) of the genes in the window.
     """
-    with style():
-        figure = _figure(WIDTH, 0.8 + 0.36 * (len(tracks) + 1))
+    with plot_style():
+        figure = _figure(WIDTH, 0.8 + 0.36 * (len(rows) + 1))
         axes = figure.add_subplot()
-        for y, track in enumerate(tracks, 1):
-            _draw_track(axes, y, track, start, end)
-            axes.text(1.012, y, track.note, transform=axes.get_yaxis_transform(), va="center",
+        for y, row in enumerate(rows, 1):
+            _draw_row(axes, y, row, start, end)
+            axes.text(1.012, y, row.note, transform=axes.get_yaxis_transform(), va="center",
                       color=GRAY, fontsize=8)  # fmt: skip
         last = -np.inf
         for name, tss in sorted(genes.items(), key=lambda gene: gene[1]):
@@ -231,8 +234,8 @@ def region_tracks(
             if tss - last > 0.07 * (end - start):  # names would overlap otherwise
                 axes.text(tss / 1e3, -0.42, name, fontsize=6.5, ha="center", va="bottom")
                 last = tss
-        axes.set_yticks(range(len(tracks) + 1), ["gene starts", *(t.name for t in tracks)])
-        axes.set_ylim(len(tracks) + 0.6, -0.95)
+        axes.set_yticks(range(len(rows) + 1), ["gene starts", *(row.name for row in rows)])
+        axes.set_ylim(len(rows) + 0.6, -0.95)
         axes.set_xlim(start / 1e3, end / 1e3)
         axes.set_xlabel(f"{chrom}, thousand base pairs")
         axes.tick_params(axis="y", length=0)
@@ -240,30 +243,22 @@ def region_tracks(
     return figure
 
 
-def _draw_track(axes: Axes, y: int, track: Track, start: int, end: int) -> None:
-    shown = np.flatnonzero((track.end > start) & (track.start < end))
-    for i in shown:
-        left, width = track.start[i] / 1e3, (track.end[i] - track.start[i]) / 1e3
-        if track.true is None:
-            axes.broken_barh([(left, width)], (y - 0.32, 0.64), facecolor=GRAY, linewidth=0)
-        elif track.true[i]:
-            axes.broken_barh([(left, width)], (y - 0.32, 0.64), facecolor=PALETTE[0], linewidth=0)
-        else:
-            axes.broken_barh(
-                [(left, width)], (y - 0.32, 0.64), facecolor="none", edgecolor=PALETTE[1],
-                linewidth=0.9,
-            )  # fmt: skip
+def _draw_row(axes: Axes, y: int, row: RegionRow, start: int, end: int) -> None:
+    for i in np.flatnonzero((row.end > start) & (row.start < end)):
+        style: dict[str, Any] = {"facecolor": GRAY, "linewidth": 0}
+        if row.true is not None:
+            style = {"facecolor": PALETTE[0], "linewidth": 0}
+            if not row.true[i]:
+                style = {"facecolor": "none", "edgecolor": PALETTE[1], "linewidth": 0.9}
+        extent = row.start[i] / 1e3, (row.end[i] - row.start[i]) / 1e3
+        axes.broken_barh([extent], (y - 0.32, 0.64), **style)
 
 
 def _panels(figure: Figure, n: int, *, sharey: bool = False) -> list[Axes]:
-    return list(np.atleast_1d(np.asarray(figure.subplots(1, n, sharey=sharey))))
+    return list(figure.subplots(1, n, sharey=sharey, squeeze=False)[0])
 
 
-def _repeated(values: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from values
+def _legend_entry(marker: str, color: str, label: str) -> Line2D:
+    from matplotlib.lines import Line2D
 
-
-def _key(axes: Axes, marker: str, color: str, label: str) -> Any:
-    (line,) = axes.plot([], [], marker, color=color, label=label, markersize=6.5)
-    return line
+    return Line2D([], [], marker=marker, linestyle="", color=color, label=label, markersize=6.5)

@@ -1,4 +1,4 @@
-"""`Report`: one HTML file that holds all it shows and fetches nothing."""
+"""`Report`: one HTML file that holds everything that it shows and fetches nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genoglot.files import atomic_path
-from genoglot.reports.plots import style
+from genoglot.reports.plots import plot_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,6 @@ body { margin: 0; background: #fff; color: #24292f; line-height: 1.55;
 main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid #e3e7eb; }
-h3 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 p, li { max-width: 46rem; }
 p { margin: .6rem 0; }
 .lead { font-size: 1.1rem; color: #57606a; max-width: 46rem; }
@@ -55,7 +54,7 @@ class Report:
     Parameters
     ----------
     title, lead
-        Heading, and what stands below it.
+        Heading of the page, and the text below it.
 
     Examples
     --------
@@ -77,16 +76,12 @@ class Report:
         """Begin a section."""
         self._parts.append(f"<h2>{escape(title)}</h2>")
 
-    def heading(self, title: str) -> None:
-        """Begin a part of a section."""
-        self._parts.append(f"<h3>{escape(title)}</h3>")
-
     def paragraph(self, text: str) -> None:
         """Add a paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
     def notice(self, text: str) -> None:
-        """Add a paragraph that no reader overlooks."""
+        """Add a highlighted paragraph."""
         self._parts.append(f'<p class="notice">{escape(text)}</p>')
 
     def points(self, items: Sequence[str]) -> None:
@@ -95,9 +90,9 @@ class Report:
         self._parts.append(f"<ul>{lines}</ul>")
 
     def figure(self, figure: Figure, caption: str) -> None:
-        """Add a picture, as SVG inside the page."""
+        """Add a figure, as SVG inside the page."""
         self._figures += 1
-        data = base64.b64encode(svg(figure)).decode()
+        data = base64.b64encode(render_svg(figure)).decode()
         self._parts.append(
             f'<figure><img alt="{escape(caption, quote=True)}" '
             f'src="data:image/svg+xml;base64,{data}">'
@@ -118,13 +113,13 @@ class Report:
         Parameters
         ----------
         header, rows
-            A cell is a text, or a text and a smaller one below it.
+            Cells; a cell is a text, or a text and a smaller one below it.
         caption
-            What it shows.
+            Text above the table.
         left
-            So many first columns are words, aligned left; the others are numbers.
+            Number of columns, from the first, that are aligned left; the others are numbers.
         strong
-            Rows to stand out.
+            Indices of the rows to print in bold.
         """
         self._tables += 1
         lines = [_row("th", header, left)]
@@ -135,7 +130,7 @@ class Report:
         )
 
     def footer(self, text: str) -> None:
-        """Add the small print."""
+        """Add a text in small print at the end."""
         self._parts.append(f"<footer>{escape(text)}</footer>")
 
     def html(self) -> str:
@@ -154,12 +149,12 @@ class Report:
             temporary.write_text(self.html(), encoding="utf-8")
 
 
-def svg(figure: Figure) -> bytes:
-    """Draw a figure as SVG; the same figure gives the same bytes."""
+def render_svg(figure: Figure) -> bytes:
+    """Render a figure as SVG; the same figure gives the same bytes."""
     import matplotlib as mpl
 
     file = io.BytesIO()
-    with style():
+    with plot_style():
         mpl.rcParams["svg.hashsalt"] = "genoglot"
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()

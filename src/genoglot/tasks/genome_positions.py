@@ -1,8 +1,8 @@
-"""Places in a genome: whether it holds them, whether the names fit, and what is kept of them."""
+"""Positions in a genome: which of a file's regions lie in it, and examples made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +14,12 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names
 from genoglot.sequence import Genome
+from genoglot.tasks.writer import Batch
 
 OUTSIDE = "lie outside the genome's sequences: left out"
-"""What a builder says of such regions, by `genoglot.tasks.writer.note_count`."""
+"""What the log says of regions that are not in the genome: see `Notes.count`."""
+
+_BATCH = 1 << 22  # bases in a batch
 
 
 class Inside(NamedTuple):
@@ -25,35 +28,13 @@ class Inside(NamedTuple):
     Attributes
     ----------
     wholly
-        All bases of the region are the genome's, bool (n,).
+        All bases of the region are in the genome, bool (n,).
     partly
-        At least one base of the region is the genome's, bool (n,).
+        At least one base of the region is in the genome, bool (n,).
     """
 
     wholly: NDArray[np.bool_]
     partly: NDArray[np.bool_]
-
-
-def example_columns(places: Regions, ids: Sequence[str] | pl.Series) -> dict[str, Any]:
-    """Columns of examples that are places, for `TaskWriter.add`; their group is the chromosome.
-
-    Parameters
-    ----------
-    places
-        n regions; they are on the plus strand if no column strand tells.
-    ids
-        Name of each.
-    """
-    chrom = places.chrom.astype(str)
-    known = "strand" in places.columns.columns
-    return {
-        "id": ids,
-        "chrom": chrom,
-        "start": places.start,
-        "end": places.end,
-        "strand": places.columns["strand"] if known else ["+"] * len(places),
-        "group": chrom,
-    }
 
 
 def find_inside(regions: Regions, genome: Genome, path: Path) -> Inside:
@@ -62,11 +43,11 @@ def find_inside(regions: Regions, genome: Genome, path: Path) -> Inside:
     Parameters
     ----------
     regions
-        Of a file.
+        The regions of a file.
     genome
         The genome.
     path
-        The file, for the error.
+        The file, as errors name it.
 
     Returns
     -------
@@ -82,16 +63,16 @@ def find_inside(regions: Regions, genome: Genome, path: Path) -> Inside:
         chromosomes begin past their ends, and the genome holds whole chromosomes.
     """
     extents = genome.extents
-    place = {name: i for i, name in enumerate(genome.names)}
+    number = {name: i for i, name in enumerate(genome.names)}
     check_names(
-        regions.chrom_names, place.keys(), ours=str(path), theirs="the genome", renamed="theirs"
+        regions.chrom_names, number.keys(), ours=str(path), theirs="the genome", renamed="theirs"
     )
-    if len(regions) and not any(name in place for name in regions.chrom_names):
+    if len(regions) and not any(name in number for name in regions.chrom_names):
         raise TaskError(
             f"{path}: chromosomes {', '.join(regions.chrom_names[:3])} are not in the genome "
             f"({', '.join(genome.names[:3])}); give the genome that the file is of"
         )
-    chrom = np.array([place.get(name, -1) for name in regions.chrom_names], np.int64)
+    chrom = np.array([number.get(name, -1) for name in regions.chrom_names], np.int64)
     record = chrom[regions.chrom_codes]
     known = record >= 0
     low, high = extents.start[record], extents.end[record]
@@ -107,3 +88,50 @@ def find_inside(regions: Regions, genome: Genome, path: Path) -> Inside:
         wholly=known & (regions.start >= low) & (regions.end <= high),
         partly=known & (regions.start < high) & (regions.end > low),
     )
+
+
+def window_batches(
+    genome: Genome,
+    regions: Regions,
+    length: int,
+    *,
+    ids: Sequence[str] | pl.Series,
+    labels: NDArray[Any],
+    subsets: Mapping[str, NDArray[np.object_]],
+    groups: Sequence[str] | pl.Series | None = None,
+    packed: bool = False,
+) -> Iterator[Batch]:
+    """Make examples of the windows of a genome around the centers of regions.
+
+    Parameters
+    ----------
+    genome
+        The genome.
+    regions
+        n regions, on the plus strand if they have no column strand.
+    length
+        Length of the windows in bp.
+    ids
+        Name of each example.
+    labels, packed
+        See `Batch`.
+    subsets
+        Subset of each example, str (n,), by the name of the split.
+    groups
+        Group of each example; by default its chromosome.
+    """
+    size = max(_BATCH // length, 1)
+    for i in range(0, len(regions), size):
+        rows = slice(i, i + size)
+        some = regions[rows]
+        chrom = some.chrom.astype(str)
+        columns = {
+            "id": ids[rows],
+            "chrom": chrom,
+            "start": some.start,
+            "end": some.end,
+            "strand": some.columns["strand"] if "strand" in some.columns.columns else "+",
+            "group": chrom if groups is None else groups[rows],
+            **{f"split:{name}": subset[rows].astype(str) for name, subset in subsets.items()},
+        }
+        yield Batch(genome.fetch(some, length), labels[rows], pl.DataFrame(columns), packed=packed)

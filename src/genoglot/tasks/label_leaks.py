@@ -1,4 +1,4 @@
-"""What gives labels away without any biology: negatives that were made from positives."""
+"""Label leaks: negatives that were made from positives, so that no biology tells them apart."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from genoglot.evaluation.predictions import mcc
 from genoglot.sequence.alphabet import Codes
 
 SHARED_BASES = 14
-"""Bases at the same position by which an edited copy is known: by chance one in 270 million."""
+"""Number of bases at the same position that show an edited copy: by chance one in 270 million."""
 
 
-def shuffled_share(codes: Codes, labels: NDArray[Any]) -> float:
-    """Share of sequences with all dinucleotide counts of one of another class.
+def shuffled_fraction(codes: Codes, labels: NDArray[Any]) -> float:
+    """Fraction of sequences that have all dinucleotide counts of one of another class.
 
-    A shuffle that keeps dinucleotides, as those that negatives are made by, has the very counts of
-    what it was made of; two sequences of 70 bp hardly ever have them by chance.
+    A shuffle that preserves dinucleotides, by which negatives are often made, has exactly the
+    counts of its original; two sequences of 70 bp hardly ever have them by chance.
 
     Parameters
     ----------
     codes
         uint8 (sequences, length).
     labels
-        (sequences,).
+        Class of each, (sequences,).
+
+    Returns
+    -------
+    float
+        From 0 to 1, rounded to four digits.
     """
     rows = np.arange(len(codes))[:, None] * 25
     pairs = codes[:, :-1].astype(np.int64) * 5 + codes[:, 1:]
@@ -38,18 +43,23 @@ def shuffled_share(codes: Codes, labels: NDArray[Any]) -> float:
 def edited_copies_mcc(
     train: Codes, train_classes: NDArray[Any], test: Codes, test_classes: NDArray[Any]
 ) -> float:
-    """Matthews correlation of a rule that knows edited copies, and no biology.
+    """Compute the Matthews correlation of a rule that knows edited copies, and no biology.
 
     Negatives that are made by replacing parts of a positive leave the other parts where they were.
-    The rule: the class opposite to that of most training sequences that share `SHARED_BASES` bases
-    at the same position; where there are none, or as many of both, class 0.
+    The rule predicts the class opposite to that of most training sequences that share
+    `SHARED_BASES` bases at the same position; if there are none, or as many of both, class 0.
 
     Parameters
     ----------
     train, test
         uint8 (sequences, length).
     train_classes, test_classes
-        (sequences,) of 0 and 1.
+        Class of each, 0 or 1, (sequences,).
+
+    Returns
+    -------
+    float
+        Matthews correlation on the test sequences, rounded to four digits.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Sequences that stand in two parts of a split: exact and near duplicates, on either strand."""
+"""Sequences that are in two subsets of a split: exact and near duplicates, on either strand."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,131 +11,136 @@ from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, reverse_complement
 from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers
-from genoglot.tasks.dataset import PARTS, Ints, Rows, TaskData
-from genoglot.tasks.minimizers import Sketch, aligned, minimizers, row_hashes
+from genoglot.tasks.dataset import SUBSETS, TaskData
+from genoglot.tasks.lazy_array import LazyArray, RowIndices
+from genoglot.tasks.minimizers import Minimizers, align_left, find_minimizers, hash_rows
 
 K, WINDOW = 15, 8
 """Minimizers: two sequences with 22 bases in common share one."""
 
 VERIFY_K = 12
-"""k-mers by which a near duplicate is verified."""
+"""Length of the k-mers by which a near duplicate is verified."""
 
 CONTAINMENT = 0.5
-"""Near duplicates share such a part of the k-mers of the one that has fewer."""
+"""Minimum proportion of k-mers that near duplicates share, of the one that has fewer."""
 
 LEAST_SHARED = 12
-"""k-mers that near duplicates share at least, so that they have 23 bases in common or more: low
-complexity alone makes no duplicate."""
+"""Minimum number of k-mers that near duplicates share, so that they have 23 bases in common or
+more: low complexity alone makes no duplicate."""
 
-_KEPT = 4  # sequences of the searched part that are kept for a minimizer, the first ones
-_TRIED = 3  # candidates that are verified for each sequence
-_INDEXED = 50_000_000  # bases of the searched part that are indexed at a time
-_ASKED = 100_000_000  # bases of the held-out part that are looked up at a time
-_PAIRS = 4_000_000  # candidate pairs at a time
+_OWNERS = 4  # references that are looked up for a minimizer, the first ones
+_TRIED = 3  # candidates that are verified for each query
 
 SCHEMA = {
     "split": pl.String,
-    "part": pl.String,
+    "subset": pl.String,
     "row": pl.Int64,
-    "other_part": pl.String,
+    "other_subset": pl.String,
     "other_row": pl.Int64,
     "kind": pl.String,
     "containment": pl.Float64,
 }
 """Columns of the list of pairs: one row per held-out example with a duplicate, its best match."""
 
+KINDS = ("", "near", "reverse complement", "same")
+
 
 class Matches(NamedTuple):
-    """The best match of each sequence in another set; arrays are (n,).
+    """The best match of each query among the references; arrays are (n,).
 
     Attributes
     ----------
     row
-        Of the match, int64; -1 if there is none.
+        Index of the match, int64; -1 if there is none.
     kind
-        0 none, 1 near duplicate, 2 the reverse complement, 3 the same.
+        Index in `KINDS`: 0 none, 1 near duplicate, 2 the reverse complement, 3 the same, int8.
     containment
-        Share of the common k-mers, float64; 1 for exact duplicates, 0 without a match.
+        Proportion of common k-mers, float64; 1 for exact duplicates, 0 without a match.
     """
 
-    row: Ints
+    row: RowIndices
     kind: NDArray[np.int8]
     containment: NDArray[np.float64]
 
 
-KINDS = ("", "near", "reverse complement", "same")
-
-
 def find_leakage(data: TaskData) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Look through all splits of a dataset for duplicates between their parts.
+    """Search all splits of a dataset for duplicates between their subsets.
 
-    Validation is compared with train, test with train and with validation. Of tasks about
-    variants the sequences with the alternative allele are compared.
+    Validation is compared with train, test with train and with validation. In tasks about variants
+    the sequences with the alternative allele are compared.
 
     Returns
     -------
-    report
-        By split, a list of: part, other_part, examples, same, reverse_complement, near (counts of
-        the part's examples by their best match), rate (share of the part's examples with any).
-    pairs
+    dict
+        For each split, a list of: subset, other_subset, examples, same, reverse_complement, near
+        (numbers of the subset's examples by their best match), rate (proportion of the subset's
+        examples with any match).
+    polars.DataFrame
         One row per example with a duplicate: see `SCHEMA`.
     """
     report: dict[str, Any] = {}
     frames = [pl.DataFrame(schema=SCHEMA)]
     for split in data.splits:
         report[split] = []
-        part_rows = {part: data.rows(split, part) for part in PARTS}
-        for part, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
-            rows, others = part_rows[part], part_rows[other]
-            found = match(_sequences(data, rows), _sequences(data, others))
+        rows_of = {subset: data.rows(split, subset) for subset in SUBSETS}
+        for other, subset in combinations(SUBSETS, 2):
+            rows, others = rows_of[subset], rows_of[other]
+            found = find_matches(_sequences(data, rows), _sequences(data, others))
+            _, *counts = np.bincount(found.kind, minlength=len(KINDS)).tolist()
             report[split].append(
-                {"part": part, "other_part": other, "examples": len(rows), **_counts(found.kind)}
+                {
+                    "subset": subset,
+                    "other_subset": other,
+                    "examples": len(rows),
+                    **dict(zip(("same", "reverse_complement", "near"), counts[::-1], strict=True)),
+                    "rate": round(sum(counts) / max(len(rows), 1), 6),
+                }
             )
             hit = np.flatnonzero(found.kind)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "split": [split] * len(hit),
-                        "part": [part] * len(hit),
-                        "row": rows[hit],
-                        "other_part": [other] * len(hit),
-                        "other_row": others[found.row[hit]],
-                        "kind": np.array(KINDS, object)[found.kind[hit]].astype(str),
-                        "containment": found.containment[hit].round(6),
-                    },
-                    schema=SCHEMA,
-                )
-            )
+            pairs = {
+                "split": split,
+                "subset": subset,
+                "row": rows[hit],
+                "other_subset": other,
+                "other_row": others[found.row[hit]],
+                "kind": np.array(KINDS)[found.kind[hit]],
+                "containment": found.containment[hit].round(6),
+            }
+            frames.append(pl.DataFrame(pairs, schema=SCHEMA))
     return report, pl.concat(frames)
 
 
-def _sequences(data: TaskData, rows: Ints) -> Rows:
-    part = data.at(rows)
-    return part.codes if part.alternative is None else part.alternative
+def _sequences(data: TaskData, rows: RowIndices) -> LazyArray:
+    examples = data.take(rows)
+    return examples.codes if examples.alternative is None else examples.alternative
 
 
-def _counts(kind: NDArray[np.int8]) -> dict[str, Any]:
-    _, near, reverse, same = np.bincount(kind, minlength=4).tolist()
-    rate = round((near + reverse + same) / max(len(kind), 1), 6)
-    return {"same": same, "reverse_complement": reverse, "near": near, "rate": rate}
+def find_matches(
+    queries: LazyArray | Codes, references: LazyArray | Codes, *, block: int = 50_000_000
+) -> Matches:
+    """Find the best duplicate of each query among the references.
 
-
-def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
-    """Find for each sequence its best duplicate in another set.
-
-    Exact duplicates are found by a hash of the whole sequence, without the N that it is filled up
-    with at either end, and compared base by base: none is missed and none made up. Candidates for
-    near ones share minimizers; each is verified by the containment of its 12-mers, of the shorter
-    one if their lengths differ. The searched set is indexed in pieces, so that memory does not grow
-    with it. A minimizer of many sequences (of a repeat, or of a family of variants) is kept for the
-    first few of them only: a match is still found, though not always the very best.
+    Exact duplicates are found by a hash of the whole sequence, without the N that it is padded with
+    at either end, and compared base by base: none is missed and none made up. Candidates for near
+    duplicates share minimizers; each is verified by the containment of its 12-mers, those of the
+    shorter sequence if the lengths differ. The references are indexed block by block, so that
+    memory does not grow with them. A minimizer of many references (of a repeat, or of a family of
+    variants) is looked up in the first few of them only: a match is still found, though not always
+    the very best.
 
     Parameters
     ----------
-    asked
+    queries
         uint8 (n, length).
-    searched
+    references
         uint8 (m, the same or another length).
+    block
+        Number of bases of the references that are indexed at a time.
+
+    Returns
+    -------
+    Matches
+        A match for each query.
 
     Examples
     --------
@@ -143,127 +149,115 @@ def match(asked: Rows | Codes, searched: Rows | Codes) -> Matches:
     >>> changed = train[1].copy()
     >>> changed[50] = 3 - changed[50]
     >>> test = np.stack([train[7], reverse_complement(train[9]), changed])
-    >>> match(test, train).row.tolist(), match(test, train).kind.tolist()
+    >>> found = find_matches(test, train)
+    >>> found.row.tolist(), found.kind.tolist()
     ([7, 9, 1], [3, 2, 1])
     """
-    n = len(asked)
+    n = len(queries)
     found = Matches(np.full(n, -1, np.int64), np.zeros(n, np.int8), np.zeros(n, np.float64))
-    if not n or not len(searched):
-        return found
-    width = max(asked.shape[1], searched.shape[1])
-    step = max(_INDEXED // width, 1)
-    asked_step = max(_ASKED // width, 1)
-    for begin in range(0, n, asked_step):
-        some = slice(begin, begin + asked_step)
-        part = Matches(found.row[some], found.kind[some], found.containment[some])
-        block = np.asarray(asked[begin : begin + asked_step])
-        whole = aligned(block, width)
-        hashes = row_hashes(whole)
-        wanted = minimizers(block, K, WINDOW)
-        sketch, distinct = wanted.by_hash(), np.bincount(wanted.rows, minlength=len(block))
-        for i in range(0, len(searched), step):
-            others = np.asarray(searched[i : i + step])
-            _exact(part, whole, hashes, others, i)
-            _near(part, block, sketch, distinct, others, i)
+    width = max(queries.shape[1], references.shape[1])
+    step = max(block // width, 1)
+    for i in range(0, n if len(references) else 0, 2 * step):
+        rows = slice(i, i + 2 * step)
+        # Views, which are filled in.
+        some = Matches(found.row[rows], found.kind[rows], found.containment[rows])
+        codes = np.asarray(queries[rows])
+        whole = align_left(codes, width)
+        hashes = hash_rows(whole)
+        minimizers = find_minimizers(codes, K, WINDOW)
+        numbers = np.bincount(minimizers.rows, minlength=len(codes))
+        minimizers = minimizers.sort()
+        for j in range(0, len(references), step):
+            others = np.asarray(references[j : j + step])
+            _find_exact(some, whole, hashes, others, j)
+            _find_near(some, codes, minimizers, numbers, others, j, max(block // 12, _OWNERS))
     return found
 
 
-def _exact(
-    found: Matches, asked: Codes, hashes: NDArray[np.uint64], searched: Codes, offset: int
+def _find_exact(
+    found: Matches, queries: Codes, hashes: NDArray[np.uint64], references: Codes, offset: int
 ) -> None:
     """Note exact duplicates of sequences that are aligned, on the same strand first."""
     for kind in (3, 2):
-        turned = searched if kind == 3 else reverse_complement(searched)
-        other = aligned(turned, asked.shape[1])
-        theirs = row_hashes(other)
+        strand = references if kind == 3 else reverse_complement(references)
+        other = align_left(strand, queries.shape[1])
+        theirs = hash_rows(other)
         order = np.argsort(theirs, kind="stable")
         at = np.searchsorted(theirs[order], hashes)
         at = order[np.minimum(at, len(order) - 1)]
         hit = np.flatnonzero((theirs[at] == hashes) & (found.kind < kind))
-        hit = hit[(asked[hit] == other[at[hit]]).all(axis=1)]
+        hit = hit[(queries[hit] == other[at[hit]]).all(axis=1)]
         found.row[hit], found.kind[hit], found.containment[hit] = at[hit] + offset, kind, 1.0
 
 
-def _near(
+def _find_near(
     found: Matches,
-    asked: Codes,
-    sketch: Sketch,
-    distinct: Ints,
-    searched: Codes,
+    queries: Codes,
+    minimizers: Minimizers,
+    numbers: RowIndices,
+    references: Codes,
     offset: int,
+    n_pairs: int,
 ) -> None:
-    """Note near duplicates among the sequences that have no exact one."""
-    hashes, rows = sketch
-    keys, owners = minimizers(searched, K, WINDOW).by_hash()
-    theirs = np.bincount(owners, minlength=len(searched))
-    first = np.flatnonzero(np.r_[len(keys) > 0, keys[1:] != keys[:-1]])
-    count = np.minimum(np.diff(np.r_[first, len(keys)]), _KEPT)
-    keys = keys[first]
-    open_ = found.kind[rows] < 2
-    hashes, rows = hashes[open_], rows[open_]
+    """Note near duplicates of the queries that have no exact one, for some pairs at a time."""
+    keys, owners = find_minimizers(references, K, WINDOW).sort()
+    if not len(keys):
+        return
+    theirs = np.bincount(owners, minlength=len(references))
+    keys, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    counts = np.minimum(counts, _OWNERS)
+    unmatched = found.kind[minimizers.rows] < 2
+    hashes, rows = minimizers.hashes[unmatched], minimizers.rows[unmatched]
     at = np.searchsorted(keys, hashes)  # both are sorted, so that this walks through memory
-    at = np.minimum(at, max(len(keys) - 1, 0))
-    hit = np.flatnonzero(keys[at] == hashes) if len(keys) else np.empty(0, np.int64)
-    shared: list[NDArray[np.int64]] = []
-    for i in range(0, len(hit), _PAIRS // _KEPT):
-        some = hit[i : i + _PAIRS // _KEPT]
-        times = count[at[some]]
+    at = np.minimum(at, len(keys) - 1)
+    hit = np.flatnonzero(keys[at] == hashes)
+    pairs = [np.empty(0, np.int64)]
+    for i in range(0, len(hit), n_pairs // _OWNERS):
+        some = hit[i : i + n_pairs // _OWNERS]
+        times = counts[at[some]]
         within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         other = owners[np.repeat(first[at[some]], times) + within]
-        shared.append(np.repeat(rows[some], times) * len(searched) + other)
-    if shared:
-        _verify(found, asked, np.concatenate(shared), (distinct, theirs), searched, offset)
-
-
-def _verify(
-    found: Matches,
-    asked: Codes,
-    pairs: Ints,
-    minimizers_of: tuple[Ints, Ints],
-    searched: Codes,
-    offset: int,
-) -> None:
-    """Keep, of candidate pairs (asked * len(searched) + searched), the true near duplicates."""
-    distinct, theirs = minimizers_of
-    pair, shared = np.unique(pairs, return_counts=True)
-    row, other = np.divmod(pair, len(searched))
+        pairs.append(np.repeat(rows[some], times) * len(references) + other)
+    pair, shared = np.unique(np.concatenate(pairs), return_counts=True)
+    row, other = np.divmod(pair, len(references))
     # Half of the k-mers in common, of the sequence that has fewer, leaves more than a tenth of its
     # minimizers in common.
-    likely = shared >= np.maximum(0.1 * np.minimum(distinct[row], theirs[other]), 1)
+    likely = shared >= np.maximum(0.1 * np.minimum(numbers[row], theirs[other]), 1)
     row, other, shared = row[likely], other[likely], shared[likely]
     order = np.lexsort((-shared, row))
     row, other = row[order], other[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
-    row, other = row[rank < _TRIED], other[rank < _TRIED]
-    step = max(_PAIRS // max(asked.shape[1], searched.shape[1]), 1)
+    tried = np.arange(len(row)) - np.searchsorted(row, row) < _TRIED
+    row, other = row[tried], other[tried]
+    step = max(n_pairs // max(queries.shape[1], references.shape[1]), 1)
     for i in range(0, len(row), step):
         a, b = row[i : i + step], other[i : i + step]
-        share = containment(asked[a], searched[b])
-        for j in np.lexsort((b, -share)):
-            if share[j] >= CONTAINMENT and share[j] > found.containment[a[j]]:
+        common = containment(queries[a], references[b])
+        for j in np.lexsort((b, -common)):
+            if common[j] >= CONTAINMENT and common[j] > found.containment[a[j]]:
                 found.row[a[j]], found.kind[a[j]] = b[j] + offset, 1
-                found.containment[a[j]] = share[j]
+                found.containment[a[j]] = common[j]
 
 
 def containment(a: Codes, b: Codes, k: int = VERIFY_K) -> NDArray[np.float64]:
-    """Share of the distinct k-mers, of either strand, that two sequences have in common.
+    """Compute the proportion of distinct k-mers, of either strand, that two sequences share.
 
     Parameters
     ----------
     a, b
         uint8 (n, length), compared row by row.
     k
-        1 to 15.
+        Length of the k-mers, 1 to 15.
 
     Returns
     -------
-    Common k-mers over those of the sequence that has fewer, float64 (n,); 0 where less than
-    `LEAST_SHARED` are common.
+    NDArray
+        Number of common k-mers over those of the sequence that has fewer, float64 (n,); 0 if fewer
+        than `LEAST_SHARED` are common.
     """
     ours, theirs = (_distinct(canonical_kmers(codes, k)) for codes in (a, b))
     both = np.sort(np.concatenate([ours, theirs], axis=1), axis=1)
     common = ((both[:, 1:] == both[:, :-1]) & (both[:, 1:] != UNKNOWN)).sum(axis=1)
-    fewer = np.minimum(*((found != UNKNOWN).sum(axis=1) for found in (ours, theirs)))
+    fewer = np.minimum(*((kmers != UNKNOWN).sum(axis=1) for kmers in (ours, theirs)))
     return np.where(common >= LEAST_SHARED, common / np.maximum(fewer, 1), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Minimizers and hashes of both strands, over whole batches of sequences."""
+"""Minimizers and hashes of sequences, over whole batches."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in th
 _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))  # Wellons' lowbias32: a bijection
 
 
-class Sketch(NamedTuple):
-    """Hashes of a batch of sequences.
+class Minimizers(NamedTuple):
+    """Minimizers of a batch of sequences.
 
     Attributes
     ----------
     hashes
         uint32 (m,).
     rows
-        Number of the sequence that each is of, int64 (m,).
+        Index of the sequence that each is of, int64 (m,).
     """
 
     hashes: Hashes
     rows: NDArray[np.int64]
 
-    def by_hash(self) -> Sketch:
-        """Sort by hash, and by row among equal ones."""
+    def sort(self) -> Minimizers:
+        """Sort by hash, and by row among equal hashes."""
         # One sort of 64-bit numbers takes a tenth of the time of sorting indices.
         both = np.sort(self.hashes.astype(np.uint64) << np.uint64(32) | self.rows.astype(np.uint64))
         hashes = (both >> np.uint64(32)).astype(np.uint32)
-        return Sketch(hashes, both.astype(np.uint32).astype(np.int64))
+        return Minimizers(hashes, both.astype(np.uint32).astype(np.int64))
 
 
-def mixed(numbers: Hashes) -> Hashes:
-    """Scatter numbers over all 32 bits, one to one."""
+def _scramble(numbers: Hashes) -> Hashes:
+    """Map numbers to others over all 32 bits, one to one."""
     x = numbers ^ (numbers >> np.uint32(16))
     x *= _MIX[0]
     x ^= x >> np.uint32(15)
@@ -46,7 +46,7 @@ def mixed(numbers: Hashes) -> Hashes:
     return x
 
 
-def minimizers(codes: Codes, k: int, window: int) -> Sketch:
+def find_minimizers(codes: Codes, k: int, window: int) -> Minimizers:
     """Pick from every run of `window` k-mers the one with the smallest hash (a minimizer).
 
     Two sequences that share `window + k - 1` bases on either strand share one. A sequence with
@@ -59,35 +59,33 @@ def minimizers(codes: Codes, k: int, window: int) -> Sketch:
     codes
         uint8 (n, length).
     k
-        1 to 15.
+        Length of the k-mers, 1 to 15.
     window
-        Number of k-mers.
+        Number of k-mers in a run.
 
     Returns
     -------
-    Each minimizer of a sequence once for every place.
+    Minimizers
+        Each minimizer of a sequence, once for every position.
     """
     length = codes.shape[1]
-    hashes: list[Hashes] = []
-    rows: list[NDArray[np.int64]] = []
+    hashes, rows = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     step = max(_BLOCK // max(length, 1), 1)
     for i in range(0, len(codes), step):
         kmers = canonical_kmers(codes[i : i + step], k)
         if not kmers.shape[1]:
             continue
         unknown = kmers == UNKNOWN
-        order = mixed(kmers)
+        order = _scramble(kmers)
         order[unknown] = UNKNOWN
         lowest = _sliding_minimum(order, min(window, order.shape[1]))
-        # The same minimizer stays for some windows: keep it where it is new.
+        # Neighboring windows often have the same minimizer: take it where it is new.
         new = np.ones(lowest.shape, bool)
         new[:, 1:] = lowest[:, 1:] != lowest[:, :-1]
         row, column = np.nonzero(new & (lowest != UNKNOWN))
         hashes.append(lowest[row, column])
         rows.append(row + i)
-    if not hashes:
-        return Sketch(np.empty(0, np.uint32), np.empty(0, np.int64))
-    return Sketch(np.concatenate(hashes), np.concatenate(rows))
+    return Minimizers(np.concatenate(hashes), np.concatenate(rows))
 
 
 def _sliding_minimum(values: Hashes, window: int) -> Hashes:
@@ -100,11 +98,11 @@ def _sliding_minimum(values: Hashes, window: int) -> Hashes:
     return values
 
 
-def aligned(codes: Codes, width: int) -> Codes:
+def align_left(codes: Codes, width: int) -> Codes:
     """Write each sequence at the beginning of its row, without the N at its ends.
 
-    Sequences that are filled up with N to a common length can then be compared, whatever their
-    length, on both strands.
+    Sequences that are padded with N to a common length can then be compared, whatever their length,
+    on both strands.
 
     Parameters
     ----------
@@ -115,11 +113,12 @@ def aligned(codes: Codes, width: int) -> Codes:
 
     Returns
     -------
-    uint8 (n, width), N behind each sequence
+    Codes
+        uint8 (n, width), N behind each sequence.
 
     Examples
     --------
-    >>> aligned(np.uint8([[4, 0, 4, 1], [2, 3, 4, 4]]), 5).tolist()
+    >>> align_left(np.uint8([[4, 0, 4, 1], [2, 3, 4, 4]]), 5).tolist()
     [[0, 4, 1, 4, 4], [2, 3, 4, 4, 4]]
     """
     out: Codes = np.full((len(codes), width), N, np.uint8)
@@ -131,8 +130,8 @@ def aligned(codes: Codes, width: int) -> Codes:
     return out
 
 
-def row_hashes(codes: Codes) -> NDArray[np.uint64]:
-    """Hash whole rows: equal ones have equal hashes, uint64 (n,)."""
+def hash_rows(codes: Codes) -> NDArray[np.uint64]:
+    """Hash whole rows, so that equal rows have equal hashes, uint64 (n,)."""
     words = -(-codes.shape[1] // 8)
     rng = np.random.default_rng(0)
     factors = rng.integers(0, 1 << 63, words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

@@ -1,4 +1,4 @@
-"""All tasks by name."""
+"""`TASKS`: all tasks by name."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ TASKS: dict[str, Task] = {
         gue.TASK,
     )
 }
-"""Name of each task, and the task."""
+"""All tasks, by name."""

@@ -10,138 +10,181 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions.chromosomes import natural_order
-from genoglot.tasks.dataset import PARTS
+from genoglot.tasks.dataset import SUBSETS
 
-Parts = NDArray[np.object_]
+SubsetNames = NDArray[np.object_]
 """train, validation or test of each example, str (n,)."""
 
-_NAMES = np.array(PARTS, object)
+_NAMES = np.array(SUBSETS, object)
 
 
-class Held(NamedTuple):
-    """Chromosomes to hold out, with or without "chr", and the source of the choice."""
+class TaskSplit(NamedTuple):
+    """The assignment of examples to subsets.
+
+    Attributes
+    ----------
+    rule
+        How they are assigned, in words.
+    subsets
+        Subset of each example, str (n,).
+    """
+
+    rule: str
+    subsets: SubsetNames
+
+
+class HeldOut(NamedTuple):
+    """Chromosomes that a publication holds out.
+
+    Attributes
+    ----------
+    validation, test
+        Names of chromosomes without "chr".
+    source
+        The publication.
+    """
 
     validation: tuple[str, ...]
     test: tuple[str, ...]
     source: str
 
 
-RRBS = Held(("12", "13"), ("10", "11", "X", "Y"), "the seed benchmark's methylation task")
-EXPECTO = Held(("X", "Y"), ("8",), "the seed benchmark's expression task")
-DEEPSEA = Held(("7",), ("8", "9"), "DeepSEA, with all of chr7 for its part of chr7")
-DART = Held(("6", "21"), ("5", "10", "14", "18", "20", "22"), "DART-Eval")
+RRBS = HeldOut(("12", "13"), ("10", "11", "X", "Y"), "the published benchmark's methylation task")
+EXPECTO = HeldOut(("X", "Y"), ("8",), "the published benchmark's expression task")
+DEEPSEA = HeldOut(("7",), ("8", "9"), "DeepSEA, with all of chr7 for its part of chr7")
+DART = HeldOut(("6", "21"), ("5", "10", "14", "18", "20", "22"), "DART-Eval")
 
 
-def random_parts(n: int, shares: Sequence[float], rng: np.random.Generator) -> Parts:
-    """Split examples at random, in exact shares (rounded so that no part is empty if n >= 3).
+def random_subsets(n: int, fractions: Sequence[float], rng: np.random.Generator) -> SubsetNames:
+    """Split examples at random, in exact fractions.
+
+    Numbers are rounded so that no subset is empty if n >= 3.
 
     Parameters
     ----------
     n
         Number of examples.
-    shares
-        Of train, validation and test; they sum to 1.
+    fractions
+        Fractions of train, validation and test; they sum to 1.
+    rng
+        Source of random numbers.
+
+    Returns
+    -------
+    SubsetNames
+        Subset of each example, str (n,).
 
     Examples
     --------
-    >>> parts = random_parts(10, (0.6, 0.2, 0.2), np.random.default_rng(0))
-    >>> [int((parts == name).sum()) for name in PARTS]
+    >>> subsets = random_subsets(10, (0.6, 0.2, 0.2), np.random.default_rng(0))
+    >>> [int((subsets == name).sum()) for name in SUBSETS]
     [6, 2, 2]
     """
-    held = [max(round(n * share), 1) if n >= 3 and share > 0 else 0 for share in shares[1:]]
+    sizes = [max(round(n * f), 1) if n >= 3 and f > 0 else 0 for f in fractions[1:]]
     code = np.zeros(n, np.int64)
-    code[: held[0]] = 1
-    code[held[0] : sum(held)] = 2
-    parts: Parts = _NAMES[rng.permutation(code)]
-    return parts
+    code[: sizes[0]] = 1
+    code[sizes[0] : sum(sizes)] = 2
+    subsets: SubsetNames = _NAMES[rng.permutation(code)]
+    return subsets
 
 
-def drawn_parts(n: int, shares: Sequence[float], rng: np.random.Generator) -> Parts:
-    """Draw each example's part independently: for examples that come in batches."""
-    return _NAMES[np.searchsorted(np.cumsum(shares)[:-1], rng.random(n), side="right")]
+def draw_subsets(n: int, fractions: Sequence[float], rng: np.random.Generator) -> SubsetNames:
+    """Draw each example's subset independently, for examples that come in batches.
+
+    The parameters and the result are those of `random_subsets`.
+    """
+    return _NAMES[np.searchsorted(np.cumsum(fractions)[:-1], rng.random(n), side="right")]
 
 
-def chromosome_parts(
-    names: Sequence[str], held: Held, weights: Sequence[int] | None = None
+def assign_chromosomes(
+    names: Sequence[str], held_out: HeldOut, weights: Sequence[int] | None = None
 ) -> tuple[dict[str, str], str]:
     """Choose chromosomes to validate and test on.
 
-    Where some of the published ones for both are there, those are taken. Else (another genome,
-    or windows of one) the last chromosome is tested on and the one before it validated on, more
-    of them until each part has a tenth.
+    If published ones for both are among the names, those are taken. Otherwise (another genome, or
+    windows of one) the last chromosome is tested on and the one before it validated on, and more of
+    them until each subset has a tenth.
 
     Parameters
     ----------
     names
-        Chromosomes that hold examples.
-    held
+        Chromosomes that hold examples, with or without "chr".
+    held_out
         The published choice.
     weights
-        Of each chromosome, such as its number of examples; by default equal.
+        Weight of each chromosome, such as its number of examples; by default equal.
 
     Returns
     -------
-    Part of each chromosome, and the rule in words. Both empty if there are less than three
-    chromosomes.
+    dict
+        Subset of each chromosome; empty if there are fewer than three chromosomes.
+    str
+        The rule in words; empty as well.
 
     Examples
     --------
-    >>> chromosome_parts(["chr1", "chr2", "chr3"], RRBS)[0]
+    >>> assign_chromosomes(["chr1", "chr2", "chr3"], RRBS)[0]
     {'chr1': 'train', 'chr2': 'validation', 'chr3': 'test'}
     """
     if len(names) < 3:
         return {}, ""
     # chr6_apd_hap1 is nearly the DNA of chr6, chr6_GL000250v2_alt too: they stay with it.
     bare = {name: name.removeprefix("chr").partition("_")[0] for name in names}
-    parts = {
-        name: "test" if b in held.test else "validation" if b in held.validation else "train"
+    published = {"test": held_out.test, "validation": held_out.validation}
+    subsets = {
+        name: next((subset for subset, held in published.items() if b in held), "train")
         for name, b in bare.items()
     }
-    source = held.source
-    if set(parts.values()) != set(PARTS):
+    source = held_out.source
+    if set(subsets.values()) != set(SUBSETS):
         source = "the last ones; our choice"
         size = dict(zip(names, weights or [1] * len(names), strict=True))
         left = sorted(names, key=natural_order)
-        parts = dict.fromkeys(left, "train")
-        for part in ("test", "validation"):
+        subsets = dict.fromkeys(left, "train")
+        for subset in ("test", "validation"):
             taken = 0
-            needed = 1 if part == "validation" else 2  # chromosomes to leave for the others
+            needed = 1 if subset == "validation" else 2  # chromosomes to leave for the others
             while not taken or (taken < 0.1 * sum(size.values()) and len(left) > needed):
                 name = left.pop()
-                parts[name], taken = part, taken + size[name]
-    told = {
-        part: ", ".join(sorted((n for n in names if parts[n] == part), key=natural_order))
-        for part in ("validation", "test")
-    }
-    rule = f"by chromosome: validation {told['validation']}; test {told['test']}"
-    return parts, f"{rule} ({source})"
+                subsets[name], taken = subset, taken + size[name]
+    validation, test = (
+        ", ".join(sorted((n for n in names if subsets[n] == subset), key=natural_order))
+        for subset in ("validation", "test")
+    )
+    return subsets, f"by chromosome: validation {validation}; test {test} ({source})"
 
 
-def split_by_chromosome(chrom: NDArray[np.object_], held: Held) -> tuple[Parts | None, str]:
-    """Part of each example by its chromosome, and the rule in words: see `chromosome_parts`.
+def split_by_chromosome(chrom: NDArray[np.object_], held_out: HeldOut) -> TaskSplit | None:
+    """Split examples by their chromosome, str (n,): see `assign_chromosomes`.
 
     Returns
     -------
-    None and an empty rule if there are less than three chromosomes.
+    TaskSplit or None
+        None if there are fewer than three chromosomes.
     """
     names, index, sizes = np.unique(chrom.astype(str), return_inverse=True, return_counts=True)
-    part_of, rule = chromosome_parts(names.tolist(), held, sizes.tolist())
-    if not part_of:
-        return None, rule
-    return np.array([part_of[name] for name in names.tolist()], object)[index], rule
+    subset_of, rule = assign_chromosomes(names.tolist(), held_out, sizes.tolist())
+    if not subset_of:
+        return None
+    return TaskSplit(rule, np.array([subset_of[name] for name in names.tolist()], object)[index])
 
 
-def group_parts(
-    groups: Sequence[str], shares: Sequence[float], rng: np.random.Generator
+def assign_groups(
+    groups: Sequence[str], fractions: Sequence[float], rng: np.random.Generator
 ) -> dict[str, str]:
-    """Give whole groups, such as elements, to the parts, at random.
+    """Assign whole groups, such as elements, to the subsets at random.
+
+    Returns
+    -------
+    dict
+        Subset of each group.
 
     Raises
     ------
     TaskError
-        If there are less than three groups.
+        If there are fewer than three groups.
     """
     names = sorted(set(groups))
     if len(names) < 3:
         raise TaskError(f"{len(names)} groups are too few to train, validate and test on")
-    return dict(zip(names, random_parts(len(names), shares, rng).tolist(), strict=True))
+    return dict(zip(names, random_subsets(len(names), fractions, rng).tolist(), strict=True))

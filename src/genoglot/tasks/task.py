@@ -1,30 +1,39 @@
-"""`Task`: what a benchmark task is made of, and how it is measured."""
+"""`Task`: what a benchmark task consists of, and how it is measured."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from genoglot.errors import TaskError
+from genoglot.models.dna.target import Target
 from genoglot.sequence import Genome
-from genoglot.tasks.dataset import Kind, TaskData
+from genoglot.tasks.dataset import TaskData
+from genoglot.tasks.writer import TaskContent, write_task
+
+BENCHMARK = "Training Transformers for Genetic Sequence Tasks"
+"""The published benchmark that most of the tasks are of."""
+
+COMMON_BASELINES = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
+"""Baselines that fit every task."""
 
 
-class Published(NamedTuple):
-    """A figure that somebody published.
+class PublishedResult(NamedTuple):
+    """A result that somebody published.
 
     Attributes
     ----------
     model, metric, value
-        What reached how much; metrics are shares of 1 (an MCC of 67.95 is 0.6795).
+        Name of the model, name of the metric, and its value; an MCC of 67.95 % is 0.6795.
     source
-        Where it stands.
+        The publication, and where it is in it.
     dataset
-        Of a family, the dataset's name, such as tf/0; else empty.
+        In a family of tasks, the dataset's name, such as tf/0; otherwise empty.
     """
 
     model: str
@@ -34,21 +43,18 @@ class Published(NamedTuple):
     dataset: str = ""
 
 
-SEED = "the seed benchmark"
-
-
-def published_figures(
-    metrics: Sequence[str], values: Mapping[str, Sequence[float]], source: str = SEED
-) -> tuple[Published, ...]:
+def published_results(
+    metrics: Sequence[str], values: Mapping[str, Sequence[float]], source: str = BENCHMARK
+) -> tuple[PublishedResult, ...]:
     """List what a source publishes of each model, in the order of the metrics, or of the first.
 
     Examples
     --------
-    >>> [row[:3] for row in published_figures(("AUROC", "AUPRC"), {"a": (0.9, 0.8), "b": (0.7,)})]
+    >>> [row[:3] for row in published_results(("AUROC", "AUPRC"), {"a": (0.9, 0.8), "b": (0.7,)})]
     [('a', 'AUROC', 0.9), ('a', 'AUPRC', 0.8), ('b', 'AUROC', 0.7)]
     """
     return tuple(
-        Published(model, metric, value, source)
+        PublishedResult(model, metric, value, source)
         for model, row in values.items()
         for metric, value in zip(metrics, row, strict=False)
     )
@@ -66,34 +72,31 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
         raise TaskError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
 
 
-def _check_apart(found: Sequence[tuple[list[Path], Path]]) -> None:
+Sources = Sequence[Path]
+Builder = Callable[..., TaskContent]
+"""`builder(sources, *, genome, seed, ...)`: what it takes beside these are options of the task."""
+
+
+def _one_dataset(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:
+    return [(list(sources), out)]
+
+
+def _check_apart(datasets: Sequence[tuple[list[Path], Path]]) -> None:
     """Refuse datasets that would be written over, or into, another one or their own sources."""
-    order = sorted(found, key=lambda dataset: dataset[1].resolve().parts)
-    for (sources, place), (others, after) in pairwise(order):
-        if after.resolve().is_relative_to(place.resolve()):
+    order = sorted(datasets, key=lambda dataset: dataset[1].resolve().parts)
+    for (sources, folder), (others, next_folder) in pairwise(order):
+        if next_folder.resolve().is_relative_to(folder.resolve()):
             raise TaskError(
-                f"{sources[0]} and {others[0]} would both be written into {place}; build them one "
+                f"{sources[0]} and {others[0]} would both be written into {folder}; build them one "
                 "by one, into different directories"
             )
-    for sources, place in found:
+    for sources, folder in datasets:
         for source in sources:
-            if source.resolve().is_relative_to(place.resolve()):
+            if source.resolve().is_relative_to(folder.resolve()):
                 raise TaskError(
-                    f"{place}: holds the source {source}, which would be replaced; choose another "
-                    "directory to make (-o)"
+                    f"{folder}: holds the source {source}, which would be replaced; choose another "
+                    "output directory (-o)"
                 )
-
-
-Sources = Sequence[Path]
-
-_COMMON = ("sources", "out", "task", "genome", "seed", "leakage", "overwrite")
-
-
-BASELINES_OF_ALL = ("constant", "kmer-linear", "kmer-boosting", "motif-linear")
-
-
-def _alone(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:
-    return [(list(sources), out)]
 
 
 @dataclass(frozen=True)
@@ -103,47 +106,50 @@ class Task:
     Attributes
     ----------
     name
-        Its name, a key of `TASKS`.
-    kind
-        Of its labels: binary, classes or real.
+        Name of the task, a key of `TASKS`.
+    target
+        What its labels are.
     metrics
-        Names of metrics of `genoglot.evaluation.predictions`, the first one is the main one.
+        Names of metrics of `genoglot.evaluation.predictions`; the first one is the main one.
     split
-        The split that published figures are for.
+        The split that published results are for.
     sources
-        What to build it from, in words.
+        The files that it is built from, in words.
     needs_genome
         Whether a genome must be given.
     builder
-        `builder(sources, out, *, genome, seed, leakage, overwrite, ...) -> TaskData`.
+        Function that makes the content of a dataset: see `Builder`.
     expand
-        Makes several (sources, out) of one, where the sources hold a family of tasks.
+        Function that makes several (sources, out) of one, if the sources hold a family of tasks.
     published
-        Figures to compare with.
+        Results to compare with.
     baselines
-        Names of `genoglot.tasks.BASELINES` that fit it.
+        Names of `genoglot.bench.baselines.BASELINES` that fit it.
     per_group
         Whether a model is fitted to each group (such as a tissue) by itself, because the label of a
         sequence depends on the group, and models do not read that.
     """
 
     name: str
-    kind: Kind
+    target: Target
     metrics: tuple[str, ...]
     split: str
     sources: str
     needs_genome: bool
-    builder: Callable[..., TaskData]
-    expand: Callable[[Sources, Path], list[tuple[list[Path], Path]]] = _alone
-    published: tuple[Published, ...] = ()
-    baselines: tuple[str, ...] = BASELINES_OF_ALL
+    builder: Builder
+    expand: Callable[[Sources, Path], list[tuple[list[Path], Path]]] = _one_dataset
+    published: tuple[PublishedResult, ...] = ()
+    baselines: tuple[str, ...] = COMMON_BASELINES
     per_group: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
-        """What else the builder takes, with defaults."""
+        """Options of the task, with their defaults."""
+        decided = {"sources", "genome", "seed"}
+        if isinstance(self.builder, partial):
+            decided |= self.builder.keywords.keys()
         parameters = inspect.signature(self.builder).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in _COMMON}
+        return {p.name: p.default for p in parameters if p.name not in decided}
 
     def build(
         self,
@@ -156,29 +162,29 @@ class Task:
         overwrite: bool = False,
         **options: Any,
     ) -> list[TaskData]:
-        """Build the task's data: one dataset, or of a family several.
+        """Build the task's data: one dataset, or several if the sources hold a family.
 
         Parameters
         ----------
         sources
             The source files.
         out
-            Directory to make (of a family, to make directories in).
+            Directory to write (for a family, the directory above them).
         genome
-            DNA, for tasks whose sources hold places only.
+            DNA, for tasks whose sources hold positions only.
         seed
-            Of everything random.
+            Seed of everything random.
         leakage
-            Look for sequences that stand in two parts of a split.
+            Search the splits for sequences that are in two subsets.
         overwrite
-            Let a non-empty directory be replaced.
-        options
+            Replace a directory that is not empty.
+        **options
             See `options`.
 
         Raises
         ------
         GenoglotError
-            With file and line, at bad input.
+            With file and line, if a source is malformed.
         """
         paths = [Path(source) for source in sources]
         if not paths:
@@ -191,21 +197,23 @@ class Task:
         if unknown := options.keys() - self.options.keys():
             known = ", ".join(self.options) or "none"
             raise TaskError(f"{self.name} has no option {min(unknown)!r}; it has {known}")
-        found = self.expand(paths, Path(out))
-        _check_apart(found)
+        datasets = self.expand(paths, Path(out))
+        _check_apart(datasets)
         return [
-            self.builder(
-                part,
-                place,
-                genome=genome,
-                seed=seed,
+            write_task(
+                folder,
+                self.builder(files, genome=genome, seed=seed, **options),
+                task=self.name,
+                target=self.target,
+                metrics=self.metrics,
+                published_split=self.split,
+                genome=None if genome is None else genome.digest,
                 leakage=leakage,
                 overwrite=overwrite,
-                **options,
             )
-            for part, place in found
+            for files, folder in datasets
         ]
 
-    def figures(self, dataset: str = "") -> list[Published]:
-        """List the published figures of a dataset of this task."""
-        return [figure for figure in self.published if figure.dataset in ("", dataset)]
+    def published_results(self, dataset: str = "") -> list[PublishedResult]:
+        """List the published results of a dataset of this task."""
+        return [result for result in self.published if result.dataset in ("", dataset)]

@@ -18,7 +18,7 @@ from genoglot.sequence import Genome, reverse_complement, to_codes, to_text
 from genoglot.simulate import World
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.builders.promoters import read_promoters
-from genoglot.tasks.dataset import PARTS
+from genoglot.tasks.dataset import SUBSETS
 
 Build = Callable[[str], TaskData]
 Sources = dict[str, list[Path]]
@@ -35,10 +35,10 @@ def lines(path: Path) -> list[list[str]]:
 def test_no_chromosome_is_shared_and_no_test_window_overlaps_train(built: Build, name: str) -> None:
     data = built(name)
     part = data.examples["split:chromosome"]
-    by_part = [set(data.examples["chrom"].filter(part == value)) for value in PARTS]
+    by_part = [set(data.examples["chrom"].filter(part == value)) for value in SUBSETS]
     assert all(by_part) and not any(a & b for a, b in itertools.combinations(by_part, 2))
     assert set().union(*by_part) == set(data.examples["chrom"])
-    seen = data.about["leakage"]["chromosome"]
+    seen = data.leakage["chromosome"]
     assert all(row["same"] + row["reverse_complement"] == 0 for row in seen)
     data.verify()
 
@@ -170,20 +170,20 @@ def test_a_bin_is_positive_if_more_than_half_of_it_lies_in_peaks(
     # Neighbors in a random split share most of their bases, which the report must tell.
     test = next(
         row
-        for row in data.about["leakage"]["random"]
-        if (row["part"], row["other_part"]) == ("test", "train")
+        for row in data.leakage["random"]
+        if (row["subset"], row["other_subset"]) == ("test", "train")
     )
     assert test["rate"] > 0.4
 
 
 def test_exactly_half_of_a_bin_is_not_enough(tmp_path: Path) -> None:
-    from genoglot.tasks.builders.tracks import Track, positive_bins
+    from genoglot.tasks.builders.tracks import PeakTrack, positive_bins
 
     peaks = {"c": (np.array([0, 200, 400, 560, 900]), np.array([100, 301, 450, 611, 1500]))}
-    labels = positive_bins([Track("a", "", peaks)], "c", 0, 9)
+    labels = positive_bins([PeakTrack("a", "", peaks)], "c", 0, 9)
     assert (labels.ravel() > 0).tolist() == [False, True, False, False, False, True, True, False,
                                              False]  # fmt: skip
-    assert (positive_bins([Track("a", "", peaks)], "c", 5, 7).ravel() > 0).all()
+    assert (positive_bins([PeakTrack("a", "", peaks)], "c", 5, 7).ravel() > 0).all()
 
 
 def test_a_sheet_names_files_and_assays(world: World, genome: Genome, tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_a_sheet_names_files_and_assays(world: World, genome: Genome, tmp_path: 
         [tmp_path / "sheet.csv"], tmp_path / "d", genome=genome, leakage=False
     )
     assert data.output_groups == sheet["assay"].to_list()
-    assert data.default_split == "chromosome" and data.about["leakage"] == {}
-    assert len(data.about["sources"]) == 11
+    assert data.default_split == "chromosome" and data.leakage == {}
+    assert len(data.sources) == 11
 
 
 def test_expression_is_the_logarithm_of_rpkm_around_the_tss(
@@ -260,7 +260,7 @@ def test_causal_variants_and_twice_as_many_spurious_ones_of_each_tissue(
     for tissue in data.groups:
         mine = (data.examples["group"] == tissue).to_numpy()
         assert labels[mine].mean() == pytest.approx(1 / 3)
-        for name, share in zip(PARTS, (0.7, 0.1, 0.2), strict=True):
+        for name, share in zip(SUBSETS, (0.7, 0.1, 0.2), strict=True):
             part = (data.examples["split:random"] == name).to_numpy()
             assert part[mine].mean() == pytest.approx(share, abs=0.01)
     places = data.examples.group_by(pl.col("id").str.split(":").list.first())
@@ -276,8 +276,8 @@ def test_mutagenesis_rebuilds_the_element_and_changes_one_base(
     kept = [row for row in table if row["Alt"] in "ACGT" and row["Coefficient"] != "NA"]
     by_id = {f"{r['Element']}:{r['Chrom']}:{r['Pos']}:{r['Ref']}>{r['Alt']}": r for r in kept}
     assert set(data.examples["id"]) == set(by_id) and len(data) == len(by_id)
-    assert data.about["notes"]["deletions"] == sum(row["Alt"] == "-" for row in table)
-    assert data.about["notes"]["rows_without_value"] == sum(row["Pos"] == "NA" for row in table) > 0
+    assert data.notes["deletions"] == sum(row["Alt"] == "-" for row in table)
+    assert data.notes["rows_without_value"] == sum(row["Pos"] == "NA" for row in table) > 0
     extent: dict[str, list[int]] = defaultdict(list)
     for row in kept:
         extent[row["Element"]].append(int(row["Pos"]) - 1)
@@ -306,9 +306,9 @@ def test_positions_and_loci_of_mutagenesis_are_in_one_part(built: Build) -> None
     held = data.examples["element"].gather(data.rows(f"leave-out:{shared[0]}", "test"))
     assert set(held) == set(shared[0].split("+"))
     # The random split tests on elements that were trained on, and says so.
-    report = {(r["part"], r["other_part"]): r["rate"] for r in data.about["leakage"]["positions"]}
+    report = {(r["subset"], r["other_subset"]): r["rate"] for r in data.leakage["positions"]}
     assert report["test", "train"] == 1.0
-    assert all(row["rate"] == 0 for row in data.about["leakage"]["element"])
+    assert all(row["rate"] == 0 for row in data.leakage["element"])
 
 
 def test_errors_of_mutagenesis_are_told_by_p_values_and_change_nothing_else(
@@ -321,7 +321,7 @@ def test_errors_of_mutagenesis_are_told_by_p_values_and_change_nothing_else(
     np.testing.assert_allclose(error, 0.8, rtol=0.1)  # as it was simulated
     assert data.examples.drop("error").equals(plain.examples)
     np.testing.assert_array_equal(data.labels[:], plain.labels[:])
-    assert data.parts("positions").tolist() == plain.parts("positions").tolist()
+    assert data.assignment("positions").tolist() == plain.assignment("positions").tolist()
 
     rows = pl.read_csv(table, separator="\t", infer_schema=False)
     path = tmp_path / "t.tsv"
@@ -329,7 +329,7 @@ def test_errors_of_mutagenesis_are_told_by_p_values_and_change_nothing_else(
     with pytest.raises(TaskError, match="no column 'pValue'"):
         TASKS["MPRAProm"].build([path], tmp_path / "e", errors=True)
     rows.with_columns(pValue=pl.lit("1")).write_csv(path, separator="\t")
-    with pytest.raises(TaskError, match="tells of an error"):
+    with pytest.raises(TaskError, match="no p-value that gives an error"):
         TASKS["MPRAProm"].build([path], tmp_path / "e", errors=True)
 
 
@@ -358,7 +358,7 @@ def test_mutagenesis_with_a_genome_has_real_flanks(
     (data,) = TASKS["MPRAProm"].build(
         sources["MPRAProm"], tmp_path / "d", genome=genome, leakage=False, min_barcodes=20
     )
-    assert data.about["notes"]["rows_with_few_barcodes"] > 0
+    assert data.notes["rows_with_few_barcodes"] > 0
     plain = built("MPRAProm")
     shared = np.flatnonzero(plain.examples["id"].is_in(data.examples["id"].to_list()).to_numpy())
     assert len(shared) == len(data)
@@ -375,9 +375,9 @@ def test_class_numbers_follow_sorted_labels_not_the_order_of_rows(tmp_path: Path
         (tmp_path / f"{name}.csv").write_text("sequence,label\n" + text)
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
     assert data.outputs == ["10", "2", "a", "b"]
-    assert data.part(None, "train").labels[:].ravel().tolist() == [3, 0, 2, 1]
-    assert data.part(None, "test").labels[:].ravel().tolist() == [1, 3]
-    assert to_text(data.part(None, "validation").codes[1]) == "ACGTC"
+    assert data.subset(None, "train").labels[:].ravel().tolist() == [3, 0, 2, 1]
+    assert data.subset(None, "test").labels[:].ravel().tolist() == [1, 3]
+    assert to_text(data.subset(None, "validation").codes[1]) == "ACGTC"
 
 
 def test_a_family_of_folders_keeps_its_places_and_short_sequences_are_filled_up(
@@ -394,7 +394,7 @@ def test_a_family_of_folders_keeps_its_places_and_short_sequences_are_filled_up(
         "splice", "tf/0", "tf/1",
     ]  # fmt: skip
     assert [to_text(row) for row in made[1].codes[:3]] == ["ACGNN", "ACGTN", "ACGTN"]
-    figures = TASKS["GUE"].figures("tf/0")
+    figures = TASKS["GUE"].published_results("tf/0")
     assert {row.model: row.value for row in figures}["DNABERT-2"] == 0.7199
 
 
@@ -403,8 +403,8 @@ def test_without_train_csv_the_dev_set_is_split(tmp_path: Path) -> None:
         text = "".join(f"{to_text(to_codes('ACGT' * 5))},{i % 2}\n" for i in range(n))
         (tmp_path / f"{name}.csv").write_text("sequence,label\n" + text)
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
-    assert data.about["split_sizes"]["given"] == {"train": 40, "validation": 10, "test": 10}
-    assert "missing" in data.about["notes"]["train"]
+    assert data.split_sizes["given"] == {"train": 40, "validation": 10, "test": 10}
+    assert "missing" in data.notes["train"]
 
 
 def test_windows_of_a_genome_leave_out_what_they_do_not_hold(
@@ -446,12 +446,12 @@ def test_negatives_that_are_shuffled_positives_are_told_of(
     for part, n in (("train", 40), ("dev", 5), ("test", 5)):
         (tmp_path / f"{part}.csv").write_text(rows(n))
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "out")
-    assert data.about["notes"]["shuffled"] == 1.0
+    assert data.notes["shuffled"] == 1.0
     assert "100 % of the sequences are shuffles" in caplog.text
     with (tmp_path / "train.csv").open("a") as file:
         file.write("".join(f"{dna(63)},{i % 2}\n" for i in range(100)))
     (data,) = TASKS["GUE"].build([tmp_path], tmp_path / "more", leakage=False)
-    assert data.about["notes"]["shuffled"] == 0.5
+    assert data.notes["shuffled"] == 0.5
 
 
 def test_negatives_that_are_edited_positives_are_reported(
@@ -476,9 +476,9 @@ def test_negatives_that_are_edited_positives_are_reported(
 
     (data,) = TASKS["GUE"].build([write(edited=True)], tmp_path / "a", leakage=False)
     # A test sequence's counterpart is in the train file in seven of ten cases.
-    assert 0.5 < data.about["notes"]["edited_copies_mcc"] < 0.9
+    assert 0.5 < data.notes["edited_copies_mcc"] < 0.9
     assert "edited copies of positives" in caplog.text
     caplog.clear()
     (data,) = TASKS["GUE"].build([write(edited=False)], tmp_path / "b", leakage=False)
-    assert "edited_copies_mcc" not in data.about["notes"]
+    assert "edited_copies_mcc" not in data.notes
     assert "edited" not in caplog.text

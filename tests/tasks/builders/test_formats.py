@@ -65,7 +65,7 @@ def test_every_enhancer_of_the_whole_table_is_left_out(
     rows = mutagenesis(letters, [*enhancers.split(), *promoters.split()])
     data = build("MPRAProm", [tsv(tmp_path / "m.tsv", HEADER, *rows)], tmp_path / "d")
     assert set(data.examples["element"]) == set(promoters.split())
-    assert data.about["notes"]["rows_of_enhancers"] == 14 * 20
+    assert data.notes["rows_of_enhancers"] == 14 * 20
 
 
 def test_mutagenesis_on_two_assemblies_is_read_on_one(
@@ -77,7 +77,7 @@ def test_mutagenesis_on_two_assemblies_is_read_on_one(
     for release, rows in (("GRCh38", new), ("GRCh37", old)):
         data = build("MPRAProm", [both], tmp_path / release, release=release)
         assert [int(row[1]) - 1 for row in rows] == data.examples["start"].to_list()
-        assert data.about["notes"]["rows_of_other_releases"] == len(rows)
+        assert data.notes["rows_of_other_releases"] == len(rows)
     refused("MPRAProm", both, "no release 'hg19'; set it to one of GRCh37, GRCh38", release="hg19")
 
 
@@ -264,7 +264,7 @@ def test_variants_with_indels_and_past_the_end(
     rows[0] = rows[0].replace("_b38", "").lower().replace("liver\tg", "Liver\tG")
     (tmp_path / "v.txt.gz").write_bytes(gzip.compress("".join(rows).encode()))
     data = build("CausalSNP", [tmp_path / "v.txt.gz"], tmp_path / "d", genome=dna)
-    notes = data.about["notes"]
+    notes = data.notes
     assert notes["insertions_and_deletions"] == 1 and notes["rows_off_the_genome"] == 2
     assert len(data) == 4 * 3 and data.labels[:].sum() == 4
     assert data.alternative is not None
@@ -311,7 +311,7 @@ def expression(folder: Path, table: str, genes: str | None = None) -> list[Path]
     ("table", "problem"),
     [
         (",liver\nG1,1\nG2,2\nG3,3\nG4,4\nG2,9\n", "e.csv:6: gene G2 twice"),
-        (",liver\n0,1\n1,inf\n2,3\n3,4\n", "e.csv:3: liver is 'inf', no number"),
+        (",liver\n0,1\n1,inf\n2,3\n3,4\n", "e.csv:3: liver is 'inf', which is not a number"),
     ],
 )
 def test_expression_that_is_ambiguous_or_no_number(

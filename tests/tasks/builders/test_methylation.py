@@ -87,7 +87,7 @@ def test_modifications_of_a_c_are_shares_of_the_same_reads(
     data = build(tmp_path / "pileup.bed", dna, min_reads=20, modification=modification)
     assert labels(data) == pytest.approx(right[modification], abs=1e-6)
     other = 0 if modification == "both" else text.count("\n") // 2
-    assert data.about["notes"]["calls_other_modifications"] == other
+    assert data.notes["calls_other_modifications"] == other
 
 
 def test_a_fully_methylated_c_is_one(letters: Letters, dna: Genome, tmp_path: Path) -> None:
@@ -191,17 +191,17 @@ def test_calls_that_repeat_or_contradict_each_other(
     rows = [encode(*site, 12, "25") for site in cpgs(letters)]
     file.write_text("".join([*rows, rows[3]]))
     data = build(file, dna)
-    assert data.about["notes"]["calls_repeated"] == 1 and len(data) == len(rows)
+    assert data.notes["calls_repeated"] == 1 and len(data) == len(rows)
     again = rows[3].replace("\t12\t25", "\t14\t25")
     file.write_text("".join([*rows, again]))
-    refused(file, dna, rf"m.bed:{len(rows) + 1}: another call of the same place as in line 4,")
+    refused(file, dna, rf"m.bed:{len(rows) + 1}: another call of the same position as in line 4,")
     text, _ = both_strands(letters)
     first, rest = text.split("\n", 1)
     fields = first.split("\t")
     fields[9] = str(int(fields[9]) + 1)
     file.write_text("\t".join(fields) + "\n" + rest)
     build(file, dna)  # only the reads of m count here
-    refused(file, dna, "m.bed:2: another call of the same place", modification="both")
+    refused(file, dna, "m.bed:2: another call of the same position", modification="both")
 
 
 def test_positions_counted_from_1_are_refused(
@@ -239,7 +239,7 @@ def test_calls_of_every_c_are_read_at_cpgs_and_the_others_counted(
     (tmp_path / "m.bed").write_text("".join(rows))
     data = build(tmp_path / "m.bed", dna)
     assert sorted(labels(data)) == sorted(cpgs(letters))
-    assert data.about["notes"]["calls_not_at_a_CpG"] == n - 2 * len(data)
+    assert data.notes["calls_not_at_a_CpG"] == n - 2 * len(data)
 
 
 def test_what_is_left_out_is_counted_in_the_notes_and_in_the_log(
@@ -256,7 +256,7 @@ def test_what_is_left_out_is_counted_in_the_notes_and_in_the_log(
     with caplog.at_level(logging.WARNING, "genoglot"):
         data = build(tmp_path / "m.bed", dna)
     assert len(data) == len(sites) - 2
-    notes = {k: v for k, v in data.about["notes"].items() if k.startswith("calls_") and v}
+    notes = {k: v for k, v in data.notes.items() if k.startswith("calls_") and v}
     assert notes == {
         "calls_without_percentage": 1,
         "calls_off_the_genome": 2,

@@ -121,7 +121,7 @@ def test_a_region_of_one_base_is_the_start_itself_on_both_strands(
         ("chr1\t900\t1900\tG\t0\t+", {}, "neither columns 7 and 8 .* set tss=region"),
         ("chr1\t900\t900\tG\t0\t+\t900\t900", {}, "p.bed:1: the promoter is 0 bp long"),
         ("chr1\t900\t1900\tG\t0\tup\t900\t990", {}, "p.bed: the strand of row 1 is 'up'"),
-        ("chr1\t900\t1900\tG\t0\t+\t990\t990", {"tss": "thick"}, "leave tss=thick out"),
+        ("chr1\t900\t1900\tG\t0\t+\t990\t990", {"tss": "thick"}, "leave out tss=thick"),
         ("chr1\t900\t1900\tG\t0\t+", {"tss": "middle"}, "choose one of auto, region, thick"),
     ],
 )
@@ -149,7 +149,7 @@ def test_transcripts_that_share_a_start_are_one_promoter_and_all_drops_are_count
     (tmp_path / "genes.bed").write_text(text + f"{again}\n{edge}\n{other}\n")
     data = build(tmp_path / "genes.bed", dna)
     assert positives(data) == windows(letters, STARTS)
-    notes = data.about["notes"]
+    notes = data.notes
     assert (notes["repeated_promoters"], notes["promoters_off_the_genome"]) == (1, 2)
     assert "1 of 15 rows repeat the TSS of another: left out" in caplog.text
     assert "2 of 14 promoters lie outside the genome's sequences: left out" in caplog.text

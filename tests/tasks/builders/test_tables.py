@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from genoglot.errors import TaskError
-from genoglot.tasks.source_tables import numbers, present, read_table
+from genoglot.tasks.source_tables import SourceTable
 
 ROWS = [("g1", "0.5", "x"), ("g2", "n/a", "y"), ("g3", "12", "two\nlines"), ("g4", "WRONG", "")]
 
 
-def table(path: Path, text: str) -> pl.DataFrame:
+def table(path: Path, text: str) -> SourceTable:
     path.write_text(text)
-    return read_table(path, ["id", "value"])
+    return SourceTable.read(path, ["id", "value"])
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -25,19 +24,19 @@ def test_values_and_their_lines(tmp_path: Path, separator: str, top: str) -> Non
     lines = ["id,value,note", "g1,0.5,x", "", "g2,n/a,y", 'g3,12,"two\nlines"', "g4,WRONG,"]
     text = top + "\n".join(lines).replace(",", separator) + "\n"
     read = table(path, text)
-    assert read.rows() == [tuple(cell or None for cell in row) for row in ROWS]
+    assert read.frame[:, 1:].rows() == [tuple(cell or None for cell in row) for row in ROWS]
     line = text[: text.index("g4")].count("\n") + 1
-    with pytest.raises(TaskError, match=rf"values.txt:{line}: value is 'WRONG', no number"):
-        numbers(read, "value", path)
+    with pytest.raises(TaskError, match=rf"values.txt:{line}: value is 'WRONG', which is not"):
+        read.numbers("value")
     with pytest.raises(TaskError, match=rf"values.txt:{line}: the note is missing"):
-        present(read, "note", path)
-    assert numbers(read[:3], "value", path).to_list() == [0.5, None, 12.0]
+        read.require("note")
+    assert read._replace(frame=read.frame[:3]).numbers("value").to_list() == [0.5, None, 12.0]
 
 
 @pytest.mark.parametrize("text", ["NA", "nan", "NULL", "-", ".", "#N/A", " "])
 def test_markers_are_no_numbers(tmp_path: Path, text: str) -> None:
     read = table(tmp_path / "a.csv", f"id,value\na,1\nb,{text}\n")
-    assert numbers(read, "value", tmp_path / "a.csv").to_list() == [1.0, None]
+    assert read.numbers("value").to_list() == [1.0, None]
 
 
 def test_a_column_twice_or_a_row_too_long(tmp_path: Path) -> None:

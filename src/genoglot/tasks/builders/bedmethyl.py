@@ -1,10 +1,10 @@
 """Reading bedMethyl: how many reads cover each C, and how many of them are methylated.
 
 ENCODE writes BED9+2 (the UCSC schema of wgEncodeHaibMethylRrbs), modkit BED9+9: column 6 is the
-strand, 10 the number of reads and 11 the percentage of them that is methylated. modkit writes a row
-for each modification of a C, which column 4 names (m is 5mC, h is 5hmC; all are shares of the same
-reads), and the number of modified reads in column 12; it may separate the columns from 10 on by
-spaces. Later columns are ignored.
+strand, 10 the number of reads and 11 the percentage of them that are methylated. modkit writes a
+row for each modification of a C, which column 4 names (m is 5mC, h is 5hmC; all are proportions of
+the same reads), and the number of modified reads in column 12; it may separate the columns from 10
+on by spaces. Later columns are ignored.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class MethylCalls(NamedTuple):
     Attributes
     ----------
     regions
-        Where each C is, with a column strand of +, - or `.` (unknown, or both strands together).
+        Position of each C, with a column strand of +, - or `.` (unknown, or both strands together).
     reads, methylated
-        Number of reads, and of methylated ones, float64 (n,).
-    left_out
-        How many rows were left out, and of how many, by reason: `other_modifications`,
-        `without_percentage` and `repeated` (rows that say the same again).
+        Number of reads, and of methylated reads, float64 (n,).
+    dropped
+        For each reason, how many rows were left out, and of how many: `other_modifications`,
+        `without_percentage` and `repeated` (rows that repeat another row).
     """
 
     regions: Regions
     reads: Numbers
     methylated: Numbers
-    left_out: dict[str, tuple[int, int]]
+    dropped: dict[str, tuple[int, int]]
 
 
 def read_bed_methyl(
@@ -66,19 +66,18 @@ def read_bed_methyl(
         The file, plain or gzip.
     modification
         Modification to read where column 4 names them: m (5mC), h (5hmC), or both, added up. The
-        rows of one C are shares of the same reads, which are counted once. Where column 4 names no
-        modification, all rows are read.
+        rows of one C are proportions of the same reads, which are counted once. Where column 4
+        names no modification, all rows are read.
     unit
-        What column 11 holds: percent, fraction (0 to 1), or auto. Values above 1 are percentages.
-        If there are none, the number of methylated reads (column 12) decides, or the number of
-        reads: 1 % of ten reads is no read.
+        Unit of column 11: percent, fraction (0 to 1), or auto. Values above 1 are percentages. If
+        there are none, the number of methylated reads (column 12) decides, or the number of reads:
+        1 % of ten reads is no read.
 
     Raises
     ------
     TaskError
-        With the line, if the file has fewer than 11 columns or values that cannot be, or rows of
-        one C contradict each other; and if the file lacks the modification, or its unit is not
-        clear.
+        With the line, if the file has fewer than 11 columns or impossible values, or rows of one C
+        contradict each other; and if the file lacks the modification, or its unit is not clear.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def read_bed_methyl(
         raise TaskError(_no_columns(path, bed.columns.width + 3))
     text = _columns(bed, path)
     reads, value = _numbers(text, path)
-    code, wanted = _chosen(text["code"], modification, path)
+    code, wanted = _choose(text["code"], modification, path)
     whole = _whole(value, reads, text["hits"], unit, path)
     frame = pl.DataFrame(
         {
@@ -110,23 +109,24 @@ def read_bed_methyl(
             "methylated": np.rint(reads * value / whole),
         }
     )
-    total = len(frame)
-    frame = frame.filter(wanted)
-    left_out = {"other_modifications": (total - len(frame), total)}
-    known = frame.filter(pl.col("methylated").is_not_nan())
-    left_out["without_percentage"] = len(frame) - len(known), len(frame)
-    once = known.unique(subset=known.columns[1:], keep="first", maintain_order=True)
-    left_out["repeated"] = len(known) - len(once), len(known)
-    sites = _by_site(once, path)
-    kept = bed[sites["row"].to_numpy()]
+    chosen = frame.filter(wanted)
+    known = chosen.filter(pl.col("methylated").is_not_nan())
+    distinct = known.unique(subset=known.columns[1:], keep="first", maintain_order=True)
+    dropped = {
+        "other_modifications": (len(frame) - len(chosen), len(frame)),
+        "without_percentage": (len(chosen) - len(known), len(chosen)),
+        "repeated": (len(known) - len(distinct), len(known)),
+    }
+    sites = _add_up(distinct, path)
+    first = bed[sites["row"].to_numpy()]
     regions = Regions.from_codes(
-        kept.chrom_names, kept.chrom_codes, kept.start, kept.end, sites.select("strand")
+        first.chrom_names, first.chrom_codes, first.start, first.end, sites.select("strand")
     )
-    return MethylCalls(regions, sites["reads"].to_numpy(), sites["methylated"].to_numpy(), left_out)
+    return MethylCalls(regions, sites["reads"].to_numpy(), sites["methylated"].to_numpy(), dropped)
 
 
 def _columns(bed: Regions, path: Path) -> pl.DataFrame:
-    """Take code, strand, reads, value and hits (columns 4, 6, 10, 11, 12) as text."""
+    """Take the columns code, strand, reads, value and hits (4, 6, 10, 11, 12) as text."""
     text = bed.columns.select(pl.all().cast(pl.String))
     names = [f"column_{i}" for i in range(4, text.width + 4)]
     text = text.rename(dict(zip(text.columns, names, strict=True)))
@@ -162,13 +162,13 @@ def _numbers(text: pl.DataFrame, path: Path) -> tuple[Numbers, Numbers]:
         row = int(wrong[0])
         raise TaskError(
             f"{path}:{line_of_region(path, row)}: {reads[row]} reads (column 10), of which "
-            f"{value[row]} % are methylated (column 11); no bedMethyl"
+            f"{value[row]} % are methylated (column 11); this is no bedMethyl"
         )
     value[gap] = np.nan
     return reads, value
 
 
-def _chosen(
+def _choose(
     names: pl.Series, modification: Modification, path: Path
 ) -> tuple[pl.Series, pl.Series]:
     """Find the modification of each row ("" if column 4 names none), and which rows to read."""
@@ -179,7 +179,7 @@ def _chosen(
         if modification != "m":
             raise TaskError(
                 f"{path}: column 4 names no modification (m, h), so that "
-                f"modification={modification} cannot be chosen; leave that out"
+                f"modification={modification} cannot be chosen; leave it out"
             )
         return code, code == ""
     wanted = {modification} if modification != "both" else {"m", "h", "both"}
@@ -196,13 +196,13 @@ def _chosen(
 
 
 def _whole(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Path) -> int:
-    """Find what column 11 is if all reads are methylated: 100 for percentages, 1 for fractions."""
+    """Return the value of column 11 if all reads are methylated: 100 (percent) or 1 (fraction)."""
     if unit != "auto":
         if unit == "fraction" and (value > 1).any():
             row = int(np.flatnonzero(value > 1)[0])
             raise TaskError(
                 f"{path}:{line_of_region(path, row)}: column 11 is {value[row]}, no fraction; "
-                "leave unit=fraction out"
+                "leave out unit=fraction"
             )
         return 100 if unit == "percent" else 1
     some = (value > 0) & (reads > 0)
@@ -210,7 +210,7 @@ def _whole(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Pa
         return 100
     value, reads = value[some], reads[some]
     counted = hits.cast(pl.Float64, strict=False).to_numpy()[some]
-    # Rounded to whole percents, a share is off by half a hundredth at most.
+    # Rounded to whole percents, a proportion is off by half a hundredth at most.
     misses = [np.abs(counted - reads * value / whole) > 0.5 + 0.005 * reads for whole in (100, 1)]
     of_percent, of_fraction = (float(np.mean(miss | np.isnan(counted))) for miss in misses)
     if of_percent < 0.05 < of_fraction:
@@ -229,22 +229,21 @@ def _whole(value: Numbers, reads: Numbers, hits: pl.Series, unit: Unit, path: Pa
     return 1
 
 
-def _by_site(calls: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Put the modifications of a C together: modified reads are added up, all reads are not."""
-    place = ["chrom", "start", "strand"]
-    counted = calls.group_by(*place, maintain_order=True).agg(
+def _add_up(calls: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Add up the modified reads of each C over its modifications; all reads are the same."""
+    counted = calls.group_by("chrom", "start", "strand", maintain_order=True).agg(
         pl.col("row").first(),
         pl.col("reads").first(),
         pl.col("methylated").sum(),
         last=pl.col("row").last(),
         sound=(pl.col("code").n_unique() == pl.len()) & (pl.col("reads").n_unique() == 1),
     )
-    # Rounded one by one, shares may add up to a read too many.
+    # Proportions that are rounded one by one may add up to one read too many.
     wrong = counted.filter(~pl.col("sound") | (pl.col("methylated") > pl.col("reads") + 1))
     if len(wrong):
         first, last = (line_of_region(path, wrong[name][0]) for name in ("row", "last"))
         raise TaskError(
-            f"{path}:{last}: another call of the same place as in line {first}, with other "
+            f"{path}:{last}: another call of the same position as in line {first}, with other "
             "numbers; give one file for each sample, with one row for each C and modification"
         )
     return counted.with_columns(pl.min_horizontal("methylated", "reads"))

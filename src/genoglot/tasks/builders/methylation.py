@@ -1,15 +1,15 @@
 """Methyl96: how often a CpG is methylated, from the 500 bp around it.
 
-Source format: bedMethyl (see `bedmethyl`), a file for each sample. Positions
-are those of the C on either strand, counted from 0; a call of both strands together may be
-2 bp long.
+Source format: bedMethyl (see `genoglot.tasks.builders.bedmethyl`), a file for each sample.
+Positions are those of the C on either strand, counted from 0; a call of both strands together may
+be 2 bp long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +18,31 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
 from genoglot.tasks.builders.bedmethyl import Modification, Unit, read_bed_methyl
-from genoglot.tasks.dataset import Floats, Ints, TaskData
-from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
-from genoglot.tasks.splits import RRBS, chromosome_parts
-from genoglot.tasks.task import Task, check_choice, published_figures
-from genoglot.tasks.writer import note_count, write_task
+from genoglot.tasks.dataset import Floats
+from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
+from genoglot.tasks.notes import Notes
+from genoglot.tasks.splits import RRBS, assign_chromosomes
+from genoglot.tasks.task import Task, check_choice, published_results
+from genoglot.tasks.writer import Batch, TaskContent
 
 WINDOW = 501
 _BATCH = 8192
 _C, _G = 1, 2
 
-_LEFT_OUT = {
+_DROPPED = {
     "other_modifications": "calls are of another modification: left out",
     "without_percentage": "calls have no percentage: left out",
-    "repeated": "calls say again what another one says: counted once",
+    "repeated": "calls repeat another call: counted once",
     "off_the_genome": f"calls {OUTSIDE}",
     "not_at_a_CpG": "calls are not at a CpG of the genome: left out",
     "few_reads": "CpGs have too few reads: left out",
 }
 """What the log says of calls, by the name under which they are counted."""
 
+Positions = NDArray[np.int64]
 
-class Calls(NamedTuple):
+
+class Sample(NamedTuple):
     """CpGs of one sample.
 
     Attributes
@@ -48,31 +51,29 @@ class Calls(NamedTuple):
         Name of the sample: that of its file.
     sites
         By chromosome: position of the C on the plus strand (sorted), reads, and methylated reads.
-    left_out
-        How many calls were left out, and of how many, by reason.
+    dropped
+        For each reason of `_DROPPED`, how many calls were left out, and of how many.
     """
 
     name: str
-    sites: dict[str, tuple[Ints, Ints, Ints]]
-    left_out: dict[str, tuple[int, int]]
+    sites: dict[str, tuple[Positions, Positions, Positions]]
+    dropped: dict[str, tuple[int, int]]
 
 
 def build(
     sources: Sequence[Path],
-    out: Path,
     *,
-    genome: Genome | None = None,
+    genome: Genome,
     seed: int = 0,
-    leakage: bool = True,
-    overwrite: bool = False,
     min_reads: int = 10,
     modification: Modification = "m",
     unit: Unit = "auto",
-) -> TaskData:
-    """Build the task.
+) -> TaskContent:
+    """Make the content of the task.
 
     An example is a CpG that has enough reads in one of the samples, both strands together: the 501
-    bp around its C, and in every sample methylated over all reads, NaN where there are too few.
+    bp around its C, and in every sample the proportion of its reads that are methylated, NaN where
+    there are too few.
 
     Split: `chromosome` (12 and 13 validate; 10, 11, X and Y test; if the genome lacks them, its
     last chromosomes), `leave-out:CHROM`.
@@ -81,31 +82,30 @@ def build(
     ----------
     sources
         A file for each sample.
-    out, genome, leakage, overwrite
+    genome
         See `Task.build`.
     seed
         Not used: nothing is random.
     min_reads
-        Reads that a CpG must have in a sample. (The seed names no number.)
+        Minimum number of reads of a CpG in a sample. (The publication names no number.)
     modification
-        What is predicted of files that distinguish modifications, as modkit's do: m (5mC), h
-        (5hmC) or both.
+        Modification to predict, of files that distinguish them as modkit's do: m (5mC), h (5hmC) or
+        both.
     unit
-        What column 11 holds: percent, fraction (0 to 1), or auto, which finds out.
+        Unit of column 11: percent, fraction (0 to 1), or auto to find it out.
 
     Raises
     ------
     GenoglotError
         If a file is no bedMethyl, or its calls are not CpGs of the genome.
     """
-    assert genome is not None
     check_choice("modification", modification, get_args(Modification))
     check_choice("unit", unit, get_args(Unit))
-    samples = [read_calls(path, genome, min_reads, modification, unit) for path in sources]
-    notes: dict[str, Any] = {"min_reads": min_reads, "modification": modification}
-    for reason, why in _LEFT_OUT.items():
-        counts = [sample.left_out[reason] for sample in samples]
-        note_count(notes, f"calls_{reason}", why, dict(zip(sources, counts, strict=True)))
+    samples = [_read_sample(path, genome, min_reads, modification, unit) for path in sources]
+    notes = Notes(min_reads=min_reads, modification=modification)
+    for reason, message in _DROPPED.items():
+        counts = [sample.dropped[reason] for sample in samples]
+        notes.count(f"calls_{reason}", message, dict(zip(sources, counts, strict=True)))
     sites = {}
     for chrom in genome.names:
         found = [sample.sites[chrom][0] for sample in samples if chrom in sample.sites]
@@ -116,50 +116,29 @@ def build(
             f"{len(sites)} chromosomes have CpGs with {min_reads} reads; three are needed to "
             "train, validate and test on"
         )
-    part_of, rule = chromosome_parts(list(sites), RRBS, [len(at) for at in sites.values()])
-    with write_task(
-        out,
-        task=TASK.name,
-        name=TASK.name,
-        kind="real",
-        outputs=[sample.name for sample in samples],
-        metrics=TASK.metrics,
-        length=WINDOW,
-        default_split="chromosome",
-        sources=list(sources),
-        splits={"chromosome": rule},
-        notes=notes,
-        genome=genome.digest,
-        leakage=leakage,
-        overwrite=overwrite,
-    ) as writer:
+    subset_of, rule = assign_chromosomes(list(sites), RRBS, [len(at) for at in sites.values()])
+
+    def batches() -> Iterator[Batch]:
         for chrom, position in sites.items():
             for i in range(0, len(position), _BATCH):
                 at = position[i : i + _BATCH]
-                places = Regions.from_codes([chrom], np.zeros(len(at), np.int32), at, at + 1)
-                columns = example_columns(places, [f"{chrom}:{one + 1}" for one in at])
-                columns["split:chromosome"] = [part_of[chrom]] * len(at)
-                writer.add(genome.fetch(places, WINDOW), _levels(samples, chrom, at), columns)
-    return TaskData.open(out)
+                yield from window_batches(
+                    genome,
+                    Regions.from_codes([chrom], np.zeros(len(at), np.int32), at, at + 1),
+                    WINDOW,
+                    ids=[f"{chrom}:{one + 1}" for one in at],
+                    labels=_levels(samples, chrom, at),
+                    subsets={"chromosome": np.full(len(at), subset_of[chrom])},
+                )
+
+    names = [sample.name for sample in samples]
+    return TaskContent(sources, names, WINDOW, {"chromosome": rule}, batches(), notes)
 
 
-def read_calls(
-    path: Path,
-    genome: Genome,
-    min_reads: int,
-    modification: Modification = "m",
-    unit: Unit = "auto",
-) -> Calls:
+def _read_sample(
+    path: Path, genome: Genome, min_reads: int, modification: Modification, unit: Unit
+) -> Sample:
     """Read one sample, and put the calls of both strands of a CpG together.
-
-    Parameters
-    ----------
-    path, modification, unit
-        See `read_bed_methyl`.
-    genome
-        The genome that its positions are of.
-    min_reads
-        Reads that a CpG must have, both strands together.
 
     Raises
     ------
@@ -167,37 +146,36 @@ def read_calls(
         If the file is no bedMethyl; or if most of its calls are not at a CpG of the genome, so
         that it must be another assembly, or positions are counted from 1.
     """
-    calls, reads, methylated, left_out = read_bed_methyl(path, modification, unit)
+    calls, reads, methylated, dropped = read_bed_methyl(path, modification, unit)
     inside = find_inside(calls, genome, path).wholly
     calls, reads, methylated = calls[inside], reads[inside], methylated[inside]
     cpg, position = _at_cpgs(calls, genome, path)
-    sites: dict[str, tuple[Ints, Ints, Ints]] = {}
+    sites: dict[str, tuple[Positions, Positions, Positions]] = {}
     few = total = 0
     for code, name in enumerate(calls.chrom_names):
         rows = np.flatnonzero((calls.chrom_codes == code) & cpg)
-        place, index = np.unique(position[rows], return_inverse=True)
-        covered = np.bincount(index, reads[rows], len(place)).astype(np.int64)
-        hits = np.bincount(index, methylated[rows], len(place)).astype(np.int64)
+        site, index = np.unique(position[rows], return_inverse=True)
+        covered = np.bincount(index, reads[rows], len(site)).astype(np.int64)
+        hits = np.bincount(index, methylated[rows], len(site)).astype(np.int64)
         enough = covered >= max(min_reads, 1)
-        few, total = few + int((~enough).sum()), total + len(place)
+        few, total = few + int((~enough).sum()), total + len(site)
         if enough.any():
-            sites[name] = place[enough], covered[enough], hits[enough]
-    left_out = {
-        **left_out,
+            sites[name] = site[enough], covered[enough], hits[enough]
+    dropped |= {
         "off_the_genome": (int((~inside).sum()), len(inside)),
         "not_at_a_CpG": (int((~cpg).sum()), len(cpg)),
         "few_reads": (few, total),
     }
-    return Calls(_sample(path), sites, left_out)
+    return Sample(_sample_name(path), sites, dropped)
 
 
-def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.bool_], Ints]:
+def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.bool_], Positions]:
     """Find which calls are at a CpG, and where its C is on the plus strand."""
     # A call of both strands together is 2 bp long and begins at the C, whatever its strand.
     single = calls.end - calls.start == 1
     strand = np.where(single, calls.columns["strand"].to_numpy(), ".")
     first = Regions.from_codes(calls.chrom_names, calls.chrom_codes, calls.start, calls.start + 1)
-    # Two bases on either side tell whether a C, or the G opposite to one, is of a CpG.
+    # The bases on either side show whether a C, or the G opposite to one, is of a CpG.
     before, base, after = genome.fetch(first, 3).T
     forward, backward = (base == _C) & (strand != "-"), (base == _G) & (strand != "+") & single
     cpg = forward & (after == _G) | backward & (before == _C)
@@ -212,7 +190,7 @@ def _at_cpgs(calls: Regions, genome: Genome, path: Path) -> tuple[NDArray[np.boo
     return cpg, calls.start - backward
 
 
-def _sample(path: Path) -> str:
+def _sample_name(path: Path) -> str:
     """Name a sample by its file, without the endings of its format."""
     name = path.name
     for ending in (".gz", ".bgz", ".bed", ".bedmethyl"):
@@ -220,15 +198,15 @@ def _sample(path: Path) -> str:
     return name
 
 
-def _levels(samples: Sequence[Calls], chrom: str, at: Ints) -> Floats:
-    """Share of methylated reads of each site in each sample, NaN where it is not known."""
+def _levels(samples: Sequence[Sample], chrom: str, at: Positions) -> Floats:
+    """Proportion of methylated reads of each site in each sample, NaN where it is not known."""
     levels = np.full((len(at), len(samples)), np.nan, np.float32)
     for i, sample in enumerate(samples):
         if chrom not in sample.sites:
             continue
-        place, reads, hits = sample.sites[chrom]
-        found = np.minimum(np.searchsorted(place, at), len(place) - 1)
-        here = place[found] == at
+        sites, reads, hits = sample.sites[chrom]
+        found = np.minimum(np.searchsorted(sites, at), len(sites) - 1)
+        here = sites[found] == at
         levels[here, i] = (hits[found] / reads[found])[here]
     return levels
 
@@ -237,13 +215,13 @@ _METRICS = ("Spearman", "MSE")
 
 TASK = Task(
     name="Methyl96",
-    kind="real",
+    target="regression",
     metrics=_METRICS,
     split="chromosome",
     sources="bedMethyl files, one for each sample",
     needs_genome=True,
     builder=build,
-    published=published_figures(
+    published=published_results(
         _METRICS,
         {
             "Attention": (0.607, 0.052),

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -31,15 +31,17 @@ from genoglot.regions.chromosomes import rename_chromosome
 from genoglot.regions.strand import read_strands
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import N
-from genoglot.tasks.dataset import Ints, TaskData
-from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
-from genoglot.tasks.splits import DART, random_parts, split_by_chromosome
-from genoglot.tasks.task import Task, check_choice, published_figures
-from genoglot.tasks.writer import note_count, write_task
+from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
+from genoglot.tasks.notes import Notes
+from genoglot.tasks.source_tables import LINE, SourceTable
+from genoglot.tasks.splits import DART, TaskSplit, random_subsets, split_by_chromosome
+from genoglot.tasks.task import Task, check_choice, published_results
+from genoglot.tasks.writer import TaskContent
 
 logger = logging.getLogger("genoglot")
 
 Tss = Literal["auto", "region", "thick"]
+Positions = NDArray[np.int64]
 
 WINDOW = 500
 CENTER = -100
@@ -47,38 +49,29 @@ CORE = (-250, 50)
 """What a positive window must hold, bp from the TSS, half-open: it is centered as the window is."""
 
 SHIFT = 100
-"""The most that a window may be shifted either way and still hold the core."""
+"""Maximum number of bp that a window may be shifted either way and still hold the core."""
 
-SHARES = (0.8, 0.1, 0.1)
+FRACTIONS = (0.8, 0.1, 0.1)
 TSS_WIDTHS = (1, 11)
 """Lengths of columns 7 and 8 that begin at the TSS: in peaks of CAGE, and in EPD (10 bp more).
 
 Three bases code for one amino acid: a coding sequence has neither length.
 """
 
-_TRIES = 200  # batches of random places, until enough negatives are found
-_BATCH = 8192
+_TRIES = 200  # batches of random positions, until enough negatives are found
 
 # Human chromosomes under the names that .fps files have: NC_000001.11 is chr1 (RefSeq).
 _REFSEQ = re.compile(r"NC_0000(0[1-9]|1\d|2[0-4])\.\d+")
 
 
 def build(
-    sources: Sequence[Path],
-    out: Path,
-    *,
-    task: str,
-    genome: Genome | None = None,
-    seed: int = 0,
-    leakage: bool = True,
-    overwrite: bool = False,
-    tss: Tss = "auto",
-) -> TaskData:
-    """Build the task.
+    sources: Sequence[Path], *, genome: Genome, shifted: bool, seed: int = 0, tss: Tss = "auto"
+) -> TaskContent:
+    """Make the content of the task.
 
-    A positive is a window of 500 bp centered 100 bp before a TSS, in the direction of the gene; of
-    PromVary shifted at random, so that it still holds all from -250 to +50. A negative is a window
-    at random in the genome, on either strand, that touches no promoter's -250 to +50 and holds
+    A positive is a window of 500 bp centered 100 bp before a TSS, in the direction of the gene; in
+    PromVary it is shifted at random, so that it still holds all from -250 to +50. A negative is a
+    random window of the genome, on either strand, that touches no promoter's -250 to +50 and holds
     no N; there are as many as positives. A TSS that several rows share, as transcripts do, is taken
     once.
 
@@ -87,11 +80,11 @@ def build(
     Parameters
     ----------
     sources
-        Promoters, .fps or .bed.
-    task
-        PromVary or PromFix.
-    out, genome, seed, leakage, overwrite
+        The promoters, .fps or .bed.
+    genome, seed
         See `Task.build`.
+    shifted
+        Shift the windows of positives.
     tss
         Where the TSS is in a BED file: see `read_promoters`.
 
@@ -100,61 +93,44 @@ def build(
     GenoglotError
         With file and line, if the file is malformed; or if it is not of the genome.
     """
-    assert genome is not None
     (path,) = sources
     check_choice("tss", tss, get_args(Tss))
-    notes: dict[str, Any] = {}
-    found = read_promoters(path, genome, tss)
-    first = found.frame.select(pl.struct("chrom", "start", "strand").is_first_distinct())
-    promoters = found[first.to_series().to_numpy()]
-    notes["promoters"] = len(promoters)
-    again = {path: (len(found) - len(promoters), len(found))}
-    note_count(notes, "repeated_promoters", "rows repeat the TSS of another: left out", again)
+    promoters = read_promoters(path, genome, tss)
+    first = promoters.frame.select(pl.struct("chrom", "start", "strand").is_first_distinct())
+    distinct = first.to_series().to_numpy()
+    notes = Notes(promoters=int(distinct.sum()))
+    notes.count_dropped(
+        "repeated_promoters", "rows repeat the TSS of another: left out", path, distinct
+    )
+    promoters = promoters[distinct]
     rng = np.random.default_rng(seed)
     shift = rng.integers(-SHIFT, SHIFT + 1, len(promoters))
-    windows = _around(
-        promoters, CENTER - WINDOW // 2 + (shift if task == "PromVary" else 0), WINDOW
-    )
+    windows = _around(promoters, CENTER - WINDOW // 2 + (shift if shifted else 0), WINDOW)
     whole = find_inside(windows, genome, path).wholly & (windows.end - windows.start == WINDOW)
-    outside = {path: (int((~whole).sum()), len(whole))}
-    note_count(notes, "promoters_off_the_genome", f"promoters {OUTSIDE}", outside)
+    notes.count_dropped("promoters_off_the_genome", f"promoters {OUTSIDE}", path, whole)
     windows = windows[whole]
     if not len(windows):
         raise TaskError(f"{path}: no promoter lies wholly in the genome; give the one it is of")
     core = _around(promoters, CORE[0], CORE[1] - CORE[0])
-    negatives = _negatives(genome, core, len(windows), rng)
-    examples = Regions.concat([windows, negatives])
-    label = np.r_[np.ones(len(windows)), np.zeros(len(negatives))].astype(np.float32)
-    order = rng.permutation(len(examples))
-    examples, label = examples[order], label[order]
-    splits = {"random": "80/10/10 %, at random"}
-    parts = {"random": random_parts(len(label), SHARES, rng)}
-    by_chromosome, rule = split_by_chromosome(examples.chrom, DART)
+    negatives = _draw_negatives(genome, core, len(windows), rng)
+    order = rng.permutation(len(windows) + len(negatives))
+    examples = Regions.concat([windows, negatives])[order]
+    splits = {
+        "random": TaskSplit("80/10/10 %, at random", random_subsets(len(order), FRACTIONS, rng))
+    }
+    by_chromosome = split_by_chromosome(examples.chrom, DART)
     if by_chromosome is not None:
-        splits["chromosome"], parts["chromosome"] = rule, by_chromosome
-    with write_task(
-        out,
-        task=task,
-        name=task,
-        kind="binary",
-        outputs=["promoter"],
-        metrics=PROM_VARY.metrics,
-        length=WINDOW,
-        default_split="random",
-        sources=[path],
-        splits=splits,
-        notes=notes,
-        genome=genome.digest,
-        leakage=leakage,
-        overwrite=overwrite,
-    ) as writer:
-        for i in range(0, len(examples), _BATCH):
-            some = examples[i : i + _BATCH]
-            columns = example_columns(some, some.columns["name"])
-            for name, part in parts.items():
-                columns[f"split:{name}"] = part[i : i + _BATCH].astype(str)
-            writer.add(genome.fetch(some), label[i : i + _BATCH], columns)
-    return TaskData.open(out)
+        splits["chromosome"] = by_chromosome
+    batches = window_batches(
+        genome,
+        examples,
+        WINDOW,
+        ids=examples.columns["name"],
+        labels=(order < len(windows)).astype(np.float32),
+        subsets={name: split.subsets for name, split in splits.items()},
+    )
+    rules = {name: split.rule for name, split in splits.items()}
+    return TaskContent(sources, ["promoter"], WINDOW, rules, batches, notes)
 
 
 def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") -> Regions:
@@ -165,16 +141,17 @@ def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") 
     path
         The file, plain or gzip. A .fps file has lines that begin with FP.
     genome
-        Spells RefSeq names of chromosomes (NC_000001.11) as this genome does.
+        Genome whose spelling RefSeq names of chromosomes (NC_000001.11) are turned into.
     tss
         Where the TSS is in a BED file. thick: at the beginning of columns 7 and 8, in the direction
-        of the gene, as EPD has it. region: at the beginning of the region. auto: thick if columns
+        of the gene, as in EPD. region: at the beginning of the region. auto: thick if columns
         7 and 8 are 11 bp long in all rows (EPD), or 1 bp (peaks of CAGE); else region, if the file
         has gene models (columns 7 and 8 of any length) or regions of 1 bp.
 
     Returns
     -------
-    Regions of 1 bp with columns name and strand
+    Regions
+        Regions of 1 bp with columns name and strand.
 
     Raises
     ------
@@ -199,24 +176,26 @@ def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") 
 
 
 def _read_fps(path: Path, genome: Genome | None) -> Regions:
-    known = set() if genome is None else set(genome.names)
-    rows: list[tuple[str, int, str, str]] = []
     with read_text(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.startswith("FP "):
-                continue
-            name, sequence, strand = line[5:25].strip(), line[33:51].strip(), line[52:53]
-            position = line[53:63].strip()
-            placed = sequence and position.isdecimal() and int(position)
-            if strand not in ("+", "-") or not placed:
-                raise TaskError(
-                    f"{path}:{number}: no FP line of EPD (name in columns 6-25, sequence in "
-                    f"34-51, strand in 53, position in 54-63): {line.rstrip()[:80]!r}"
-                )
-            rows.append((_chromosome(sequence, known), int(position) - 1, name, strand))
-    chrom, at, names, strands = zip(*rows, strict=True) if rows else ((), (), (), ())
-    start = np.array(at, np.int64)
-    return Regions(chrom, start, start + 1, {"name": list(names), "strand": list(strands)})
+        rows = [(i, line) for i, line in enumerate(lines, 1) if line.startswith("FP ")]
+    text = pl.col("text").str
+    frame = pl.DataFrame(rows, {LINE: pl.Int64, "text": pl.String}, orient="row").with_columns(
+        name=text.slice(5, 20).str.strip_chars(),
+        sequence=text.slice(33, 18).str.strip_chars(),
+        strand=text.slice(52, 1),
+        position=text.slice(53, 10).str.strip_chars().cast(pl.Int64, strict=False).fill_null(0),
+    )
+    SourceTable(path, frame).refuse(
+        ~pl.col("strand").is_in(["+", "-"]) | (pl.col("sequence") == "") | (pl.col("position") < 1),
+        lambda row: (
+            "no FP line of EPD (name in columns 6-25, sequence in 34-51, strand in 53, position in "
+            f"54-63): {row['text'].rstrip()[:80]!r}"
+        ),
+    )
+    known = set() if genome is None else set(genome.names)
+    chrom = [_chromosome(sequence, known) for sequence in frame["sequence"]]
+    start = frame["position"].to_numpy() - 1
+    return Regions(chrom, start, start + 1, frame.select("name", "strand"))
 
 
 def _chromosome(sequence: str, known: set[str]) -> str:
@@ -226,8 +205,7 @@ def _chromosome(sequence: str, known: set[str]) -> str:
         return sequence
     number = int(match[1])
     bare = {23: "X", 24: "Y"}.get(number, str(number))
-    name = rename_chromosome(bare, "ucsc")
-    return bare if bare in known else name
+    return bare if bare in known else rename_chromosome(bare, "ucsc")
 
 
 def _read_bed(path: Path, tss: Tss) -> Regions:
@@ -252,7 +230,7 @@ def _read_bed(path: Path, tss: Tss) -> Regions:
     return Regions.from_codes(regions.chrom_names, regions.chrom_codes, at, at + 1, named)
 
 
-def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
+def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Positions, Positions]:
     """Choose the intervals that begin at the TSS, in the direction of the gene."""
     thick = regions.columns.select(pl.col("^thick(Start|End)$"))
     has_thick = thick.dtypes == [pl.Int64, pl.Int64] and not any(thick.null_count().row(0))
@@ -266,12 +244,12 @@ def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
     at_tss = has_thick and not points and len(widths) == 1 and int(widths[0]) in TSS_WIDTHS
     if tss == "thick" or (tss == "auto" and at_tss):
         if not has_thick or (high <= low).any():
-            raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave tss=thick out")
+            raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave out tss=thick")
         return low, high
     if tss == "auto" and not points:
         if not has_thick:
             raise TaskError(
-                f"{path}: neither columns 7 and 8 nor regions of 1 bp tell where the TSS is; "
+                f"{path}: neither columns 7 and 8 nor regions of 1 bp show where the TSS is; "
                 "give EPD's BED or .fps file, or set tss=region (--set tss=region) if each region "
                 "begins at its TSS"
             )
@@ -283,11 +261,11 @@ def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Ints, Ints]:
     return regions.start, regions.end
 
 
-def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
-    """Windows that begin `offset` bp from each TSS, in the direction of the gene."""
+def _around(promoters: Regions, offset: Positions | int, width: int) -> Regions:
+    """Make windows that begin `offset` bp from each TSS, in the direction of the gene."""
     plus = promoters.columns["strand"].to_numpy() == "+"
     start = np.where(plus, promoters.start + offset, promoters.start - offset - width + 1)
-    # Nothing is before the beginning of a chromosome: what would reach there is cut.
+    # A window that would reach past the beginning of a chromosome is cut.
     return Regions.from_codes(
         promoters.chrom_names,
         promoters.chrom_codes,
@@ -297,13 +275,13 @@ def _around(promoters: Regions, offset: Ints | int, width: int) -> Regions:
     )
 
 
-def _negatives(genome: Genome, core: Regions, n: int, rng: np.random.Generator) -> Regions:
+def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Generator) -> Regions:
     """Draw windows from the genome that touch no promoter and hold no N.
 
     Raises
     ------
     TaskError
-        If there is not enough room.
+        If the genome has not enough room for them.
     """
     extents = genome.extents
     room = np.maximum(extents.end - extents.start - WINDOW + 1, 0)
@@ -318,28 +296,28 @@ def _negatives(genome: Genome, core: Regions, n: int, rng: np.random.Generator) 
         touched[windows.overlaps(core)[0]] = True
         clean = ~touched & ~(genome.fetch(windows) == N).any(axis=1)
         windows = windows[np.flatnonzero(clean)[:left]]
-        strand = _STRANDS[rng.integers(0, 2, len(windows))]
+        strand = np.where(rng.integers(0, 2, len(windows)), "-", "+")
         names = [f"random:{locus}" for locus in windows.loci]
         found.append(windows.with_columns(name=names, strand=strand.tolist()))
         left -= len(windows)
         if not left:
             return Regions.concat(found)
-    raise TaskError(f"the genome has no room for {n} windows that touch no promoter; give a larger")
+    raise TaskError(
+        f"the genome has no room for {n} windows that touch no promoter; give a larger one"
+    )
 
-
-_STRANDS: NDArray[np.object_] = np.array(["+", "-"], object)
 
 _METRICS = ("AUROC", "AUPRC")
 
 PROM_VARY = Task(
     name="PromVary",
-    kind="binary",
+    target="binary",
     metrics=_METRICS,
     split="random",
     sources="EPD promoters, .fps or .bed",
     needs_genome=True,
-    builder=partial(build, task="PromVary"),
-    published=published_figures(
+    builder=partial(build, shifted=True),
+    published=published_results(
         _METRICS,
         {
             "Attention": (0.954, 0.905),
@@ -355,8 +333,8 @@ PROM_VARY = Task(
 PROM_FIX = replace(
     PROM_VARY,
     name="PromFix",
-    builder=partial(build, task="PromFix"),
-    published=published_figures(
+    builder=partial(build, shifted=False),
+    published=published_results(
         _METRICS,
         {
             "Attention, rotary": (0.979, 0.982),

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,45 +22,51 @@ from numpy.typing import NDArray
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.sequence import Genome
-from genoglot.tasks.dataset import TaskData
-from genoglot.tasks.genome_positions import OUTSIDE, example_columns, find_inside
-from genoglot.tasks.source_tables import present, read_table
-from genoglot.tasks.splits import DEEPSEA, chromosome_parts, drawn_parts
-from genoglot.tasks.task import SEED, Task, published_figures
-from genoglot.tasks.writer import note_count, write_task
+from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
+from genoglot.tasks.notes import Notes
+from genoglot.tasks.source_tables import SourceTable
+from genoglot.tasks.splits import DEEPSEA, assign_chromosomes, draw_subsets
+from genoglot.tasks.task import BENCHMARK, Task, published_results
+from genoglot.tasks.writer import Batch, TaskContent
 
 BIN, CONTEXT = 200, 400
 WINDOW = BIN + 2 * CONTEXT
-SHARES = (0.96, 0.01, 0.03)
+FRACTIONS = (0.96, 0.01, 0.03)
 _BINS = 50_000  # looked at together: bounds memory, whatever the genome and the number of files
 
+OnError = Literal["raise", "skip"]
 
-Places = NDArray[np.int32]
 
+class PeakTrack(NamedTuple):
+    """Peaks of one experiment.
 
-class Track(NamedTuple):
-    """Peaks of one experiment: by chromosome, starts and ends, disjoint and sorted, int32."""
+    Attributes
+    ----------
+    name
+        Name of the experiment: that of its file.
+    group
+        Its assay; empty if unknown.
+    peaks
+        By chromosome: starts and ends, disjoint and sorted, int32 (half the memory of int64, which
+        thousands of files need).
+    """
 
     name: str
     group: str
-    peaks: dict[str, tuple[Places, Places]]
+    peaks: dict[str, tuple[NDArray[np.int32], NDArray[np.int32]]]
 
 
 def build(
     sources: Sequence[Path],
-    out: Path,
     *,
-    task: str,
-    genome: Genome | None = None,
+    genome: Genome,
     seed: int = 0,
-    leakage: bool = True,
-    overwrite: bool = False,
     min_fraction: float = 0.5,
-    on_error: Literal["raise", "skip"] = "raise",
-) -> TaskData:
-    """Build the task.
+    on_error: OnError = "raise",
+) -> TaskContent:
+    """Make the content of the task.
 
-    Of a peak that reaches past the end of a chromosome, the part inside counts. Peaks that lie
+    Of a peak that reaches past the end of a chromosome, the bases inside it count. Peaks that lie
     outside the genome, and empty ones, are left out and counted.
 
     Splits: `random` (96/1/3 % of the bins, each drawn independently), `chromosome`, and
@@ -72,73 +77,62 @@ def build(
     ----------
     sources
         Peak files, or one sheet that lists them.
-    task
-        Name of the task.
-    out, genome, seed, leakage, overwrite
+    genome, seed
         See `Task.build`.
     min_fraction
-        A bin is positive if more than this part of it lies in peaks.
+        A bin is positive if more than this fraction of it lies in peaks.
     on_error
-        `"skip"` leaves out malformed lines of peak files, and says how many of each file.
+        `"skip"` leaves out malformed lines of peak files, and logs their number for each file.
 
     Raises
     ------
     GenoglotError
         With file and line, if a file cannot be read; or if its chromosomes are not the genome's.
     """
-    assert genome is not None
-    notes: dict[str, Any] = {}
-    tracks, files = _tracks(sources, genome, notes, on_error)
-    held = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
-    sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in held]
-    part_of, rule = chromosome_parts(held, DEEPSEA, sizes)
+    notes = Notes()
+    tracks, files = _read_tracks(sources, genome, notes, on_error)
+    chroms = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
+    sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in chroms]
+    subset_of, rule = assign_chromosomes(chroms, DEEPSEA, sizes)
     splits = {"random": "96/1/3 % of the bins, at random"}
-    notes["bins"] = 0
-    if part_of:
+    if subset_of:
         splits["chromosome"] = rule
-    rng = np.random.default_rng(seed)
-    n_examples = 0
-    with write_task(
-        out,
-        task=task,
-        name=task,
-        kind="binary",
-        outputs=[track.name for track in tracks],
-        output_groups=[track.group for track in tracks] if any(t.group for t in tracks) else [],
-        metrics=TASK.metrics,
-        length=WINDOW,
-        default_split=DEEPSEA_919.split if task == "DeepSEA919" and part_of else "random",
-        sources=files,
-        splits=splits,
-        notes=notes,
-        genome=genome.digest,
-        leakage=leakage,
-        overwrite=overwrite,
-    ) as writer:
-        for chrom, first, last in _stretches(genome, held):
+    notes["bins"] = 0
+
+    def batches() -> Iterator[Batch]:
+        rng = np.random.default_rng(seed)
+        n_examples = 0
+        for chrom, first, last in _stretches(genome, chroms):
             notes["bins"] += last - first
             labels = positive_bins(tracks, chrom, first, last, min_fraction)
-            kept = np.flatnonzero(labels.any(axis=1))
-            n_examples += len(kept)
-            start = (kept + first) * BIN
-            bins = Regions.from_codes([chrom], np.zeros(len(kept), np.int32), start, start + BIN)
-            columns = example_columns(bins, bins.loci)
-            columns["split:random"] = drawn_parts(len(kept), SHARES, rng).astype(str)
-            if part_of:
-                columns["split:chromosome"] = np.full(len(kept), part_of[chrom])
-            writer.add(genome.fetch(bins, WINDOW), labels[kept], columns, packed=True)
+            positive = np.flatnonzero(labels.any(axis=1))
+            n_examples += len(positive)
+            start = (positive + first) * BIN
+            bins = Regions.from_codes([chrom], np.zeros(len(start), np.int32), start, start + BIN)
+            subsets = {"random": draw_subsets(len(start), FRACTIONS, rng)}
+            if subset_of:
+                subsets["chromosome"] = np.full(len(start), subset_of[chrom], object)
+            yield from window_batches(
+                genome, bins, WINDOW, ids=bins.loci, labels=labels[positive], subsets=subsets,
+                packed=True,
+            )  # fmt: skip
         if not n_examples:
             raise TaskError(
                 f"{files[0]}: no bin of {BIN} bp has more than {min_fraction:.0%} of it in peaks; "
                 "for short peaks, set min_fraction=0 (--set min_fraction=0)"
             )
-    return TaskData.open(out)
+
+    groups = [track.group for track in tracks]
+    return TaskContent(
+        files, [track.name for track in tracks], WINDOW, splits, batches(), notes,
+        output_groups=groups if any(groups) else [],
+    )  # fmt: skip
 
 
 def positive_bins(
-    tracks: Sequence[Track], chrom: str, first: int, last: int, min_fraction: float = 0.5
+    tracks: Sequence[PeakTrack], chrom: str, first: int, last: int, min_fraction: float = 0.5
 ) -> NDArray[np.uint8]:
-    """Label bins.
+    """Label bins by the experiments in whose peaks they lie.
 
     Parameters
     ----------
@@ -149,15 +143,16 @@ def positive_bins(
     first, last
         Bins `first` to `last - 1`; bin i begins at 200 i.
     min_fraction
-        A bin is positive if more than this part of it lies in peaks.
+        A bin is positive if more than this fraction of it lies in peaks.
 
     Returns
     -------
-    uint8 (last - first, tracks / 8 rounded up): a bit for each track, as `np.packbits` has them
+    NDArray
+        A bit for each track, as of `np.packbits`, uint8 (last - first, tracks / 8 rounded up).
 
     Examples
     --------
-    >>> track = Track("a", "", {"chr1": (np.int32([100, 290]), np.int32([201, 401]))})
+    >>> track = PeakTrack("a", "", {"chr1": (np.int32([100, 290]), np.int32([201, 401]))})
     >>> positive_bins([track], "chr1", 0, 3).ravel().tolist()
     [0, 128, 0]
     """
@@ -183,62 +178,62 @@ def positive_bins(
     return labels
 
 
-def _tracks(
-    sources: Sequence[Path],
-    genome: Genome,
-    notes: dict[str, Any],
-    on_error: Literal["raise", "skip"],
-) -> tuple[list[Track], list[Path]]:
-    """Read all peak files, and list the files that the task is made of."""
-    listed, files = _listed(sources)
+def _read_tracks(
+    sources: Sequence[Path], genome: Genome, notes: Notes, on_error: OnError
+) -> tuple[list[PeakTrack], list[Path]]:
+    """Read all peak files, and list the files that the task is built from."""
+    listed, files = _list_files(sources)
     sizes = genome.chrom_sizes
     tracks = []
-    outside: dict[Path, tuple[int, int]] = {}
-    empty: dict[Path, tuple[int, int]] = {}
-    cut: dict[Path, tuple[int, int]] = {}
+    counts: dict[str, dict[Path, tuple[int, int]]] = {name: {} for name in _COUNTED}
     for path, group in listed:
         regions = Regions.from_bed(path, columns=3, on_error=on_error)
         wholly, partly = find_inside(regions, genome, path)
-        holds = regions.end > regions.start
-        outside[path] = int((holds & ~partly).sum()), len(regions)
-        empty[path] = int((~holds).sum()), len(regions)
-        cut[path] = int((holds & partly & ~wholly).sum()), len(regions)
-        held = regions[partly & holds].merge()
+        full = regions.end > regions.start
+        held = regions[partly & full].merge()
         peaks = {}
         for code, name in enumerate(held.chrom_names):
             rows = held.chrom_codes == code
-            starts = held.start[rows]
             ends = np.minimum(held.end[rows], sizes[name])
-            # Half the memory of int64, which thousands of files need.
-            peaks[name] = starts.astype(np.int32), ends.astype(np.int32)
-        tracks.append(Track(_name(path), group, peaks))
-    without = {path: (int(not t.peaks), 1) for (path, _), t in zip(listed, tracks, strict=True)}
-    note_count(notes, "peaks_off_the_genome", f"peaks {OUTSIDE}", outside)
-    note_count(notes, "empty_peaks", "peaks are empty: left out", empty)
-    note_count(notes, "peaks_cut", "peaks reach past the end of a sequence: cut there", cut)
-    note_count(notes, "tracks_without_peaks", "tracks have no peak in the genome", without)
+            peaks[name] = held.start[rows].astype(np.int32), ends.astype(np.int32)
+        tracks.append(PeakTrack(_track_name(path), group, peaks))
+        masks = (full & ~partly, ~full, full & partly & ~wholly, np.array([not peaks]))
+        for name, mask in zip(_COUNTED, masks, strict=True):
+            counts[name][path] = int(mask.sum()), len(mask)
+    for name, message in _COUNTED.items():
+        notes.count(name, message, counts[name])
     if not any(track.peaks for track in tracks):
         raise TaskError("no peak of any file lies in the genome; give the genome they are of")
     return tracks, files
 
 
-def _listed(sources: Sequence[Path]) -> tuple[list[tuple[Path, str]], list[Path]]:
-    """List peak files with their groups, and all files: of a sheet, the sheet too."""
+_COUNTED = {
+    "peaks_off_the_genome": f"peaks {OUTSIDE}",
+    "empty_peaks": "peaks are empty: left out",
+    "peaks_cut": "peaks reach past the end of a sequence: cut there",
+    "tracks_without_peaks": "tracks have no peak in the genome",
+}
+"""What the log says of peaks, by the name under which they are counted."""
+
+
+def _list_files(sources: Sequence[Path]) -> tuple[list[tuple[Path, str]], list[Path]]:
+    """List peak files with their groups, and all files, which include the sheet."""
     if len(sources) > 1 or sources[0].suffix not in (".csv", ".tsv"):
         return [(path, "") for path in sources], list(sources)
-    sheet = sources[0]
-    table = read_table(sheet, ["file"])
-    names = present(table, "file", sheet).to_list()
-    known = "assay" in table.columns
-    groups = table["assay"].fill_null("").to_list() if known else [""] * len(names)
-    listed = [(sheet.parent / name, group) for name, group in zip(names, groups, strict=True)]
-    for line, (path, _) in enumerate(listed, start=2):
-        if not path.is_file():
-            raise TaskError(f"{sheet}:{line}: {path} is not there; correct the sheet")
-    return listed, [sheet, *(path for path, _ in listed)]
+    sheet = SourceTable.read(sources[0], ["file"])
+    sheet.require("file")
+    paths = [sheet.path.parent / name for name in sheet.frame["file"]]
+    sheet.refuse(
+        np.array([not path.is_file() for path in paths]),
+        lambda row: f"{sheet.path.parent / row['file']} is not there; correct the sheet",
+    )
+    groups = [""] * len(paths)
+    if "assay" in sheet.frame.columns:
+        groups = sheet.frame["assay"].fill_null("").to_list()
+    return list(zip(paths, groups, strict=True)), [sheet.path, *paths]
 
 
-def _name(path: Path) -> str:
+def _track_name(path: Path) -> str:
     name = path.name
     for ending in (".gz", ".bgz", ".bed", ".narrowPeak", ".broadPeak"):
         name = name.removesuffix(ending)
@@ -258,13 +253,13 @@ _METRICS = ("AUPRC", "AUROC")
 
 TASK = Task(
     name="Track7878",
-    kind="binary",
+    target="multi-label",
     metrics=_METRICS,
     split="random",
     sources="peak files (narrowPeak or BED), or one sheet (CSV, TSV) with a column file",
     needs_genome=True,
-    builder=partial(build, task="Track7878"),
-    published=published_figures(
+    builder=build,
+    published=published_results(
         _METRICS,
         {
             "Attention": (0.401, 0.887),
@@ -278,8 +273,7 @@ DEEPSEA_919 = replace(
     TASK,
     name="DeepSEA919",
     split="chromosome",
-    builder=partial(build, task="DeepSEA919"),
-    published=published_figures(
+    published=published_results(
         _METRICS,
         {
             "Attention, BPE": (0.299, 0.907),
@@ -287,6 +281,6 @@ DEEPSEA_919 = replace(
             "Attention, 4-patch": (0.357, 0.935),
             "Attention, 5-mer": (0.352, 0.931),
         },
-        f"{SEED}, TF columns",
+        f"{BENCHMARK}, TF columns",
     ),
 )

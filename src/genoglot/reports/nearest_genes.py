@@ -1,4 +1,4 @@
-"""What lies near regions."""
+"""The nearest gene of each region."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import polars as pl
 from genoglot.regions import Genes, Regions
 
 
-def with_nearest_gene(regions: Regions, genes: Genes) -> Regions:
-    """Add the columns `gene` and `distance`: the nearest gene, and how far it is.
+def add_nearest_gene(regions: Regions, genes: Genes) -> Regions:
+    """Add the columns `gene` and `distance`: the nearest gene, and its distance in bp.
 
     Parameters
     ----------
     regions, genes
-        On the same genome.
+        Regions and genes of one genome.
 
     Returns
     -------
-    The regions; `distance` in base pairs is signed as by `Genes.nearest`. Both are null where the
-    chromosome has no gene.
+    Regions
+        The regions; `distance` has the sign that `Genes.nearest` gives it. Both columns are null
+        where the chromosome has no gene.
 
     Examples
     --------
     >>> genes = Genes(["A"], ["chr1"], [100], ["+"])
-    >>> with_nearest_gene(Regions(["chr1", "chr2"], [90, 5], [99, 9]), genes).columns.rows()
+    >>> add_nearest_gene(Regions(["chr1", "chr2"], [90, 5], [99, 9]), genes).columns.rows()
     [('A', -2), (None, None)]
     """
     names, distance = genes.nearest(regions)
