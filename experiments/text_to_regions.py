@@ -23,8 +23,8 @@ from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
 from genoglot.models.text_to_regions import train
 from genoglot.reports.plots import interval_plot
 
-# What the four models read, too: strength of peaks, words and meaning.
-EQUAL_INPUTS = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
+# What the four models read, too: signal rank of peaks, words and meaning.
+EQUAL_INPUTS = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 

@@ -28,6 +28,7 @@ from genoglot.models.regions_to_text.annotation import (
 from genoglot.models.regions_to_text.calibration import acceptance_threshold, best_temperature
 from genoglot.models.regions_to_text.likelihood import Evidence
 from genoglot.models.text_to_regions.baselines import ridge_weights
+from genoglot.regions import jaccard_index
 from genoglot.text import MiniLM, Tfidf, load_text_encoder
 
 if TYPE_CHECKING:
@@ -431,8 +432,7 @@ def jaccard(sets: csr_array, others: csr_array) -> Floats:
     """Jaccard index of every pair: (sets, others), from two sparse arrays of 0 and 1."""
     shared = (sets @ others.T).toarray().astype(np.float32)
     n_sets, n_others = (np.diff(x.indptr).astype(np.float32) for x in (sets, others))
-    either = n_sets[:, None] + n_others - shared
-    indices: Floats = shared / np.maximum(either, 1)
+    indices: Floats = jaccard_index(shared, n_sets[:, None], n_others)
     return indices
 
 

@@ -56,7 +56,7 @@ class Popularity(Generator):
 class _Remembering(Generator):
     """A generator that keeps the training sets and weighs them by their descriptions."""
 
-    strength = False  # whether presence is the strength of peaks, not 0 and 1
+    signal_rank = False  # whether presence is the signal rank of peaks, not 0 and 1
     presence: csr_array  # (sets, universe)
     share: NDArray[np.float32]  # (universe,)
     encoder: TextEncoder
@@ -65,7 +65,7 @@ class _Remembering(Generator):
     def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
         """Keep the sets and encode their descriptions."""
         self.universe = atlas.universe
-        self.presence = atlas.presence(rows, strength=self.strength)
+        self.presence = atlas.presence(rows, signal_rank=self.signal_rank)
         self.share = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)
         self.encoder = self._new_encoder(descriptions)
@@ -80,7 +80,7 @@ class _Remembering(Generator):
 
     def _save(self, folder: Path) -> Arrays:
         self.encoder.save(folder / TEXT)
-        values = {"values": self.presence.data.astype(np.float32)} if self.strength else {}
+        values = {"values": self.presence.data.astype(np.float32)} if self.signal_rank else {}
         return {
             "indices": self.presence.indices.astype(np.int32),
             "indptr": self.presence.indptr.astype(np.int64),
@@ -126,8 +126,8 @@ class Ridge(_Remembering):
     to be. The coefficients (words x universe) are never built: a text weighs the training sets.
 
     The defaults read presence and words alone. `direct`, `text2bed`, `diffusion` and `seq2regions`
-    also read the strength of peaks and MiniLM; the fair comparison with them is a ridge of equal
-    inputs: ``Ridge(strength=True, text="tfidf+minilm", choose_penalty=True)``.
+    also read the signal rank of peaks and MiniLM; the fair comparison with them is a ridge of equal
+    inputs: ``Ridge(signal_rank=True, text="tfidf+minilm", choose_penalty=True)``.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class Ridge(_Remembering):
     choose_penalty
         Choose the penalty by cross-validation over the experiments of the training sets, by
         squared error, and ignore `penalty`.
-    strength
+    signal_rank
         Learn how strong peaks are (0 to 1), not only which regions are present.
     text
         What is read of a description: its words ("tfidf"), or words and meaning ("tfidf+minilm").
@@ -154,13 +154,13 @@ class Ridge(_Remembering):
         *,
         penalty: float = 1.0,
         choose_penalty: bool = False,
-        strength: bool = False,
+        signal_rank: bool = False,
         text: str = "tfidf",
     ) -> None:
         if text not in (Tfidf.kind, WordsAndMeaning.kind):
             raise ModelError(f"ridge: text {text!r}; use {Tfidf.kind} or {WordsAndMeaning.kind}")
         self.penalty, self.choose_penalty = penalty, choose_penalty
-        self.strength, self.text = strength, text
+        self.signal_rank, self.text = signal_rank, text
 
     def fit(self, atlas: Atlas, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
         """Remember the sets, encode their descriptions and choose the penalty."""
@@ -188,7 +188,7 @@ class Ridge(_Remembering):
         return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score each region by its predicted presence, or strength, cut to 0 and 1."""
+        """Score each region by its predicted presence, or signal rank, cut to 0 and 1."""
         weights = self.weights(texts)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
         predicted += np.outer(1 - weights.sum(1), self.share)
@@ -206,7 +206,7 @@ class Ridge(_Remembering):
         return {
             "penalty": self.penalty,
             "choose_penalty": self.choose_penalty,
-            "strength": self.strength,
+            "signal_rank": self.signal_rank,
             "text": self.text,
         }
 

@@ -291,9 +291,9 @@ class MemoryGenerator(Trainable):
             )
         self.universe = atlas.universe
         descriptions = atlas.descriptions(rows)
-        strength = atlas.presence(rows, strength=True)
-        self.share = (strength.sum(0) / len(descriptions)).astype(np.float32)
-        codes, regions = factorize(strength, self.share, self.rank, seed=self.seed)
+        signal_rank = atlas.presence(rows, signal_rank=True)
+        self.share = (signal_rank.sum(0) / len(descriptions)).astype(np.float32)
+        codes, regions = factorize(signal_rank, self.share, self.rank, seed=self.seed)
         self.factors = torch.from_numpy(regions)
         self.features = TextFeatures.fit(descriptions, dim=self.words, seed=self.seed)
         vectors = self.features.encode(descriptions)
@@ -303,7 +303,7 @@ class MemoryGenerator(Trainable):
         )
         ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
         # Regions that no training set holds say nothing: the loss is taken over the others.
-        self._candidates = torch.from_numpy(np.flatnonzero(popularity(strength)))
+        self._candidates = torch.from_numpy(np.flatnonzero(popularity(signal_rank)))
         steps = -(-len(descriptions) // self.batch_size)
         epochs = max(self.epochs, -(-self.min_steps // steps))
         self.schedule = Schedule(epochs, self.batch_size, self.learning_rate, 1e-4, warm_up=True)
