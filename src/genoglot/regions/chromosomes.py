@@ -257,6 +257,8 @@ def rename_chromosomes(
     names: Sequence[str], codes: ChromCodes, alias: Alias | None
 ) -> tuple[tuple[str, ...], ChromCodes]:
     """Translate the names of a table as `rename_chromosome` does; equal names become one."""
+    if alias is None:
+        return tuple(names), codes
     renamed = [rename_chromosome(name, alias) for name in names]
     distinct = tuple(dict.fromkeys(renamed))
     return distinct, recode(codes, renamed, distinct)
