@@ -1,4 +1,4 @@
-"""Models and tokenizers from a folder or from the Hugging Face hub."""
+"""Find models and tokenizers in a local folder or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ def local_folder(
     patterns: Sequence[str] | None = None,
     cached: bool = False,
 ) -> Path:
-    """Return the folder itself, or the local copy of a hub repository `owner/name`.
+    """Return the path of a folder, or of the local copy of a hub repository.
 
     Parameters
     ----------
     path
-        A folder or the name of a repository.
+        A folder, or the name of a repository, `owner/name`.
     what
-        What should be there, as an error calls it.
+        What the folder should hold, for the error.
     error
         Class of the error to raise.
     patterns
-        Files to fetch from the hub; by default all.
+        Patterns of the files to download from the hub; by default all files.
     cached
-        Take what was fetched before as it is, without asking the hub for a newer version.
+        Use an earlier download without asking the hub for a newer version.
+
+    Returns
+    -------
+    Path
+        A local folder.
 
     Raises
     ------
@@ -44,7 +49,7 @@ def local_folder(
     if folder.is_dir():
         return folder
     if folder.exists() or str(path).count("/") != 1 or str(path).startswith((".", "/", "~")):
-        raise error(f"{path}: no {what} here (no such folder, and no hub id)")
+        raise error(f"{path}: no {what} here (no such folder, and not a hub id)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -57,6 +62,6 @@ def local_folder(
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).strip().splitlines()[0]
         raise error(
-            f"{path}: no such folder, and not to be had from the hub ({reason}); "
+            f"{path}: no such folder, and no download from the hub ({reason}); "
             f"give a folder or the name of a {what}"
         ) from None
