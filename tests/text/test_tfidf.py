@@ -95,7 +95,7 @@ def test_texts_without_words_cannot_be_learned_from() -> None:
 
 def test_damaged_and_foreign_encoders_are_refused(tmp_path: Path, fitted: Tfidf) -> None:
     folder = tmp_path / "encoder"
-    with pytest.raises(ModelError, match="no saved text encoder"):
+    with pytest.raises(ModelError, match="not a saved text encoder"):
         load_text_encoder(folder)
     fitted.save(folder)
     with pytest.raises(GenoglotError, match="not empty"):
@@ -120,7 +120,7 @@ def test_damaged_and_foreign_encoders_are_refused(tmp_path: Path, fitted: Tfidf)
     with pytest.raises(ModelError, match="unknown kind"):
         load_text_encoder(folder)
     (folder / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match="names no kind"):
+    with pytest.raises(ModelError, match="does not name the kind"):
         load_text_encoder(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):

@@ -35,7 +35,7 @@ from genoglot.library.signatures import DIM, CountSketch, pack, unpack
 from genoglot.regions import Regions, Universe, jaccard_of_ids
 from genoglot.regions.assembly import same_assembly
 from genoglot.text import check_query
-from genoglot.text.encoder import MAX_QUERY
+from genoglot.text.query import MAX_CHARACTERS
 
 if TYPE_CHECKING:
     from genoglot.atlas.store import Atlas
@@ -377,8 +377,10 @@ class Library:
             keywords = text or ""
         if text is not None:
             check_query(text)
-        if len(keywords) > MAX_QUERY:
-            raise TextError(f"{len(keywords):,} characters of keywords; give {MAX_QUERY:,} at most")
+        if len(keywords) > MAX_CHARACTERS:
+            raise TextError(
+                f"{len(keywords):,} characters of keywords; give {MAX_CHARACTERS:,} at most"
+            )
         if text is None and regions is None and not keywords.strip():
             raise LibraryError("nothing to search for; give a text, keywords or regions")
         condition, depth = condition_of(where), max(CANDIDATES, 10 * n)

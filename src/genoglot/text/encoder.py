@@ -1,10 +1,8 @@
-"""What every text encoder does, and loading one that was saved."""
+"""`TextEncoder`: the interface of all text encoders."""
 
 from __future__ import annotations
 
 import json
-import logging
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +15,14 @@ from genoglot.errors import ModelError, TextError
 from genoglot.files import atomic_path
 from genoglot.permissions import explains_denial
 
-logger = logging.getLogger("genoglot")
-
 CONFIG = "config.json"
-MAX_QUERY = 10_000  # characters
-TELLING_WORDS = 4  # fewer are often names, which are of no language
-FOREIGN = 1e-3  # less probable than that, a text is not English
 
 
 class TextEncoder(ABC):
-    """Text to vectors of unit length.
+    """Encoder of texts into vectors of unit length.
 
-    A subclass gives `kind`, `dim`, `_encode`, `_write` and `_read`; checking the texts and
-    saving whole or not at all are done here.
+    A subclass defines `kind`, `dim`, `_encode`, `_write` and `_read`. This class checks the texts
+    and saves the encoder completely or not at all.
     """
 
     kind: ClassVar[str]
@@ -45,11 +38,12 @@ class TextEncoder(ABC):
         Parameters
         ----------
         texts
-            Queries or descriptions. A list, even for one text.
+            Queries or descriptions, n of them. A list, even for one text.
 
         Returns
         -------
-        (n, dim) float32 array, rows of unit length, so that a dot product is a cosine.
+        NDArray
+            float32, shape (n, dim). Rows have unit length, so that a dot product is a cosine.
 
         Raises
         ------
@@ -66,12 +60,19 @@ class TextEncoder(ABC):
         return self._encode(check_texts(texts))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save into a new directory: `config.json` and what the encoder needs beside it.
+        """Save into a new directory: `config.json` and the files of the encoder.
+
+        Parameters
+        ----------
+        path
+            The directory.
+        overwrite
+            Replace a directory that is not empty.
 
         Raises
         ------
         GenoglotError
-            If the directory exists, is not empty and `overwrite` is false.
+            If the directory is not empty and `overwrite` is false.
         """
         with atomic_path(path, directory=True, overwrite=overwrite) as folder:
             config = {"kind": self.kind, **self._write(folder)}
@@ -82,6 +83,11 @@ class TextEncoder(ABC):
     def load(cls, path: str | Path) -> Self:
         """Load an encoder of this class that `save` wrote.
 
+        Returns
+        -------
+        TextEncoder
+            The encoder.
+
         Raises
         ------
         ModelError
@@ -90,7 +96,7 @@ class TextEncoder(ABC):
         config = read_config(path)
         if config["kind"] != cls.kind:
             raise ModelError(
-                f"{path}: holds a text encoder of kind {config['kind']!r}, not {cls.kind!r}; "
+                f"{path}: a text encoder of kind {config['kind']!r}, not {cls.kind!r}; "
                 "use load_text_encoder"
             )
         try:
@@ -100,11 +106,11 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        """Encode texts that are known to be good (none is empty; the list may be)."""
+        """Encode texts that have been checked: the list may be empty, its texts are not."""
 
     @abstractmethod
     def _write(self, folder: Path) -> dict[str, Any]:
-        """Write parts into an empty folder and return what `config.json` shall hold."""
+        """Write files into an empty folder and return the content of `config.json`."""
 
     @classmethod
     @abstractmethod
@@ -112,39 +118,8 @@ class TextEncoder(ABC):
         """Make the encoder from a folder and its `config.json`."""
 
 
-def load_text_encoder(path: str | Path) -> TextEncoder:
-    """Load a saved text encoder of whatever kind it is.
-
-    Raises
-    ------
-    ModelError
-        If it is missing, damaged or of an unknown kind.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from genoglot.text import Tfidf
-    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "encoder"
-    >>> Tfidf().fit(["CTCF in liver"]).save(folder)
-    >>> type(load_text_encoder(folder)).__name__
-    'Tfidf'
-    """
-    from genoglot.text.joined import WordsAndMeaning
-    from genoglot.text.minilm import MiniLM
-    from genoglot.text.tfidf import Tfidf
-
-    kinds: dict[str, type[TextEncoder]] = {c.kind: c for c in (MiniLM, Tfidf, WordsAndMeaning)}
-    kind = read_config(path)["kind"]
-    if kind not in kinds:
-        raise ModelError(
-            f"{path}: unknown kind of text encoder {kind!r} (known: {', '.join(kinds)}); "
-            "a newer Genoglot may read it"
-        )
-    return kinds[kind].load(path)
-
-
 def check_texts(texts: Sequence[str]) -> list[str]:
-    """Return the texts as a list; a TextError if one is empty, or if there is a lone string."""
+    """Return texts as a list, or raise a TextError if one is empty or if they are one string."""
     if isinstance(texts, str):
         raise TextError(f"give a list of texts, not one string: [{texts!r}]")
     checked = list(texts)
@@ -156,71 +131,16 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     return checked
 
 
-def check_query(text: str) -> None:
-    """Refuse a query that no encoder can read, or that is too long to be meant.
-
-    The encoders read English. Of a query of four words or more that reads like another language, a
-    notice says so: names of species and organs are Latin, and the query is answered
-    (docs/decisions/0015-english-queries.md).
-
-    Raises
-    ------
-    TextError
-        If it is empty, longer than 10,000 characters, or mostly in letters that are neither Latin
-        nor Greek.
-
-    Examples
-    --------
-    >>> check_query("TGF-β response, human liver")
-    >>> check_query("人类肝脏")
-    Traceback (most recent call last):
-    ...
-    genoglot.errors.TextError: the text is not in Latin letters ('人类肝脏'); write it in English
-    """
-    check_texts([text])
-    if len(text) > MAX_QUERY:
-        raise TextError(
-            f"the text has {len(text):,} characters, but a query at most {MAX_QUERY:,}; "
-            "describe the wanted regions in a sentence"
-        )
-    plain = unicodedata.normalize("NFKC", text)  # Japanese keyboards type wide Latin letters
-    letters = [unicodedata.name(letter, "") for letter in plain if letter.isalpha()]
-    read = sum(name.startswith(("LATIN", "GREEK", "MICRO")) for name in letters)
-    if 2 * read < len(letters):
-        raise TextError(f"the text is not in Latin letters ({text[:30]!r}); write it in English")
-    if len(text.split()) >= TELLING_WORDS:
-        language, english = _language(text)
-        if english < FOREIGN:
-            logger.warning(
-                "the text may be in another language than English (%s: %r); models read English, "
-                "so that the answer may mean nothing",
-                *(language, text[:30]),
-            )
-
-
-def _language(text: str) -> tuple[str, float]:
-    """Return the most likely language of a text, and the probability of English among all.
-
-    Its letters are not independent, so that likelihoods are too sure: their logarithms are divided
-    by the square root of the length, as py3langid does for its probabilities.
-    """
-    import py3langid
-
-    languages, scores = zip(*py3langid.rank(text), strict=True)  # log-likelihoods, best first
-    share = np.exp((np.array(scores) - scores[0]) / np.sqrt(len(text.encode())))
-    return languages[0], float(share[languages.index("en")] / share.sum())
-
-
 @explains_denial
 def read_config(path: str | Path) -> dict[str, Any]:
-    """Read the `config.json` of a saved encoder, known to have a `kind`."""
+    """Read the `config.json` of a saved encoder, which has a `kind`."""
     file = Path(path) / CONFIG
     try:
         config = json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{path}: no saved text encoder here (no {CONFIG})") from None
+        raise ModelError(f"{path}: not a saved text encoder (no {CONFIG})") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{file}: cannot be read ({error}); save the encoder again") from None
     if not isinstance(config, dict) or "kind" not in config:
-        raise ModelError(f"{file}: names no kind of text encoder; save the encoder again")
+        raise ModelError(f"{file}: does not name the kind of encoder; save the encoder again")
     return config

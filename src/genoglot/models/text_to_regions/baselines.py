@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.generator import Arrays, Generator, Scores
-from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning, load_text_encoder
+from genoglot.text import MiniLM, TextEncoder, Tfidf, TfidfMiniLM, load_text_encoder
 from genoglot.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ class Ridge(_Remembering):
         signal_rank: bool = False,
         text: str = "tfidf",
     ) -> None:
-        if text not in (Tfidf.kind, WordsAndMeaning.kind):
-            raise ModelError(f"ridge: text {text!r}; use {Tfidf.kind} or {WordsAndMeaning.kind}")
+        if text not in (Tfidf.kind, TfidfMiniLM.kind):
+            raise ModelError(f"ridge: text {text!r}; use {Tfidf.kind} or {TfidfMiniLM.kind}")
         self.penalty, self.choose_penalty = penalty, choose_penalty
         self.signal_rank, self.text = signal_rank, text
 
@@ -183,8 +183,8 @@ class Ridge(_Remembering):
         return PENALTIES[int(np.argmin(errors))]
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        if self.text == WordsAndMeaning.kind:
-            return WordsAndMeaning.fit(descriptions, max_words=MAX_WORDS)
+        if self.text == TfidfMiniLM.kind:
+            return TfidfMiniLM.fit(descriptions, max_words=MAX_WORDS)
         return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
