@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from genoglot.library import Library
-from genoglot.regions import Regions, Universe
+from genoglot.regions import Regions, Universe, jaccard_index
 from genoglot.text import MiniLM
 
 FACTORS, CELLS = 40, 50
@@ -68,7 +68,7 @@ def exact(sets: list[np.ndarray], queries: list[np.ndarray], size: int) -> np.nd
         mask = np.zeros(size, np.int64)
         mask[query] = 1
         shared = np.add.reduceat(mask[flat], starts)
-        rows.append(shared / (lengths + len(query) - shared))
+        rows.append(jaccard_index(shared, lengths, len(query)))
     return np.array(rows)
 
 

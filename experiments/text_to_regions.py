@@ -22,7 +22,7 @@ from genoglot.evaluation.evaluate import Scorer
 from genoglot.models import ColumnOdds, create, names
 from genoglot.reports.plots import plot_intervals
 
-# What the four models read, too: signal ranks of peaks, words and meaning.
+# What the four models read, too: signal rank of peaks, words and meaning.
 EQUAL_INPUTS = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 

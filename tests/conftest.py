@@ -34,7 +34,7 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
     rng = np.random.default_rng(0)
     fit = {f: rng.random(400) < 0.4 for f in FACTORS}
     open_in = {c: rng.random(400) < 0.4 for c in CELLS}
-    rows, sets, strengths = [], [], []
+    rows, sets, signal_ranks = [], [], []
     for cell in CELLS:
         for factor in FACTORS:
             for replicate in (1, 2):
@@ -43,7 +43,7 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
                     np.where(bound, rng.random(400) < 0.95, rng.random(400) < 0.02)
                 )
                 sets.append(kept.astype(np.int32))
-                strengths.append(rng.integers(1, 256, len(kept)).astype(np.uint8))
+                signal_ranks.append(rng.integers(1, 256, len(kept)).astype(np.uint8))
                 rows.append(
                     {
                         "id": f"{factor}.{cell}.{replicate}",
@@ -57,7 +57,7 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
                     }
                 )
     path = tmp_path_factory.mktemp("toy") / "atlas"
-    return Atlas.from_sets(path, toy_universe, pl.DataFrame(rows), sets, strengths=strengths)
+    return Atlas.from_sets(path, toy_universe, pl.DataFrame(rows), sets, signal_ranks=signal_ranks)
 
 
 @pytest.fixture(scope="session")

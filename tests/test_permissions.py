@@ -1,4 +1,4 @@
-"""What may not be read is said to be so, whatever it is; no advice to make it again."""
+"""An error names the file that may not be read, and does not advise to make it again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def without_rights() -> Iterator[None]:
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def public() -> Iterator[Path]:
     """A folder to which others have access, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -115,13 +115,14 @@ SAVED: dict[str, tuple[Callable[[Path, Atlas], object], Callable[[Path], object]
 
 
 @pytest.mark.parametrize("what", SAVED)
-def test_a_file_that_may_not_be_read_is_named(what: str, toy_atlas: Atlas, place: Path) -> None:
+def test_a_file_that_may_not_be_read_is_named(what: str, toy_atlas: Atlas, public: Path) -> None:
     save, read = SAVED[what]
-    path = place / "saved"
+    path = public / "saved"
     save(path, toy_atlas)
     everything = [path, *path.rglob("*")]
     for part in everything:
         part.chmod(0o755 if part.is_dir() else 0o644)
+    read(path)  # all that this imports can be read now
     with without_rights():
         read(path)
     said = 0
@@ -136,17 +137,17 @@ def test_a_file_that_may_not_be_read_is_named(what: str, toy_atlas: Atlas, place
                 said += 1
         part.chmod(mode)
     assert said >= sum(part.is_file() for part in everything)
-    place.chmod(0)
+    public.chmod(0)
     with without_rights(), pytest.raises(GenoglotError, match="may not be read") as denied:
         read(path)
-    assert str(denied.value).startswith(f"{place}: ")
-    place.chmod(0o755)
+    assert str(denied.value).startswith(f"{public}: ")
+    public.chmod(0o755)
 
 
-def test_a_file_of_somebody_else_beside_changes_no_error(place: Path) -> None:
-    (place / "private").write_text("x")
-    (place / "private").chmod(0)
+def test_a_file_of_somebody_else_beside_changes_no_error(public: Path) -> None:
+    (public / "private").write_text("x")
+    (public / "private").chmod(0)
     with without_rights(), pytest.raises(GenoglotError, match="no saved model here"):
-        load(place)
+        load(public)
     with without_rights(), pytest.raises(GenoglotError, match="no atlas here"):
-        Atlas.open(place)
+        Atlas.open(public)

@@ -187,7 +187,7 @@ BAD = {
     "nothing": ("", "no table in this file, it is empty"),
     "comments only": ("# one\n#\n", "no table in this file, it is empty"),
     "JSON": ('[{"file": "a.bed"}]', "no table but JSON"),
-    "a web page": ("\n<!DOCTYPE html><html>", "is no text but a web page"),
+    "a web page": ("\n<!DOCTYPE html><html>", "is not text but a web page"),
     "no text": ("f\0i\0l\0e\0,\0d\0\n\0", "is no text, it holds NUL"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"an Excel workbook \(.xls\)"),
 }

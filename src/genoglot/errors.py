@@ -1,4 +1,4 @@
-"""Errors that Genoglot raises: each says what is wrong, where, and what to do, in one line."""
+"""Errors that Genoglot raises: in one line, what is wrong, where, and what to do."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,7 +50,7 @@ class UniverseError(GenoglotError):
 
 
 class UniverseMismatchError(GenoglotError):
-    """A model, atlas or file made for another universe."""
+    """A model, atlas or file that was made for another universe."""
 
 
 class AtlasError(GenoglotError):
@@ -58,11 +58,11 @@ class AtlasError(GenoglotError):
 
 
 class LibraryError(GenoglotError):
-    """A library of region sets that is missing, damaged or out of reach, or a search it refuses."""
+    """A library of region sets that is missing, damaged or unreachable, or an invalid search."""
 
 
 class SampleSheetError(GenoglotError):
-    """A sample sheet without the needed columns, or naming files that are not there."""
+    """A sample sheet without the required columns, or with names of files that do not exist."""
 
 
 class TextError(GenoglotError):
@@ -70,7 +70,7 @@ class TextError(GenoglotError):
 
 
 class SequenceError(GenoglotError):
-    """DNA that cannot be read: a letter that is none, or a FASTA file that is damaged."""
+    """DNA that cannot be read: a character that is not a DNA letter, or a damaged FASTA file."""
 
 
 class ModelError(GenoglotError):
@@ -78,11 +78,16 @@ class ModelError(GenoglotError):
 
 
 class TaskError(GenoglotError):
-    """Data of a benchmark task that are missing or damaged, or that make no such task."""
+    """Data of a benchmark task that are missing, damaged or not suitable for the task."""
 
 
 def some(names: Iterable[str]) -> str:
-    """Name a few of many, for a message.
+    """List the first five names, for a message.
+
+    Returns
+    -------
+    str
+        Quoted names, and the number of the others.
 
     Examples
     --------

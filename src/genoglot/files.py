@@ -1,4 +1,4 @@
-"""Reading and writing files safely: whole or not at all."""
+"""Read and write files safely: a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from genoglot.errors import GenoglotError
 
 logger = logging.getLogger("genoglot")
 
-MARKS = {
+BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte-order marks and their encodings; that of UTF-32 comes before that of UTF-16, with which it
-begins."""
+"""Byte-order marks and their encodings; UTF-32 comes first, since its mark begins with that of
+UTF-16."""
 
-# What is no text, by its first bytes, and what to do about it.
-_NO_TEXT = {
+# Files that are not text, by their first bytes, and what to do about them.
+_BINARY = {
     b"PK\x03\x04": "a zip archive; unpack it",
     b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls); save it as CSV",
     b"BZh91AY&SY": "compressed by bzip2; unpack it",
@@ -49,23 +49,29 @@ _WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 def atomic_path(
     path: str | Path, *, directory: bool = False, overwrite: bool = False
 ) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that becomes `path` when the block succeeds.
+    """Give a temporary path that replaces `path` when the block succeeds.
 
     Files get the permissions that the umask gives to new files, whatever wrote them.
 
     Parameters
     ----------
     path
-        Where the file or directory shall be in the end. Missing parents are made.
+        The file or directory to write. Missing parent directories are made.
     directory
-        Make the temporary path a directory to fill.
+        Make the temporary path a directory to fill. Default: a file.
     overwrite
-        Let a non-empty directory at `path` be replaced. A file is always replaced.
+        Replace a non-empty directory at `path`. A file is always replaced.
+
+    Yields
+    ------
+    Path
+        The temporary path, beside `path`.
 
     Raises
     ------
     GenoglotError
-        If `path` is a non-empty directory and `overwrite` is false, or not of the wanted kind.
+        If `path` is a non-empty directory and `overwrite` is false, or a file where a directory is
+        written, or the reverse.
 
     Examples
     --------
@@ -86,7 +92,7 @@ def atomic_path(
         with tempfile.TemporaryDirectory() as elsewhere:
             temporary = Path(elsewhere) / path.name
             yield temporary
-            # A pipe or device, as /dev/stdout, is written to, never replaced.
+            # A pipe or device, such as /dev/stdout, is written to and not replaced.
             with temporary.open("rb") as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target)
         return
@@ -107,7 +113,7 @@ def atomic_path(
 
 
 def _permit_as_umask(path: Path, holder: Path) -> None:
-    """Give files the permissions of new ones; safetensors, for one, lets only their owner read."""
+    """Give files the permissions of new ones; safetensors lets only their owner read."""
     new = holder / f"{path.name}.new"  # a name that the file itself cannot have
     new.touch()
     mode = new.stat().st_mode & 0o777
@@ -131,6 +137,11 @@ def file_digest(path: str | Path) -> str:
 
 def read_bytes(path: str | Path) -> bytes:
     """Read all bytes of a file, decompressed if it is gzip or bgzip; `-` is standard input.
+
+    Returns
+    -------
+    bytes
+        The decompressed content.
 
     Raises
     ------
@@ -156,19 +167,20 @@ def read_bytes(path: str | Path) -> bytes:
 def read_lines(path: str | Path) -> bytes:
     r"""Read a text file (plain, gzip or bgzip; `-`: standard input) as UTF-8 lines.
 
-    Line ends of Windows (CR LF) and of old Macs (a lone CR) become LF, a byte-order mark is taken
-    away and UTF-16 and UTF-32 with such a mark are understood. A file that is not UTF-8 is read as
+    Line ends of Windows (CR LF) and of old Macs (a lone CR) become LF. A byte-order mark is
+    removed; UTF-16 and UTF-32 are read if they have one. A file that is not UTF-8 is read as
     Windows-1252 (Latin-1), with a notice that names the line.
 
     Returns
     -------
-    The text as UTF-8 bytes, its lines ended by LF; the last one as the file has it.
+    bytes
+        The text in UTF-8, with LF after each line; after the last one only if the file has it.
 
     Raises
     ------
     GenoglotError
-        If the file is missing, unreadable or damaged (see `read_bytes`), or no text but an Excel
-        workbook, an archive, a web page or a binary format of genomics.
+        If the file is missing, unreadable or damaged (see `read_bytes`), or if it is not text but
+        an Excel workbook, an archive, a web page or a binary format of genomics.
 
     Examples
     --------
@@ -179,16 +191,16 @@ def read_lines(path: str | Path) -> bytes:
     b'one\ntwo\n'
     """
     data = read_bytes(path)
-    if kind := _no_text(data):
-        raise GenoglotError(f"{path}: is no text but {kind}")
+    if kind := _not_text(data):
+        raise GenoglotError(f"{path}: is not text but {kind}")
     data = _as_utf8(data, path)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data
 
 
-def _no_text(data: bytes) -> str | None:
-    """Say what a file is, if not text."""
+def _not_text(data: bytes) -> str | None:
+    """Describe a file that is not text; None if it is."""
     if data.startswith(b"PK\x03\x04"):
         if b"xl/workbook" in data:
             return "an Excel workbook (.xlsx); save it as CSV (UTF-8)"
@@ -196,11 +208,11 @@ def _no_text(data: bytes) -> str | None:
             return "a spreadsheet (.ods); save it as CSV (UTF-8)"
     if data[:100].lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith(_WEB_PAGE):
         return "a web page (HTML or XML); fetch the file itself"
-    return next((kind for magic, kind in _NO_TEXT.items() if data.startswith(magic)), None)
+    return next((kind for magic, kind in _BINARY.items() if data.startswith(magic)), None)
 
 
 def _as_utf8(data: bytes, path: str | Path) -> bytes:
-    for mark, encoding in MARKS.items():
+    for mark, encoding in BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             if encoding == "utf-8":
                 data = data.removeprefix(mark)
@@ -227,12 +239,58 @@ def _as_utf8(data: bytes, path: str | Path) -> bytes:
 
 
 def read_text(path: str | Path) -> TextIO:
-    """Read a file's text, as `read_lines` does, into a stream of lines."""
+    """Read a file as `read_lines` does, into a stream of lines of text."""
     return io.StringIO(read_lines(path).decode())
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; `-` is standard output. A name that ends in .gz or .bgz is written in bgzip
+        blocks.
+    text
+        The content.
+    """
+    if str(path) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    data = text.encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(bgzip(data) if str(path).endswith((".gz", ".bgz")) else data)
+
+
+def bgzip(data: bytes) -> bytes:
+    """Compress into bgzip blocks (SAM specification, section 4.1), which tabix can index.
+
+    Examples
+    --------
+    >>> gzip.decompress(bgzip(b"chr1 1 2"))
+    b'chr1 1 2'
+    """
+    blocks = [_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280)]
+    return b"".join([*blocks, _bgzip_block(b"")])
+
+
+def _bgzip_block(data: bytes) -> bytes:
+    body = zlib.compress(data, 6, -15)
+    # A header of 18 bytes, the last two for the size of the block less one, and a trailer of 8.
+    size = (len(body) + 25).to_bytes(2, "little")
+    head = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x06\x00BC\x02\x00" + size
+    tail = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    return head + body + tail
+
+
 def cache_folder() -> Path:
-    """`$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`.
+    """Folder of cached files.
+
+    Returns
+    -------
+    Path
+        `$GENOGLOT_CACHE`, else `$XDG_CACHE_HOME/genoglot`, else `~/.cache/genoglot`.
 
     Raises
     ------

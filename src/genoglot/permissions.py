@@ -1,9 +1,9 @@
-"""Saying so where files may not be read."""
+"""Name the file or folder whose permissions forbid reading it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import islice
 from pathlib import Path
@@ -14,72 +14,67 @@ from genoglot.errors import GenoglotError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MOST = 100  # folders that are looked at: whatever is saved has fewer
+MAX_FOLDERS = 100  # folders that are searched: everything that is saved has fewer
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def explains_denial(read: Callable[P, T]) -> Callable[P, T]:
-    """Let a function that reads a file or folder say so where permissions forbid it.
+    """Decorate a function that reads a file or folder, so that its error names a denied file.
 
-    Libraries call such a file missing or damaged, and advice to make it again would be wrong. If
-    the function fails, the paths among its arguments are looked at.
+    Libraries call such a file missing or damaged, and the advice to make it again would be wrong.
+    If the function fails, the permissions of the paths among its arguments are checked.
 
     Parameters
     ----------
     read
-        Function that raises children of `GenoglotError`.
+        A function that raises `GenoglotError` or `OSError` if it cannot read.
 
-    Raises
-    ------
-    GenoglotError
-        If a path, a folder above it or something in it may not be read.
+    Returns
+    -------
+    callable
+        The function, which raises a GenoglotError if a path, a folder above it or something in it
+        may not be read.
     """
 
     @wraps(read)
     def reading(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return read(*args, **kwargs)
-        except Exception as error:
+        except (GenoglotError, OSError) as error:
             problem = f"{error} {error.__cause__}"
             for path in _paths([*args, *kwargs.values(), getattr(error, "filename", None)]):
-                if denied := _denied(path, problem):
+                if denied := next(_denied(path, problem), None):
                     raise GenoglotError(f"{denied}: may not be read (permission denied)") from None
             raise
 
     return reading
 
 
-def _paths(arguments: list[object]) -> list[Path]:
-    found: list[object] = []
+def _paths(arguments: list[object]) -> Iterator[Path]:
     for value in arguments:
-        found += value if isinstance(value, list | tuple) else [value]
-    return [Path(value) for value in found if isinstance(value, str | Path)]
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(path, str | Path):
+                yield Path(path)
 
 
-def _denied(path: Path, problem: str) -> Path | None:
-    """Return what may not be read: a folder above a path, itself, or what a problem is about."""
+def _denied(path: Path, problem: str) -> Iterator[Path]:
+    """Find what may not be read: a folder above a path, the path, or what a problem is about."""
     for folder in reversed(path.absolute().parents):
-        if folder.is_dir() and not _may(folder, os.X_OK):
-            return folder
-    if not _there(path):
-        return None
-    if not _may(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
-        return path
-    for place, folders, files in islice(os.walk(path), MOST):
+        if folder.is_dir() and not _may_read(folder, os.X_OK):
+            yield folder
+            return
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises at a name that is too long)
+        return
+    if not _may_read(path):
+        yield path
+    for parent, folders, files in islice(os.walk(path), MAX_FOLDERS):
         for name in (*folders, *files):
-            inside = Path(place, name)
-            mode = os.R_OK | os.X_OK if name in folders else os.R_OK
-            if not _may(inside, mode) and (name in problem or "ermission denied" in problem):
-                return inside
-    return None
+            inside = Path(parent, name)
+            if not _may_read(inside) and (name in problem or "ermission denied" in problem):
+                yield inside
 
 
-def _may(path: Path, mode: int) -> bool:
+def _may_read(path: Path, mode: int | None = None) -> bool:
+    if mode is None:
+        mode = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
     return os.access(path, mode, effective_ids=_EFFECTIVE)
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long
-        return False

@@ -72,7 +72,7 @@ REGISTRY: dict[str, Entry] = {
     "onehot": Entry("sequence.tokenizers.one_hot:OneHotTokenizer", "tokenizer"),
     "minilm": Entry("text.minilm:MiniLM", "text-encoder"),
     "tfidf": Entry("text.tfidf:Tfidf", "text-encoder"),
-    "tfidf+minilm": Entry("text.joined:WordsAndMeaning", "text-encoder"),
+    "tfidf+minilm": Entry("text.tfidf_minilm:TfidfMiniLM", "text-encoder"),
     "region2vec": Entry("regions.region2vec:Region2Vec", "region-embedding"),
 }
 

@@ -1,4 +1,4 @@
-"""How many threads PyTorch uses."""
+"""The number of threads of PyTorch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread, for work on a few texts.
+    """Limit PyTorch to one thread, for work on a few texts.
 
-    It is as fast alone, and many times faster beside others: PyTorch's idle threads spin for a
-    while and take the cores from numpy's, so that taking turns between the two costs 50 ms now and
-    then, and from other processes.
+    One thread is as fast as several on an idle machine, and many times faster beside other work:
+    PyTorch's idle threads spin and take the cores from numpy's threads and from other processes,
+    which costs up to 50 ms when the two alternate.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def test_files_become_sets_with_their_descriptions(
     atlas.verify()
 
 
-def test_strengths_come_from_the_signal_of_each_file(
+def test_signal_ranks_come_from_the_signal_of_each_file(
     tmp_path: Path, peaks: Path, universe: Universe
 ) -> None:
     # Two peaks lie on region 0, and the strongest of all on no region.
@@ -71,8 +71,8 @@ def test_strengths_come_from_the_signal_of_each_file(
     (peaks / "files/1.bed.gz").write_bytes(gzip.compress("".join(lines).encode()))
     atlas = build_atlas(peaks, peaks / "sheet.csv", universe, tmp_path / "a").atlas
     assert atlas.tokens(1).tolist() == [0, 2, 4]
-    assert atlas.strengths(1).tolist() == [1 + 254 * 3 // 4, 1, 1 + 254 * 2 // 4]
-    assert (atlas.strengths(0) == 255).all()
+    assert atlas.signal_ranks(1).tolist() == [1 + 254 * 3 // 4, 1, 1 + 254 * 2 // 4]
+    assert (atlas.signal_ranks(0) == 255).all()
     atlas.verify()
 
 

@@ -123,12 +123,12 @@ def test_any_rows_in_any_order_whatever_the_row_groups(
     universe = Universe(Regions(["chr1"] * 100, start, start + 5))
     about = pl.DataFrame({"description": ["text"] * len(sets)})
     lists = [sorted(s) for s in sets]
-    strengths = [[1 + 37 * i * (t + 1) % 255 for t in s] for i, s in enumerate(lists)]
+    signal_ranks = [[1 + 37 * i * (t + 1) % 255 for t in s] for i, s in enumerate(lists)]
     path = tmp_path_factory.mktemp("any") / "atlas"
-    atlas = Atlas.from_sets(path, universe, about, lists, strengths=iter(strengths))
+    atlas = Atlas.from_sets(path, universe, about, lists, signal_ranks=iter(signal_ranks))
     rows = data.draw(st.lists(st.integers(0, len(sets) - 1), max_size=60))
     assert [tokens.tolist() for tokens in atlas.tokens_of(rows)] == [lists[row] for row in rows]
-    assert [s.tolist() for s in atlas.strengths_of(rows)] == [strengths[row] for row in rows]
+    assert [s.tolist() for s in atlas.signal_ranks_of(rows)] == [signal_ranks[row] for row in rows]
     assert np.array_equal(atlas.presence().toarray(), dense([np.array(s, int) for s in lists], 100))
     footer = pq.read_metadata(path / "tokens.parquet")
     sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
@@ -136,55 +136,55 @@ def test_any_rows_in_any_order_whatever_the_row_groups(
     atlas.verify()
 
 
-def test_strengths_are_kept_and_weigh_presence(
+def test_signal_ranks_are_saved_and_weigh_presence(
     tmp_path: Path, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
     rng = np.random.default_rng(2)
-    strengths = [rng.integers(1, 256, len(tokens)) for tokens in token_lists]
+    signal_ranks = [rng.integers(1, 256, len(tokens)) for tokens in token_lists]
     path = tmp_path / "a"
-    atlas = Atlas.from_sets(path, universe, metadata, token_lists, strengths=strengths)
+    atlas = Atlas.from_sets(path, universe, metadata, token_lists, signal_ranks=signal_ranks)
     expected = dense(token_lists)
-    for i, (tokens, strength) in enumerate(zip(token_lists, strengths, strict=True)):
-        assert atlas.strengths(i).dtype == np.uint8
-        assert np.array_equal(atlas.strengths(i), strength)
+    for i, (tokens, signal_rank) in enumerate(zip(token_lists, signal_ranks, strict=True)):
+        assert atlas.signal_ranks(i).dtype == np.uint8
+        assert np.array_equal(atlas.signal_ranks(i), signal_rank)
         assert np.array_equal(atlas.tokens(i), tokens)
-        expected[i, tokens] = (1 + strength / 255) / 2
+        expected[i, tokens] = (1 + signal_rank / 255) / 2
     assert np.array_equal(atlas.presence().toarray(), dense(token_lists))
-    weighed = atlas.presence([5, 59, 5], strength=True)
+    weighed = atlas.presence([5, 59, 5], signal_rank=True)
     assert weighed.dtype == np.float32
     assert np.array_equal(weighed.toarray(), expected[[5, 59, 5]])
-    assert atlas.presence([], strength=True).shape == (0, 1000)
+    assert atlas.presence([], signal_rank=True).shape == (0, 1000)
     atlas.verify()
 
 
-def test_without_strengths_all_are_the_highest(
+def test_without_signal_ranks_all_are_the_highest(
     atlas: Atlas, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
-    assert all((atlas.strengths(i) == 255).all() for i in range(60))
-    assert np.array_equal(atlas.presence(strength=True).toarray(), atlas.presence().toarray())
+    assert all((atlas.signal_ranks(i) == 255).all() for i in range(60))
+    assert np.array_equal(atlas.presence(signal_rank=True).toarray(), atlas.presence().toarray())
     full = [[255] * len(tokens) for tokens in token_lists]
     path = atlas.path.parent / "full"
-    again = Atlas.from_sets(path, universe, metadata, token_lists, strengths=full)
+    again = Atlas.from_sets(path, universe, metadata, token_lists, signal_ranks=full)
     assert again.digest == atlas.digest
 
 
 @pytest.mark.parametrize(
-    ("strengths", "problem"),
+    ("signal_ranks", "problem"),
     [
-        ([[9], [1]], "set 1: 1 strengths for 2 ids"),
-        ([[9], [0, 1]], "set 1: strengths are 1 to 255"),
-        ([[9], [256, 1]], "set 1: strengths are 1 to 255"),
-        ([[9], [0.5, 1]], "set 1: strengths must be a list of integers"),
-        ([[9]], "set 1: 0 strengths for 2 ids"),
-        ([[9], [1, 2], [3]], "set 2: 1 strengths for 0 ids"),
+        ([[9], [1]], "set 1: 1 signal ranks for 2 ids"),
+        ([[9], [0, 1]], "set 1: signal ranks are 1 to 255"),
+        ([[9], [256, 1]], "set 1: signal ranks are 1 to 255"),
+        ([[9], [0.5, 1]], "set 1: signal ranks must be a list of integers"),
+        ([[9]], "set 1: 0 signal ranks for 2 ids"),
+        ([[9], [1, 2], [3]], "set 2: 1 signal ranks for 0 ids"),
     ],
 )
-def test_bad_strengths_are_refused_and_nothing_is_left(
-    tmp_path: Path, universe: Universe, strengths: list[list[int]], problem: str
+def test_bad_signal_ranks_are_refused_and_nothing_is_left(
+    tmp_path: Path, universe: Universe, signal_ranks: list[list[int]], problem: str
 ) -> None:
     about = pl.DataFrame({"description": ["one", "two"]})
     with pytest.raises(AtlasError, match=problem):
-        Atlas.from_sets(tmp_path / "a", universe, about, [[1], [2, 3]], strengths=strengths)
+        Atlas.from_sets(tmp_path / "a", universe, about, [[1], [2, 3]], signal_ranks=signal_ranks)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -243,7 +243,7 @@ def test_the_digest_is_of_the_content(
     ]
     full = [np.full(len(tokens), 255) for tokens in token_lists]
     full[3][0] = 254
-    weaker = Atlas.from_sets(tmp_path / "b", universe, metadata, token_lists, strengths=full)
+    weaker = Atlas.from_sets(tmp_path / "b", universe, metadata, token_lists, signal_ranks=full)
     assert len({first, *others, weaker.digest}) == 5
 
 
@@ -307,10 +307,11 @@ def test_rows_that_are_not_there(atlas: Atlas, rows: list[int]) -> None:
             read(rows)
 
 
-def test_another_version_is_refused(atlas: Atlas) -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_version_is_refused(atlas: Atlas, version: int) -> None:
     file = atlas.path / "atlas.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 2}))
-    with pytest.raises(AtlasError, match="version 2"):
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": version}))
+    with pytest.raises(AtlasError, match=f"version {version}, but this Genoglot reads 2; build"):
         Atlas.open(atlas.path)
 
 

@@ -43,22 +43,22 @@ def build(run: Run, folder: Path) -> Callable[..., subprocess.CompletedProcess[s
     return build
 
 
-def strengths(folder: Path, name: str) -> list[list[int]]:
+def signal_ranks(folder: Path, name: str) -> list[list[int]]:
     atlas = Atlas.open(folder / f"{name}.atlas")
-    return [atlas.strengths(i).tolist() for i in range(len(atlas))]
+    return [atlas.signal_ranks(i).tolist() for i in range(len(atlas))]
 
 
-def test_a_broadpeak_has_its_strengths_whatever_it_is_called(build, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_broadpeak_has_its_signal_ranks_whatever_it_is_called(build, folder: Path) -> None:  # type: ignore[no-untyped-def]
     data = BROAD.encode()
     files = {"a.broadPeak": data, "b.bed.gz": gzip.compress(data), "c.bed": data}
     done = build("broad", files)
-    assert "strengths: 3 sets by signalValue\n" in done.stderr
-    first, *others = strengths(folder, "broad")
+    assert "signal ranks: 3 sets by signalValue\n" in done.stderr
+    first, *others = signal_ranks(folder, "broad")
     assert first == sorted(first, reverse=True) and first[0] == 255
     assert others == [first, first]
     done = build("scored", {"b.bed.gz": gzip.compress(data)}, "--format", "bed")
-    assert "strengths: 1 sets by score\n" in done.stderr
-    assert strengths(folder, "scored") == [first[::-1]]
+    assert "signal ranks: 1 sets by score\n" in done.stderr
+    assert signal_ranks(folder, "scored") == [first[::-1]]
     message = build("short", {"a.bed": b"chr1\t1\t2\n"}, "--format", "narrowPeak", status=2).stderr
     assert "has 3 columns, and the signal of a narrowPeak file is in column 7" in message
 
@@ -70,10 +70,11 @@ def test_missing_and_unreadable_signals_are_said(build, folder: Path) -> None:  
     done = build("signals", {"a.bed": missing.encode(), "b.bed": high.encode(), "c.bed": b""})
     assert "a.bed: the signalValue is missing in 1 of 20 regions, which rank lowest" in done.stderr
     assert (
-        "b.bed: the signalValue of region 4 is 'high', which is no number: score is" in done.stderr
+        "b.bed: the signalValue of region 4 is 'high', which is not a number: score is"
+        in done.stderr
     )
-    assert "strengths: 1 sets by signalValue, 1 sets by score, 1 sets without" in done.stderr
-    by_signal, by_score, _ = strengths(folder, "signals")
+    assert "signal ranks: 1 sets by signalValue, 1 sets by score, 1 sets without" in done.stderr
+    by_signal, by_score, _ = signal_ranks(folder, "signals")
     assert (by_signal[0], by_signal[3], by_score[0], by_score[3]) == (255, 1, 1, 1 + 254 * 3 // 19)
 
 
@@ -131,7 +132,7 @@ def test_a_universe_through_a_pipe(build, run: Run, folder: Path) -> None:  # ty
         *("-o", "odd.atlas"),
         status=2,
     )
-    assert "odd.bed:2: the chromosome name 'chr1 ' has a blank" in done.stderr
+    assert "odd.bed:2: the chromosome name 'chr1 ' contains a blank" in done.stderr
     assert "--on-error" not in done.stderr  # which is for the files, not for the universe
 
 
@@ -149,7 +150,7 @@ def test_a_library_reads_files_as_an_atlas_does(run: Run, folder: Path) -> None:
     done = run(*add, *options)
     assert "skipped 1 malformed lines, kept 40" in done.stderr
     assert re.search(r"a\.bed.*empty set|empty sets?: 'a\.bed'", done.stderr)  # half as long
-    assert "strengths: 1 sets by score, 1 sets without a signal" in done.stderr
+    assert "signal ranks: 1 sets by score, 1 sets without a signal" in done.stderr
 
     query = folder / "query.bed"
     query.write_bytes(UNIVERSE.replace("chr1", "1").replace("\n", "\r").encode() + b"1\tx\t5\r")

@@ -40,7 +40,7 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
     assert settings(ridge) == {
         "penalty": 2.0,
         "choose_penalty": False,
-        "strength": False,
+        "signal_rank": False,
         "text": "tfidf",
     }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
@@ -146,7 +146,7 @@ def test_a_pretrained_region2vec_that_is_none_is_refused(
 ) -> None:
     given = ("--preset", "published", "--set", f"region2vec={folder / 'nowhere'}")
     done = run("train", "text2bed", "--atlas", atlas, "-o", "published", *given, status=2)
-    assert "no Region2Vec that geniml exported" in done.stderr and "Traceback" not in done.stderr
+    assert "not a Region2Vec that geniml exported" in done.stderr and "Traceback" not in done.stderr
     assert not (folder / "published").exists()
 
 

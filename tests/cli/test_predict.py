@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from genoglot.files import bgzip
 from genoglot.models import load
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.regions import Regions
-from genoglot.regions.bed import bgzip
 from genoglot.sequence import Genome, KmerTokenizer, reverse_complement, stack_codes
 from genoglot.tasks import TaskData
 

@@ -23,7 +23,7 @@ from genoglot.pretrained import Pretrained
 from genoglot.regions import Region2Vec
 from genoglot.registry import REGISTRY, Group, group_of, model_class
 from genoglot.sequence import BpeTokenizer, KmerTokenizer, OneHotTokenizer, PatchTokenizer
-from genoglot.text import MiniLM, Tfidf, WordsAndMeaning
+from genoglot.text import MiniLM, Tfidf, TfidfMiniLM
 from genoglot.training import Where
 
 CODES = np.random.default_rng(0).integers(0, 5, (40, 30)).astype(np.uint8)
@@ -75,7 +75,7 @@ OTHERS: dict[str, Callable[[], Pretrained]] = {
     "onehot": lambda: OneHotTokenizer("AGCT"),
     "minilm": MiniLM,
     "tfidf": lambda: Tfidf(pairs=False, lowercase=False).fit(TEXTS),
-    "tfidf+minilm": lambda: WordsAndMeaning.fit(TEXTS),
+    "tfidf+minilm": lambda: TfidfMiniLM.fit(TEXTS),
     "region2vec": lambda: Region2Vec.fit([[0, 1], [1, 2]], 4, dim=3, universe_digest="of a test"),
 }
 

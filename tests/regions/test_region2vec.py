@@ -48,8 +48,8 @@ def test_a_set_is_the_mean_of_its_known_regions(model):
 
 def test_long_sets_are_not_cut_and_may_be_sampled():
     whole = Region2Vec.fit([np.arange(25_000)], 25_000, dim=2, epochs=1, negative=1, window=1)
-    assert whole.seen.all()
-    assert Region2Vec.fit(themed_sets(), 45, dim=4, epochs=1, max_tokens=3).seen.sum() == 40
+    assert whole.trained.all()
+    assert Region2Vec.fit(themed_sets(), 45, dim=4, epochs=1, max_tokens=3).trained.sum() == 40
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_vectors_of_a_geniml_export_are_those_of_its_regions(export, caplog):
     other = Universe(Regions(*map(list, zip(*rows, strict=True))))
     found = Region2Vec.from_geniml(export, other)
     assert found.vectors[:, 0].tolist() == [7, 0, 1]
-    assert found.seen.tolist() == [True, False, True]
+    assert found.trained.tolist() == [True, False, True]
     assert "no vector for 1 of 3 regions" in caplog.text
 
 

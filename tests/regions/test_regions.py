@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoglot.errors import ChromosomeNameError, GenoglotError
-from genoglot.regions import NO_NEIGHBOR, Regions
+from genoglot.regions import NO_NEIGHBOR, Regions, base_pair_jaccard, region_jaccard
 
 CHROMS = ["chr1", "chr2", "chr10", "chrX"]
 REGION = st.tuples(st.sampled_from(CHROMS), st.integers(0, 40), st.integers(0, 12))
@@ -62,7 +62,7 @@ def test_merge_joins_what_is_at_most_gap_apart(rows, gap):
 def test_merging_keeps_the_bases_and_merging_again_changes_nothing(rows):
     merged = table(rows).merge()
     assert bases(rows_of(merged)) == bases(rows)
-    assert merged.covered() == len(bases(rows))
+    assert (merged.end - merged.start).sum() == len(bases(rows))
     assert merged.merge() == merged
 
 
@@ -95,7 +95,7 @@ def test_nearest_is_the_first_of_the_least_distant(a, b):
 def test_jaccard_is_shared_bases_over_all_bases(a, b):
     either = bases(a) | bases(b)
     expected = len(bases(a) & bases(b)) / len(either) if either else 0.0
-    assert table(a).jaccard(table(b)) == pytest.approx(expected)
+    assert base_pair_jaccard(table(a), table(b)) == pytest.approx(expected)
 
 
 @given(ROWS, ROWS)
@@ -105,8 +105,8 @@ def test_region_jaccard_counts_overlapped_regions(a, b):
     shared = (hit_a + hit_b) / 2
     either = len(a) + len(b) - shared
     expected = shared / either if either else 0.0
-    assert table(a).region_jaccard(table(b)) == pytest.approx(expected)
-    assert table(a).region_jaccard(table(b)) == table(b).region_jaccard(table(a))
+    assert region_jaccard(table(a), table(b)) == pytest.approx(expected)
+    assert region_jaccard(table(a), table(b)) == region_jaccard(table(b), table(a))
 
 
 @given(st.sets(st.tuples(st.sampled_from(CHROMS), st.integers(0, 9))), st.data())
@@ -115,7 +115,7 @@ def test_region_jaccard_of_equal_regions_is_that_of_sets(bins, data):
     either = len(a | bins)
     tables = [table([(c, 10 * i, 10 * i + 9) for c, i in sorted(part)]) for part in (a, bins)]
     expected = len(a & bins) / either if either else 0.0
-    assert tables[0].region_jaccard(tables[1]) == pytest.approx(expected)
+    assert region_jaccard(tables[0], tables[1]) == pytest.approx(expected)
 
 
 @given(ROWS)
@@ -152,7 +152,12 @@ def test_empty_tables_go_through_every_operation():
     empty, some = Regions([], [], []), Regions(["1"], [0], [5])
     assert len(empty.sort()) == len(empty.merge()) == len(empty.intersect(some)) == 0
     assert len(some.intersect(empty)) == len(Regions.concat([])) == len(empty[:]) == 0
-    assert empty.jaccard(empty) == empty.region_jaccard(empty) == some.jaccard(empty) == 0.0
+    assert (
+        base_pair_jaccard(empty, empty)
+        == region_jaccard(empty, empty)
+        == base_pair_jaccard(some, empty)
+        == 0.0
+    )
     assert some.nearest(empty)[0].tolist() == [-1]
     assert empty.frame.columns == ["chrom", "start", "end"]
 
@@ -160,7 +165,7 @@ def test_empty_tables_go_through_every_operation():
 def test_a_region_without_bases_overlaps_nothing_but_has_a_place():
     point, around = Regions(["1"], [5], [5]), Regions(["1"], [0], [10])
     assert len(point.intersect(around)) == len(around.intersect(point)) == 0
-    assert point.jaccard(around) == 0.0
+    assert base_pair_jaccard(point, around) == 0.0
     assert point.nearest(around)[1].tolist() == [0]
 
 
@@ -237,7 +242,7 @@ def test_what_is_no_chromosome_name_is_refused(name):
     )
 
 
-@pytest.mark.parametrize("method", ["overlaps", "intersect", "nearest", "jaccard", "concat"])
+@pytest.mark.parametrize("method", ["overlaps", "intersect", "nearest", "concat"])
 @pytest.mark.parametrize(("ours", "theirs"), [("chr1", "1"), ("MT", "chrM"), ("chr1", "CHR01")])
 def test_two_tables_with_other_chromosome_names_are_refused(method, ours, theirs):
     a, b = Regions([ours, "chr7"], [1, 5], [9, 9]), Regions([theirs, "chr8"], [1, 5], [9, 9])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genoglot.errors import ChromosomeNameError, GenoglotError, UniverseError, UniverseMismatchError
-from genoglot.regions import Regions, Universe, token_jaccard
+from genoglot.regions import Regions, Universe, jaccard_of_ids
 
 CHROMS = ["chr2", "chr1", "chrX"]
 QUERY = st.tuples(st.sampled_from([*CHROMS, "chrUn_1"]), st.integers(0, 300), st.integers(0, 90))
@@ -67,7 +67,7 @@ def test_encode_and_overlaps_agree_with_looking_at_every_pair(
     }
     strict = {"min_bp": min_bp, "min_fraction": of_query, "min_universe_fraction": of_universe}
     assert universe.encode(table(queries), **strict).tolist() == sorted(enough)
-    assert universe.encode_strength(table(queries), **strict)[0].tolist() == sorted(enough)
+    assert universe.encode_signal_ranks(table(queries), **strict)[0].tolist() == sorted(enough)
 
 
 def test_a_fraction_is_reached_exactly_and_is_that_of_one_of_the_two():
@@ -232,7 +232,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert loaded.encode(universe.regions).tolist() == [0, 1, 2]
     (tmp_path / "other.parquet").write_bytes(b"no parquet")
     for name in ("other.parquet", "missing.parquet"):
-        with pytest.raises(UniverseError, match="no saved universe"):
+        with pytest.raises(UniverseError, match="not a saved universe"):
             Universe.load(tmp_path / name)
 
 
@@ -244,7 +244,8 @@ def test_it_can_be_sent_to_another_process():
     assert "2 regions" in repr(copy)
 
 
-@given(st.sets(st.integers(0, 20)), st.sets(st.integers(0, 20)))
-def test_token_jaccard_is_that_of_sets(a, b):
-    expected = len(a & b) / len(a | b) if a | b else 0.0
-    assert token_jaccard(list(a), list(b)) == pytest.approx(expected)
+@given(st.sets(st.integers(0, 20)), st.lists(st.sets(st.integers(0, 20)), max_size=4))
+def test_jaccard_of_ids_is_that_of_sets(ids, others):
+    expected = [len(ids & other) / len(ids | other) if ids | other else 0.0 for other in others]
+    found = jaccard_of_ids([*ids], [[*other] for other in others], universe_size=21)
+    assert found.tolist() == pytest.approx(expected)

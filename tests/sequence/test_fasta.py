@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genoglot.errors import GenoglotError, SequenceError
-from genoglot.regions.bed import bgzip
+from genoglot.files import bgzip
 from genoglot.sequence import Genome, read_fasta, to_text
 from genoglot.sequence import fasta as fasta_module
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError
+from genoglot.files import bgzip
 from genoglot.regions import Regions
-from genoglot.regions.bed import bgzip
 from genoglot.sequence import Genome, reverse_complement, tile, to_text
 from genoglot.sequence import genome as genome_module
 from genoglot.sequence import packed as packed_module

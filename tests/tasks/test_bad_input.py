@@ -98,7 +98,7 @@ def test_bed_files_without_a_transcription_start_site(genome: Genome, tmp_path: 
         "chr1\t5000\t5060\ta\t900\t+\n": "neither columns 7 and 8 nor regions of 1 bp",
         "chr1\t5000\t5060\ta\t900\t.\n": "has no strand in column 6",
         "1\t5000\t5001\ta\t900\t+\n": r"says \'1\' where the genome says \'chr1\'.*--alias ensembl",
-        "chr9\t5000\t5001\ta\t900\t+\n": "chromosomes chr9 are not in the genome",
+        "chr9\t5000\t5001\ta\t900\t+\n": "the genome has no chromosome 'chr9'",
         "chr1\t10\t11\ta\t900\t+\n": "no promoter lies wholly in the genome",
         "# nothing\n": "no promoters in this file",
     }.items():

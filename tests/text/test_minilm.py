@@ -11,7 +11,7 @@ import pytest
 
 from genoglot.errors import ModelError, TextError
 from genoglot.text import MiniLM, TextEncoder
-from genoglot.text.bert import OtherSentenceTransformer
+from genoglot.text.bert import BundledMiniLM, LocalSentenceTransformer
 
 TEXTS = [
     "kidney",
@@ -58,11 +58,12 @@ def test_order_and_company_do_not_matter(minilm: MiniLM) -> None:
 
 def test_same_numbers_as_sentence_transformers(minilm: MiniLM, minilm_folder: Path) -> None:
     long = "gene regulation in the developing kidney, " * 80
-    theirs = OtherSentenceTransformer(minilm_folder, "cpu")
+    theirs = LocalSentenceTransformer(minilm_folder, "cpu")
     assert theirs.dim == 384
     assert theirs.max_tokens == 256
     assert np.allclose(minilm.encode([*TEXTS, long]), theirs.embed([*TEXTS, long]), atol=2e-6)
-    assert minilm._network.lengths([*TEXTS, long]) == theirs.lengths([*TEXTS, long])
+    ours = BundledMiniLM(minilm_folder, "cpu")
+    assert ours.lengths([*TEXTS, long]) == theirs.lengths([*TEXTS, long])
 
 
 def test_a_long_text_is_truncated_with_a_notice(

@@ -24,6 +24,7 @@ from genoglot.regions import Regions, Universe
 from genoglot.regions.assembly import same_assembly
 from genoglot.regions.chromosomes import Alias
 from genoglot.regions.formats import Format
+from genoglot.regions.signal import signal_column
 
 log = logging.getLogger("genoglot")
 
@@ -48,19 +49,19 @@ class BuildReport:
 
 
 class Tokenized(NamedTuple):
-    """A region file as ids with their strengths, or what is wrong with it."""
+    """A region file as ids with their signal ranks, or what is wrong with it."""
 
     tokens: NDArray[np.int32]
-    strengths: NDArray[np.uint8]
+    signal_ranks: NDArray[np.uint8]
     n_regions: int
-    signal: str | None = None  # column that the strengths are of
+    signal: str | None = None  # column that the signal ranks are of
     chrom: str = ""  # the first, to say where a file is that is elsewhere
     error: GenoglotError | None = None
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How a BED file becomes the ids of universe regions, and their strengths."""
+    """How a BED file becomes the ids of universe regions, and their signal ranks."""
 
     universe: Universe
     on_error: Literal["raise", "skip"]
@@ -76,7 +77,7 @@ class Tokenizer:
             regions = Regions.from_bed(
                 path, on_error=self.on_error, alias=self.alias, format=self.format
             )
-            tokens, strengths = self.universe.encode_strength(
+            tokens, signal_ranks = self.universe.encode_signal_ranks(
                 regions,
                 min_bp=self.min_bp,
                 min_fraction=self.min_fraction,
@@ -86,7 +87,7 @@ class Tokenizer:
         except GenoglotError as error:
             return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error=error)
         first = next(iter(regions.chrom_names), "")
-        return Tokenized(tokens, strengths, len(regions), regions.signal_column, first)
+        return Tokenized(tokens, signal_ranks, len(regions), signal_column(regions.columns), first)
 
 
 def build_atlas(
@@ -109,8 +110,8 @@ def build_atlas(
     """Build an atlas from BED files.
 
     Files are read by several threads (reading and encoding release Python's lock). A file that
-    cannot be read is left out and reported; an empty one is kept with a notice. Strengths come
-    from the files' signal columns: see `Universe.encode_strength`. The directory `out` appears
+    cannot be read is left out and reported; an empty one is kept with a notice. Signal ranks come
+    from the files' signal columns: see `Universe.encode_signal_ranks`. The directory `out` appears
     when all is written, or not at all.
 
     Parameters
@@ -173,7 +174,7 @@ def build_atlas(
             if result.error is None:
                 if not len(result.tokens):
                     outside[name] = result
-                writer.add(result.tokens, result.strengths)
+                writer.add(result.tokens, result.signal_ranks)
                 kept.append(row)
                 n_regions.append(result.n_regions)
                 signals[result.signal] += 1
@@ -194,7 +195,7 @@ def build_atlas(
         f"{n} sets by {column}" if column else f"{n} sets without a signal (all 255)"
         for column, n in signals.most_common()
     )
-    log.info("strengths: %s", ", ".join(found))
+    log.info("signal ranks: %s", ", ".join(found))
     return BuildReport(Atlas.open(out), skipped)
 
 

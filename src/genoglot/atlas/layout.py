@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from genoglot.errors import AtlasError
 
-VERSION = 1
+VERSION = 2
 ABOUT, METADATA, TOKENS = "atlas.json", "metadata.parquet", "tokens.parquet"
 UNIVERSE, SPLITS = "universe.parquet", "splits"
 ROW_GROUP, OFFSET = "_row_group", "_offset"  # where a region set's tokens lie
 GROUP_TOKENS = 262_144
 """Tokens after which a row group is full; a region set lies within one."""
-ID, STRENGTH = "id", "strength"
+ID, SIGNAL_RANK = "id", "signal_rank"
 TOKEN_SCHEMA = pa.schema(
-    [pa.field(ID, pa.int32(), nullable=False), pa.field(STRENGTH, pa.uint8(), nullable=False)]
+    [pa.field(ID, pa.int32(), nullable=False), pa.field(SIGNAL_RANK, pa.uint8(), nullable=False)]
 )
 
 
@@ -74,24 +74,24 @@ def open_tokens(path: Path) -> pq.ParquetFile:
         reason = str(error).splitlines()[0]
         raise AtlasError(f"{file}: missing or damaged ({reason}); build the atlas again") from None
     if not tokens.schema_arrow.equals(TOKEN_SCHEMA):
-        raise AtlasError(f"{file}: damaged (not ids and strengths); build the atlas again")
+        raise AtlasError(f"{file}: damaged (not ids and signal_ranks); build the atlas again")
     return tokens
 
 
 def check_tokens(
-    tokens: NDArray[np.integer], strengths: NDArray[np.integer], universe_size: int, where: str
+    tokens: NDArray[np.integer], signal_ranks: NDArray[np.integer], universe_size: int, where: str
 ) -> None:
-    """Refuse ids not sorted, unique and within the universe, and strengths not 1 to 255."""
+    """Refuse ids not sorted, unique and within the universe, and signal ranks not 1 to 255."""
     if len(tokens) and (tokens[0] < 0 or tokens[-1] >= universe_size):
         outside = tokens[0] if tokens[0] < 0 else tokens[-1]
         raise AtlasError(f"{where}: id {outside} is outside a universe of {universe_size} regions")
     if np.any(np.diff(tokens) <= 0):
         raise AtlasError(f"{where}: ids are not sorted and unique; pass them through numpy.unique")
-    if len(strengths) != len(tokens):
-        raise AtlasError(f"{where}: {len(strengths)} strengths for {len(tokens)} ids")
-    if len(strengths) and (strengths.min() < 1 or strengths.max() > 255):
+    if len(signal_ranks) != len(tokens):
+        raise AtlasError(f"{where}: {len(signal_ranks)} signal ranks for {len(tokens)} ids")
+    if len(signal_ranks) and (signal_ranks.min() < 1 or signal_ranks.max() > 255):
         raise AtlasError(
-            f"{where}: strengths are 1 to 255, not {strengths.min()} to {strengths.max()}"
+            f"{where}: signal ranks are 1 to 255, not {signal_ranks.min()} to {signal_ranks.max()}"
         )
 
 
@@ -101,10 +101,10 @@ class TokenDigest:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def update(self, tokens: NDArray[np.int32], strengths: NDArray[np.uint8]) -> None:
+    def update(self, tokens: NDArray[np.int32], signal_ranks: NDArray[np.uint8]) -> None:
         """Take the next set in; how many tokens belong to it is the metadata's to say."""
         self._hash.update(np.ascontiguousarray(tokens, "<i4").data)
-        self._hash.update(np.ascontiguousarray(strengths).data)
+        self._hash.update(np.ascontiguousarray(signal_ranks).data)
 
     def hexdigest(self) -> str:
         """SHA-256, as hex."""

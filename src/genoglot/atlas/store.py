@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Tokens = NDArray[np.int32]
-Strengths = NDArray[np.uint8]
+SignalRanks = NDArray[np.uint8]
 
-_WEIGHTS = ((1 + np.arange(256) / 255) / 2).astype(np.float32)  # of strengths, in `presence`
+_WEIGHTS = ((1 + np.arange(256) / 255) / 2).astype(np.float32)  # of signal ranks, in `presence`
 
 
 class Atlas:
-    """Region sets, as ids of a universe with strengths, with their descriptions and metadata.
+    """Region sets, as ids of a universe with signal ranks, with their descriptions and metadata.
 
     Opened by `Atlas.open`; made by `build_atlas` from files or by `Atlas.from_sets` from arrays.
     Opening reads the metadata only; tokens are read from a memory map when asked for. Several
@@ -45,12 +45,13 @@ class Atlas:
     >>> universe = Universe(Regions(["chr1"] * 3, [0, 10, 20], [5, 15, 25]), genome="hg38")
     >>> about = pl.DataFrame({"description": ["CTCF in liver", "ATAC-seq of kidney"]})
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "atlas"
-    >>> atlas = Atlas.from_sets(folder, universe, about, [[0, 2], [1]], strengths=[[51, 255], [9]])
+    >>> ranks = [[51, 255], [9]]
+    >>> atlas = Atlas.from_sets(folder, universe, about, [[0, 2], [1]], signal_ranks=ranks)
     >>> len(atlas), atlas.tokens(0), atlas.descriptions([1])
     (2, array([0, 2], dtype=int32), ['ATAC-seq of kidney'])
     >>> atlas.presence().toarray()
     array([[1., 0., 1.], [0., 1., 0.]], dtype=float32)
-    >>> atlas.strengths(0), atlas.presence([0], strength=True).toarray()
+    >>> atlas.signal_ranks(0), atlas.presence([0], signal_rank=True).toarray()
     (array([ 51, 255], dtype=uint8), array([[0.6, 0. , 1. ]], dtype=float32))
     """
 
@@ -100,7 +101,7 @@ class Atlas:
         metadata: pl.DataFrame,
         token_lists: Iterable[ArrayLike],
         *,
-        strengths: Iterable[ArrayLike] | None = None,
+        signal_ranks: Iterable[ArrayLike] | None = None,
         overwrite: bool = False,
     ) -> Atlas:
         """Write an atlas from token lists, taken one at a time, and open it.
@@ -115,22 +116,22 @@ class Atlas:
             A row per region set; see `AtlasWriter.finish`.
         token_lists
             Per region set its sorted, unique ids.
-        strengths
-            Per region set the strength of each token, 1 to 255; None: all 255.
+        signal_ranks
+            Per region set the signal rank of each token, 1 to 255; None: all 255.
         overwrite
             Replace an atlas that is there.
 
         Raises
         ------
         AtlasError
-            If ids are unsorted or outside the universe, strengths outside 1 to 255, or the
-            numbers of sets, or of ids and strengths, differ.
+            If ids are unsorted or outside the universe, signal ranks outside 1 to 255, or the
+            numbers of sets, or of ids and signal ranks, differ.
         """
         sets: Iterable[tuple[ArrayLike, ArrayLike | None]]
-        if strengths is None:
+        if signal_ranks is None:
             sets = zip(token_lists, repeat(None), strict=False)
         else:
-            sets = zip_longest(token_lists, strengths, fillvalue=())
+            sets = zip_longest(token_lists, signal_ranks, fillvalue=())
         with AtlasWriter.create(path, universe, overwrite=overwrite) as writer:
             for tokens, levels in sets:
                 writer.add(tokens, levels)
@@ -183,12 +184,12 @@ class Atlas:
         """Ids of region set `i`: int32, sorted, unique."""
         return self._gather(layout.ID, self._rows([i]))[0]
 
-    def strengths(self, i: int) -> Strengths:
+    def signal_ranks(self, i: int) -> SignalRanks:
         """Strength of each token of region set `i`, 1 to 255: uint8, shape (n_tokens,).
 
-        See `Universe.encode_strength`; all 255 where the strength is not known.
+        See `Universe.encode_signal_ranks`; all 255 where the signal rank is not known.
         """
-        return self._gather(layout.STRENGTH, self._rows([i]))[0]
+        return self._gather(layout.SIGNAL_RANK, self._rows([i]))[0]
 
     def tokens_of(self, rows: ArrayLike) -> list[Tokens]:
         """Ids of several region sets, in the order of `rows`.
@@ -208,19 +209,19 @@ class Atlas:
         """
         return self._lists_of(layout.ID, rows)
 
-    def strengths_of(self, rows: ArrayLike) -> list[Strengths]:
-        """Strengths of several region sets, read as by `tokens_of`."""
-        return self._lists_of(layout.STRENGTH, rows)
+    def signal_ranks_of(self, rows: ArrayLike) -> list[SignalRanks]:
+        """Signal ranks of several region sets, read as by `tokens_of`."""
+        return self._lists_of(layout.SIGNAL_RANK, rows)
 
-    def presence(self, rows: ArrayLike | None = None, *, strength: bool = False) -> csr_array:
+    def presence(self, rows: ArrayLike | None = None, *, signal_rank: bool = False) -> csr_array:
         """Which region set holds which region of the universe.
 
         Parameters
         ----------
         rows
             As in `tokens_of`; None: all.
-        strength
-            Weigh what is present by its strength s, as (1 + s / 255) / 2: above 0.5 to 1.
+        signal_rank
+            Weigh what is present by its signal rank s, as (1 + s / 255) / 2: above 0.5 to 1.
 
         Returns
         -------
@@ -230,8 +231,8 @@ class Atlas:
 
         rows = np.arange(len(self)) if rows is None else self._rows(rows)
         ids, ends = self._gather(layout.ID, rows)
-        if strength:
-            values = _WEIGHTS[self._gather(layout.STRENGTH, rows)[0]]
+        if signal_rank:
+            values = _WEIGHTS[self._gather(layout.SIGNAL_RANK, rows)[0]]
         else:
             values = np.ones(len(ids), np.float32)
         starts = np.concatenate([[0], ends])
@@ -291,7 +292,7 @@ class Atlas:
         Raises
         ------
         AtlasError
-            If a file is damaged, ids are out of order or outside the universe, or strengths
+            If a file is damaged, ids are out of order or outside the universe, or signal ranks
             outside 1 to 255.
         """
         for name, digest in self._about["files"].items():
@@ -306,12 +307,12 @@ class Atlas:
                 )
         hasher = layout.TokenDigest()
         for i in range(self._tokens.num_row_groups):
-            columns = self._group(layout.ID, i), self._group(layout.STRENGTH, i)
+            columns = self._group(layout.ID, i), self._group(layout.SIGNAL_RANK, i)
             for row in np.flatnonzero(self._row_group == i):
-                ids, strengths = (c[self._offset[row] :][: self._n_tokens[row]] for c in columns)
+                ids, signal_ranks = (c[self._offset[row] :][: self._n_tokens[row]] for c in columns)
                 where = f"{self.path}: region set {row}"
-                layout.check_tokens(ids, strengths, self.universe_size, where)
-                hasher.update(ids, strengths)
+                layout.check_tokens(ids, signal_ranks, self.universe_size, where)
+                hasher.update(ids, signal_ranks)
         digest = layout.content_digest(self.universe.digest, hasher, self.metadata)
         if digest != self.digest:
             raise AtlasError(
@@ -340,7 +341,7 @@ class Atlas:
     def _gather(
         self, column: str, rows: NDArray[np.int64]
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Values (id or strength) of the rows one after the other, and where each row ends."""
+        """Values (id or signal_rank) of the rows one after the other, and where each row ends."""
         ends = np.cumsum(self._n_tokens[rows], dtype=np.int64)
         kind = layout.TOKEN_SCHEMA.field(column).type.to_pandas_dtype()
         flat = np.empty(ends[-1] if len(ends) else 0, kind)

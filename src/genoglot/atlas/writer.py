@@ -34,7 +34,7 @@ class AtlasWriter:
     >>> universe = Universe(Regions(["chr1"] * 3, [0, 10, 20], [5, 15, 25]))
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "atlas"
     >>> with AtlasWriter.create(folder, universe) as writer:
-    ...     writer.add([0, 2], strengths=[80, 255])
+    ...     writer.add([0, 2], signal_ranks=[80, 255])
     ...     writer.finish(pl.DataFrame({"description": ["CTCF in liver"]}))
     >>> sorted(file.name for file in folder.iterdir())
     ['atlas.json', 'metadata.parquet', 'splits', 'tokens.parquet', 'universe.parquet']
@@ -73,7 +73,7 @@ class AtlasWriter:
             pq.ParquetWriter(
                 folder / layout.TOKENS,
                 layout.TOKEN_SCHEMA,
-                use_dictionary=[layout.STRENGTH],
+                use_dictionary=[layout.SIGNAL_RANK],
                 column_encoding={layout.ID: "DELTA_BINARY_PACKED"},
                 compression="zstd",
                 write_statistics=False,
@@ -84,32 +84,32 @@ class AtlasWriter:
             if not writer._finished:
                 raise AtlasError(f"{path}: finish(metadata) was not called; no atlas is written")
 
-    def add(self, tokens: ArrayLike, strengths: ArrayLike | None = None) -> None:
+    def add(self, tokens: ArrayLike, signal_ranks: ArrayLike | None = None) -> None:
         """Write the next region set.
 
         Parameters
         ----------
         tokens
             Its ids.
-        strengths
-            Strength of each token, 1 to 255; None: all 255. See `Universe.encode_strength`.
+        signal_ranks
+            Signal rank of each token, 1 to 255; None: all 255. See `Universe.encode_signal_ranks`.
 
         Raises
         ------
         AtlasError
-            If its ids are not sorted, unique and within the universe, or the strengths not as
+            If its ids are not sorted, unique and within the universe, or the signal ranks not as
             many or not 1 to 255.
         """
         where = f"region set {len(self._places)}"
         given = _integers(tokens, f"{where}: ids")
-        if strengths is None:
-            strengths = np.full(len(given), 255, np.uint8)
-        levels = _integers(strengths, f"{where}: strengths")
+        if signal_ranks is None:
+            signal_ranks = np.full(len(given), 255, np.uint8)
+        levels = _integers(signal_ranks, f"{where}: signal ranks")
         layout.check_tokens(given, levels, len(self._universe), where)
-        ids, strengths = given.astype(np.int32), levels.astype(np.uint8)
+        ids, signal_ranks = given.astype(np.int32), levels.astype(np.uint8)
         self._places.append((len(ids), self._groups_written, self._pending_tokens))
-        self._digest.update(ids, strengths)
-        self._pending.append((ids, strengths))
+        self._digest.update(ids, signal_ranks)
+        self._pending.append((ids, signal_ranks))
         self._pending_tokens += len(ids)
         if self._pending_tokens >= layout.GROUP_TOKENS:
             self._write_group()

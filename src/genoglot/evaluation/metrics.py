@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError, ModelError, UniverseError
+from genoglot.regions import jaccard_index
 
 
 class Measures(NamedTuple):
@@ -134,7 +135,7 @@ class Ranking:
         """Regions in both over regions in either: the true set, and as many top regions."""
         size = len(self._ids)
         hits = self._hits(size)
-        return hits / (2 * size - hits)
+        return float(jaccard_index(hits, size, size))
 
     def base_pair_jaccard(self, lengths: ArrayLike) -> float:
         """Shared base pairs over those in either: the true set, and as many top regions.
@@ -160,8 +161,7 @@ class Ranking:
             return float(bp[scores > threshold].sum() + share * bp[scores == threshold].sum())
 
         both = covered(self._scores[self._ids], bp[self._ids])
-        either = covered(self._scores, bp) + float(bp[self._ids].sum()) - both
-        return both / either if either else 0.0
+        return float(jaccard_index(both, covered(self._scores, bp), float(bp[self._ids].sum())))
 
     def fold_enrichment(self) -> float:
         """Precision among as many top regions as are true, over the true share of the universe.

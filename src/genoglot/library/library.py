@@ -31,11 +31,11 @@ from genoglot.library.lance import (
     words_query,
 )
 from genoglot.library.ranking import FIELDS, Found, Hit, condition_of, fuse, run
-from genoglot.library.signatures import DIM, CountSketch, jaccard, pack, unpack
-from genoglot.regions import Regions, Universe
+from genoglot.library.signatures import DIM, CountSketch, pack, unpack
+from genoglot.regions import Regions, Universe, jaccard_of_ids
 from genoglot.regions.assembly import same_assembly
 from genoglot.text import check_query
-from genoglot.text.encoder import MAX_QUERY
+from genoglot.text.query import MAX_CHARACTERS
 
 if TYPE_CHECKING:
     from genoglot.atlas.store import Atlas
@@ -377,8 +377,10 @@ class Library:
             keywords = text or ""
         if text is not None:
             check_query(text)
-        if len(keywords) > MAX_QUERY:
-            raise TextError(f"{len(keywords):,} characters of keywords; give {MAX_QUERY:,} at most")
+        if len(keywords) > MAX_CHARACTERS:
+            raise TextError(
+                f"{len(keywords):,} characters of keywords; give {MAX_CHARACTERS:,} at most"
+            )
         if text is None and regions is None and not keywords.strip():
             raise LibraryError("nothing to search for; give a text, keywords or regions")
         condition, depth = condition_of(where), max(CANDIDATES, 10 * n)
@@ -404,7 +406,7 @@ class Library:
     def _compared(self, ids: NDArray[np.int32], rows: list[dict[str, Any]]) -> list[Found]:
         """Compare exactly what the sketches proposed; what shares nothing falls out."""
         sets = [unpack(row["tokens"], row["n_regions"]) for row in rows]
-        values = jaccard(ids, sets, self._about["universe_size"]).tolist()
+        values = jaccard_of_ids(ids, sets, self._about["universe_size"]).tolist()
         return [Found(row, value) for row, value in zip(rows, values, strict=True) if value > 0]
 
     def _ids_of(self, regions: Regions | ArrayLike) -> NDArray[np.int32]:

@@ -82,19 +82,3 @@ def unpack(packed: bytes, n: int) -> Tokens:
     """Restore the `n` ids that `pack` made bytes of."""
     steps = pa.decompress(packed, 4 * n, codec="zstd", asbytes=True)
     return np.frombuffer(steps, "<i4").cumsum(dtype=np.int32)
-
-
-def jaccard(ids: Tokens, others: Sequence[Tokens], universe_size: int) -> NDArray[np.float64]:
-    """Jaccard index of one set of ids with each of several.
-
-    Examples
-    --------
-    >>> jaccard(np.array([1, 2, 3]), [np.array([2, 3, 4]), np.array([5])], 6)
-    array([0.5, 0. ])
-    """
-    ours = np.zeros(universe_size, bool)
-    ours[ids] = True
-    shared = np.array([np.count_nonzero(ours[other]) for other in others], np.float64)
-    either = np.array([len(ids) + len(other) for other in others], np.float64) - shared
-    index: NDArray[np.float64] = shared / np.maximum(either, 1)
-    return index

@@ -1,11 +1,16 @@
-"""Language 1: region sets. Tables of intervals, BED files, universes, genes, region vectors."""
+"""Region sets: tables of intervals, BED files, universes, genes and region vectors."""
 
-from genoglot.regions.algebra import NO_NEIGHBOR
-from genoglot.regions.annotation import Genes
-from genoglot.regions.bed import read_bed, write_bed
+from genoglot.regions.genes import Genes
+from genoglot.regions.intervals import NO_NEIGHBOR
+from genoglot.regions.jaccard import (
+    base_pair_jaccard,
+    jaccard_index,
+    jaccard_of_ids,
+    region_jaccard,
+)
 from genoglot.regions.region2vec import Region2Vec
 from genoglot.regions.regions import Regions
-from genoglot.regions.universe import Universe, token_jaccard
+from genoglot.regions.universe import Universe
 
 __all__ = [
     "NO_NEIGHBOR",
@@ -13,7 +18,8 @@ __all__ = [
     "Region2Vec",
     "Regions",
     "Universe",
-    "read_bed",
-    "token_jaccard",
-    "write_bed",
+    "base_pair_jaccard",
+    "jaccard_index",
+    "jaccard_of_ids",
+    "region_jaccard",
 ]

@@ -1,10 +1,10 @@
-"""Names of genome assemblies: which ones mean the same."""
+"""Names of genome assemblies, and which of them are synonyms."""
 
 from __future__ import annotations
 
 import re
 
-# UCSC's name, and what others call it: NCBI and Ensembl, the 1000 Genomes project, GATK, ENCODE.
+# Name at UCSC: names at NCBI, Ensembl, the 1000 Genomes project, GATK and ENCODE.
 _SYNONYMS = {
     "hg38": "GRCh38 b38 hs38 hs38DH GRCh38DH hs38d1 "
     "GCA_000001405.15 GCA_000001405.29 GCF_000001405.26 GCF_000001405.39 GCF_000001405.40",
@@ -35,14 +35,14 @@ _SYNONYMS = {
     "xenTro10": "UCB_Xtro_10.0",
     "araTha1": "TAIR10",
 }
-# Ends that change no coordinate of a chromosome: patches (GRCh38.p14, BDGP6.46), ENCODE's -minimal.
-_ENDS = re.compile(r"(?<=\d)\.?p\d+$|minimal$|noalt(analysisset)?$|(?<=bdgp6)\.\d+$")
+# Suffixes that change no coordinate: patches (GRCh38.p14, BDGP6.46), ENCODE's -minimal.
+_SUFFIXES = re.compile(r"(?<=\d)\.?p\d+$|minimal$|noalt(analysisset)?$|(?<=bdgp6)\.\d+$")
 
 
 def same_assembly(a: str, b: str) -> bool:
-    """Whether two names can mean one assembly; an empty name can mean any.
+    """Whether two names can mean the same assembly; an empty name can mean any.
 
-    Letter case, patches and the names of UCSC, NCBI, Ensembl and others make no difference.
+    Letter case, patches and the differences between UCSC, NCBI, Ensembl and others are ignored.
 
     Examples
     --------
@@ -53,7 +53,13 @@ def same_assembly(a: str, b: str) -> bool:
 
 
 def assembly_name(name: str) -> str:
-    """Give the UCSC name of an assembly, or the name itself, its spelling evened out.
+    """Return the UCSC name of an assembly.
+
+    Returns
+    -------
+    str
+        For an unknown assembly its own name in lower case, without blanks, hyphens, underscores and
+        patch.
 
     Examples
     --------
@@ -66,7 +72,7 @@ def assembly_name(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return _ENDS.sub("", re.sub(r"[\s_-]", "", name).lower())
+    return _SUFFIXES.sub("", re.sub(r"[\s_-]", "", name).lower())
 
 
 _UCSC = {

@@ -1,350 +1,342 @@
-"""Reading and writing the BED family, plain or compressed."""
+"""Reading and writing the text of files of the BED family.
+
+Whole columns are read at once where every line is as it should be. Anything unusual sends the file
+to `BedReader._read_lines`, which parses one line after the other, finds the malformed ones and says
+what is wrong with them. Nothing here knows the class `Regions`: see `Regions.from_bed` and
+`Regions.to_bed`.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import re
-import sys
-import zlib
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from genoglot.errors import GenoglotError
-from genoglot.files import atomic_path, read_lines
-from genoglot.regions import bedlines
-from genoglot.regions.chromosomes import Alias, Codes, name_problem
-from genoglot.regions.coordinates import MAX_BYTES, Unusual, read_coordinates
-from genoglot.regions.formats import COLUMNS, Format, Table, check_format, declared_format
-from genoglot.regions.regions import Regions
+from genoglot.errors import BedFormatError, GenoglotError
+from genoglot.files import read_lines
+from genoglot.regions.chromosomes import (
+    Alias,
+    ChromCodes,
+    name_problem,
+    rename_chromosome,
+    rename_chromosomes,
+    unknown_chromosome,
+)
+from genoglot.regions.formats import Format, UnnamedColumns, check_format, declared_format
 
 logger = logging.getLogger("genoglot")
 
 _MACS_TABLE = re.compile(rb"chr\tstart\tend\tlength\t")
-
-# What stands for a value that a table lacks, when a later column has to be written.
-_FILL = {
-    "score": "0",
-    "itemRgb": "0",
-    "signalValue": "0",
-    "pValue": "-1",
-    "qValue": "-1",
-    "peak": "-1",
-}
+_BEYOND_INT64 = 2**63
 
 
-def read_bed(
-    path: str | Path,
-    *,
-    on_error: Literal["raise", "skip"] = "raise",
-    chrom_sizes: Mapping[str, int] | None = None,
-    alias: Alias | None = None,
-    columns: int | None = None,
-    format: Format = "auto",
-) -> Regions:
-    r"""Read BED3 to BED12, bedGraph, narrowPeak, broadPeak or gappedPeak; plain, gzip or bgzip.
+class BedColumns(NamedTuple):
+    """The content of a BED file: the arguments of `Regions.from_codes`.
 
-    Header lines (`track`, `browser`) may stand at the top, comments (`#`) and blank lines
-    anywhere; columns are separated by tabs, or throughout by spaces. Line ends and encodings are
-    those of `read_lines`. A chromosome name with a blank, a quote or another character that the
-    SAM specification forbids is malformed. A file without regions is valid, with a
-    notice in the log.
-
-    Columns 4 and on are named by a comment line right above the first region that has a name for
-    each, else by the format. Values are numbers where the format says so and all of them are,
-    those aside that stand for a missing one (`.`, NA, nan and others), which become null.
-    Strands are spelled + - . whatever spelling the file has.
-
-    Parameters
+    Attributes
     ----------
-    path
-        The file; `-` is standard input.
-    on_error
-        `"skip"` leaves malformed lines out and logs one warning with their number and the first.
-    chrom_sizes
-        Chromosome lengths in bp; a region on another chromosome or past the end is malformed.
-    alias
-        Spelling of the chromosomes to translate to: see `rename_chromosome`.
+    chrom_names
+        Distinct chromosome names in order of first appearance.
+    chrom_codes
+        Index into `chrom_names` of each region, int32, shape (n,).
+    start, end
+        0-based, half-open coordinates in base pairs, int64, shape (n,).
     columns
-        Read only the first so many columns (3: coordinates only, the fastest).
-    format
-        `"auto"` looks at the number of columns and at what they hold, since all formats are also
-        called .bed: nine columns are a broadPeak if there are fractions, -1, or a falling pair
-        of numbers in columns 7 to 9, and BED9 if 7 and 8 are a range inside the region. Where the
-        ending (.narrowPeak, .broadPeak, .gappedPeak, .bedGraph) or the track line contradicts
-        the content, the content counts and a notice says so.
+        Further columns, n rows.
+    """
+
+    chrom_names: tuple[str, ...]
+    chrom_codes: ChromCodes
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    columns: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class BedReader:
+    """How a file of the BED family is read: the options of `Regions.from_bed`, which see.
 
     Raises
     ------
-    BedFormatError
-        At the first malformed line.
-    ChromosomeNameError
-        If a chromosome is spelled `1` in the file and `chr1` in `chrom_sizes`, or the like.
     GenoglotError
-        If the file cannot be read, or has too few columns for the format that is asked for.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
-    >>> _ = path.write_text("track name=a\nchr1\t5\t9\tpeak\t7\n")
-    >>> read_bed(path).frame.row(0)
-    ('chr1', 5, 9, 'peak', 7)
+        If an option has no such value.
     """
-    data = read_lines(path)
-    return parse_bed(
-        data,
-        path,
-        on_error=on_error,
-        chrom_sizes=chrom_sizes,
-        alias=alias,
-        columns=columns,
-        format=format,
-    )
 
+    path: str | Path
+    on_error: Literal["raise", "skip"] = "raise"
+    chrom_sizes: Mapping[str, int] | None = None
+    alias: Alias | None = None
+    columns: int | None = None
+    format: Format = "auto"
 
-def parse_bed(
-    data: bytes,
-    path: str | Path,
-    *,
-    on_error: Literal["raise", "skip"] = "raise",
-    chrom_sizes: Mapping[str, int] | None = None,
-    alias: Alias | None = None,
-    columns: int | None = None,
-    format: Format = "auto",
-) -> Regions:
-    """Read the text of a file that `read_lines` has read: see `read_bed`."""
-    if on_error not in ("raise", "skip"):
-        raise GenoglotError(f'on_error is {on_error!r}; use "raise" or "skip"')
-    if columns is not None and columns < 3:
-        raise GenoglotError(f"columns is {columns}; the first 3 are always read")
-    layout = _layout(data)
-    if layout is None:
-        logger.warning("%s: no regions in this file", path)
-        return Regions([], [], [])
-    if _MACS_TABLE.match(data, layout.offset):
-        raise GenoglotError(
-            f"{path}: a table of MACS (.xls), which counts from 1; give its narrowPeak or broadPeak"
+    def __post_init__(self) -> None:
+        if self.on_error not in ("raise", "skip"):
+            raise GenoglotError(f'on_error is {self.on_error!r}; use "raise" or "skip"')
+        if self.columns is not None and self.columns < 3:
+            raise GenoglotError(f"columns is {self.columns}; the first 3 are always read")
+
+    def read(self, data: bytes) -> BedColumns:
+        """Parse the text of the file.
+
+        Parameters
+        ----------
+        data
+            The text, as `genoglot.files.read_lines` returns it.
+
+        Returns
+        -------
+        BedColumns
+            Named and typed columns.
+
+        Raises
+        ------
+        BedFormatError, ChromosomeNameError, GenoglotError
+            As in `Regions.from_bed`.
+        """
+        layout = _Layout.of(data)
+        if layout is None:
+            logger.warning("%s: no regions in this file", self.path)
+            none = np.empty(0, np.int64)
+            return BedColumns((), none.astype(np.int32), none, none, pl.DataFrame())
+        if _MACS_TABLE.match(data, layout.offset):
+            raise GenoglotError(
+                f"{self.path}: a table of MACS (.xls), which counts from 1; give its narrowPeak or "
+                "broadPeak file"
+            )
+        check_format(self.path, self.format, layout.n_columns)
+        bed = self._read_columns(data, layout)
+        if bed is None or not self._is_valid(bed):
+            bed = self._read_lines(data, layout)
+        if not bed.columns.width:
+            return bed
+        unnamed = UnnamedColumns(bed.columns, bed.start, bed.end)
+        names = layout.names
+        if self.format != "auto" or not names:
+            # The first columns alone do not show the format; up to the sixth they are those of BED.
+            few = self.format == "auto" and self.columns in (4, 5, 6)
+            declared = declared_format(self.path, data[: layout.offset])
+            names = unnamed.find_names(self.path, "bed" if few else self.format, declared)
+        return bed._replace(columns=unnamed.named(names))
+
+    def _read_columns(self, data: bytes, layout: _Layout) -> BedColumns | None:
+        """Read whole columns at once; None if a line calls for `_read_lines`."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        if layout.n_columns < 3 or (not layout.tabs and b"\t" in data):
+            return None
+        body = data[layout.offset :]
+        if not layout.tabs:
+            body = re.sub(rb" +", b"\t", body)
+        if _may_have_hexadecimal(body):  # pyarrow would read 0x10 as 16
+            return None
+        names = [f"column_{i}" for i in range(1, layout.n_columns + 1)]
+        types = [pa.dictionary(pa.int32(), pa.string()), pa.int64(), pa.int64()]
+        types += [pa.string()] * (layout.n_columns - 3)
+        try:
+            table = csv.read_csv(
+                pa.BufferReader(body),
+                # One thread is as fast as several for the few megabytes of a BED file.
+                csv.ReadOptions(column_names=names, use_threads=False),
+                csv.ParseOptions(delimiter="\t", quote_char=False),
+                csv.ConvertOptions(
+                    column_types=dict(zip(names, types, strict=True)),
+                    include_columns=names[: self.columns],
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        chrom, start, end = (table.column(i).combine_chunks() for i in range(3))
+        if chrom.null_count or start.null_count or end.null_count:
+            return None
+        chrom_names, codes = rename_chromosomes(
+            chrom.dictionary.to_pylist(), chrom.indices.to_numpy(), self.alias
         )
-    check_format(path, format, layout.n_columns)
-    keep = min(layout.n_columns, columns or layout.n_columns)
-    all_columns = columns is None
-    regions = _read_fast(data, layout, keep, all_columns) if layout.n_columns >= 3 else None
-    if regions is not None and alias is not None:
-        regions = regions.rename_chroms(alias)
-    if regions is None or not _is_sound(regions, chrom_sizes):
-        rules = bedlines.Rules(path, layout.tabs, layout.n_headers, chrom_sizes, alias, on_error)
-        regions = bedlines.read_lines(data, rules, columns)
-    if not regions.columns.width:
-        return regions
-    table = Table(regions.columns, regions.start, regions.end)
-    names: Sequence[str] = layout.names
-    if format != "auto" or not names:
-        # The first columns alone do not show the format; up to the sixth they are those of BED.
-        wanted = "bed" if format == "auto" and columns in (4, 5, 6) else format
-        names = table.names(path, wanted, declared_format(path, data[: layout.offset]))
-    return Regions.from_codes(
-        regions.chrom_names,
-        regions.chrom_codes,
-        regions.start,
-        regions.end,
-        table.named(names),
-    )
+        further = pl.DataFrame(table.drop_columns(names[:3]) if table.num_columns > 3 else None)
+        return BedColumns(chrom_names, codes, start.to_numpy(), end.to_numpy(), further)
+
+    def _is_valid(self, bed: BedColumns) -> bool:
+        """Whether no line is malformed."""
+        if bed.start.min() < 0 or (bed.end < bed.start).any():
+            return False
+        if any(name[0] == "#" or name_problem(name) for name in bed.chrom_names):
+            return False
+        if self.chrom_sizes is None:
+            return True
+        sizes = np.array([self.chrom_sizes.get(name, -1) for name in bed.chrom_names], np.int64)
+        return bool((sizes >= 0).all() and (bed.end <= sizes[bed.chrom_codes]).all())
+
+    def _read_lines(self, data: bytes, layout: _Layout) -> BedColumns:
+        """Parse line by line: raise at the first malformed line, or count and report them."""
+        names: dict[str, int] = {}
+        codes, start, end = array("i"), array("q"), array("q")
+        further: list[tuple[str | None, ...]] = []
+        n_malformed, first = 0, None
+        n_headers = data.count(b"\n", 0, layout.offset)
+        for number, raw in enumerate(io.BytesIO(data[layout.offset :]), n_headers + 1):
+            line = raw.decode().rstrip("\n")
+            if not line.strip() or line[0] == "#":
+                continue
+            try:
+                fields = _split(line, layout.tabs)
+                chrom, left, right = self._parse(fields)
+            except _LineError as problem:
+                error = BedFormatError(self.path, number, line, str(problem))
+                if self.on_error == "raise":
+                    raise error from None
+                n_malformed, first = n_malformed + 1, first or error
+                continue
+            codes.append(names.setdefault(chrom, len(names)))
+            start.append(left)
+            end.append(right)
+            further.append(tuple(field or None for field in fields[3 : self.columns]))
+        if first is not None:
+            logger.warning(
+                "%s: skipped %d malformed lines, read %d; the first is %s:%d: %s: %r",
+                *(self.path, n_malformed, len(codes)),
+                *(self.path, first.line_number, first.problem, first.line),
+            )
+        width = max(map(len, further), default=0)
+        schema = dict.fromkeys([f"column_{i}" for i in range(4, width + 4)], pl.String)
+        columns = [[row[i] if i < len(row) else None for row in further] for i in range(width)]
+        return BedColumns(
+            tuple(names),
+            np.array(codes, np.int32),
+            np.array(start, np.int64),
+            np.array(end, np.int64),
+            pl.DataFrame(columns, schema=schema),
+        )
+
+    def _parse(self, fields: list[str]) -> tuple[str, int, int]:
+        """Parse the first three columns of a line: chromosome, start and end."""
+        if problem := name_problem(fields[0]):
+            raise _LineError(problem)
+        chrom = rename_chromosome(fields[0], self.alias)
+        start, end = _coordinate("start", fields[1]), _coordinate("end", fields[2])
+        if end < start:
+            raise _LineError(f"end {end} is before start {start}")
+        if self.chrom_sizes is not None:
+            if chrom not in self.chrom_sizes:
+                where = str(self.path)
+                raise _LineError(
+                    unknown_chromosome(chrom, self.chrom_sizes, ours=where, renamed="ours")
+                )
+            if end > (size := self.chrom_sizes[chrom]):
+                raise _LineError(f"end {end} is past the end of {chrom} ({size} bp)")
+        return chrom, start, end
+
+
+class _LineError(Exception):
+    """What is wrong with the line at hand."""
 
 
 class _Layout(NamedTuple):
-    n_headers: int  # lines before the first region
-    offset: int  # bytes before it
+    offset: int  # bytes before the first region
     tabs: bool
     n_columns: int
-    names: list[str]  # of the columns after the third, if a comment such as "#chrom ..." tells
+    names: tuple[str, ...]  # of the columns after the third, if a comment such as "#chrom" has them
 
-
-def _layout(data: bytes) -> _Layout | None:
-    """Look at the lines up to the first region; None if there is no region."""
-    offset = 0
-    last, n_headers = b"", 0
-    while offset < len(data):
-        stop = data.find(b"\n", offset)
-        stop = len(data) if stop < 0 else stop
-        line = data[offset:stop]
-        if not bedlines.is_header(line):
-            # A line of less than three words tells nothing: tabs are what to expect.
-            tabs = b"\t" in line or len(line.split()) < 3
-            n_columns = len(line.split(b"\t" if tabs else None))
-            names = last.decode().split("\t")
-            told = last[:1] == b"#" and len(names) == n_columns == len(set(names))
-            return _Layout(n_headers, offset, tabs, n_columns, names[3:] if told else [])
-        last, n_headers, offset = line, n_headers + 1, stop + 1
-    return None
-
-
-def _read_fast(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions | None:
-    """Read whole columns at once; None if anything unusual calls for a look at single lines."""
-    if not layout.tabs:
-        if b"\t" in data:
-            return None
-        data = re.sub(rb" +", b"\t", data[layout.offset :])
-        layout = layout._replace(n_headers=0, offset=0)
-    try:
-        if keep == 3 and len(data) <= MAX_BYTES:
-            return Regions.from_codes(*read_coordinates(data, layout.offset, only=all_columns))
-        return _read_table(data, layout, keep, all_columns)
-    except (Unusual, pl.exceptions.PolarsError):
+    @classmethod
+    def of(cls, data: bytes) -> _Layout | None:
+        """Look at the lines up to the first region; None if there is no region."""
+        offset, comment = 0, b""
+        while offset < len(data):
+            stop = data.find(b"\n", offset)
+            line = data[offset:] if stop < 0 else data[offset:stop]
+            if not is_header(line):
+                # A line of less than three words may have any separator: tabs are expected.
+                tabs = b"\t" in line or len(line.split()) < 3
+                n_columns = len(line.split(b"\t" if tabs else None))
+                names = comment.decode().split("\t")
+                named = comment[:1] == b"#" and len(names) == n_columns == len(set(names))
+                return cls(offset, tabs, n_columns, tuple(names[3:]) if named else ())
+            offset, comment = offset + len(line) + 1, line
         return None
 
 
-def _read_table(data: bytes, layout: _Layout, keep: int, all_columns: bool) -> Regions:
-    kinds: list[type[pl.DataType]] = [pl.Categorical, pl.UInt32, pl.UInt32]
-    kinds += [pl.String] * (layout.n_columns - 3)
-    names = [f"column_{i}" for i in range(1, len(kinds) + 1)]
-    table = pl.read_csv(
-        data,
-        has_header=False,
-        separator="\t",
-        quote_char=None,
-        skip_lines=layout.n_headers,
-        schema=dict(zip(names, kinds, strict=True)),
-        columns=names[:keep],
-        truncate_ragged_lines=not all_columns,  # of longer lines than the first nothing is lost
-    )
-    chrom, start, end = table.get_columns()[:3]
-    if chrom.null_count() or start.null_count() or end.null_count():
-        raise Unusual
-    return Regions.from_codes(
-        *_codes(chrom),
-        start.to_numpy().astype(np.int64),
-        end.to_numpy().astype(np.int64),
-        table.drop(names[:3]) if keep > 3 else None,
-    )
+def is_header(line: bytes) -> bool:
+    r"""Whether a line holds no region: blank, a comment, a `track` or a `browser` line.
+
+    Examples
+    --------
+    >>> is_header(b"track name=a"), is_header(b"tracker\t1\t2")
+    (True, False)
+    """
+    return not line.strip() or line[:1] == b"#" or line.split(None, 1)[0] in (b"track", b"browser")
 
 
-def _codes(chrom: pl.Series) -> tuple[list[str], Codes]:
-    """Names in order of first appearance, and each row's index into them."""
-    physical = chrom.to_physical().to_numpy()
-    first = np.full(int(physical.max()) + 1, -1, np.int64)
-    # Written from the last row to the first, so that the first one stays.
-    first[physical[::-1]] = np.arange(len(physical) - 1, -1, -1)
-    rows = np.sort(first[first >= 0])
-    code = np.zeros(len(first), np.int32)
-    code[physical[rows]] = np.arange(len(rows), dtype=np.int32)
-    return chrom.gather(rows).cast(pl.String).to_list(), code[physical]
-
-
-def _is_sound(regions: Regions, chrom_sizes: Mapping[str, int] | None) -> bool:
-    """Whether nothing in the table calls for a look at the single lines."""
-    if (regions.end < regions.start).any():
-        return False
-    if any(name[0] == "#" or name_problem(name) for name in regions.chrom_names):
-        return False
-    if chrom_sizes is None:
-        return True
-    sizes = np.array([chrom_sizes.get(name, -1) for name in regions.chrom_names], np.int64)
-    return bool((regions.end <= sizes[regions.chrom_codes]).all() and (sizes >= 0).all())
-
-
-def write_bed(regions: Regions, path: str | Path = "-", *, header: str | None = None) -> None:
-    """Write regions as BED, with all their columns.
-
-    Columns with the names of BED or a peak format come first, in the format's order, gaps before
-    the last of them filled as the formats say (name `.`, score 0, ...); any others follow in
-    theirs. A missing value is written as `.`.
+def line_of_region(path: str | Path, row: int, data: bytes | None = None) -> int:
+    r"""Line number of a region in its file.
 
     Parameters
     ----------
     path
-        The file, replaced only when all is written; `-` is standard output; `.gz` or `.bgz` is
-        written in bgzip blocks, which gzip reads too.
-    header
-        Lines to put first, such as a `track` line or comments.
-    """
-    text = f"{header.rstrip()}\n" if header else ""
-    body = _written_columns(regions).write_csv(
-        include_header=False, separator="\t", quote_style="never", null_value="."
-    )
-    if str(path) == "-":
-        sys.stdout.write(text + body)
-        sys.stdout.flush()
-        return
-    data = (text + body).encode()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(bgzip(data) if str(path).endswith((".gz", ".bgz")) else data)
+        The file.
+    row
+        Number of the region, from 0.
+    data
+        The text of the file; by default the file is read again.
 
-
-def _written_columns(regions: Regions) -> pl.DataFrame:
-    frame = regions.frame
-    present = regions.columns.columns
-    standard = COLUMNS["bed"]
-    if {"signalValue", "pValue", "qValue", "peak"} & set(present):
-        gapped = "peak" not in present and set(COLUMNS["bed"][3:]) & set(present)
-        standard = COLUMNS["gappedPeak" if gapped else "narrowPeak"]
-    last = max((i + 1 for i, name in enumerate(standard) if name in present), default=0)
-    fills = {
-        "thickStart": pl.col("start"),
-        "thickEnd": pl.col("end"),
-        "blockCount": pl.lit("1"),
-        "blockSizes": pl.col("end") - pl.col("start"),
-        "blockStarts": pl.lit("0"),
-    }
-    written = [
-        pl.col(name)
-        if name in present
-        else fills.get(name, pl.lit(_FILL.get(name, "."))).alias(name)
-        for name in standard[:last]
-    ]
-    others = [name for name in present if name not in standard]
-    return frame.select("chrom", "start", "end", *written, *others)
-
-
-def bgzip(data: bytes) -> bytes:
-    """Compress into bgzip blocks (SAM specification, section 4.1), which tabix can index.
+    Returns
+    -------
+    int
+        Number of the line, from 1. Of a file that cannot be read twice, such as a pipe, the number
+        of the region, from 1.
 
     Examples
     --------
-    >>> import gzip
-    >>> gzip.decompress(bgzip(b"chr1 1 2"))
-    b'chr1 1 2'
-    """
-    blocks = [_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280)]
-    return b"".join([*blocks, _bgzip_block(b"")])
-
-
-def _bgzip_block(data: bytes) -> bytes:
-    body = zlib.compress(data, 6, -15)
-    # 18 bytes of header, of which the last two hold the block's size less one; 8 of trailer.
-    size = (len(body) + 25).to_bytes(2, "little")
-    head = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x06\x00BC\x02\x00" + size
-    tail = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
-    return head + body + tail
-
-
-def line_of_region(path: str | Path, row: int) -> int:
-    r"""1-based line number in a file of its region number `row`, counted from 0.
-
-    Of what cannot be read a second time, such as a pipe, the number of the region, from 1.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
-    >>> _ = path.write_text("# two\nchr1\t5\t9\n\nchr1\t9\t11\n")
-    >>> line_of_region(path, 1)
+    >>> line_of_region("a.bed", 1, b"# two\nchr1\t5\t9\n\nchr1\t9\t11\n")
     4
     """
-    return line_number(read_lines(path), row)
+    lines = (read_lines(path) if data is None else data).split(b"\n")
+    numbers = (number for number, line in enumerate(lines, 1) if not is_header(line))
+    return next((number for i, number in enumerate(numbers) if i == row), row + 1)
 
 
-def line_number(data: bytes, row: int) -> int:
-    r"""1-based line number of region number `row`, counted from 0, in a file's text.
+def _may_have_hexadecimal(data: bytes) -> bool:
+    """Whether 0x or 0X occurs in a text; chrX makes the search for X worth a faster way."""
+    if b"x" in data and b"0x" in data:
+        return True
+    characters = np.frombuffer(data, np.uint8)
+    x = np.flatnonzero(characters == ord("X"))
+    return bool((characters[x - 1] == ord("0")).any())
 
-    Examples
-    --------
-    >>> line_number(b"# two\nchr1\t5\t9\n\nchr1\t9\t11\n", 1)
-    4
-    """
-    lines = data.split(b"\n")
-    numbers = (n for n, line in enumerate(lines, 1) if not bedlines.is_header(line))
-    return next((n for i, n in enumerate(numbers) if i == row), row + 1)
+
+def _split(line: str, tabs: bool) -> list[str]:
+    by_tabs, by_spaces = line.split("\t"), line.split()
+    fields = by_tabs if tabs else by_spaces
+    if by_spaces[0] in ("track", "browser") and len(fields) < 3:
+        raise _LineError("a header line after the first region; headers belong at the top")
+    if not tabs and len(by_tabs) > 1:
+        raise _LineError("tabs and spaces are mixed (the first region is separated by spaces)")
+    if tabs and len(by_spaces) >= 3 and (len(fields) < 3 or len(fields[0].split()) > 1):
+        raise _LineError("tabs and spaces are mixed (the first region is separated by tabs)")
+    if len(fields) < 3:
+        raise _LineError(f"{len(fields)} column{'s' * (len(fields) > 1)}, at least 3 are needed")
+    if not fields[0].strip():
+        raise _LineError("the chromosome is missing")
+    return fields
+
+
+def _coordinate(what: str, text: str) -> int:
+    text = text.strip()
+    digits = text.removeprefix("-").removeprefix("+")
+    if not text:
+        raise _LineError(f"the {what} is missing")
+    if not (digits.isascii() and digits.isdecimal()) or int(digits) >= _BEYOND_INT64:
+        raise _LineError(f"the {what} {text!r} is not a whole number")
+    value = int(text)
+    if value < 0:
+        raise _LineError(f"the {what} {value} is negative")
+    return value

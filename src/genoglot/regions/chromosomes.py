@@ -1,18 +1,19 @@
-"""Chromosome names: their order, their codes and the two ways of spelling them."""
+"""Chromosome names: which are valid, how they are spelled, sorted and numbered."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError, GenoglotError
+from genoglot.errors import ChromosomeNameError, GenoglotError, some
 
 Alias = str | Mapping[str, str]
-Codes = NDArray[np.int32]
+ChromCodes = NDArray[np.int32]
+"""Index of each region's chromosome in a tuple of names, shape (n,)."""
 
 # Plain chromosome names: 1, 22, X, MT, 2L, XIV. Scaffolds (GL000192.1, Un_KI270302v1) have other
 # names in UCSC and Ensembl, which no rule can translate, so that they are left as they are.
@@ -45,14 +46,19 @@ def _to_ensembl(name: str) -> str:
 
 
 def name_problem(name: str) -> str | None:
-    """Say why a text cannot be a chromosome name, or None if it can.
+    """Describe why a text is not a valid chromosome name.
 
-    A name may hold what the SAM specification allows: no blanks, quotes, commas or brackets.
+    Valid are the names that the SAM specification allows: no blanks, quotes, commas or brackets.
+
+    Returns
+    -------
+    str or None
+        The problem, or None if the name is valid.
 
     Examples
     --------
     >>> name_problem("HLA-A*01:01"), name_problem("chr1 ")
-    (None, "the chromosome name 'chr1 ' has a blank, which no name may have")
+    (None, "the chromosome name 'chr1 ' contains a blank, which is not allowed")
     """
     if _POSSIBLE.fullmatch(name):
         return None
@@ -60,7 +66,7 @@ def name_problem(name: str) -> str | None:
         return "the chromosome has no name"
     wrong = next((c for i, c in enumerate(name) if not _POSSIBLE.fullmatch("a" * (i > 0) + c)), "")
     what = "a blank" if wrong.isspace() else f"the character {wrong!r}"
-    return f"the chromosome name {name!r} has {what}, which no name may have"
+    return f"the chromosome name {name!r} contains {what}, which is not allowed"
 
 
 def check_names(
@@ -71,23 +77,23 @@ def check_names(
     theirs: str,
     renamed: Literal["ours", "theirs"] = "ours",
 ) -> None:
-    """Refuse names that are known under another spelling: 1, Chr1 or chr01 for chr1, MT for chrM.
+    """Refuse names that the other file spells differently: 1, Chr1 or chr01 for chr1, MT for chrM.
 
     Parameters
     ----------
     names
-        Names in one file. Those that are known under no spelling are not looked at.
+        Names in one file. Names that the other file does not have in any spelling are ignored.
     known
         Names in the other file.
     ours, theirs
-        The two files, as an error calls them: `"a.bed"`, `"the universe"`.
+        The two files, as the error calls them: `"a.bed"`, `"the universe"`.
     renamed
-        Which of the two is read with an `alias`, by which its names can be translated.
+        The file that is read with an `alias`, which can translate its names.
 
     Raises
     ------
     ChromosomeNameError
-        At the first name that is known under another spelling.
+        At the first name that the other file spells differently.
 
     Examples
     --------
@@ -114,21 +120,58 @@ def check_names(
         raise ChromosomeNameError(f"{ours} says {name!r} where {theirs} says {other!r}; {advice}")
 
 
+def unknown_chromosome(
+    name: str,
+    known: Collection[str],
+    *,
+    ours: str = "the region set",
+    theirs: str = "the genome",
+    renamed: Literal["ours", "theirs"] = "theirs",
+) -> ChromosomeNameError:
+    """Make the error for a chromosome that a genome, or another file, does not have.
+
+    Parameters are those of `check_names`.
+
+    Returns
+    -------
+    ChromosomeNameError
+        The error to raise, or whose message is part of another error.
+
+    Raises
+    ------
+    ChromosomeNameError
+        If the other file has the chromosome in another spelling.
+
+    Examples
+    --------
+    >>> print(unknown_chromosome("chr9", ["chr1", "chr2"]))
+    the genome has no chromosome 'chr9'; it has 'chr1', 'chr2'
+    """
+    check_names([name], known, ours=ours, theirs=theirs, renamed=renamed)
+    has = some(known) or "none"
+    return ChromosomeNameError(f"{theirs} has no chromosome {name!r}; it has {has}")
+
+
 def _spelled_alike(name: str) -> str:
     bare = _bare(name).lower()
     return "mt" if bare == "m" else bare
 
 
 def rename_chromosome(name: str, alias: Alias | None) -> str:
-    """Spell a chromosome name another way.
+    """Translate a chromosome name to another spelling.
 
     Parameters
     ----------
     name
-        The name as it stands in a file.
+        The name in the file.
     alias
-        `"ucsc"` (1 to chr1, MT to chrM), `"ensembl"` (chr1 to 1, chrM to MT), a mapping from old
-        to new names (names that it lacks stay), or None.
+        `"ucsc"` (1 to chr1, MT to chrM), `"ensembl"` (chr1 to 1, chrM to MT), or a mapping from
+        old to new names. Other names, and all if `alias` is None, are left as they are.
+
+    Returns
+    -------
+    str
+        The translated name.
 
     Raises
     ------
@@ -156,7 +199,7 @@ def rename_chromosome(name: str, alias: Alias | None) -> str:
 
 
 def natural_order(name: str) -> tuple[int, int, str]:
-    """Sort key that puts chr2 before chr10, then X, Y, M, then every other name by its letters.
+    """Sort key of a chromosome name: by number, then X, Y, M, then the others alphabetically.
 
     Examples
     --------
@@ -171,8 +214,15 @@ def natural_order(name: str) -> tuple[int, int, str]:
     return 2, 0, name
 
 
-def distinct_names(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], Codes]:
-    """Distinct names in order of first appearance, and the index of each row's name.
+def distinct_names(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], ChromCodes]:
+    """Convert the chromosome names of a column to codes.
+
+    Returns
+    -------
+    names
+        Distinct names in order of first appearance.
+    codes
+        Index into `names` of each row, int32, shape (n,).
 
     Raises
     ------
@@ -191,10 +241,35 @@ def distinct_names(chrom: NDArray[np.object_]) -> tuple[tuple[str, ...], Codes]:
     return tuple(names), np.fromiter((index[value] for value in values), np.int32, len(values))
 
 
-def in_order_of_appearance(names: tuple[str, ...], codes: Codes) -> tuple[tuple[str, ...], Codes]:
-    """Drop names that no row uses and number the others by their first row."""
+def recode(codes: ChromCodes, names: Sequence[str], new_names: Sequence[str]) -> ChromCodes:
+    """Translate codes into `names` to codes into `new_names`, which contain all of them.
+
+    Examples
+    --------
+    >>> recode(np.array([0, 1, 0]), ["chr2", "chr1"], ["chr1", "chr2"])
+    array([1, 0, 1], dtype=int32)
+    """
+    index = {name: code for code, name in enumerate(new_names)}
+    return np.array([index[name] for name in names], np.int32)[codes]
+
+
+def rename_chromosomes(
+    names: Sequence[str], codes: ChromCodes, alias: Alias | None
+) -> tuple[tuple[str, ...], ChromCodes]:
+    """Translate the names of a table as `rename_chromosome` does; equal names become one."""
+    if alias is None:
+        return tuple(names), codes
+    renamed = [rename_chromosome(name, alias) for name in names]
+    distinct = tuple(dict.fromkeys(renamed))
+    return distinct, recode(codes, renamed, distinct)
+
+
+def in_order_of_appearance(
+    names: tuple[str, ...], codes: ChromCodes
+) -> tuple[tuple[str, ...], ChromCodes]:
+    """Drop names without rows and number the others by their first row."""
     first = np.full(len(names), len(codes), np.int64)
-    # Written from the last row to the first, so that the first one stays.
+    # Written from the last row to the first, so that the first row is what remains.
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
     if np.array_equal(order, np.arange(len(names))):

@@ -1,4 +1,4 @@
-"""The formats of the BED family: how their columns are called, and which of them a file is."""
+"""The formats of the BED family: the names of their columns, and which format a file has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.regions.algebra import Ints
 from genoglot.regions.strand import read_strands
 from genoglot.tables import missing_values
 
@@ -45,18 +44,18 @@ Floats = NDArray[np.float64]
 
 
 class Numbers(NamedTuple):
-    """A column of texts as numbers.
+    """A column of text, converted to numbers.
 
     Attributes
     ----------
     series
         Float64, n rows, null or NaN where there is no number.
     unreadable
-        Rows that hold a text which is neither a number nor a mark of a missing one, shape (m,).
+        Rows whose text is neither a number nor a marker of a missing value, int64, shape (m,).
     """
 
     series: pl.Series
-    unreadable: Ints
+    unreadable: NDArray[np.int64]
 
     @property
     def values(self) -> Floats:
@@ -65,9 +64,15 @@ class Numbers(NamedTuple):
 
 
 def read_numbers(column: pl.Series) -> Numbers:
-    """Read numbers; the markers of `genoglot.tables.MISSING`, such as `.` and NA, are missing.
+    """Convert a column of text to numbers.
 
-    Infinite values are numbers: they rank above, or below, all others.
+    The markers of `genoglot.tables.MISSING`, such as `.` and NA, are missing values. Infinite
+    values are numbers: they rank above, or below, all others.
+
+    Returns
+    -------
+    Numbers
+        The numbers, and the rows without one.
 
     Examples
     --------
@@ -84,11 +89,13 @@ def read_numbers(column: pl.Series) -> Numbers:
 
 
 def declared_format(path: str | Path, header: bytes) -> str:
-    """Look up the format that a file's track line or its ending names.
+    """Format that is named by a file's track line, or else by its ending.
 
     Returns
     -------
-    A key of `COLUMNS`, or "" if none is named; .bed names none, since all of them are called so.
+    str
+        A key of `COLUMNS`; "" if none is named. The ending .bed names none, since files of all
+        formats have it.
 
     Examples
     --------
@@ -113,37 +120,44 @@ def check_format(path: str | Path, wanted: str, n_columns: int) -> None:
         raise GenoglotError(f"format is {wanted!r}; use auto, {', '.join(COLUMNS)}")
     if n_columns < _SIGNAL.get(wanted, 0):
         raise GenoglotError(
-            f"{path}: has {n_columns} columns, and the signal of a {wanted} file is in column "
+            f"{path}: has {n_columns} columns, but the signal of a {wanted} file is in column "
             f"{_SIGNAL[wanted]}; give the format of the file, or auto"
         )
 
 
-class Table:
-    """The columns after the third of a file without names: texts, as they were read.
+class UnnamedColumns:
+    """The columns after the third of a file without column names, as text.
 
     Parameters
     ----------
     columns
         n rows.
     start, end
-        The regions, shape (n,).
+        Coordinates of the regions, int64, shape (n,).
     """
 
-    def __init__(self, columns: pl.DataFrame, start: Ints, end: Ints) -> None:
+    def __init__(
+        self, columns: pl.DataFrame, start: NDArray[np.int64], end: NDArray[np.int64]
+    ) -> None:
         self.columns, self.start, self.end = columns, start, end
         self._read: dict[int, Numbers] = {}
 
-    def names(self, path: str | Path, wanted: str, declared: str) -> tuple[str, ...]:
-        """Name the columns as their format does.
+    def find_names(self, path: str | Path, wanted: str, declared: str) -> tuple[str, ...]:
+        """Find the names of the columns by the format of the file.
 
         Parameters
         ----------
         path
             The file, for a notice if its content contradicts `declared`.
         wanted
-            The format; "auto" looks at what the columns hold.
+            The format; "auto" finds it from the content of the columns.
         declared
-            What `declared_format` found.
+            Result of `declared_format`.
+
+        Returns
+        -------
+        tuple of str
+            One of the values of `COLUMNS`.
         """
         if wanted != "auto":
             return COLUMNS[wanted]
@@ -152,7 +166,7 @@ class Table:
         found = self._format()
         if not declared:
             return COLUMNS[found] if found else _BED6
-        if not found:  # nothing else fits either: `signal_problem` says what is wrong
+        if not found:  # no other format fits either: `signal_problem` says what is wrong
             return COLUMNS[declared]
         logger.warning(
             "%s: called %s by its name or track line, but read as %s, by its columns",
@@ -161,10 +175,19 @@ class Table:
         return COLUMNS[found]
 
     def named(self, names: Sequence[str]) -> pl.DataFrame:
-        """Give the columns their names, and turn those that hold numbers by the format into such.
+        """Name the columns, and convert those that hold numbers by the format.
 
-        Columns beyond the names are called by their number. A column that holds an unreadable
-        text, or no number at all, stays as it is.
+        Parameters
+        ----------
+        names
+            Names by which the columns are typed. Columns without a name are called by their
+            number, `column_13`. A column with an unreadable text, or without any number, stays
+            as text.
+
+        Returns
+        -------
+        polars.DataFrame
+            n rows.
         """
         width = self.columns.width
         names = [*names, *(f"column_{i}" for i in range(len(names) + 4, width + 4))]
@@ -175,7 +198,7 @@ class Table:
         if name == "strand":
             column = _strands(column)
         elif name in _WHOLE | _REAL:
-            if name in _WHOLE and number not in self._read:  # most often all are: read at once
+            if name in _WHOLE and number not in self._read:  # the usual case, in one step
                 integers = column.cast(pl.Int64, strict=False)
                 if integers.null_count() == column.null_count():
                     return integers.alias(name)
@@ -188,13 +211,13 @@ class Table:
         return column.alias(name)
 
     def _numbers(self, number: int) -> Numbers:
-        """Column `number`, counted from 1 as the formats do."""
+        """Column `number`, counted from 1, as numbers."""
         if number not in self._read:
             self._read[number] = read_numbers(self.columns.to_series(number - 4))
         return self._read[number]
 
     def _are_numbers(self, *numbers: int) -> bool:
-        """Whether columns, as far as there are so many, hold numbers in most rows."""
+        """Whether columns, those that exist, have numbers in at least half of the rows."""
         return all(
             not np.isnan(self._numbers(i).values).all()
             and 2 * len(self._numbers(i).unreadable) <= len(self.start)
@@ -203,7 +226,7 @@ class Table:
         )
 
     def _format(self) -> str:
-        """Which format the columns are of; "" where they are of none."""
+        """Format of the columns; "" if none fits."""
         n = self.columns.width + 3
         if n == 4:
             # Whole numbers may be names, such as those of clusters or Entrez genes.
@@ -213,7 +236,7 @@ class Table:
             return "broadPeak" if self._are_numbers(7) else ""
         if n < 9:
             return "bed"
-        # BED10 does not exist: ten columns are BED9 and another only if there is no doubt.
+        # BED10 does not exist: ten columns are BED9 and one more only if there is no doubt.
         if self._has_thick(strict=n == 10):
             return "gappedPeak" if self._fits("gappedPeak") and n == 15 else "bed"
         for peaks in ("narrowPeak", "broadPeak"):
@@ -243,7 +266,7 @@ class Table:
         return self._are_numbers(10) and bool((inside | np.isnan(peak)).all())
 
     def _looks_measured(self) -> bool:
-        """Whether columns 7 to 9 are a signal and -log10 p and q, and not coordinates."""
+        """Whether columns 7 to 9 are a signal, -log10 p and -log10 q, and not coordinates."""
         signal, p, q = (self._numbers(i).values for i in (7, 8, 9))
         for values in (p, q):
             if ((values < 0) & (values != -1)).any():
@@ -254,8 +277,8 @@ class Table:
     def _has_thick(self, *, strict: bool) -> bool:
         """Whether columns 7 to 9 are a range inside the region, and a color.
 
-        Without `strict` the range may also be 0 to 0, which means none, or reach out of the
-        region, as it does after the regions were resized.
+        Without `strict` the range may also be 0 to 0, which means none, or reach beyond the
+        region, as it does in files whose regions were resized.
         """
         if self.columns.width < 6:
             return False
@@ -274,14 +297,14 @@ class Table:
 
 
 def _are_whole(values: Floats) -> bool:
-    if len(values) > 1000 and not _are_whole(values[:1000]):  # soon decided, most often
+    if len(values) > 1000 and not _are_whole(values[:1000]):  # most columns are decided by these
         return False
     known = values[~np.isnan(values)]
     return bool((known == np.floor(known)).all()) and bool((np.abs(known) < 2**53).all())
 
 
 def _strands(column: pl.Series) -> pl.Series:
-    """Spell strands + - . where all of them can be read; who needs them refuses others."""
+    """Spell strands + - . if all can be read; else leave them, as not every user needs them."""
     spellings = column.drop_nulls().unique().to_list()
     if set(spellings) <= {"+", "-", "."}:
         return column
@@ -291,3 +314,56 @@ def _strands(column: pl.Series) -> pl.Series:
         )
     except GenoglotError:
         return column
+
+
+# What is written for a missing value, or for a missing column before one that is written.
+_FILL = {
+    "score": pl.lit("0"),
+    "thickStart": pl.col("start"),
+    "thickEnd": pl.col("end"),
+    "itemRgb": pl.lit("0"),
+    "blockCount": pl.lit("1"),
+    "blockSizes": pl.col("end") - pl.col("start"),
+    "blockStarts": pl.lit("0"),
+    "signalValue": pl.lit("0"),
+    "pValue": pl.lit("-1"),
+    "qValue": pl.lit("-1"),
+    "peak": pl.lit("-1"),
+}
+
+
+def bed_text(frame: pl.DataFrame) -> str:
+    r"""Format a table as the text of a BED file.
+
+    Parameters
+    ----------
+    frame
+        Columns chrom, start, end and any others. Columns of BED or of a peak format are written
+        first, in the order of the format; a missing column before the last of them is filled as
+        the format demands (name `.`, score 0, ...). Other columns follow.
+
+    Returns
+    -------
+    str
+        One line per row, separated by tabs; a missing value is `.`.
+
+    Examples
+    --------
+    >>> bed_text(pl.DataFrame({"chrom": ["1"], "start": [5], "end": [9], "strand": ["-"]}))
+    '1\t5\t9\t.\t0\t-\n'
+    """
+    present = frame.columns
+    standard = COLUMNS["bed"]
+    if {"signalValue", "pValue", "qValue", "peak"} & set(present):
+        gapped = "peak" not in present and set(_BED12[3:]) & set(present)
+        standard = COLUMNS["gappedPeak" if gapped else "narrowPeak"]
+    last = max((i + 1 for i, name in enumerate(standard) if name in present), default=0)
+    written = [
+        pl.col(name) if name in present else _FILL.get(name, pl.lit(".")).alias(name)
+        for name in standard[:last]
+    ]
+    others = [name for name in present[3:] if name not in standard]
+    columns = frame.select("chrom", "start", "end", *written, *others)
+    return columns.write_csv(
+        include_header=False, separator="\t", quote_style="never", null_value="."
+    )

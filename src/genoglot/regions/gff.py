@@ -1,4 +1,4 @@
-"""Reading genes from GTF and GFF3."""
+"""Read genes from GTF and GFF3 files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from genoglot.errors import AnnotationError
-from genoglot.regions.bedlines import is_header
+from genoglot.regions.bed import is_header
 from genoglot.regions.chromosomes import Alias, name_problem, rename_chromosome
 from genoglot.regions.strand import read_strand
 
-# Records that are genes (Ensembl's GFF3 has its own words), and the next best ones.
+# Records of genes (Ensembl's GFF3 has its own words), and the records used if there are none.
 _GENES = (b"gene", b"ncRNA_gene", b"pseudogene")
 _TRANSCRIPTS = (b"transcript", b"mRNA")
 _NAMES = ("gene_name", "Name", "gene_id", "ID")
 _COLUMNS = "chrom source feature start end score strand frame attributes"
-# One attribute: a key, then " " (GTF) or = (GFF3), then a value in quotes, in which \ escapes
-# and ; separates nothing, or one without quotes.
+# One attribute: a key, then " " (GTF) or = (GFF3), then a value in quotes, which may contain ; and
+# escapes with \, or a value without quotes.
 _ATTRIBUTE = re.compile(
     r"""\s* ([^\s=;"]+) (\s*=\s*|\s+) (?: "((?:[^"\\]|\\.)*)" \s* (?=;|$) | ([^;]*) ) (?:;|$)""",
     re.VERBOSE,
@@ -27,7 +27,7 @@ _ATTRIBUTE = re.compile(
 
 
 class Gene(NamedTuple):
-    """A gene; its name is None if it has none, its TSS 0-based and its strand `+`, `-` or `.`."""
+    """A gene: its name (None without one), chromosome, 0-based TSS and strand (`+`, `-` or `.`)."""
 
     name: str | None
     chrom: str
@@ -37,7 +37,7 @@ class Gene(NamedTuple):
 
 class _Record(NamedTuple):
     line: int
-    kind: bytes
+    feature: bytes
     start: int  # 1-based, closed
     end: int
     chrom: bytes
@@ -46,7 +46,7 @@ class _Record(NamedTuple):
 
 
 def is_gff(data: bytes, path: str | Path) -> bool:
-    r"""Whether a text is GTF or GFF3: by the ending of its file, else by its first record.
+    r"""Whether a text is GTF or GFF3, by the ending of its file or else by its first record.
 
     Examples
     --------
@@ -61,16 +61,21 @@ def is_gff(data: bytes, path: str | Path) -> bool:
 
 
 def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) -> list[Gene]:
-    r"""Read the gene records of a GTF or GFF3 text, or, if there are none, the transcripts.
+    r"""Read the gene records of a GTF or GFF3 text, or the transcripts if there are none.
 
     Parameters
     ----------
     data
-        The text, as `read_lines` gives it.
+        The text, as `genoglot.files.read_lines` returns it.
     path
-        The file, as an error calls it.
+        Name of the file, for its ending and for errors.
     alias
-        Spelling of the chromosomes to translate to: see `rename_chromosome`.
+        Spelling to which chromosome names are translated: see `rename_chromosome`.
+
+    Returns
+    -------
+    list of Gene
+        In the order of the file.
 
     Raises
     ------
@@ -83,9 +88,9 @@ def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) ->
     [Gene(name='CYCD1;1', chrom='chr1', tss=199, strand='-')]
     """
     records = _records(data, path)
-    chosen = [record for record in records if record.kind in _GENES] or records
+    chosen = [record for record in records if record.feature in _GENES] or records
     if not chosen:
-        raise AnnotationError(f"{path}: holds no gene and no transcript records")
+        raise AnnotationError(f"{path}: has no gene and no transcript records")
     chroms: dict[bytes, str] = {}
     strands: dict[bytes, str] = {}
     genes = []
@@ -100,8 +105,8 @@ def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) ->
             strands[record.strand] = read_strand(record.strand.decode(), f"{where}: the strand")
         if not 1 <= record.start <= record.end:
             raise AnnotationError(
-                f"{where}: {record.start} to {record.end} is no range; a GTF or GFF3 record starts "
-                "at 1 or later and ends where it starts or later"
+                f"{where}: {record.start} to {record.end} is not a range; a GTF or GFF3 record "
+                "starts at 1 or later and does not end before it starts"
             )
         strand = strands[record.strand]
         tss = (record.end if strand == "-" else record.start) - 1
@@ -123,14 +128,16 @@ def _records(data: bytes, path: str | Path) -> list[_Record]:
                 f"{path}:{number}: a GTF or GFF3 line has nine tab-separated columns "
                 f"({_COLUMNS}), start and end being whole numbers"
             )
-        chrom, _, kind, start, end, _, strand, _, attributes = fields
-        if kind in _GENES or kind in _TRANSCRIPTS:
-            records.append(_Record(number, kind, int(start), int(end), chrom, strand, attributes))
+        chrom, _, feature, start, end, _, strand, _, attributes = fields
+        if feature in _GENES or feature in _TRANSCRIPTS:
+            records.append(
+                _Record(number, feature, int(start), int(end), chrom, strand, attributes)
+            )
     return records
 
 
 def _name(attributes: str) -> str | None:
-    """Find the first of the known name attributes that is not empty."""
+    """Return the first of the attributes for names that is not empty."""
     if attributes[:1] == attributes[-1:] == '"':  # a spreadsheet's quotes around the whole
         attributes = attributes[1:-1].replace('""', '"')
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""All chromosomes of a universe laid end to end on one axis, for looking up overlaps fast."""
+"""Fast look-up of the regions of a universe that overlap a region set."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.regions.algebra import Ints
 from genoglot.regions.chromosomes import check_names
+from genoglot.regions.intervals import RowIndices
 from genoglot.regions.regions import Regions
 
-Keys = NDArray[Any]  # uint32 or int64
+Keys = NDArray[Any]
+"""Positions on the axis of an `OverlapIndex`, uint32 or int64, shape (n,)."""
 
-_STEPS_OF_ALL = 2  # most intervals have arrived after so many; picking out the rest takes longer
-_STEPS = 8  # regions looked at one after the other before a binary search takes over
+_STEPS_FOR_ALL = 2  # steps made for all intervals: most are done then, and selecting others costs
+_STEPS = 8  # regions visited one after the other before a binary search
 
 
-class Axis:
-    """Sorted, non-overlapping regions as two sorted arrays of keys.
+class OverlapIndex:
+    """Sorted, non-overlapping regions, laid end to end on one axis.
 
-    A key is the offset of the chromosome plus the coordinate. Keys of a genome of less than 4.29
-    Gb fit 32 bits, which halves the memory that each lookup has to touch. A table over bins of
-    the axis, about one per region, tells where to start looking: region sets need no sorting.
+    The position of a base on the axis, its key, is the offset of its chromosome plus its
+    coordinate. The keys of a genome of less than 4.29 Gb fit 32 bits, which halves the memory that
+    each look-up reads. A table over bins of the axis, about one per region, gives the region at
+    which a search starts, so that region sets need no sorting.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ class Axis:
     """
 
     def __init__(self, regions: Regions) -> None:
-        # The order of the names is that of the runs, so that offsets rise with the rows.
+        # Chromosomes are numbered in the order of their rows, so that offsets rise with the rows.
         bounds = regions.chrom_codes.searchsorted(np.arange(len(regions.chrom_names)), "right")
         self.extent = regions.end[bounds - 1]
         offsets = np.concatenate(([0], np.cumsum(self.extent + 1)))
@@ -45,20 +47,25 @@ class Axis:
         lookup = self.offset[regions.chrom_codes]
         for keys, coordinates in ((self.start, regions.start), (self.end, regions.end)):
             np.add(lookup, coordinates, out=keys[:n], casting="unsafe")
-            keys[n] = np.iinfo(kind).max  # what follows the last region is never reached
+            keys[n] = np.iinfo(kind).max  # a last region that no interval reaches
         self.shift = max(self.size // max(n, 1), 1).bit_length()
-        # bins[b] = regions that end at or before the first base of bin b
+        # bins[b] = number of regions that end at or before the first base of bin b
         last = (self.size >> self.shift) + 1
         counts = np.bincount(((self.end[:n] - 1) >> self.shift) + 1, minlength=last + 1)
         self.bins = np.cumsum(counts, dtype=np.int32)
 
     def keys(self, regions: Regions) -> tuple[Keys, Keys]:
-        """Place any regions on the axis, as starts and ends; empty where it lacks their chromosome.
+        """Convert the coordinates of any regions to keys.
+
+        Returns
+        -------
+        start, end
+            Keys, shape (n,) each. Regions on a chromosome that the index does not have are empty.
 
         Raises
         ------
         ChromosomeNameError
-            If the axis has a chromosome under its other spelling.
+            If the index has a chromosome in another spelling.
         """
         unknown = len(self.codes)
         codes = [self.codes.get(name, unknown) for name in regions.chrom_names]
@@ -75,9 +82,9 @@ class Axis:
         )
         return start, end
 
-    def _first_ending_after(self, start: Keys) -> Ints:
-        at: Ints = self.bins[start >> self.shift].astype(np.int64)
-        for _ in range(_STEPS_OF_ALL):
+    def _first_ending_after(self, start: Keys) -> RowIndices:
+        at: RowIndices = self.bins[start >> self.shift].astype(np.int64)
+        for _ in range(_STEPS_FOR_ALL):
             at += self.end[at] <= start
         moving = np.flatnonzero(self.end[at] <= start)
         for _ in range(_STEPS):
@@ -88,8 +95,14 @@ class Axis:
         at[moving] = self.end.searchsorted(start[moving], "right")
         return at
 
-    def ranges(self, start: Keys, end: Keys) -> tuple[Ints, Ints]:
-        """Find the first, and one past the last, region that overlaps each interval of keys."""
+    def ranges(self, start: Keys, end: Keys) -> tuple[RowIndices, RowIndices]:
+        """Find the regions that overlap each interval of keys.
+
+        Returns
+        -------
+        first, stop
+            Row of the first region, and of the last one plus 1, int64, shape (n,).
+        """
         lo = self._first_ending_after(start)
         hi = lo.copy()
         moving = np.flatnonzero((self.start[lo] < end) & (start < end))
@@ -100,7 +113,13 @@ class Axis:
         return lo, hi
 
     def hits(self, start: Keys, end: Keys) -> NDArray[np.int32]:
-        """Find the rows, sorted and unique, of the regions that any interval of keys overlaps."""
+        """Find the regions that overlap any interval of keys.
+
+        Returns
+        -------
+        NDArray
+            Rows, sorted and unique, int32, shape (number of regions,).
+        """
         at = self._first_ending_after(start)
         some = np.flatnonzero((self.start[at] < end) & (start < end))
         at, end = at[some], end[some]
@@ -120,8 +139,8 @@ class Axis:
         for rows in found:
             hit[rows] = True
         if len(at):
-            # Where more of the long ranges have begun than ended: this takes no more time and
-            # memory when many of them overlap each other.
+            # A region is hit where more of the long ranges have begun than ended: many ranges
+            # that overlap each other cost no more time or memory.
             stop = self.start.searchsorted(end, "left")
             hit |= np.cumsum(np.bincount(at, minlength=n) - np.bincount(stop, minlength=n)) > 0
         return np.flatnonzero(hit).astype(np.int32)

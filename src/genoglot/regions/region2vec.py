@@ -1,9 +1,8 @@
-"""Region2Vec: vectors for universe regions, learned from the sets that they occur in together."""
+"""`Region2Vec`: vectors of universe regions, trained on the region sets in which they co-occur."""
 
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,21 +19,21 @@ from genoglot.saved import Arrays, Saved
 
 Vectors = NDArray[np.float32]
 
-log = logging.getLogger("genoglot")
+logger = logging.getLogger("genoglot")
 
-UNIVERSE_FILE = "universe.bed"  # of an export of geniml
-_SENTENCE = 10_000  # gensim drops, silently, what a document holds beyond so many words
+_UNIVERSE_FILE = "universe.bed"  # in an export of geniml
+_MAX_WORDS = 10_000  # of a document: gensim drops the others without notice
 
 
 class Region2Vec(Pretrained):
-    """One vector for each region of a universe; regions never seen in training have zeros.
+    """One vector for each region of a universe; zeros for regions that no training set has.
 
     Parameters
     ----------
     vectors
         float32, shape (universe, dim).
     universe_digest
-        Digest of the universe whose ids the rows are.
+        Digest of the universe whose ids are the rows; "" if unknown.
 
     References
     ----------
@@ -69,33 +68,39 @@ class Region2Vec(Pretrained):
         workers: int = 1,
         universe_digest: str = "",
     ) -> Region2Vec:
-        """Train skip-gram word2vec, in which a region set is a document and a region id a word.
+        """Train skip-gram word2vec: a region set is a document, and a region id is a word.
 
-        Regions of a set have no order, so that each epoch shuffles each set anew: the window then
-        is a random sample of its companions.
+        The regions of a set have no order, so that each set is shuffled in each epoch: the window
+        around a region is a random sample of the set.
 
         Parameters
         ----------
         token_lists
-            Universe ids of each region set.
+            Universe ids of each region set, shape (number of ids,) each.
         universe_size
             Number of regions of the universe.
         dim
             Length of the vectors.
         window
-            Companions on either side of a region that it is trained on.
+            Number of regions on either side that a region is trained to predict.
         epochs
-            Passes over all sets.
+            Number of passes over all sets.
         negative
-            Random regions that each pair is contrasted with.
+            Number of random regions to contrast with each pair (negative sampling).
         max_tokens
-            Take a new random sample of at most so many regions of each set in each epoch.
+            Maximum number of regions of a set in an epoch, a new random sample each time; by
+            default all.
         seed
-            Same seed, same vectors, if `workers` is 1.
+            Random seed. The same seed gives the same vectors if `workers` is 1.
         workers
-            Threads.
+            Number of threads.
         universe_digest
-            Digest of the universe, to be checked on loading.
+            Digest of the universe, which is checked on loading.
+
+        Returns
+        -------
+        Region2Vec
+            The trained vectors.
 
         Raises
         ------
@@ -117,14 +122,14 @@ class Region2Vec(Pretrained):
             window=window,
             negative=negative,
             min_count=1,
-            sample=0,  # a universe has no stop words to thin out
+            sample=0,  # a universe has no stop words
             sg=1,
             seed=seed,
             workers=workers,
         )
-        seen = np.flatnonzero(counts)
-        corpus.words = dict(zip(seen.tolist(), map(str, seen.tolist()), strict=True))
-        frequency = dict(zip(corpus.words.values(), counts[seen].tolist(), strict=True))
+        used = np.flatnonzero(counts).tolist()
+        corpus.words = {id_: str(id_) for id_ in used}
+        frequency = {str(id_): int(counts[id_]) for id_ in used}
         model.build_vocab_from_freq(frequency, corpus_count=len(corpus))
         model.train(corpus, total_examples=len(corpus), total_words=corpus.n_words(), epochs=epochs)
         vectors = np.zeros((universe_size, dim), np.float32)
@@ -132,14 +137,12 @@ class Region2Vec(Pretrained):
         return cls(vectors, universe_digest)
 
     @cached_property
-    def seen(self) -> NDArray[np.bool_]:
-        """Whether each region occurred in training, shape (universe,)."""
+    def trained(self) -> NDArray[np.bool_]:
+        """Mask of the regions that some training set has, bool, shape (universe,)."""
         return np.asarray(self.vectors.any(axis=1))
 
     def embed(self, ids: ArrayLike) -> Vectors:
-        """Average the vectors of a region set.
-
-        Regions never seen in training are left out; zeros if none is left.
+        """Average the vectors of the regions of a set.
 
         Parameters
         ----------
@@ -148,11 +151,11 @@ class Region2Vec(Pretrained):
 
         Returns
         -------
-        vector
-            float32, shape (dim,).
+        NDArray
+            float32, shape (dim,). Regions that no training set has are left out; zeros if all are.
         """
         rows = np.asarray(ids, dtype=np.int64)
-        rows = rows[self.seen[rows]]
+        rows = rows[self.trained[rows]]
         if not len(rows):
             return np.zeros(self.dim, np.float32)
         mean: Vectors = self.vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -191,13 +194,18 @@ class Region2Vec(Pretrained):
         Parameters
         ----------
         path
-            Folder of `universe.bed`, `config.yaml` and the weights: `checkpoint.pt` as geniml's
-            `Region2VecExModel.export` writes it, or `model.safetensors`. Row i of the weights is
-            line i of `universe.bed`; special tokens come after the regions. A checkpoint is read
-            as plain tensors: a pickle that holds more is refused.
+            Folder with `universe.bed`, `config.yaml` and the weights: `checkpoint.pt` as geniml's
+            `Region2VecExModel.export` writes it, or `model.safetensors`. Row i of the weights
+            belongs to line i of `universe.bed`; special tokens follow the regions. Only plain
+            tensors are read from a checkpoint: a pickle with anything else is refused.
         universe
-            The universe whose regions need vectors. A region that is not in the export, with the
-            same chromosome, start and end, has zeros, as one never seen in training.
+            The universe whose regions need vectors. The vector of a region that is not in the
+            export, with the same chromosome, start and end, is zero.
+
+        Returns
+        -------
+        Region2Vec
+            The vectors.
 
         Raises
         ------
@@ -208,37 +216,36 @@ class Region2Vec(Pretrained):
         """
         folder = Path(path)
         weights = _geniml_weights(folder)
-        listed = Regions.from_bed(folder / UNIVERSE_FILE)
-        if not len(listed) <= len(weights):
+        exported = Regions.from_bed(folder / _UNIVERSE_FILE)
+        if len(exported) > len(weights):
             raise ModelError(
-                f"{folder}: {len(listed)} regions in {UNIVERSE_FILE}, but weights for "
+                f"{folder}: {len(exported)} regions in {_UNIVERSE_FILE}, but weights for "
                 f"{len(weights)}; export the model again"
             )
         key = ["chrom", "start", "end"]
-        lines = listed.frame.select(key).with_row_index("line").unique(key, keep="first")
-        places = universe.regions.frame.select(key).with_row_index("id").join(lines, on=key)
-        if 2 * len(places) < len(universe):
+        lines = exported.frame.select(key).with_row_index("line").unique(key, keep="first")
+        found = universe.regions.frame.select(key).with_row_index("id").join(lines, on=key)
+        if 2 * len(found) < len(universe):
             raise UniverseMismatchError(
-                f"{folder}: vectors for {len(places)} of the {len(universe)} regions of the "
-                f"universe; build the atlas with --universe {folder / UNIVERSE_FILE}"
+                f"{folder}: vectors for {len(found)} of the {len(universe)} regions of the "
+                f"universe; build the atlas with --universe {folder / _UNIVERSE_FILE}"
             )
-        if missing := len(universe) - len(places):
-            log.warning(
+        if missing := len(universe) - len(found):
+            logger.warning(
                 "%s: no vector for %d of %d regions of the universe", folder, missing, len(universe)
             )
         vectors = np.zeros((len(universe), weights.shape[1]), np.float32)
-        vectors[places["id"].to_numpy()] = weights[places["line"].to_numpy()]
+        vectors[found["id"].to_numpy()] = weights[found["line"].to_numpy()]
         return cls(vectors, universe.digest)
 
 
 def _geniml_weights(folder: Path) -> Vectors:
-    """Read weights of a geniml export, (regions and special tokens, dim), checked against config.
+    """Read the weights of a geniml export, float32, shape (regions and special tokens, dim).
 
-    The size of the vectors has had two names in geniml's config.
+    The size of the vectors has one of two names in geniml's config.
     """
     import torch
     import yaml
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
@@ -249,14 +256,11 @@ def _geniml_weights(folder: Path) -> Vectors:
         else:
             state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
         weights: Vectors = state["projection.weight"].float().numpy()
-    except (
-        *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
-        *(yaml.YAMLError, SafetensorError, pickle.UnpicklingError),
-    ) as error:
-        problem = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    except Exception as error:  # unpickling a damaged checkpoint may raise any exception
+        problem = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(
-            f"{folder}: no Region2Vec that geniml exported ({problem}); it has universe.bed, "
-            "config.yaml and checkpoint.pt"
+            f"{folder}: not a Region2Vec that geniml exported ({problem}); the folder must have "
+            "universe.bed, config.yaml and checkpoint.pt"
         ) from None
     if weights.shape != size:
         raise ModelError(f"{folder}: weights of shape {weights.shape}, but config.yaml says {size}")
@@ -264,7 +268,7 @@ def _geniml_weights(folder: Path) -> Vectors:
 
 
 class _Corpus:
-    """Shuffled documents of words, made anew each time it is iterated."""
+    """Documents of words, shuffled anew in each iteration."""
 
     def __init__(
         self, documents: list[NDArray[np.int64]], max_tokens: int | None, seed: int
@@ -275,7 +279,7 @@ class _Corpus:
         self.words: dict[int, str] = {}
 
     def counts(self, universe_size: int) -> NDArray[np.int64]:
-        """How often each region occurs, shape (universe,)."""
+        """Count the occurrences of each region, int64, shape (universe,)."""
         counts = np.zeros(universe_size, np.int64)
         for document in self.documents:
             outside = document[(document < 0) | (document >= universe_size)]
@@ -297,11 +301,11 @@ class _Corpus:
         return sum(self._lengths())
 
     def __len__(self) -> int:
-        return sum(-(-length // _SENTENCE) for length in self._lengths())
+        return sum(-(-length // _MAX_WORDS) for length in self._lengths())
 
     def __iter__(self) -> Iterator[list[str]]:
         for document in self.documents:
             shuffled = self.generator.permutation(document)[: self.max_tokens].tolist()
-            for at in range(0, len(shuffled), _SENTENCE):
-                # The vocabulary's own strings: no new ones are made.
-                yield [self.words[i] for i in shuffled[at : at + _SENTENCE]]
+            for at in range(0, len(shuffled), _MAX_WORDS):
+                # The strings of the vocabulary: making new ones would take longer.
+                yield [self.words[i] for i in shuffled[at : at + _MAX_WORDS]]

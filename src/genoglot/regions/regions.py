@@ -1,4 +1,4 @@
-"""`Regions`: an immutable table of genomic intervals, and its algebra."""
+"""`Regions`: an immutable table of genomic intervals with any further columns."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.regions import algebra
-from genoglot.regions.algebra import Ints
+from genoglot.files import read_lines, write_text
+from genoglot.regions import intervals
+from genoglot.regions.bed import BedReader
 from genoglot.regions.chromosomes import (
     Alias,
-    Codes,
+    ChromCodes,
     check_names,
     distinct_names,
     in_order_of_appearance,
     name_problem,
-    natural_order,
-    rename_chromosome,
+    recode,
+    rename_chromosomes,
 )
-from genoglot.regions.formats import Format
-
-SIGNAL_COLUMNS = ("signalValue", "score")
-
-_NO_COLUMNS = pl.DataFrame()
+from genoglot.regions.formats import Format, bed_text
+from genoglot.regions.intervals import Coordinates, RowIndices
 
 
 class Regions:
-    """Half-open, 0-based intervals with any named columns; order and duplicates are kept.
+    """Half-open, 0-based intervals with any named columns, in any order, duplicates allowed.
 
-    A region with `start == end` is legal (an insertion point): it holds no base, so that it
+    A region with `start == end` is valid (an insertion point): it has no base, so that it
     overlaps nothing and adds nothing to a Jaccard index.
 
     Parameters
@@ -49,8 +47,8 @@ class Regions:
     Raises
     ------
     GenoglotError
-        If the lengths differ, a coordinate is negative, no integer, or ends before it starts, or
-        a chromosome name cannot be one: see `name_problem`.
+        If the lengths differ, a coordinate is negative or not a whole number, a region ends before
+        it starts, or a chromosome name is not valid: see `name_problem`.
 
     Examples
     --------
@@ -62,9 +60,9 @@ class Regions:
     """
 
     chrom_names: tuple[str, ...]
-    chrom_codes: Codes
-    start: Ints
-    end: Ints
+    chrom_codes: ChromCodes
+    start: Coordinates
+    end: Coordinates
     columns: pl.DataFrame
 
     def __init__(
@@ -93,7 +91,12 @@ class Regions:
         self._set(names, codes, starts, ends, _as_frame(columns, len(codes)))
 
     def _set(
-        self, names: tuple[str, ...], codes: Codes, start: Ints, end: Ints, columns: pl.DataFrame
+        self,
+        names: tuple[str, ...],
+        codes: ChromCodes,
+        start: Coordinates,
+        end: Coordinates,
+        columns: pl.DataFrame,
     ) -> None:
         if columns.width and columns.height != len(codes):
             raise GenoglotError(
@@ -113,12 +116,12 @@ class Regions:
     def from_codes(
         cls,
         names: Sequence[str],
-        codes: Codes,
-        start: Ints,
-        end: Ints,
+        codes: ChromCodes,
+        start: Coordinates,
+        end: Coordinates,
         columns: pl.DataFrame | None = None,
     ) -> Regions:
-        """Regions over arrays that are already clean; nothing is copied and nothing checked.
+        """Make regions from arrays that are already valid: nothing is copied or checked.
 
         Parameters
         ----------
@@ -130,6 +133,11 @@ class Regions:
             int64, shape (n,).
         columns
             Further columns, n rows.
+
+        Returns
+        -------
+        Regions
+            n regions, which share the arrays.
         """
         regions = cls.__new__(cls)
         regions._set(tuple(names), codes, start, end, _as_frame(columns, len(codes)))
@@ -137,7 +145,12 @@ class Regions:
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Regions:
-        """Regions from a table with columns chrom, start, end and any others.
+        """Make regions from a table with columns chrom, start, end and any others.
+
+        Returns
+        -------
+        Regions
+            One region per row; the other columns become further columns.
 
         Raises
         ------
@@ -161,43 +174,103 @@ class Regions:
         columns: int | None = None,
         format: Format = "auto",
     ) -> Regions:
-        """Read a file of the BED family: see `genoglot.regions.bed.read_bed`."""
-        from genoglot.regions.bed import read_bed
+        r"""Read BED3 to BED12, bedGraph, narrowPeak, broadPeak or gappedPeak, also compressed.
 
-        return read_bed(
-            path,
-            on_error=on_error,
-            chrom_sizes=chrom_sizes,
-            alias=alias,
-            columns=columns,
-            format=format,
-        )
+        Header lines (`track`, `browser`) are allowed at the top, comments (`#`) and blank lines
+        anywhere. Columns are separated by tabs, or throughout by spaces. Line ends and encodings
+        are those of `genoglot.files.read_lines`, which also reads gzip and bgzip. A chromosome
+        name with a blank, a quote or another character that the SAM specification forbids is
+        malformed. A file without regions is valid; a notice says so.
+
+        Columns 4 and on get their names from a comment line right above the first region that has
+        a name for each, else from the format. They become numbers where the format says so and all
+        values are numbers, except markers of a missing value (`.`, NA, nan and others), which
+        become null. Strands are spelled + - . whatever their spelling in the file.
+
+        Parameters
+        ----------
+        path
+            The file; `-` is standard input.
+        on_error
+            `"skip"` leaves malformed lines out and logs one warning, with their number and the
+            first one.
+        chrom_sizes
+            Chromosome lengths in base pairs: a region on another chromosome, or past the end, is
+            malformed. By default nothing is checked.
+        alias
+            Spelling to which chromosome names are translated: see `rename_chromosome`.
+        columns
+            Read only the first so many columns (3: only the coordinates, which is fastest).
+        format
+            Format of the file. `"auto"` finds it from the number and the content of the columns,
+            since files of all formats are also called .bed: nine columns are a broadPeak if
+            columns 7 to 9 have fractions, -1, or a falling pair of numbers, and BED9 if columns 7
+            and 8 are a range inside the region. If the ending (.narrowPeak, .broadPeak,
+            .gappedPeak, .bedGraph) or the track line contradicts the content, the content counts
+            and a notice says so.
+
+        Returns
+        -------
+        Regions
+            One region per line, in the order of the file.
+
+        Raises
+        ------
+        BedFormatError
+            At the first malformed line.
+        ChromosomeNameError
+            If a chromosome is spelled `1` in the file and `chr1` in `chrom_sizes`, or similarly.
+        GenoglotError
+            If the file cannot be read, or has too few columns for the requested format.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.bed"
+        >>> _ = path.write_text("track name=a\nchr1\t5\t9\tpeak\t7\n")
+        >>> Regions.from_bed(path).frame.row(0)
+        ('chr1', 5, 9, 'peak', 7)
+        """
+        reader = BedReader(path, on_error, chrom_sizes, alias, columns, format)
+        return cls.from_codes(*reader.read(read_lines(path)))
 
     def to_bed(self, path: str | Path = "-", *, header: str | None = None) -> None:
-        """Write a BED file: see `genoglot.regions.bed.write_bed`."""
-        from genoglot.regions.bed import write_bed
+        """Write the regions as BED, with all their columns: see `bed_text` for their order.
 
-        write_bed(self, path, header=header)
+        Parameters
+        ----------
+        path
+            The file, replaced only after everything is written; `-` is standard output. A file
+            whose name ends in .gz or .bgz is written in bgzip blocks, which gzip reads too.
+        header
+            Lines to write first, such as a `track` line or comments.
+        """
+        write_text(path, (f"{header.rstrip()}\n" if header else "") + bed_text(self.frame))
 
     @classmethod
     def concat(cls, parts: Iterable[Regions]) -> Regions:
-        """All regions of several tables, one after the other; a missing column becomes null.
+        """Put several tables one below the other.
+
+        Returns
+        -------
+        Regions
+            All regions in order. A column that a table does not have is null there.
 
         Raises
         ------
         ChromosomeNameError
-            If they spell a chromosome differently, as `1` and `chr1`.
+            If two tables spell a chromosome differently, such as `1` and `chr1`.
         """
         parts = list(parts)
         names: tuple[str, ...] = ()
         for i, part in enumerate(parts, 1):
             check_names(part.chrom_names, names, ours=f"table {i}", theirs="a table before it")
             names = tuple(dict.fromkeys((*names, *part.chrom_names)))
-        codes = [_recode(part, names) for part in parts]
+        codes = [recode(part.chrom_codes, part.chrom_names, names) for part in parts]
         frames = [part.columns for part in parts]
-        columns = pl.DataFrame()
+        columns = None
         if any(frame.width for frame in frames):
-            # A table without columns has no height of its own: the start column lends it one.
+            # A table without columns has no height: the start column gives it one.
             frames = [pl.DataFrame({" ": part.start}).hstack(part.columns) for part in parts]
             columns = pl.concat(frames, how="diagonal_relaxed").drop(" ")
         return cls.from_codes(
@@ -222,7 +295,7 @@ class Regions:
 
     @property
     def loci(self) -> list[str]:
-        """Each region as people and genome browsers write it, from 1, both ends included.
+        """Each region as genome browsers write it: 1-based, both ends included.
 
         Examples
         --------
@@ -231,31 +304,6 @@ class Regions:
         """
         ends = zip(self.chrom, self.start + 1, self.end, strict=True)
         return [f"{chrom}:{first}-{last}" for chrom, first, last in ends]
-
-    @property
-    def signal(self) -> NDArray[np.float64] | None:
-        """How strong each region is: column `signalValue`, else `score`, whichever holds numbers.
-
-        float64, shape (n,), in the file's own unit, NaN where missing; None if there is no such
-        column.
-
-        Examples
-        --------
-        >>> Regions(["1", "1"], [0, 5], [9, 8]).with_columns(score=[7, 3]).signal
-        array([7., 3.])
-        """
-        name = self.signal_column
-        if name is None:
-            return None
-        return _read_only(self.columns[name].cast(pl.Float64).to_numpy())
-
-    @property
-    def signal_column(self) -> str | None:
-        """Name of the column that `signal` is read from, or None."""
-        for name in SIGNAL_COLUMNS:
-            if name in self.columns.columns and self.columns[name].dtype.is_numeric():
-                return name
-        return None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -316,26 +364,23 @@ class Regions:
         return Regions.from_codes(self.chrom_names, self.chrom_codes, self.start, self.end, frame)
 
     def rename_chroms(self, alias: Alias) -> Regions:
-        """Spell chromosomes another way: see `rename_chromosome`."""
-        renamed = np.array([rename_chromosome(name, alias) for name in self.chrom_names], object)
-        # Two spellings may become one, e.g. 1 and chr1.
-        names, merged = distinct_names(renamed)
-        codes = merged[self.chrom_codes]
+        """Translate chromosome names to another spelling: see `rename_chromosome`."""
+        names, codes = rename_chromosomes(self.chrom_names, self.chrom_codes, alias)
         return Regions.from_codes(names, codes, self.start, self.end, self.columns)
 
     def sort(self) -> Regions:
-        """By chromosome (chr1, chr2, chr10, X, Y, M, others), start, end; equal rows keep order."""
-        by_name = sorted(
-            range(len(self.chrom_names)), key=lambda i: natural_order(self.chrom_names[i])
-        )
-        rank = np.empty(len(by_name), np.int32)
-        rank[by_name] = np.arange(len(by_name), dtype=np.int32)
-        return self[np.lexsort((self.end, self.start, rank[self.chrom_codes]))]
+        """Sort by chromosome (chr1, chr2, chr10, X, Y, M, others), start and end, stably."""
+        return self[intervals.sorted_rows(self)]
 
     def merge(self, gap: int = 0) -> Regions:
-        """Sorted union of the regions; those at most `gap` bp apart become one.
+        """Join regions that overlap or are at most `gap` base pairs apart.
 
-        Bookended regions (gap 0) are joined, as by `bedtools merge -d`. Columns are dropped.
+        Bookended regions (gap 0) are joined, as by `bedtools merge -d`.
+
+        Returns
+        -------
+        Regions
+            Sorted and without overlaps; further columns are dropped.
 
         Examples
         --------
@@ -345,22 +390,22 @@ class Regions:
         if not len(self):
             return self[:0]
         ordered = self.sort()
-        start, end = _global(ordered, ordered.chrom_names, spacing=_span(ordered) + gap + 1)
-        reach: Ints = np.maximum.accumulate(end)
-        first = np.concatenate(([True], start[1:] > reach[:-1] + gap))
-        last = np.concatenate((first[1:], [True]))
-        # The furthest end of a run, back from the global coordinate to the chromosome's own.
-        ends: Ints = ordered.end[last] + (reach[last] - end[last])
-        codes = ordered.chrom_codes[first]
-        return Regions.from_codes(ordered.chrom_names, codes, ordered.start[first], ends)
+        merged = intervals.merge_sorted(ordered, gap)
+        return Regions.from_codes(ordered.chrom_names, *merged)
 
-    def overlaps(self, other: Regions) -> tuple[Ints, Ints]:
-        """Every pair of overlapping regions, as (row of self, row of other), ordered by both.
+    def overlaps(self, other: Regions) -> tuple[RowIndices, RowIndices]:
+        """Find every pair of overlapping regions.
+
+        Returns
+        -------
+        rows, other_rows
+            Row of this table and row of `other` of each pair, int64, shape (pairs,), sorted by
+            both.
 
         Raises
         ------
         ChromosomeNameError
-            If the two spell a chromosome differently, as `1` and `chr1`.
+            If the two spell a chromosome differently, such as `1` and `chr1`.
 
         Examples
         --------
@@ -368,13 +413,15 @@ class Regions:
         >>> a.overlaps(b)
         (array([0]), array([0]))
         """
-        axis_a, axis_b, _ = _on_one_axis(self, other)
-        return algebra.overlapping_pairs(*axis_a, *axis_b)
+        return intervals.overlapping_pairs(self, other)
 
     def intersect(self, other: Regions) -> Regions:
-        """Cut out the part shared by each overlapping pair, as by `bedtools intersect`.
+        """Cut out the part that each overlapping pair shares, as by `bedtools intersect`.
 
-        One row for each pair of `overlaps`, in that order, with the columns of `self`.
+        Returns
+        -------
+        Regions
+            One region for each pair of `overlaps`, in that order, with the columns of this table.
 
         Examples
         --------
@@ -392,25 +439,25 @@ class Regions:
             part.columns,
         )
 
-    def nearest(self, other: Regions) -> tuple[Ints, Ints]:
-        """Find the nearest region of `other` on the same chromosome, and how far it is.
+    def nearest(self, other: Regions) -> tuple[RowIndices, Coordinates]:
+        """Find the nearest region of `other` on the same chromosome, and its distance.
 
         Distances are those of `bedtools closest -D ref`: 0 if the two overlap, 1 if they touch,
-        and negative if the other one lies to the left (at lower coordinates). Of equally near
-        ones the first by (start, end, row) is taken. A region with `start == end` counts as the
-        point between two bases.
+        and negative if the other region is on the left (at lower coordinates). Among equally near
+        regions the first by (start, end, row) is taken. A region with `start == end` counts as
+        the point between two bases.
 
         Returns
         -------
         row
-            Row of `other`, int64, shape (n,); -1 if there is none on the chromosome.
+            Row of `other`, int64, shape (n,); -1 if it has none on the chromosome.
         distance
-            Base pairs, int64, shape (n,); `NO_NEIGHBOR` if there is none.
+            Base pairs, int64, shape (n,); `NO_NEIGHBOR` if there is no such region.
 
         Raises
         ------
         ChromosomeNameError
-            If the two spell a chromosome differently, as `1` and `chr1`.
+            If the two spell a chromosome differently, such as `1` and `chr1`.
 
         Examples
         --------
@@ -418,45 +465,7 @@ class Regions:
         >>> a.nearest(b)
         (array([ 0, -1]), array([                 -3, 9223372036854775807]))
         """
-        axis_a, axis_b, spacing = _on_one_axis(self, other)
-        return algebra.nearest_rows(*axis_a, *axis_b, spacing)
-
-    def covered(self) -> int:
-        """Count the base pairs that lie in at least one region."""
-        merged = self.merge()
-        return int((merged.end - merged.start).sum())
-
-    def jaccard(self, other: Regions) -> float:
-        """Divide the base pairs in both by those in either; 0.0 if neither holds a base.
-
-        Examples
-        --------
-        >>> Regions(["1"], [0], [10]).jaccard(Regions(["1"], [5], [15]))
-        0.3333333333333333
-        """
-        mine, theirs = self.merge(), other.merge()
-        union = Regions.concat((mine, theirs)).covered()
-        shared = mine.covered() + theirs.covered() - union
-        return shared / union if union else 0.0
-
-    def region_jaccard(self, other: Regions) -> float:
-        """Regions in both over regions in either, where a region is in both if it is overlapped.
-
-        With a the number of our regions that overlap any of `other`, and b the number of its
-        regions that overlap any of ours, the shared number is s = (a + b) / 2, and the index is
-        s / (len(self) + len(other) - s). It is symmetric, and equals the Jaccard index of sets
-        where overlapping regions are equal ones. 0.0 if both are empty.
-
-        Examples
-        --------
-        >>> a, b = Regions(["1", "1"], [0, 50], [9, 60]), Regions(["1"], [3], [20])
-        >>> a.region_jaccard(b)
-        0.5
-        """
-        mine, theirs = self.overlaps(other)
-        shared = (len(np.unique(mine)) + len(np.unique(theirs))) / 2
-        either = len(self) + len(other) - shared
-        return shared / either if either else 0.0
+        return intervals.nearest(self, other)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -465,7 +474,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _coordinates(values: ArrayLike, what: str) -> Ints:
+def _coordinates(values: ArrayLike, what: str) -> Coordinates:
     array = np.asarray(values)
     if array.size == 0:
         return np.empty(0, np.int64)
@@ -477,9 +486,9 @@ def _coordinates(values: ArrayLike, what: str) -> Ints:
 
 def _as_frame(columns: pl.DataFrame | Mapping[str, Any] | None, n: int) -> pl.DataFrame:
     if columns is None or not len(columns):
-        return _NO_COLUMNS
+        return pl.DataFrame()
     if isinstance(columns, pl.DataFrame):
-        return columns
+        return columns if columns.width else pl.DataFrame()
     series = [pl.Series(name, values) for name, values in columns.items()]
     for column in series:
         if len(column) != n:
@@ -488,29 +497,3 @@ def _as_frame(columns: pl.DataFrame | Mapping[str, Any] | None, n: int) -> pl.Da
                 "give as many"
             )
     return pl.DataFrame(series)
-
-
-def _recode(regions: Regions, names: tuple[str, ...]) -> Codes:
-    index = {name: code for code, name in enumerate(names)}
-    lookup = np.array([index[name] for name in regions.chrom_names], np.int32)
-    return lookup[regions.chrom_codes]
-
-
-def _span(regions: Regions) -> int:
-    return int(regions.end.max(initial=0))
-
-
-def _global(regions: Regions, names: tuple[str, ...], spacing: int) -> tuple[Ints, Ints]:
-    """Put starts and ends on one axis, where chromosome i of `names` begins at i * spacing."""
-    offset = _recode(regions, names).astype(np.int64) * spacing
-    return offset + regions.start, offset + regions.end
-
-
-def _on_one_axis(
-    ours: Regions, theirs: Regions
-) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints], int]:
-    """Put two tables on one axis, and say how far apart its chromosomes begin."""
-    check_names(ours.chrom_names, theirs.chrom_names, ours="this table", theirs="the other one")
-    names = tuple(dict.fromkeys((*ours.chrom_names, *theirs.chrom_names)))
-    spacing = max(_span(ours), _span(theirs)) + 1
-    return _global(ours, names, spacing), _global(theirs, names, spacing), spacing

@@ -1,4 +1,4 @@
-"""What makes regions no universe, and how they are made one."""
+"""Check whether regions can be a universe, and repair them if not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ from genoglot.regions.regions import Regions
 Repair = Literal["sort", "merge", "drop"] | None
 
 
-class Problem(NamedTuple):
-    """Why regions are no universe, and the row of the first that makes it so."""
+class UniverseProblem(NamedTuple):
+    """Why regions cannot be a universe.
+
+    Attributes
+    ----------
+    row
+        The first region with the problem.
+    text
+        The problem, for an error.
+    """
 
     row: int
     text: str
 
 
-def find_problem(regions: Regions) -> Problem | None:
-    """Say why regions are no universe; None if they are one.
+def find_problem(regions: Regions) -> UniverseProblem | None:
+    """Find out why regions cannot be a universe.
+
+    Returns
+    -------
+    UniverseProblem or None
+        None if they can.
 
     Examples
     --------
@@ -29,7 +42,7 @@ def find_problem(regions: Regions) -> Problem | None:
     1
     """
     if not len(regions):
-        return Problem(0, "there is no region, and a universe needs at least one")
+        return UniverseProblem(0, "there is no region, but a universe needs at least one")
     codes, start, end = regions.chrom_codes, regions.start, regions.end
     if (start == end).any():
         return _explained(regions, start == end, "empty regions (start = end)")
@@ -46,19 +59,29 @@ def find_problem(regions: Regions) -> Problem | None:
     return None
 
 
-def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> Problem:
+def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> UniverseProblem:
     row = int(np.argmax(offending))
     name = regions.chrom_names[regions.chrom_codes[row]]
     where = f"{name}:{regions.start[row]}-{regions.end[row]}"
-    return Problem(
+    return UniverseProblem(
         row,
-        f"{int(offending.sum())} {what}, the first {where} (region {row}); a universe is sorted "
-        'and free of overlaps: repair it with repair="sort", "drop" or "merge"',
+        f"{int(offending.sum())} {what}, the first {where} (region {row}); a universe must be "
+        'sorted and free of overlaps; repair it with repair="sort", "drop" or "merge"',
     )
 
 
 def repaired(regions: Regions, repair: Repair) -> Regions:
-    """Repair regions: see `Universe.from_regions`.
+    """Repair regions as `Universe.from_regions` describes.
+
+    Returns
+    -------
+    Regions
+        The regions themselves if `repair` is None.
+
+    Raises
+    ------
+    UniverseError
+        If there is no such repair.
 
     Examples
     --------
@@ -74,7 +97,7 @@ def repaired(regions: Regions, repair: Repair) -> Regions:
         return regions
     regions = regions[regions.end > regions.start]
     if repair == "merge":
-        # One base less of gap than none: bookended regions stay apart.
+        # A gap of -1 bp: bookended regions stay apart.
         return regions.merge(gap=-1)
     same = np.ones(max(len(regions) - 1, 0), bool)
     for array in (regions.chrom_codes, regions.start, regions.end):

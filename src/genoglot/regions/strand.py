@@ -1,4 +1,4 @@
-"""The strand of regions, in whatever spelling a file has it."""
+"""Read strands in any usual spelling."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ def read_strand(value: object, what: str) -> str:
     value
         The strand in any usual spelling.
     what
-        The strand, as an error calls it.
+        Name of the value, for the error.
+
+    Returns
+    -------
+    str
+        `+`, `-` or `.`.
 
     Raises
     ------
     GenoglotError
-        If the value is no strand.
+        If the value is not a strand.
 
     Examples
     --------
@@ -49,20 +54,21 @@ def read_strands(values: Iterable[object], where: str) -> NDArray[np.object_]:
     Parameters
     ----------
     values
-        `+` and `-`; 1 and -1 as BioMart and Ensembl write them; plus and minus, forward and
-        reverse, F and R in any case of letters; `.`, `*`, `?`, 0, NA, None or an empty text for an
-        unknown strand. Numbers may be integers or reals.
+        Strands, shape (n,): `+` and `-`; 1 and -1, as BioMart and Ensembl write them; plus and
+        minus, forward and reverse, F and R in any case; `.`, `*`, `?`, 0, NA, None or an empty
+        text for an unknown strand. Numbers can be integers or floats.
     where
-        The file, as an error calls it.
+        Name of the file, for the error.
 
     Returns
     -------
-    `+`, `-` or `.`, str objects, shape (n,).
+    NDArray
+        `+`, `-` or `.`, str objects, shape (n,).
 
     Raises
     ------
     GenoglotError
-        At the first value that is none of these, with its row, counted from 1.
+        At the first other value, with its row, counted from 1.
 
     Examples
     --------

@@ -1,27 +1,28 @@
-"""`Universe`: the fixed list of regions that serves as the vocabulary of region sets."""
+"""`Universe`: the fixed list of regions that is the vocabulary of region sets."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
 from genoglot.files import atomic_path, read_lines
 from genoglot.permissions import explains_denial
-from genoglot.regions.algebra import Ints, expand_ranges
 from genoglot.regions.assembly import same_assembly
-from genoglot.regions.bed import line_number, parse_bed
-from genoglot.regions.overlap_index import Axis
+from genoglot.regions.bed import BedReader, line_of_region
+from genoglot.regions.intervals import RowIndices, expand_ranges
+from genoglot.regions.overlap_index import OverlapIndex
 from genoglot.regions.regions import Regions
 from genoglot.regions.repair import Repair, find_problem, repaired
-from genoglot.regions.signal import Strengths, rank_strengths, signal_problem
+from genoglot.regions.signal import SignalRanks, signal_column, signal_problem, signal_ranks
 
 logger = logging.getLogger("genoglot")
 
@@ -29,11 +30,11 @@ Ids = NDArray[np.int32]
 
 
 class Universe:
-    """Sorted, non-overlapping regions, whose ids 0 to n - 1 are their rows.
+    """Sorted, non-overlapping regions with the ids 0 to n - 1, their rows.
 
-    Each chromosome stands in one run, sorted by start; the order of the chromosomes is free.
-    Bookended regions are allowed. Ids are the rows of the file, so that a file that is refused is
-    never renumbered unless `repair` asks for it.
+    The regions of a chromosome are consecutive rows, sorted by start; the order of the chromosomes
+    is free. Bookended regions are allowed. Ids are the rows of the file: regions are only
+    renumbered if `repair` is given.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class Universe:
     Raises
     ------
     UniverseError
-        If the regions are unsorted, overlap, are duplicates or empty (`start == end`).
+        If regions are unsorted, overlapping, duplicate or empty (`start == end`).
 
     Examples
     --------
@@ -63,56 +64,74 @@ class Universe:
         problem = find_problem(regions)
         if problem is not None:
             raise UniverseError(f"universe: {problem.text}")
-        self._build(regions, genome)
-
-    @classmethod
-    def from_regions(cls, regions: Regions, *, genome: str = "", repair: Repair = None) -> Universe:
-        """Make a universe of regions, repaired on demand.
-
-        Parameters
-        ----------
-        repair
-            `"sort"` sorts; `"drop"` sorts and drops exact duplicates and empty regions; `"merge"`
-            sorts, drops empty regions and joins overlapping ones (bookended ones stay apart).
-
-        Raises
-        ------
-        UniverseError
-            If the regions, repaired, are still no universe.
-        """
-        return cls(repaired(regions, repair), genome=genome)
-
-    @classmethod
-    def from_bed(cls, path: str | Path, *, genome: str = "", repair: Repair = None) -> Universe:
-        """Read a universe from a BED file of three or more columns: see `from_regions`.
-
-        Raises
-        ------
-        UniverseError
-            With the line, if one is malformed, or that of the first offending region.
-        """
-        data = read_lines(path)  # once: it may be a pipe
-        try:
-            regions = repaired(parse_bed(data, path, columns=3), repair)
-        except BedFormatError as error:
-            raise UniverseError(f"{error.what} (a universe is read whole: fix the line)") from None
-        problem = find_problem(regions)
-        if problem is not None:
-            known = len(regions) and not repair
-            line = f":{line_number(data, problem.row)}" if known else ""
-            raise UniverseError(f"{path}{line}: {problem.text}")
-        del data
-        universe = cls.__new__(cls)
-        universe._build(regions, genome)
-        return universe
-
-    def _build(self, regions: Regions, genome: str) -> None:
         if regions.columns.width:
             regions = Regions.from_codes(
                 regions.chrom_names, regions.chrom_codes, regions.start, regions.end
             )
         self.regions, self.genome = regions, genome
-        self._axis = Axis(regions)
+        self._index = OverlapIndex(regions)
+
+    @classmethod
+    def from_regions(cls, regions: Regions, *, genome: str = "", repair: Repair = None) -> Universe:
+        """Make a universe of regions, and repair them if asked to.
+
+        Parameters
+        ----------
+        regions
+            The regions; further columns are dropped.
+        genome
+            Name of the genome assembly.
+        repair
+            `"sort"` sorts; `"drop"` sorts and drops exact duplicates and empty regions; `"merge"`
+            sorts, drops empty regions and joins overlapping ones (bookended ones stay apart).
+            By default nothing is changed.
+
+        Returns
+        -------
+        Universe
+            The universe.
+
+        Raises
+        ------
+        UniverseError
+            If the repaired regions cannot be a universe either.
+        """
+        return cls(repaired(regions, repair), genome=genome)
+
+    @classmethod
+    def from_bed(cls, path: str | Path, *, genome: str = "", repair: Repair = None) -> Universe:
+        """Read a universe from a BED file of three or more columns.
+
+        Parameters
+        ----------
+        path
+            The file; `-` is standard input.
+        genome, repair
+            As in `from_regions`.
+
+        Returns
+        -------
+        Universe
+            The universe.
+
+        Raises
+        ------
+        UniverseError
+            If a line is malformed or the regions cannot be a universe, with the number of the
+            first such line.
+        """
+        data = read_lines(path)  # once: it may be a pipe
+        try:
+            regions = Regions.from_codes(*BedReader(path, columns=3).read(data))
+        except BedFormatError as error:
+            raise UniverseError(f"{error.what} (fix the line: none can be skipped)") from None
+        regions = repaired(regions, repair)
+        problem = find_problem(regions)
+        if problem is not None:
+            known = len(regions) and not repair
+            line = f":{line_of_region(path, problem.row, data)}" if known else ""
+            raise UniverseError(f"{path}{line}: {problem.text}")
+        return cls(regions, genome=genome)
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -127,13 +146,13 @@ class Universe:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.regions, self.genome)
+        return partial(Universe, genome=self.genome), (self.regions,)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256, as hex, of the chromosome names, codes and coordinates in the order of the ids.
 
-        The genome's name is no part of it.
+        The name of the genome is not part of it.
         """
         content = hashlib.sha256(json.dumps(self.regions.chrom_names).encode())
         for array in (self.regions.chrom_codes, self.regions.start, self.regions.end):
@@ -148,29 +167,29 @@ class Universe:
         min_fraction: float = 0.0,
         min_universe_fraction: float = 0.0,
     ) -> Ids:
-        """Ids of the universe regions that a region set overlaps, sorted and unique.
+        """Find the universe regions that a region set overlaps.
 
         Parameters
         ----------
         regions
             The region set, in any order.
         min_bp
-            Base pairs that one region of the set must share with a universe region.
+            Minimum number of base pairs that a region of the set must share with a universe region.
         min_fraction
-            Fraction of the region of the set that must be shared, 0 to 1; `-f` of bedtools.
+            Minimum fraction of the region of the set that must be shared, 0 to 1; `-f` of bedtools.
         min_universe_fraction
-            Fraction of the universe's region that must be shared, 0 to 1; `-F` of bedtools.
+            Minimum fraction of the universe region that must be shared, 0 to 1; `-F` of bedtools.
 
         Returns
         -------
-        ids
-            int32, shape (number of ids,).
+        NDArray
+            Ids, sorted and unique, int32, shape (number of ids,).
 
         Raises
         ------
         ChromosomeNameError
-            If a chromosome of the set is spelled `1` in one and `chr1` in the other. Chromosomes
-            that the universe lacks in both spellings match nothing.
+            If the set and the universe spell a chromosome differently, such as `1` and `chr1`. A
+            chromosome that the universe does not have in any spelling matches nothing.
         """
         if min_bp > 1 or min_fraction > 0 or min_universe_fraction > 0:
             _, ids = self.overlaps(
@@ -180,9 +199,9 @@ class Universe:
                 min_universe_fraction=min_universe_fraction,
             )
             return np.unique(ids)
-        return self._axis.hits(*self._axis.keys(regions))
+        return self._index.hits(*self._index.keys(regions))
 
-    def encode_strength(
+    def encode_signal_ranks(
         self,
         regions: Regions,
         *,
@@ -190,28 +209,34 @@ class Universe:
         min_fraction: float = 0.0,
         min_universe_fraction: float = 0.0,
         where: str | Path = "the region set",
-    ) -> tuple[Ids, Strengths]:
-        """Ids as by `encode`, each with the strength of the strongest region that overlaps it.
+    ) -> tuple[Ids, SignalRanks]:
+        """Find the universe regions that a set overlaps, with the rank of the strongest overlap.
 
-        The strength of a region is the rank of its signal (`Regions.signal`) among all regions of
-        the set, overlapping or not, spread evenly over 1 (weakest) to 255 (strongest): ranks need
-        no unit and compare across experiments. Equal signals share their mean rank; a missing one
-        ranks lowest. Without a signal, or with a constant one, every strength is 255. Missing
-        values, and a text that is no number, are reported in a notice, which calls the set
-        `where`. The other parameters, and the errors, are those of `encode`.
+        The signal rank of a region is the rank of its signal (column `signalValue`, else `score`)
+        among all regions of the set, overlapping or not, scaled to 1 (weakest) to 255 (strongest):
+        ranks have no unit and can be compared between experiments. Equal signals have their mean
+        rank; a missing signal ranks lowest. Without a signal, or with a constant one, every rank
+        is 255. A notice reports missing values and a text that is not a number.
+
+        Parameters
+        ----------
+        regions, min_bp, min_fraction, min_universe_fraction
+            As in `encode`.
+        where
+            Name of the region set, for the notice.
 
         Returns
         -------
         ids
-            int32, shape (number of ids,).
-        strength
-            uint8, same shape.
+            Ids, sorted and unique, int32, shape (number of ids,).
+        signal_ranks
+            Signal rank of the strongest region that overlaps each id, uint8, same shape.
 
         Examples
         --------
         >>> universe = Universe(Regions(["chr1", "chr1"], [0, 50], [10, 60]))
         >>> peaks = Regions(["chr1"] * 3, [2, 6, 52], [4, 9, 70], {"score": [30, 800, 100]})
-        >>> universe.encode_strength(peaks)
+        >>> universe.encode_signal_ranks(peaks)
         (array([0, 1], dtype=int32), array([255, 128], dtype=uint8))
         """
         enough: dict[str, Any] = {
@@ -219,16 +244,17 @@ class Universe:
             "min_fraction": min_fraction,
             "min_universe_fraction": min_universe_fraction,
         }
-        if problem := signal_problem(regions):
+        if problem := signal_problem(regions.columns):
             logger.warning("%s: %s", where, problem)
-        signal = regions.signal
-        if signal is None:
+        column = signal_column(regions.columns)
+        if column is None:
             ids = self.encode(regions, **enough)
             return ids, np.full(len(ids), 255, np.uint8)
+        signal = regions.columns[column].cast(pl.Float64).to_numpy()
         rows, ids = self.overlaps(regions, **enough)
         strongest = np.zeros(len(self), np.uint8)
-        np.maximum.at(strongest, ids, rank_strengths(signal)[rows])
-        # No strength is 0: what stays 0 is not overlapped.
+        np.maximum.at(strongest, ids, signal_ranks(signal)[rows])
+        # No signal rank is 0: an id that is still 0 is not overlapped.
         ids = np.flatnonzero(strongest > 0).astype(np.int32)
         return ids, strongest[ids]
 
@@ -239,17 +265,27 @@ class Universe:
         min_bp: int = 1,
         min_fraction: float = 0.0,
         min_universe_fraction: float = 0.0,
-    ) -> tuple[Ints, Ids]:
-        """Every overlap, as (row of the region set, universe id), ordered by both.
+    ) -> tuple[RowIndices, Ids]:
+        """Find every overlap of a region set with the universe.
 
-        Parameters are those of `encode`.
+        Parameters
+        ----------
+        regions, min_bp, min_fraction, min_universe_fraction
+            As in `encode`.
+
+        Returns
+        -------
+        rows
+            Row of the region set of each overlap, int64, shape (overlaps,), sorted.
+        ids
+            Id of the universe region, int32, same shape, sorted for each row.
         """
-        start, end = self._axis.keys(regions)
-        lo, hi = self._axis.ranges(start, end)
+        start, end = self._index.keys(regions)
+        lo, hi = self._index.ranges(start, end)
         rows, ids = expand_ranges(lo, hi)
         for fraction in (min_fraction, min_universe_fraction):
             if not 0 <= fraction <= 1:
-                raise GenoglotError(f"a fraction of {fraction} cannot be shared; give 0 to 1")
+                raise GenoglotError(f"the minimum fraction is {fraction}; give 0 to 1")
         if min_bp > 1 or min_fraction > 0 or min_universe_fraction > 0:
             shared = np.minimum(regions.end[rows], self.regions.end[ids])
             shared -= np.maximum(regions.start[rows], self.regions.start[ids])
@@ -261,7 +297,17 @@ class Universe:
         return rows, ids.astype(np.int32)
 
     def decode(self, ids: ArrayLike) -> Regions:
-        """Look up the universe regions of some ids, in their order.
+        """Look up universe regions by their ids.
+
+        Parameters
+        ----------
+        ids
+            Ids in any order, shape (n,).
+
+        Returns
+        -------
+        Regions
+            n regions, in the order of the ids.
 
         Raises
         ------
@@ -273,19 +319,19 @@ class Universe:
         if len(outside):
             raise UniverseError(
                 f"id {outside[0]} is outside this universe of {len(self)} regions; "
-                "decode ids with the universe that made them"
+                "decode ids with the universe that they were encoded with"
             )
         return self.regions[rows]
 
     def check_same(self, other: Universe | str, *, genome: str = "") -> None:
-        """Refuse another universe, and the same regions declared to be of another assembly.
+        """Refuse another universe, and the same regions of another assembly.
 
         Parameters
         ----------
         other
-            A universe, or the digest of one.
+            A universe or its digest.
         genome
-            Name of the assembly that the other is declared to be of, if it is given by its digest.
+            Name of the assembly of the other universe, if it is given by its digest.
 
         Raises
         ------
@@ -305,7 +351,7 @@ class Universe:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write the universe as a parquet file of chrom, start, end."""
+        """Write the universe as a parquet file with the columns chrom, start and end."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -314,29 +360,36 @@ class Universe:
             regions.chrom_codes, pa.array(regions.chrom_names, pa.string())
         )
         table = pa.table({"chrom": chrom, "start": regions.start, "end": regions.end})
-        about = {"genoglot.genome": self.genome, "genoglot.digest": self.digest}
+        metadata = {"genoglot.genome": self.genome, "genoglot.digest": self.digest}
         with atomic_path(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(about), temporary)
+            pq.write_table(table.replace_schema_metadata(metadata), temporary)
 
     @classmethod
     @explains_denial
     def load(cls, path: str | Path) -> Universe:
         """Read a universe that `save` wrote.
 
+        Returns
+        -------
+        Universe
+            The universe.
+
         Raises
         ------
         UniverseError
-            If the file is missing, no universe, or its content is not what was saved.
+            If the file is missing, is not a universe, or its content has changed.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             table = pq.read_table(Path(path).absolute(), columns=["chrom", "start", "end"])
-            about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-            digest = about["genoglot.digest"]
+            metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+            digest = metadata["genoglot.digest"]
         except (OSError, KeyError, pa.ArrowException) as error:
-            raise UniverseError(f"{path}: no saved universe ({error}); use Universe.save") from None
+            raise UniverseError(
+                f"{path}: not a saved universe ({error}); use Universe.save"
+            ) from None
         chrom = table["chrom"].combine_chunks().dictionary_encode()
         regions = Regions.from_codes(
             chrom.dictionary.to_pylist(),
@@ -344,29 +397,7 @@ class Universe:
             table["start"].to_numpy(),
             table["end"].to_numpy(),
         )
-        universe = cls(regions, genome=about.get("genoglot.genome", ""))
+        universe = cls(regions, genome=metadata.get("genoglot.genome", ""))
         if universe.digest != digest:
-            raise UniverseError(f"{path}: the content is not what was saved; save it again")
+            raise UniverseError(f"{path}: the content has changed; save the universe again")
         return universe
-
-
-def token_jaccard(a: ArrayLike, b: ArrayLike) -> float:
-    """Jaccard index of two sets of universe ids: ids in both over ids in either.
-
-    0.0 if both are empty.
-
-    Examples
-    --------
-    >>> token_jaccard([1, 2, 3], [2, 3, 4])
-    0.5
-    """
-    ours, theirs = np.unique(np.asarray(a)), np.unique(np.asarray(b))
-    shared = len(np.intersect1d(ours, theirs, assume_unique=True))
-    either = len(ours) + len(theirs) - shared
-    return shared / either if either else 0.0
-
-
-def _rebuilt(regions: Regions, genome: str) -> Universe:
-    universe = Universe.__new__(Universe)
-    universe._build(regions, genome)
-    return universe

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.files import MARKS
+from genoglot.files import BYTE_ORDER_MARKS
 from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
 
 logger = logging.getLogger("genoglot")
@@ -247,14 +247,14 @@ def _blocks(path: str | Path) -> Iterator[bytes]:
     """Read a file's text block by block; every line, the last one too, is ended by LF."""
     with _opened(path) as file:
         start = file.peek(8)  # type: ignore[attr-defined]
-        mark = next((mark for mark in MARKS if start.startswith(mark)), b"")
+        mark = next((mark for mark in BYTE_ORDER_MARKS if start.startswith(mark)), b"")
         _check_start(path, start.removeprefix(mark), mark)
         # Without a mark bytes stay as they are: as Latin-1 each of them is a character.
         encoding, written = "latin-1", "latin-1"
         if mark == codecs.BOM_UTF8:
             file.read(len(mark))
         elif mark:
-            encoding, written = MARKS[mark], "utf-8"
+            encoding, written = BYTE_ORDER_MARKS[mark], "utf-8"
         text = codecs.getincrementaldecoder(encoding)()
         lines = io.IncrementalNewlineDecoder(text, translate=True)
         while block := file.read(_BLOCK):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.errors import ChromosomeNameError, SequenceError, some
+from genoglot.errors import ChromosomeNameError, SequenceError
 from genoglot.permissions import explains_denial
 from genoglot.regions import Regions
-from genoglot.regions.chromosomes import Alias, check_names, rename_chromosome
+from genoglot.regions.chromosomes import Alias, rename_chromosome, unknown_chromosome
 from genoglot.regions.strand import read_strands
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
 from genoglot.sequence.origin import Origin, places_of
@@ -271,7 +271,7 @@ class Genome:
     def _records(self, names: Sequence[str]) -> Ints:
         for name in names:
             if name not in self._code:
-                raise _unknown(name, self._code)
+                raise unknown_chromosome(name, self._code)
         return np.array([self._code[name] for name in names], np.int64)
 
     def _gather(self, records: Ints, at: Ints, width: int, kept: int) -> Codes:
@@ -348,11 +348,6 @@ def on_minus(regions: Regions, where: str = "the regions") -> NDArray[np.bool_] 
         return None
     minus: NDArray[np.bool_] = read_strands(regions.columns["strand"], where) == "-"
     return minus
-
-
-def _unknown(name: str, known: Mapping[str, int]) -> ChromosomeNameError:
-    check_names([name], known, ours="the region set", theirs="the genome", renamed="theirs")
-    return ChromosomeNameError(f"the genome has no chromosome {name!r}; it has {some(known)}")
 
 
 def _reopened(

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.errors import SequenceError, some
+from genoglot.errors import SequenceError
 from genoglot.regions import Regions
-from genoglot.regions.chromosomes import check_names
+from genoglot.regions.chromosomes import check_names, unknown_chromosome
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.fasta import FastaRecord, Header, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
@@ -244,7 +244,7 @@ def _inside(
     if chrom in genome:
         there = f"the genome has {genome.extents[[genome.names.index(chrom)]].loci[0]}"
     else:
-        there = f"the genome has no chromosome {chrom!r}; it has {some(genome.names)}"
+        there = str(unknown_chromosome(chrom, genome.names))
     problem = (
         f"{path}: {n} of {len(regions)} regions lie outside of the genome, the first is "
         f"{where.loci[0]}; {there}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
-from genoglot.regions.chromosomes import check_names
+from genoglot.regions.chromosomes import check_names, unknown_chromosome
 from genoglot.sequence import Genome
 from genoglot.tasks.writer import Batch
 
@@ -68,10 +68,8 @@ def find_inside(regions: Regions, genome: Genome, path: Path) -> Inside:
         regions.chrom_names, number.keys(), ours=str(path), theirs="the genome", renamed="theirs"
     )
     if len(regions) and not any(name in number for name in regions.chrom_names):
-        raise TaskError(
-            f"{path}: chromosomes {', '.join(regions.chrom_names[:3])} are not in the genome "
-            f"({', '.join(genome.names[:3])}); give the genome that the file is of"
-        )
+        missing = unknown_chromosome(regions.chrom_names[0], genome.names)
+        raise TaskError(f"{path}: {missing}; give the genome that the file is of")
     chrom = np.array([number.get(name, -1) for name in regions.chrom_names], np.int64)
     record = chrom[regions.chrom_codes]
     known = record >= 0

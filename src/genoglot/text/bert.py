@@ -1,10 +1,9 @@
-"""The networks behind `MiniLM`.
+"""The networks of `MiniLM`.
 
-MiniLM itself is put together from torch alone: a query from the command line answers in about
-1.6 s, of which 1.2 s are torch's import. By transformers it takes 4 s and by
-sentence-transformers 5 s, nearly all of it spent on imports (2 cores, torch 2.13,
-transformers 5.23, sentence-transformers 6.2). The numbers are the same to 1e-6. Any other model
-goes through sentence-transformers, which knows how each one pools.
+MiniLM itself uses only torch: a query on the command line takes about 1.6 s, 1.2 s for importing
+torch. With transformers it takes 4 s and with sentence-transformers 5 s, nearly all for imports (2
+cores, torch 2.13, transformers 5.23, sentence-transformers 6.2). The embeddings are equal to 1e-6.
+Other models are run by sentence-transformers, which knows the pooling of each.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from genoglot.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-# torch's name of a part of a layer -> its name in the weights of a BERT
-LAYER_PARTS = {
+# Name of a part of a layer in torch: its name in the weights of a BERT
+_LAYER_PARTS = {
     "self_attn.out_proj": "attention.output.dense",
     "linear1": "intermediate.dense",
     "linear2": "output.dense",
@@ -32,14 +31,14 @@ LAYER_PARTS = {
 
 
 class BundledMiniLM:
-    """all-MiniLM-L6-v2: a six-layer BERT, the mean over tokens, unit length.
+    """all-MiniLM-L6-v2: a BERT of six layers, averaged over tokens, scaled to unit length.
 
     Parameters
     ----------
     folder
-        Its weights, settings and tokenizer, as on the Hugging Face hub.
+        Folder of its weights, settings and tokenizer, as on the Hugging Face hub.
     device
-        A torch device.
+        Device to run on.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -59,18 +58,18 @@ class BundledMiniLM:
         self._layers = _layers(self._weights, config)
 
     def lengths(self, texts: list[str]) -> list[int]:
-        """Tokens of each text, the two special ones included, before truncation."""
+        """Count the tokens of each text, including the two special ones, before truncation."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts)]
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Embed texts in one pass: (n, dim) float32, rows of unit length."""
+        """Embed texts in one pass: float32, shape (n, dim), rows of unit length."""
         import torch
         from torch.nn.functional import normalize
 
         ids, mask = self._tokens(texts)  # (n, length) each
         with torch.inference_mode():
             hidden = self._layers(self._embedded(ids), src_key_padding_mask=~mask)
-            total = (hidden * mask.unsqueeze(-1)).sum(1)  # the mean's direction is the sum's
+            total = (hidden * mask.unsqueeze(-1)).sum(1)  # has the direction of the mean
             unit: NDArray[np.float32] = normalize(total).float().cpu().numpy()
         return unit
 
@@ -78,8 +77,8 @@ class BundledMiniLM:
         import torch
 
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        most = self.max_tokens
-        tokens = [t if len(t) <= most else [*t[: most - 1], t[-1]] for t in tokens]  # keeps [SEP]
+        limit = self.max_tokens  # the last token is always [SEP]
+        tokens = [t if len(t) <= limit else [*t[: limit - 1], t[-1]] for t in tokens]
         length = max(map(len, tokens))
         ids = torch.zeros((len(texts), length), dtype=torch.long)
         mask = torch.zeros((len(texts), length), dtype=torch.bool)
@@ -89,7 +88,7 @@ class BundledMiniLM:
         return ids.to(self._device), mask.to(self._device)
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
-        """Word, position and segment embeddings, added and normalized: (n, length, dim)."""
+        """Sum of word, position and segment embeddings, normalized, shape (n, length, dim)."""
         from torch.nn.functional import layer_norm
 
         tables = {
@@ -103,10 +102,10 @@ class BundledMiniLM:
 
 
 def _layers(weights: dict[str, torch.Tensor], config: dict[str, int]) -> torch.nn.Module:
-    """Build a BERT's layers as torch's own transformer encoder, which computes the same."""
+    """Build the layers of a BERT as a transformer encoder of torch, which is equivalent."""
     import torch
 
-    with torch.device("meta"):  # no memory, no random numbers: the weights are put in below
+    with torch.device("meta"):  # no memory, no random numbers: the weights are loaded below
         layer = torch.nn.TransformerEncoderLayer(
             config["hidden_size"],
             config["num_attention_heads"],
@@ -125,14 +124,27 @@ def _layers(weights: dict[str, torch.Tensor], config: dict[str, int]) -> torch.n
             state[f"{to}self_attn.in_proj_{kind}"] = torch.cat(
                 [weights[f"{at}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
             )
-            for name, theirs in LAYER_PARTS.items():
+            for name, theirs in _LAYER_PARTS.items():
                 state[f"{to}{name}.{kind}"] = weights[f"{at}{theirs}.{kind}"]
     layers.load_state_dict(state, assign=True)
     return layers.eval()
 
 
-class OtherSentenceTransformer:
-    """Any sentence transformer in a local folder, by sentence-transformers."""
+class LocalSentenceTransformer:
+    """Any sentence transformer in a local folder, run by sentence-transformers.
+
+    Parameters
+    ----------
+    folder
+        The model, with safetensors weights.
+    device
+        Device to run on.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model in the folder.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         from sentence_transformers import SentenceTransformer
@@ -146,16 +158,18 @@ class OtherSentenceTransformer:
             )
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"{folder}: no sentence transformer ({reason})") from None
+            raise ModelError(f"{folder}: not a sentence transformer ({reason})") from None
         self.max_tokens = int(self._model.max_seq_length or 2**31)
-        self.dim = self.embed(["dimension"]).shape[1]  # the method's name differs by version
+        self.dim = self.embed(["dimension"]).shape[
+            1
+        ]  # the name of the method depends on the version
 
     def lengths(self, texts: list[str]) -> list[int]:
-        """Tokens of each text, special ones included, before truncation."""
+        """Count the tokens of each text, including special ones, before truncation."""
         return [len(ids) for ids in self._model.tokenizer(texts, truncation=False)["input_ids"]]
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Embed texts in one pass: (n, dim) float32, rows of unit length."""
+        """Embed texts in one pass: float32, shape (n, dim), rows of unit length."""
         vectors: NDArray[np.float32] = self._model.encode(
             texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )

@@ -1,4 +1,4 @@
-"""Embeddings kept on disk, so that a text is put through the network once only."""
+"""`EmbeddingCache`: embeddings on disk, so that each text is embedded only once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-log = logging.getLogger("genoglot")
+logger = logging.getLogger("genoglot")
 
-CREATE = (
+_CREATE = (
     "CREATE TABLE IF NOT EXISTS embedding "
     "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, truncated INTEGER NOT NULL) WITHOUT ROWID"
 )
-SELECT = "SELECT vector, truncated FROM embedding WHERE key = ?"
-INSERT = "INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)"
+_SELECT = "SELECT vector, truncated FROM embedding WHERE key = ?"
+_INSERT = "INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)"
 
 
 class EmbeddingCache:
-    """Embeddings by content: the key is a digest of the model's identity and the text.
+    """Cache of embeddings by content: the key is a digest of the model and the text.
 
-    One SQLite file. Its transactions make it safe against several processes at once and
-    against one that is killed. The rollback journal is kept rather than WAL because home
-    folders of clusters are network file systems, where WAL does not work. A connection is
-    opened per call (0.2 ms), so threads and forks share none. A cache that cannot be used is
-    reported once and then left alone: it must never stand in the way of a result.
+    The cache is an SQLite file. Its transactions make it safe if several processes write at once or
+    one is killed. It uses a rollback journal and not WAL, because home folders of clusters are
+    network file systems, where WAL does not work. Each call opens its own connection (0.2 ms), so
+    that threads and forks do not share one. A cache that cannot be used is reported once and then
+    ignored: it must never prevent a result.
 
     Parameters
     ----------
     folder
-        Where `embeddings.sqlite` lies, or shall lie.
+        Folder of `embeddings.sqlite`, made if it does not exist.
     model
         Identity of the model, such as the digest of its weights.
     """
@@ -45,14 +45,21 @@ class EmbeddingCache:
         self._usable = True
 
     def get(self, texts: list[str]) -> dict[str, tuple[NDArray[np.float32], bool]]:
-        """Look texts up: text -> (embedding, whether the text was truncated)."""
+        """Look up texts.
+
+        Returns
+        -------
+        dict
+            For each text that is in the cache its embedding, float32, shape (dim,), and whether
+            the text was truncated.
+        """
         if not self._usable:
             return {}
         found: dict[str, tuple[NDArray[np.float32], bool]] = {}
         try:
             with closing(self._connect()) as connection:
                 for text in texts:
-                    row = connection.execute(SELECT, (self._key(text),)).fetchone()
+                    row = connection.execute(_SELECT, (self._key(text),)).fetchone()
                     if row is not None:
                         found[text] = (np.frombuffer(row[0], dtype="<f4"), bool(row[1]))
         except (OSError, sqlite3.Error) as error:
@@ -66,7 +73,7 @@ class EmbeddingCache:
         values = [(self._key(text), vector.astype("<f4").tobytes(), t) for text, vector, t in rows]
         try:
             with closing(self._connect()) as connection, connection:
-                connection.executemany(INSERT, values)
+                connection.executemany(_INSERT, values)
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
 
@@ -76,12 +83,14 @@ class EmbeddingCache:
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=30)
-        # Waiting for the disk costs 25 ms a query. Without it a killed process still loses and
-        # breaks nothing; only a power cut may, and then the file is removed.
+        # Waiting for the disk takes 25 ms a query. Without it a killed process breaks nothing;
+        # only a power cut can damage the file, which can then be removed.
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(CREATE)
+        connection.execute(_CREATE)
         return connection
 
     def _give_up(self, error: Exception) -> None:
         self._usable = False
-        log.warning("%s: cache of embeddings not used (%s); remove the file", self.path, error)
+        logger.warning(
+            "%s: the cache of embeddings is not used (%s); remove the file", self.path, error
+        )

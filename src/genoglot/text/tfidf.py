@@ -1,4 +1,4 @@
-"""TF-IDF: words and pairs of words, weighted by how rare they are among the descriptions."""
+"""`Tfidf`: words and word pairs, weighted by their rarity in the training descriptions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-log = logging.getLogger("genoglot")
+logger = logging.getLogger("genoglot")
 
 VOCABULARY = "vocabulary.json"
 
-# Keeps what biology writes as one name (H3K27ac, NKX2-1, HL-60, CD34+, B of "B cell"), which
-# scikit-learn's own pattern cuts apart or, for single letters, drops.
+# Keeps names of biology whole (H3K27ac, NKX2-1, HL-60, CD34+, B of "B cell"): the default pattern
+# of scikit-learn splits them, and drops single letters.
 TOKEN_PATTERN = r"(?u)[^\W_]+(?:[-.'][^\W_]+)*\+?"
 
 
@@ -61,7 +61,7 @@ class Tfidf(TextEncoder):
 
     Notes
     -----
-    A text in which no word is known has no direction: its row is zero, not of unit length.
+    The vector of a text without any known word is zero, not of unit length.
 
     Examples
     --------
@@ -81,16 +81,26 @@ class Tfidf(TextEncoder):
 
     @property
     def dim(self) -> int:
-        """Number of words and word pairs."""
+        """Length of a vector: the number of words and word pairs."""
         return len(self._fitted().vocabulary_)
 
     @property
     def words(self) -> list[str]:
-        """The word or pair of words that each column stands for."""
+        """Word or word pair of each element of a vector."""
         return [str(word) for word in self._fitted().get_feature_names_out()]
 
     def fit(self, texts: Sequence[str]) -> Self:
-        """Take the vocabulary and its weights from (training) descriptions.
+        """Find the vocabulary and its weights in training descriptions.
+
+        Parameters
+        ----------
+        texts
+            The descriptions.
+
+        Returns
+        -------
+        Tfidf
+            This encoder.
 
         Raises
         ------
@@ -101,12 +111,18 @@ class Tfidf(TextEncoder):
         try:
             vectorizer.fit(check_texts(texts))
         except ValueError as error:
-            raise TextError(f"the texts have no words to learn from ({error})") from None
+            raise TextError(f"the texts have no words ({error}); give descriptions") from None
         self._vectorizer = vectorizer
         return self
 
     def encode_sparse(self, texts: Sequence[str]) -> csr_array:
-        """Encode texts as a sparse (n, dim) float32 array: for many texts and many words."""
+        """Encode texts as a sparse array, which saves memory if there are many.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
+            float32, shape (n, dim).
+        """
         from scipy.sparse import csr_array
 
         checked = check_texts(texts)
@@ -114,7 +130,7 @@ class Tfidf(TextEncoder):
             return csr_array((0, self.dim), dtype=np.float32)
         vectors = csr_array(self._fitted().transform(checked), dtype=np.float32)
         for row in np.flatnonzero(np.diff(vectors.indptr) == 0):
-            log.warning("no word is known from the training descriptions: %.60s", checked[row])
+            logger.warning("no word is known from the training descriptions: %.60s", checked[row])
         return vectors
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""WordPiece: text to token ids, as BERT reads it."""
+"""`WordPiece`: text as token ids for models of the BERT family."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from genoglot.errors import ModelError
 from genoglot.text.encoder import check_texts
 from genoglot.text.minilm import bundled_folder
 
-log = logging.getLogger("genoglot")
+logger = logging.getLogger("genoglot")
 
 
 class WordPiece:
-    """Token ids of texts, with [CLS] before and [SEP] after, padded with zeros.
+    """Tokenizer of texts: token ids between [CLS] and [SEP], padded with zeros.
 
     Parameters
     ----------
     file
-        A `tokenizer.json`; by default that of BERT (uncased, 30,522 tokens), which comes with
-        MiniLM: no network is used.
+        A `tokenizer.json`; by default that of BERT (uncased, 30,522 tokens), which is installed
+        with MiniLM.
 
     Raises
     ------
     ModelError
-        If the file is missing or no tokenizer.
+        If the file is missing or is not a tokenizer.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class WordPiece:
         try:
             self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # tokenizers raises bare exceptions
-            raise ModelError(f"{path}: no tokenizer ({error}); give a tokenizer.json") from None
+            raise ModelError(f"{path}: not a tokenizer ({error}); give a tokenizer.json") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -59,13 +59,15 @@ class WordPiece:
         Parameters
         ----------
         texts
-            A list, even for one text.
+            The texts. A list, even for one text.
         max_tokens
-            What is longer is cut, with a notice; the last token stays [SEP].
+            Maximum number of tokens. Longer texts are cut, with a notice; the last token is always
+            [SEP].
 
         Returns
         -------
-        (texts, length of the longest) int64.
+        NDArray
+            int64, shape (texts, tokens of the longest text).
 
         Raises
         ------
@@ -78,8 +80,9 @@ class WordPiece:
         ):
             ids = encoding.ids
             if len(ids) > max_tokens:
-                log.warning("a text is longer than the model reads; its end is ignored: %.60s...",
-                            text)  # fmt: skip
+                logger.warning(
+                    "a text is longer than the model reads; its end is ignored: %.60s...", text
+                )
                 ids = [*ids[: max_tokens - 1], ids[-1]]
             rows.append(ids)
         tokens = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)

@@ -234,8 +234,8 @@ def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
     given = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
     ridge = create("ridge", **given).fit(toy_atlas, rows)
     assert ridge.penalty in PENALTIES
-    # Written out: regression of the centered strengths on words and meaning.
-    presence = toy_atlas.presence(rows, strength=True).toarray()
+    # Written out: regression of the centered signal ranks on words and meaning.
+    presence = toy_atlas.presence(rows, signal_rank=True).toarray()
     texts = toy_atlas.descriptions(rows)
     tfidf, minilm = Tfidf(max_words=5000).fit(texts), MiniLM()
 

@@ -219,7 +219,7 @@ def test_promoters_under_other_column_names_and_behind_other_lines(tmp_path: Pat
     ("sequence", "position", "problem"),
     [
         ("chr1", 0, "p.fps:2: no FP line of EPD"),
-        ("NC_000067.7", 9, "p.fps: chromosomes NC_000067.7 are not in the genome"),  # mouse chr1
+        ("NC_000067.7", 9, "p.fps: the genome has no chromosome 'NC_000067.7'"),  # mouse chr1
     ],
 )
 def test_fps_lines_at_no_place_of_the_genome(

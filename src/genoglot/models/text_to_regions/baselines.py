@@ -14,7 +14,7 @@ from genoglot.models.text_to_regions.generator import Generator, Scores, SetRows
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings
-from genoglot.text import MiniLM, TextEncoder, Tfidf, WordsAndMeaning
+from genoglot.text import MiniLM, TextEncoder, Tfidf, TfidfMiniLM
 from genoglot.text.encoder import check_texts
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class _Remembering(Generator):
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Keep the sets and encode their descriptions."""
         self.universe = atlas.universe
-        self.presence = atlas.presence(rows, strength=self.signal_rank)
+        self.presence = atlas.presence(rows, signal_rank=self.signal_rank)
         self.frequency = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)
         self.encoder = self._new_encoder(descriptions)
@@ -187,8 +187,8 @@ class Ridge(_Remembering):
         return PENALTIES[int(np.argmin(errors))]
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        if self.settings.text == WordsAndMeaning.model_type:
-            return WordsAndMeaning.fit(descriptions, max_words=MAX_WORDS)
+        if self.settings.text == TfidfMiniLM.model_type:
+            return TfidfMiniLM.fit(descriptions, max_words=MAX_WORDS)
         return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:

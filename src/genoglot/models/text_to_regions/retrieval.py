@@ -326,9 +326,9 @@ class MemoryGenerator(NetworkGenerator):
             )
         self.universe = atlas.universe
         descriptions = atlas.descriptions(rows)
-        strength = atlas.presence(rows, strength=True)
-        self.share = (strength.sum(0) / len(descriptions)).astype(np.float32)
-        codes, regions = factorize(strength, self.share, s.rank, seed=s.seed)
+        signal_rank = atlas.presence(rows, signal_rank=True)
+        self.share = (signal_rank.sum(0) / len(descriptions)).astype(np.float32)
+        codes, regions = factorize(signal_rank, self.share, s.rank, seed=s.seed)
         self.factors = torch.from_numpy(regions)
         self.features = TextFeatures.fit(descriptions, dim=s.words, seed=s.seed)
         vectors = self.features.encode(descriptions)
@@ -338,7 +338,7 @@ class MemoryGenerator(NetworkGenerator):
         )
         ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
         # Regions that no training set holds say nothing: the loss is taken over the others.
-        self._candidates = torch.from_numpy(np.flatnonzero(popularity(strength)))
+        self._candidates = torch.from_numpy(np.flatnonzero(popularity(signal_rank)))
         torch.manual_seed(s.seed)
         self.network = self._network(
             TextMemory(

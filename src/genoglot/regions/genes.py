@@ -1,4 +1,4 @@
-"""Genes as transcription start sites, and the nearest one to each region."""
+"""`Genes`: transcription start sites, and the nearest one to each region."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.errors import AnnotationError, BedFormatError, ChromosomeNameError, some
+from genoglot.errors import AnnotationError, BedFormatError, some
 from genoglot.files import read_lines
-from genoglot.regions.algebra import Ints
-from genoglot.regions.bed import parse_bed
-from genoglot.regions.chromosomes import Alias, check_names
+from genoglot.regions.bed import BedReader
+from genoglot.regions.chromosomes import Alias, check_names, unknown_chromosome
 from genoglot.regions.gff import is_gff, read_gff_genes
+from genoglot.regions.intervals import Coordinates
 from genoglot.regions.regions import Regions
 from genoglot.regions.strand import read_strands
 
@@ -35,13 +35,13 @@ class Genes:
     tss
         0-based position of the first transcribed base, shape (n,).
     strand
-        `+`, `-`, or `.` for unknown, which is taken for `+`, in any spelling that `read_strands`
-        knows; shape (n,).
+        `+`, `-` or `.` in any spelling that `read_strands` reads, shape (n,). An unknown strand,
+        `.`, is treated as `+`.
 
     Raises
     ------
     GenoglotError
-        If a strand or a chromosome name cannot be one, or the lengths differ.
+        If a strand or a chromosome name is not valid, or the lengths differ.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Genes:
     ) -> None:
         self.name: Names = np.asarray(name, dtype=object)
         self.strand: Names = read_strands(np.asarray(strand, dtype=object), "the genes")
-        self.tss: Ints = np.asarray(tss, dtype=np.int64)
+        self.tss: Coordinates = np.asarray(tss, dtype=np.int64)
         self._sites = Regions(chrom, self.tss, self.tss + 1)
 
     @property
@@ -72,26 +72,31 @@ class Genes:
 
     @classmethod
     def from_file(cls, path: str | Path, *, alias: Alias | None = None) -> Genes:
-        """Read GTF, GFF3 or BED, plain, gzip or bgzip, told apart by their content.
+        """Read GTF, GFF3 or BED, plain, gzip or bgzip; the format is found from the content.
 
-        Of GTF and GFF3 the gene records are taken, or, if there are none, the transcripts; a
-        gene's name is its gene_name, Name, gene_id or ID, the first that it has. Of BED every
-        region is a gene, or a TSS of one base: its start is the TSS, or its last base on strand
-        `-`. Where a gene has no name, its 1-based position is taken, as in `chr1:101`.
+        GTF and GFF3: the gene records are used, or the transcripts if there are none. The name of
+        a gene is the first attribute that it has of gene_name, Name, gene_id and ID. BED: every
+        region is a gene, or a TSS of one base; its start is the TSS, or its last base on strand
+        `-`. A gene without a name is called by its 1-based position, such as `chr1:101`.
 
         Parameters
         ----------
         path
             The file; `-` is standard input.
         alias
-            Spelling of the chromosomes to translate to: see `rename_chromosome`.
+            Spelling to which chromosome names are translated: see `rename_chromosome`.
+
+        Returns
+        -------
+        Genes
+            The genes, in the order of the file.
 
         Raises
         ------
         AnnotationError
             If the file holds neither genes nor transcripts, or a line cannot be read.
         GenoglotError
-            If the file cannot be read, or a strand is in no known spelling.
+            If the file cannot be read, or a strand is not valid.
         """
         data = read_lines(path)
         read = cls._from_gff if is_gff(data, path) else cls._from_bed
@@ -100,7 +105,7 @@ class Genes:
     @classmethod
     def _from_bed(cls, data: bytes, path: str | Path, alias: Alias | None) -> Genes:
         try:
-            regions = parse_bed(data, path, alias=alias)
+            regions = Regions.from_codes(*BedReader(path, alias=alias).read(data))
         except BedFormatError as error:
             raise AnnotationError(f"{error.what} (genes are given as BED, GTF or GFF3)") from None
         columns, none = regions.columns, [None] * len(regions)
@@ -118,24 +123,24 @@ class Genes:
         name, chrom, tss, strand = zip(*read_gff_genes(data, path, alias), strict=True)
         return cls(_named(name, chrom, tss, path), chrom, tss, strand)
 
-    def nearest(self, regions: Regions) -> tuple[Names, Ints]:
-        """Find the gene whose TSS is nearest to each region, and how far the region is from it.
+    def nearest(self, regions: Regions) -> tuple[Names, Coordinates]:
+        """Find the gene whose TSS is nearest to each region, and the distance of the region.
 
-        A notice reports how many regions are on chromosomes without a gene.
+        A notice reports the number of regions on chromosomes without a gene.
 
         Returns
         -------
         names
-            str objects, shape (n,); empty where the chromosome holds no gene.
+            Gene names, str objects, shape (n,); empty if the chromosome has no gene.
         distance
             Base pairs from the TSS to the region's nearest base, int64, shape (n,): 0 if the
-            region covers the TSS, negative if it lies upstream (before the TSS in the gene's own
-            direction), positive downstream; `NO_NEIGHBOR` if there is no gene.
+            region covers the TSS, negative if it is upstream (before the TSS in the direction of
+            the gene), positive downstream; `NO_NEIGHBOR` if there is no gene.
 
         Raises
         ------
         ChromosomeNameError
-            If regions and genes spell a chromosome differently, or share none.
+            If regions and genes spell a chromosome differently, or have none in common.
         """
         known = self._sites.chrom_names
         check_names(
@@ -150,18 +155,16 @@ class Genes:
         if not found.all():
             without = some(name for name in regions.chrom_names if name not in known)
             if not found.any():
-                raise ChromosomeNameError(
-                    f"no gene is on a chromosome of the regions ({without}), but on "
-                    f"{some(known) or 'none'}; give the genes of that genome"
-                )
+                name = regions.chrom_names[0]
+                raise unknown_chromosome(name, known, theirs="the gene annotation")
             logger.warning(
                 "%d of %d regions are on chromosomes without a gene (%s)",
                 *(int((~found).sum()), len(regions), without),
             )
         names = np.full(len(regions), "", dtype=object)
         names[found] = self.name[row[found]]
-        # `Regions.nearest` is negative where the TSS is on the left, so the region downstream of
-        # a gene on the plus strand.
+        # `Regions.nearest` is negative if the TSS is on the left: the region is downstream of a
+        # gene on the plus strand.
         minus = np.zeros(len(regions), bool)
         minus[found] = self.strand[row[found]] == "-"
         return names, np.where(found & ~minus, -distance, distance)
@@ -170,14 +173,12 @@ class Genes:
 def _named(
     names: Sequence[str | None], chrom: Sequence[str], tss: Sequence[int], path: str | Path
 ) -> list[str]:
-    """Give genes without a name their 1-based position as one."""
-    named = [
-        f"{c}:{t + 1}" if one is None else one for one, c, t in zip(names, chrom, tss, strict=True)
-    ]
-    if n := sum(one is None for one in names):
-        first = named[[one is None for one in names].index(True)]
+    """Call genes without a name by their 1-based position."""
+    missing = [i for i, name in enumerate(names) if name is None]
+    named = [f"{chrom[i]}:{tss[i] + 1}" if n is None else n for i, n in enumerate(names)]
+    if missing:
         logger.warning(
-            "%s: %d of %d genes have no name; their position is taken instead, as in %s",
-            *(path, n, len(named), first),
+            "%s: %d of %d genes have no name; they are called by their position, such as %s",
+            *(path, len(missing), len(named), named[missing[0]]),
         )
     return named

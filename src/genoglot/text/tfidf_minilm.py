@@ -1,4 +1,4 @@
-"""Words (TF-IDF) and meaning (MiniLM) side by side, as one vector."""
+"""`TfidfMiniLM`: words and meaning of a text in one vector."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from genoglot.text.minilm import MiniLM
 from genoglot.text.tfidf import Tfidf
 
 
-class WordsAndMeaning(TextEncoder):
-    """TF-IDF and MiniLM vectors side by side, of equal weight.
+class TfidfMiniLM(TextEncoder):
+    """TF-IDF and MiniLM vectors, concatenated with equal weight.
 
-    Words tell factors apart whose names mean much the same to MiniLM; MiniLM knows words that no
+    Words distinguish factors whose names are similar for MiniLM; MiniLM knows words that no
     training description has.
 
     Parameters
@@ -30,7 +30,7 @@ class WordsAndMeaning(TextEncoder):
 
     Examples
     --------
-    >>> encoder = WordsAndMeaning.fit(["CTCF in human liver", "ATAC-seq of human kidney"])
+    >>> encoder = TfidfMiniLM.fit(["CTCF in human liver", "ATAC-seq of human kidney"])
     >>> encoder.encode(["human kidney"]).shape == (1, encoder.tfidf.dim + 384)
     True
     """
@@ -43,14 +43,19 @@ class WordsAndMeaning(TextEncoder):
 
     @classmethod
     def fit(cls, texts: Sequence[str], *, max_words: int = 5000) -> Self:
-        """Take the words and their weights from training descriptions.
+        """Fit the TF-IDF encoder to training descriptions.
 
         Parameters
         ----------
         texts
             Training descriptions.
         max_words
-            Number of the most frequent words and word pairs to use.
+            Maximum number of words and word pairs: the most frequent are used.
+
+        Returns
+        -------
+        TfidfMiniLM
+            The fitted encoder.
         """
         return cls(Tfidf(max_words=max_words).fit(texts), MiniLM())
 

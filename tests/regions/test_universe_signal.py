@@ -1,4 +1,4 @@
-"""Strengths of tokens: within-set ranks of the signal, against looking at every pair."""
+"""Signal ranks of tokens: within-set ranks of the signal, against looking at every pair."""
 
 import numpy as np
 import pytest
@@ -29,22 +29,22 @@ def test_the_strongest_region_counts_by_its_mean_rank(peaks, min_bp, of_peak, of
     expected = {}
     for (c, s, n, _), mine in zip(peaks, signals, strict=True):
         below, equal = sum(x < mine for x in signals), sum(x == mine for x in signals)
-        strength = 255
+        signal_rank = 255
         if equal < len(peaks):
-            strength = 1 + 254 * (2 * below + equal - 1) // (2 * (len(peaks) - 1))
+            signal_rank = 1 + 254 * (2 * below + equal - 1) // (2 * (len(peaks) - 1))
         for i, (chrom, start, end) in enumerate(ROWS):
             bp = min(end, s + n) - max(start, s)
             enough = bp >= min_bp and bp / n >= of_peak and bp / (end - start) >= of_universe
             if chrom == c and enough:
-                expected[i] = max(expected.get(i, 0), strength)
+                expected[i] = max(expected.get(i, 0), signal_rank)
     overlap = {
         "min_bp": min_bp,
         "min_fraction": of_peak,
         "min_universe_fraction": of_universe,
     }
-    ids, strength = universe.encode_strength(regions, **overlap)
-    assert (ids.dtype, strength.dtype) == (np.int32, np.uint8)
-    assert dict(zip(ids.tolist(), strength.tolist(), strict=True)) == expected
+    ids, ranks = universe.encode_signal_ranks(regions, **overlap)
+    assert (ids.dtype, ranks.dtype) == (np.int32, np.uint8)
+    assert dict(zip(ids.tolist(), ranks.tolist(), strict=True)) == expected
     assert np.array_equal(ids, universe.encode(regions, **overlap))
 
 
@@ -54,8 +54,8 @@ def test_distinct_signals_span_1_to_255_whatever_their_unit():
     universe = Universe(Regions(["1"] * n, start, start + 5))
     signal = np.random.default_rng(0).permutation(n)
     for values in (signal, np.exp(signal / 100), signal - 5000):
-        _, strength = universe.encode_strength(universe.regions.with_columns(signalValue=values))
-        assert strength.tolist() == (1 + 254 * signal // (n - 1)).tolist()
+        _, ranks = universe.encode_signal_ranks(universe.regions.with_columns(signalValue=values))
+        assert ranks.tolist() == (1 + 254 * signal // (n - 1)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,19 @@ def test_distinct_signals_span_1_to_255_whatever_their_unit():
 def test_signal_is_that_of_the_format(tmp_path, name, lines, expected):
     (tmp_path / name).write_text("\n".join(lines).replace(" ", "\t"))
     universe = Universe(Regions(["1", "1"], [0, 20], [9, 30]))
-    ids, strength = universe.encode_strength(Regions.from_bed(tmp_path / name))
-    assert (ids.tolist(), strength.tolist()) == ([0, 1], expected)
+    ids, ranks = universe.encode_signal_ranks(Regions.from_bed(tmp_path / name))
+    assert (ids.tolist(), ranks.tolist()) == ([0, 1], expected)
 
 
 def test_sets_without_tokens_and_other_spellings():
     universe = Universe(Regions(["chr1"], [0], [10]))
     for peaks in (Regions([], [], []), Regions(["chr7"], [0], [9], {"score": [5]})):
-        ids, strength = universe.encode_strength(peaks)
-        assert (len(ids), len(strength), ids.dtype, strength.dtype) == (0, 0, np.int32, np.uint8)
+        ids, ranks = universe.encode_signal_ranks(peaks)
+        assert (len(ids), len(ranks), ids.dtype, ranks.dtype) == (
+            0,
+            0,
+            np.int32,
+            np.uint8,
+        )
     with pytest.raises(ChromosomeNameError):
-        universe.encode_strength(Regions(["1"], [0], [9], {"score": [5]}))
+        universe.encode_signal_ranks(Regions(["1"], [0], [9], {"score": [5]}))

@@ -172,11 +172,15 @@ def test_strands_are_read_in_any_spelling(tmp_path, plus, minus):
     [
         ("g.bed", "1\t5\t9\ta\t0\t+\n1\t5\t9\tb\t0\tup\n", "strand of row 2 is 'up'"),
         ("g.gtf", "# x\n" + gtf("ID=a", strand="up"), r"g\.gtf:2: the strand is 'up'"),
-        ("g.gtf", gtf("ID=a", chrom="chr1 "), r"g\.gtf:1: the chromosome name 'chr1 ' has a blank"),
+        (
+            "g.gtf",
+            gtf("ID=a", chrom="chr1 "),
+            r"g\.gtf:1: the chromosome name 'chr1 ' contains a blank",
+        ),
         ("g.gtf", gtf("ID=a", chrom='"1"'), "g.gtf:1: .* the character '\"'"),
-        ("g.bed", "chr1 \t5\t9\n", r"g\.bed:1: .* has a blank"),
-        ("g.gtf", gtf("ID=a").replace("\t101\t", "\t0\t"), r"g\.gtf:1: 0 to 150 is no range"),
-        ("g.gtf", gtf("ID=a").replace("\t101\t", "\t151\t"), "151 to 150 is no range"),
+        ("g.bed", "chr1 \t5\t9\n", r"g\.bed:1: .* contains a blank"),
+        ("g.gtf", gtf("ID=a").replace("\t101\t", "\t0\t"), r"g\.gtf:1: 0 to 150 is not a range"),
+        ("g.gtf", gtf("ID=a").replace("\t101\t", "\t151\t"), "151 to 150 is not a range"),
     ],
 )
 def test_what_cannot_be_a_gene_is_refused_with_its_line(tmp_path, name, text, problem):
@@ -187,7 +191,7 @@ def test_what_cannot_be_a_gene_is_refused_with_its_line(tmp_path, name, text, pr
 def test_genes_without_a_name_are_counted(tmp_path, caplog):
     genes = Genes.from_file(write(tmp_path, "g.gtf", gtf("ID=a", "Note=x", 'gene_id "."')))
     assert genes.name.tolist() == ["a", "chr1:201", "chr1:301"]
-    assert "2 of 3 genes have no name; their position is taken instead, as in chr1:201" in (
+    assert "2 of 3 genes have no name; they are called by their position, such as chr1:201" in (
         caplog.text
     )
 
@@ -213,5 +217,7 @@ def test_chromosomes_without_a_gene_are_counted_and_none_in_common_is_refused(ca
     assert names.tolist() == ["A", "", ""]
     assert distance.tolist() == [-92, NO_NEIGHBOR, NO_NEIGHBOR]
     assert "2 of 3 regions are on chromosomes without a gene ('chr2', 'chrUn_1')" in caplog.text
-    with pytest.raises(ChromosomeNameError, match="no gene is on a chromosome of the regions"):
+    with pytest.raises(
+        ChromosomeNameError, match="the gene annotation has no chromosome 'chrI'; it has 'chr1'"
+    ):
         genes.nearest(Regions(["chrI", "chrII"], [0, 0], [9, 9]))
