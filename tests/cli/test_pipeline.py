@@ -40,7 +40,7 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
     assert settings(ridge) == {
         "penalty": 2.0,
         "choose_penalty": False,
-        "strength": False,
+        "signal_rank": False,
         "text": "tfidf",
     }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
