@@ -37,7 +37,7 @@ BAD = {
     "train ridge --atlas atlas -o new --set penalty=-1": "penalty: Input should be greater than 0",
     "train ridge --atlas atlas -o new --preset published": "ridge has one form only",
     "train ridge --atlas atlas -o ridge": "ridge: exists",
-    "train ridge --atlas atlas -o new --set penalty=many": "penalty: Input should be a valid number",
+    "train ridge --atlas atlas -o new --set penalty=many": "penalty: Input should be a valid num",
     "generate nowhere kidney": "nowhere: no saved model here",
     "generate ridge kidney -n 5001 -o new": "between 1 and 5000",
     "generate ridge 人の肝臓": "not in Latin letters ('人の肝臓'); write it in English",
