@@ -99,7 +99,7 @@ class Pretrained(ABC):
         if name != getattr(cls, "model_type", None):
             found = model_class(name)
             if not issubclass(found, cls):
-                raise ModelError(f"{path}: is not a {cls.__name__}; it {purpose(name)}")
+                raise ModelError(f"{path}: expected {cls.__name__}, but it {purpose(name)}")
             model: Self = found.from_pretrained(folder)
             return model
         try:

@@ -100,7 +100,7 @@ def test_files_that_cannot_be_annotated(
 
 def test_models_that_do_not_fit(annotator: Path, ridge: Path, run: Run, toy_atlas: Atlas) -> None:
     bed = "world/universe.bed"
-    assert "not an annotator" in complaint(run, "annotate", "ridge", bed)
+    assert "expected Annotator, but it holds 'ridge'" in complaint(run, "annotate", "ridge", bed)
     assert "no saved model here" in complaint(run, "annotate", "nowhere", bed)
     assert "use genoglot annotate" in complaint(run, "generate", "annotator", "kidney")
     both = complaint(run, "evaluate", "annotator", "ridge", "--atlas", "atlas")

@@ -178,7 +178,7 @@ def test_another_model_than_asked_for_is_named(
     fitted(name, toy_atlas).save_pretrained(tmp_path / "model")
     with pytest.raises(ModelError, match=says):
         load(tmp_path / "model", "text-to-regions")
-    with pytest.raises(ModelError, match=f"is not a Ridge; it .*{says}"):
+    with pytest.raises(ModelError, match=f"expected Ridge, but it .*{says}"):
         model_class("ridge").from_pretrained(tmp_path / "model")
 
 
@@ -191,7 +191,7 @@ def test_the_encoder_of_a_predictor_is_loaded_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     KmerTokenizer(3).save_pretrained(tmp_path / "model")
-    with pytest.raises(ModelError, match=r"x: no such folder|no saved model"):
+    with pytest.raises(ModelError, match="no saved model"):
         load(tmp_path / "x")
     with pytest.raises(Exception, match="is not empty"):
         KmerTokenizer(4).save_pretrained(tmp_path / "model")

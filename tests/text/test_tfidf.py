@@ -101,7 +101,7 @@ def test_damaged_and_foreign_encoders_are_refused(tmp_path: Path, fitted: Tfidf)
     with pytest.raises(GenoglotError, match="not empty"):
         fitted.save_pretrained(folder)
     fitted.save_pretrained(folder, overwrite=True)
-    with pytest.raises(ModelError, match="is not a MiniLM; it holds 'tfidf'"):
+    with pytest.raises(ModelError, match="expected MiniLM, but it holds 'tfidf'"):
         MiniLM.from_pretrained(folder)
 
     config = json.loads((folder / "config.json").read_text())

@@ -176,7 +176,7 @@ def test_mistakes_are_named(make: Callable[[], object], says: str) -> None:
 
 def test_damaged_and_foreign_folders_are_refused(tmp_path: Path) -> None:
     attention().save_pretrained(tmp_path / "a")
-    with pytest.raises(ModelError, match="is not a CnnFc; it holds 'attention'"):
+    with pytest.raises(ModelError, match="expected CnnFc, but it holds 'attention'"):
         CnnFc.from_pretrained(tmp_path / "a")
     config = json.loads((tmp_path / "a" / "config.json").read_text())
     config["settings"]["layers"] = 3

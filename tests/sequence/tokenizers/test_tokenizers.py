@@ -318,7 +318,7 @@ def test_what_is_saved_is_loaded(tokenizer, tmp_path):
         assert type(again) is type(tokenizer)
         assert again(texts) == expected
     other = PatchTokenizer if not isinstance(tokenizer, PatchTokenizer) else KmerTokenizer
-    with pytest.raises(ModelError, match=f"is not a {other.__name__}"):
+    with pytest.raises(ModelError, match=f"expected {other.__name__}"):
         other.from_pretrained(tmp_path / "t")
 
 
