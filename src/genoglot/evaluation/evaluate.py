@@ -159,7 +159,7 @@ def _rows(
         return np.arange(len(atlas)), "all"
     if part not in PARTS:
         raise AtlasError(f"part {part!r}; use one of {', '.join(PARTS)}")
-    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).part == part)
+    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).subset == part)
     return held, part
 
 

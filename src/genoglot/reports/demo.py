@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from genoglot.atlas import Atlas, Split, build_atlas, split
+from genoglot.atlas import Atlas, Split, build_atlas, make_split
 from genoglot.evaluation import Scorer, Table, evaluate
 from genoglot.files import atomic_path
 from genoglot.models import BASELINES, Generator, create
@@ -101,7 +101,7 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
     universe = Universe.from_bed(world.universe_path, genome="simulated")
     sheet = world.path / "sheet.csv"
     atlas = build_atlas(world.path, sheet, universe, folder / "atlas", progress=False).atlas
-    parts = split(atlas, "random-group", seed=seed)
+    parts = atlas.add_split(make_split(atlas.metadata, "random-group", seed=seed))
     done("built and split the atlas")
     models = {kind: create(kind).fit(atlas, parts.train) for kind in BASELINES}
     done("fitted the baselines")
