@@ -105,6 +105,7 @@ def _files_per_assembly(table: pl.DataFrame, column: str) -> dict[str, str]:
     for name, file in table.select(pl.col(column, "file").cast(pl.String)).drop_nulls().iter_rows():
         files.setdefault(assembly_name(name), []).append((name, file))
     return {
-        assembly: f"{found[0][0]!r} for {len(found)} file{'s' * (len(found) > 1)} (as {found[0][1]})"
+        assembly: f"{found[0][0]!r} for {len(found)} file{'s' * (len(found) > 1)} "
+        f"(as {found[0][1]})"
         for assembly, found in files.items()
     }

@@ -251,9 +251,10 @@ def _check_empty(files: dict[str, FileSummary], universe: Universe) -> None:
     empty = [name for name, file in files.items() if not file.n_tokens]
     if len(empty) == len(files):
         first = files[empty[0]]
+        on = f", on {first.chrom}" if first.chrom else ""
         raise AtlasError(
             f"none of the files ({len(empty)}) has a region in the universe; the first, "
-            f"{empty[0]}, has {first.n_regions} regions{f', on {first.chrom}' * bool(first.chrom)}, "
+            f"{empty[0]}, has {first.n_regions} regions{on}, "
             f"the universe is on {some(universe.regions.chrom_names)}: are they of one genome?"
         )
     if empty:

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import format
-from genoglot.atlas.splits import RowIndices, Split
+from genoglot.atlas.held_out import RowIndices
+from genoglot.atlas.splits import Split
 from genoglot.atlas.writer import ROW_GROUP_TOKENS, AtlasWriter
 from genoglot.errors import AtlasError, UniverseError, UniverseMismatchError
 from genoglot.files import ContentDigest, file_digest
@@ -407,9 +408,7 @@ class Atlas:
         flat, ends = self._gather(column, rows)
         return np.split(flat, ends[:-1]) if len(rows) else []
 
-    def _gather(
-        self, column: str, rows: RowIndices
-    ) -> tuple[NDArray[Any], RowIndices]:
+    def _gather(self, column: str, rows: RowIndices) -> tuple[NDArray[Any], RowIndices]:
         """Return the ids or strengths of all rows in one array, and the end of each row in it."""
         ends = np.cumsum(self._n_tokens[rows], dtype=np.int64)
         kind = format.TOKEN_SCHEMA.field(column).type.to_pandas_dtype()
@@ -422,7 +421,7 @@ class Atlas:
         return flat, ends
 
     def _group(self, column: str, i: int) -> NDArray[Any]:
-        """Read a column of a row group. The last one is cached, which makes reading in order fast."""
+        """Read a column of a row group. The last one is cached, so reading in order is fast."""
         cached, values = self._last_group.get(column, (-1, np.empty(0)))
         if cached != i:
             try:

@@ -1,26 +1,26 @@
-"""Region sets as short vectors, and as bytes: what a library finds them by and compares them by."""
+"""Feature hashing: region sets as short vectors, by which a library finds similar sets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 Tokens = NDArray[np.int32]
 
 DIM = 512
+"""Length of the vectors of a new library."""
 
 
-class CountSketch:
-    """Sets of universe ids to vectors of fixed length whose cosine is nearly that of the sets.
+class FeatureHasher:
+    """Feature hashing of sets of universe ids: vectors whose cosine is close to that of the sets.
 
-    Each region of the universe has one coordinate and one sign, both from a hash of its id: the
-    vector of a set is the sum over its regions (Charikar et al. 2002). Nothing is learned, so a set
-    that comes later is encoded as those before it, on any machine. The cosine of two vectors has
-    a standard error of about ``dim ** -0.5``; docs/decisions/0008-library-store.md says what
-    that costs.
+    Each region of the universe has one coordinate and one sign, both from a hash of its id. The
+    vector of a set is the sum over its regions (the count sketch of Charikar et al. 2002). Nothing
+    is learned, so a set that is added later is encoded in the same way, on any machine. The cosine
+    of two vectors has a standard error of about ``dim ** -0.5``;
+    docs/decisions/0008-library-store.md measures what that costs.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class CountSketch:
 
     Examples
     --------
-    >>> sketch = CountSketch(1000, dim=64)
-    >>> a, b, c = sketch.encode([np.arange(0, 300), np.arange(50, 350), np.arange(600, 900)])
+    >>> hasher = FeatureHasher(1000, dim=64)
+    >>> a, b, c = hasher.encode([np.arange(0, 300), np.arange(50, 350), np.arange(600, 900)])
     >>> bool(a @ b > 0.6 > 0.4 > a @ c)
     True
     """
@@ -46,9 +46,15 @@ class CountSketch:
     def encode(self, sets: Sequence[Tokens]) -> NDArray[np.float32]:
         """Encode sets of ids.
 
+        Parameters
+        ----------
+        sets
+            n sets of ids.
+
         Returns
         -------
-        (n, dim) float32, rows of unit length; the row of an empty set is 0.
+        numpy.ndarray
+            float32, shape (n, dim): rows of unit length; the row of an empty set is 0.
         """
         vectors = np.zeros((len(sets), self.dim), np.float32)
         for vector, ids in zip(vectors, sets, strict=True):
@@ -59,33 +65,15 @@ class CountSketch:
 
 
 def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Hash of whole numbers (Steele et al. 2014): the same whatever the version of numpy."""
+    """Hash integers (Steele et al. 2014), the same with every version of numpy."""
     x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-def pack(ids: Tokens) -> bytes:
-    """Sorted ids as bytes: their differences, compressed (about 1 byte an id).
-
-    Examples
-    --------
-    >>> unpack(pack(np.array([3, 4, 900], np.int32)), 3)
-    array([  3,   4, 900], dtype=int32)
-    """
-    steps = np.diff(ids, prepend=np.int32(0)).astype("<i4")
-    return bytes(pa.compress(steps.tobytes(), codec="zstd", asbytes=True))
-
-
-def unpack(packed: bytes, n: int) -> Tokens:
-    """Restore the `n` ids that `pack` made bytes of."""
-    steps = pa.decompress(packed, 4 * n, codec="zstd", asbytes=True)
-    return np.frombuffer(steps, "<i4").cumsum(dtype=np.int32)
-
-
 def jaccard(ids: Tokens, others: Sequence[Tokens], universe_size: int) -> NDArray[np.float64]:
-    """Jaccard index of one set of ids with each of several.
+    """Return the Jaccard index of one set of ids with each of several.
 
     Examples
     --------

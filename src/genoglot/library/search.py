@@ -1,4 +1,4 @@
-"""What a search of a library asks and answers: the query's checks, the hits, joining rankings."""
+"""Searching the table of a library: hits, filters, queries and combining rankings."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genoglot.errors import LibraryError
-from genoglot.library.lance import quoted
+from genoglot.library.store import FIELDS, sql_list
 
-FIELDS = ("description", "assay", "target", "biosample")
+COLUMNS = ("id", *FIELDS, "n_regions")
+FILTERS = ("assay", "target", "biosample")
 RRF = 60
-"""Constant of reciprocal rank fusion, as in Cormack et al. 2009."""
+"""Constant of reciprocal rank fusion (Cormack et al. 2009)."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A region set that was found.
+    """A region set that a search found.
+
+    `meaning`, `keywords` and `jaccard` are None if the search did not use them, or if the set was
+    not among the best by them.
 
     Attributes
     ----------
     id, description, assay, target, biosample
-        What the library knows of it.
+        Metadata of the region set.
     n_regions
-        Universe regions that it holds.
+        Number of universe regions in the set.
     score
-        What the hits are ranked by, at most 1: the Jaccard index or cosine where one way was
-        searched by; else the fusion of the ranks, where 1 is first in all. BM25 alone has no
-        upper end.
+        Value by which the hits are ranked. It is the Jaccard index, the cosine or BM25 if the
+        search used one of them; else the combination of the ranks, at most 1, which is reached by
+        a set that is first in all of them.
     meaning
-        Cosine of the description's and the query's MiniLM vectors.
+        Cosine of the MiniLM vectors of the description and the query.
     keywords
-        BM25 of the query's words.
+        BM25 of the words of the query.
     jaccard
-        Jaccard index with the query's regions, exact.
-
-    A part is None where it was not asked for, or where this way did not propose the set.
+        Exact Jaccard index with the regions of the query.
     """
 
     id: str
@@ -52,53 +54,82 @@ class Hit:
     jaccard: float | None = None
 
 
-class Found(NamedTuple):
-    """A set that one way of searching proposes, and its value there."""
+class Candidate(NamedTuple):
+    """A row of the table that one ranking found, and its value in that ranking."""
 
     row: dict[str, Any]
     value: float
 
 
-def condition_of(where: Mapping[str, str] | None) -> str | None:
-    """Put a filter into SQL."""
+def sql_filter(where: Mapping[str, str] | None) -> str | None:
+    """Return a filter, column -> value, as a condition of SQL; None if it is empty.
+
+    Raises
+    ------
+    LibraryError
+        If a column is not one of `FILTERS`.
+    """
     for name in where or {}:
-        if name not in ("assay", "target", "biosample"):
+        if name not in FILTERS:
             raise LibraryError(f"no filter {name!r}; filter by assay, target or biosample")
-    parts = [f"{name} IN {quoted([value])}" for name, value in (where or {}).items()]
-    return " AND ".join(parts) or None
+    conditions = [f"{name} IN {sql_list([value])}" for name, value in (where or {}).items()]
+    return " AND ".join(conditions) or None
 
 
-def run(query: Any, condition: str | None, depth: int, *columns: str) -> list[dict[str, Any]]:
-    """Run one search of the store; rows with their metadata, best first."""
+def run_query(query: Any, condition: str | None, n: int, *columns: str) -> list[dict[str, Any]]:
+    """Run one query of the table.
+
+    Parameters
+    ----------
+    query
+        A LanceDB query.
+    condition
+        Condition of SQL that all rows must meet, or None.
+    n
+        Maximum number of rows.
+    columns
+        Columns to read beside the metadata.
+
+    Returns
+    -------
+    list of dict
+        Rows, best first.
+    """
     if condition is not None:
         query = query.where(condition, prefilter=True)
-    query = query.select(["id", *FIELDS, "n_regions", *columns]).limit(depth)
+    query = query.select([*COLUMNS, *columns]).limit(n)
     rows: list[dict[str, Any]] = query.to_arrow().to_pylist()
     return rows
 
 
-def fuse(ways: dict[str, list[Found]], n: int) -> list[Hit]:
-    """Join rankings into the `n` best hits; equal ones by id.
+def combine_rankings(rankings: dict[str, list[Candidate]], n: int) -> list[Hit]:
+    """Combine rankings by reciprocal rank fusion.
 
-    A single ranking keeps its own values. Of several, the score is the mean over them of
-    (RRF + 1) / (RRF + rank), 0 where one lacks the set. Equal values share their first rank.
+    The score of a set is the mean over the rankings of (RRF + 1) / (RRF + rank), where a ranking
+    without the set counts as 0. Equal values have the same rank. With a single ranking, the score
+    is the value itself.
+
+    Parameters
+    ----------
+    rankings
+        Name of a ranking, which is an attribute of `Hit` -> its candidates.
+    n
+        Maximum number of hits.
+
+    Returns
+    -------
+    list of Hit
+        Best first; hits of equal score by id.
     """
     scores: dict[str, float] = {}
-    rows: dict[str, dict[str, Any]] = {}
-    parts: dict[str, dict[str, float]] = {}
-    for way, found in ways.items():
-        values = np.array([value for _, value in found])
+    hits: dict[str, dict[str, Any]] = {}
+    for ranking, candidates in rankings.items():
+        values = np.array([candidate.value for candidate in candidates])
         ranks = np.searchsorted(np.sort(-values), -values) + 1
-        shares = values if len(ways) == 1 else (RRF + 1) / (RRF + ranks) / len(ways)
-        for (row, value), share in zip(found, shares.tolist(), strict=True):
-            name = row["id"]
-            rows[name] = row
-            parts.setdefault(name, {})[way] = value
-            scores[name] = scores.get(name, 0.0) + share
+        parts = values if len(rankings) == 1 else (RRF + 1) / (RRF + ranks) / len(rankings)
+        for (row, value), part in zip(candidates, parts.tolist(), strict=True):
+            hit = hits.setdefault(row["id"], {name: row[name] for name in COLUMNS})
+            hit[ranking] = value
+            scores[row["id"]] = scores.get(row["id"], 0.0) + part
     best = sorted(scores, key=lambda name: (-scores[name], name))[:n]
-    return [_hit(rows[name], scores[name], parts[name]) for name in best]
-
-
-def _hit(row: dict[str, Any], score: float, parts: dict[str, Any]) -> Hit:
-    known = {field: row[field] for field in ("id", *FIELDS, "n_regions")}
-    return Hit(**known, score=score, **parts)
+    return [Hit(**hits[name], score=scores[name]) for name in best]
