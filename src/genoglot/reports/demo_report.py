@@ -247,7 +247,7 @@ def _signed(number: float, form: str) -> str:
 
 def openness(demo: Demo, names: list[str]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Mean true openness of each region in some biosamples, and in all others."""
-    every = demo.world.truth("biosamples")["name"].to_list()
+    every = demo.world.ground_truth("biosamples")["name"].to_list()
     chance = {name: demo.world.openness(name) for name in every}
     there = np.mean([chance[name] for name in names], axis=0)
     elsewhere = np.mean([chance[name] for name in every if name not in names], axis=0)
@@ -256,7 +256,7 @@ def openness(demo: Demo, names: list[str]) -> tuple[NDArray[np.floating], NDArra
 
 def meant(demo: Demo, about: dict[str, str]) -> list[str]:
     """Biosamples of the world that a query means."""
-    table = demo.world.truth("biosamples").filter(**about)
+    table = demo.world.ground_truth("biosamples").filter(**about)
     return list(table["name"])
 
 

@@ -1,51 +1,91 @@
-"""The ground truth on disk: written once by `simulate`, read by `World`."""
+"""The ground truth on disk: written by `simulate`, read by `World`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from genoglot.simulate.biosamples import Biosample, Program
-from genoglot.simulate.elements import KINDS, Elements, Sites
-from genoglot.simulate.factors import Factor, Motif, family_affinity
+from genoglot.simulate.elements import KINDS, Elements
+from genoglot.simulate.factors import Factor, family_affinity
+from genoglot.simulate.genes import gene_table, link_table
+from genoglot.simulate.genome import SimulatedGenome
 from genoglot.simulate.regulation import Regulation
 
 
-def write_truth(
-    directory: Path,
-    elements: Elements,
-    sites: Sites,
+def write_ground_truth(
+    folder: Path,
+    genome: SimulatedGenome,
     factors: Sequence[Factor],
-    motifs: Sequence[Motif],
     samples: Sequence[Biosample],
     programs: Sequence[Program],
     expression: np.ndarray,
 ) -> None:
-    """Write elements, motif instances, factors, biosamples, expression and motifs.
+    """Write the ground truth that exists before any experiment.
 
-    Raises
-    ------
-    OSError
-        If the directory cannot be written.
+    Parameters
+    ----------
+    folder
+        Folder of the ground truth; it is created.
+    genome
+        The simulated genome.
+    factors, samples, programs
+        All factors, biosamples and programs.
+    expression
+        float32 (samples, factors).
     """
     from safetensors.numpy import save
 
-    directory.mkdir()
-    chrom_type, kind_type = pl.Enum(elements.chrom_names), pl.Enum(KINDS)
-    names = pl.Series([program.name for program in programs])
-    chroms = pl.Series(elements.chrom_names, dtype=chrom_type)
+    folder.mkdir()
+    elements, names = genome.elements, [factor.name for factor in factors]
+    levels = {name: expression[:, i] for i, name in enumerate(names)}
+    tables = {
+        "elements": _elements(elements, [program.name for program in programs]),
+        "motif_instances": _motif_instances(genome, names),
+        "factors": pl.DataFrame(
+            {
+                "name": names,
+                "matrix": [factor.matrix for factor in factors],
+                "family": [factor.family for factor in factors],
+                "aliases": [list(factor.aliases) for factor in factors],
+            }
+        ),
+        "biosamples": pl.DataFrame([sample._asdict() for sample in samples]),
+        "programs": pl.DataFrame(
+            {
+                "name": [program.name for program in programs],
+                "kind": [program.kind for program in programs],
+                "factors": [list(program.factors) for program in programs],
+            }
+        ),
+        "expression": pl.DataFrame({"biosample": [sample.name for sample in samples], **levels}),
+        "genes": gene_table(elements, genome.genes),
+        "links": link_table(elements, genome.genes),
+    }
+    for name, table in tables.items():
+        table.write_parquet(folder / f"{name}.parquet")
+    matrices = {
+        name: np.ascontiguousarray(motif.probabilities)
+        for name, motif in zip(names, genome.motifs, strict=True)
+    }
+    (folder / "motifs.safetensors").write_bytes(save(matrices))
+
+
+def _elements(elements: Elements, programs: list[str]) -> pl.DataFrame:
     program = pl.Series(elements.program.astype(np.int32))
-    frame = pl.DataFrame(
+    names = pl.Series(programs).gather(program.set(program < 0, None))
+    return pl.DataFrame(
         {
             "id": np.arange(len(elements), dtype=np.int32),
-            "chrom": chroms.gather(elements.chrom.astype(np.uint32)),
+            "chrom": _enum(elements.chrom_names, elements.chrom),
             "start": elements.start,
             "end": elements.end,
-            "kind": pl.Series(KINDS, dtype=kind_type).gather(elements.kind.astype(np.uint32)),
-            "program": names.gather(program.set(program < 0, None)).cast(pl.Enum(names)),
+            "kind": _enum(KINDS, elements.kind),
+            "program": names.cast(pl.Enum(programs)),
             "strand": elements.strand,
             "baseline": elements.baseline,
             "gain": elements.gain,
@@ -53,71 +93,48 @@ def write_truth(
             "polycomb": elements.polycomb,
         }
     )
-    frame.write_parquet(directory / "elements.parquet")
 
-    factor_names = [factor.name for factor in factors]
-    instances = pl.DataFrame(
+
+def _motif_instances(genome: SimulatedGenome, factors: list[str]) -> pl.DataFrame:
+    elements, sites = genome.elements, genome.sites
+    return pl.DataFrame(
         {
-            "chrom": chroms.gather(elements.chrom[sites.element].astype(np.uint32)),
+            "chrom": _enum(elements.chrom_names, elements.chrom[sites.element]),
             "start": sites.start,
             "end": sites.end,
-            "strand": pl.Series(["-", "+"], dtype=pl.Enum(["-", "+"])).gather(
-                (sites.strand > 0).astype(np.uint32)
-            ),
-            "tf": pl.Series(factor_names, dtype=pl.Enum(factor_names)).gather(
-                sites.factor.astype(np.uint32)
-            ),
+            "strand": _enum(["-", "+"], sites.strand > 0),
+            "tf": _enum(factors, sites.factor),
             "element": sites.element,
             "score": sites.score,
         }
     )
-    instances.write_parquet(directory / "motif_instances.parquet")
-
-    pl.DataFrame(
-        {
-            "name": factor_names,
-            "matrix": [factor.matrix for factor in factors],
-            "family": [factor.family for factor in factors],
-            "aliases": [list(factor.aliases) for factor in factors],
-        }
-    ).write_parquet(directory / "factors.parquet")
-    pl.DataFrame([sample._asdict() for sample in samples]).write_parquet(
-        directory / "biosamples.parquet"
-    )
-    pl.DataFrame(
-        {
-            "name": names,
-            "kind": [program.kind for program in programs],
-            "factors": [list(program.factors) for program in programs],
-        }
-    ).write_parquet(directory / "programs.parquet")
-    levels = {name: expression[:, i] for i, name in enumerate(factor_names)}
-    pl.DataFrame({"biosample": [sample.name for sample in samples], **levels}).write_parquet(
-        directory / "expression.parquet"
-    )
-    matrices = {
-        n: np.ascontiguousarray(motif.probabilities)
-        for n, motif in zip(factor_names, motifs, strict=True)
-    }
-    (directory / "motifs.safetensors").write_bytes(save(matrices))
 
 
-def read_regulation(directory: Path) -> Regulation:
-    """Read what the rules need from a truth directory."""
-    elements = pl.read_parquet(directory / "elements.parquet")
-    sites = pl.read_parquet(
-        directory / "motif_instances.parquet", columns=["tf", "element", "score"]
-    )
-    expression = pl.read_parquet(directory / "expression.parquet")
-    factors = [Factor(*row) for row in pl.read_parquet(directory / "factors.parquet").iter_rows()]
+def _enum(names: Sequence[str], codes: np.ndarray) -> pl.Series:
+    """Return a column of names, given their indices."""
+    return pl.Series(names, dtype=pl.Enum(names)).gather(codes.astype(np.uint32))
+
+
+def read_regulation(folder: Path) -> Regulation:
+    """Read the rules of a world from the folder of its ground truth."""
+
+    def read(table: str, columns: list[str] | None = None) -> pl.DataFrame:
+        return pl.read_parquet(folder / f"{table}.parquet", columns=columns)
+
+    def codes(column: pl.Series, dtype: Any) -> np.ndarray:
+        return column.to_physical().to_numpy().astype(dtype)
+
+    elements, expression = read("elements"), read("expression")
+    sites = read("motif_instances", ["tf", "element", "score"])
+    factors = [Factor(*row) for row in read("factors").iter_rows()]
     return Regulation(
-        kind=elements["kind"].to_physical().to_numpy().astype(np.uint8),
+        kind=codes(elements["kind"], np.uint8),
         baseline=elements["baseline"].to_numpy(),
         gain=elements["gain"].to_numpy(),
         activity=elements["activity"].to_numpy(),
         polycomb=elements["polycomb"].to_numpy(),
         site_element=sites["element"].to_numpy(),
-        site_factor=sites["tf"].to_physical().to_numpy().astype(np.int16),
+        site_factor=codes(sites["tf"], np.int16),
         site_score=sites["score"].to_numpy(),
         expression=expression.drop("biosample").to_numpy().astype(np.float32),
         affinity=family_affinity(factors),
