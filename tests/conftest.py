@@ -1,14 +1,16 @@
-"""What many tests share: a tiny atlas with a structure to learn, and a cache of its own."""
+"""What many tests share: a tiny atlas, the small simulated world, and a cache of their own."""
 
 import os
 
 import numpy as np
 import polars as pl
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
 from genoglot.regions import Regions, Universe
+from genoglot.simulate import World, simulate
 
 # On a busy machine an example may take any time.
 settings.register_profile(
@@ -56,6 +58,15 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
                 )
     path = tmp_path_factory.mktemp("toy") / "atlas"
     return Atlas.from_sets(path, toy_universe, pl.DataFrame(rows), sets, strengths=strengths)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> World:
+    """The small world of seed 0. All workers share it and none writes to it."""
+    base = tmp_path_factory.getbasetemp()
+    path = (base if worker_id == "master" else base.parent) / "world"
+    with FileLock(f"{path}.lock"):
+        return World.open(path) if path.exists() else simulate(path, size="small", seed=0)
 
 
 @pytest.fixture(scope="session", autouse=True)
