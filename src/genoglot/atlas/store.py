@@ -47,6 +47,14 @@ class Atlas:
     metadata
         One row per region set: id, file, description, assay, target, biosample, group, n_regions,
         n_tokens and the further columns of the sample sheet. Missing values are null.
+    genome
+        Name of the genome assembly, such as "hg38"; empty if it is unknown.
+    universe_digest, universe_size
+        Digest and number of regions of the universe, which is not loaded for them.
+    n_tokens
+        Number of tokens of all region sets.
+    digest
+        SHA-256, as hex, of universe, tokens and metadata. It identifies the data.
 
     Examples
     --------
@@ -65,12 +73,15 @@ class Atlas:
     (array([ 51, 255], dtype=uint8), array([[0.6, 0. , 1. ]], dtype=float32))
     """
 
-    path: Path
-    metadata: pl.DataFrame
-
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._manifest = format.read_atlas_manifest(self.path)
+        manifest = format.read_atlas_manifest(self.path)
+        self.genome = str(manifest["genome"])
+        self.universe_digest = str(manifest["universe"]["digest"])
+        self.universe_size = int(manifest["universe"]["size"])
+        self.n_tokens = int(manifest["n_tokens"])
+        self.digest = str(manifest["digest"])
+        self._file_digests: dict[str, str] = manifest["files"]
         table = format.read_metadata(self.path)
         self._tokens = format.open_tokens(self.path)
         self._n_tokens = table["n_tokens"].to_numpy()
@@ -79,13 +90,12 @@ class Atlas:
         self.metadata = table.drop(format.ROW_GROUP, format.OFFSET)
         self._lock = threading.Lock()
         self._last_group: dict[str, tuple[int, NDArray[Any]]] = {}
-        counts = {"n_sets": len(table), "n_tokens": int(self._n_tokens.sum())}
-        rows = self._tokens.metadata.num_rows
-        if any(self._manifest[name] != n for name, n in counts.items()) or rows != self.n_tokens:
+        expected = (manifest["n_sets"], self.n_tokens, self.n_tokens)
+        found = (len(table), int(self._n_tokens.sum()), self._tokens.metadata.num_rows)
+        if found != expected:
             raise AtlasError(
-                f"{path}: damaged atlas: its files hold {counts}, its manifest says "
-                f"{ {name: self._manifest[name] for name in counts} }, and tokens.parquet has "
-                f"{rows} rows; build the atlas again"
+                f"{path}: damaged atlas: region sets, tokens and rows of {format.TOKENS} are "
+                f"{found}, not {expected}; build the atlas again"
             )
 
     @classmethod
@@ -177,31 +187,6 @@ class Atlas:
             raise AtlasError(f"{self.path}: damaged atlas: {error}") from None
         return universe
 
-    @property
-    def universe_digest(self) -> str:
-        """Digest of the universe; available without loading the universe."""
-        return str(self._manifest["universe"]["digest"])
-
-    @property
-    def universe_size(self) -> int:
-        """Number of regions in the universe; available without loading the universe."""
-        return int(self._manifest["universe"]["size"])
-
-    @property
-    def genome(self) -> str:
-        """Name of the genome assembly, such as "hg38"; empty if it is unknown."""
-        return str(self._manifest["genome"])
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, as hex, of universe, tokens and metadata. It identifies the data."""
-        return str(self._manifest["digest"])
-
-    @property
-    def n_tokens(self) -> int:
-        """Number of tokens of all region sets."""
-        return int(self._manifest["n_tokens"])
-
     def tokens(self, i: int) -> Tokens:
         """Return the ids of region set `i`: int32, shape (n_tokens,), sorted and unique."""
         return self._gather(format.ID, self._rows([i]))[0]
@@ -233,11 +218,9 @@ class Atlas:
         AtlasError
             If a region set is not in the atlas.
         """
-        return self._lists_of(format.ID, rows)
-
-    def strengths_of(self, rows: ArrayLike) -> list[Strengths]:
-        """Return the strengths of several region sets, uint8; `rows` as in `tokens_of`."""
-        return self._lists_of(format.STRENGTH, rows)
+        rows = self._rows(rows)
+        ids, ends = self._gather(format.ID, rows)
+        return np.split(ids, ends[:-1]) if len(rows) else []
 
     def presence(self, rows: ArrayLike | None = None, *, strength: bool = False) -> csr_array:
         """Return which region sets contain which regions of the universe.
@@ -363,7 +346,7 @@ class Atlas:
             If a file is damaged, ids are not sorted or outside the universe, or strengths are
             outside 1 to 255.
         """
-        for name, digest in self._manifest["files"].items():
+        for name, digest in self._file_digests.items():
             try:
                 actual = file_digest(self.path / name)
             except OSError as error:
@@ -402,11 +385,6 @@ class Atlas:
         if len(outside):
             raise AtlasError(f"{self.path}: no region set {outside[0]} among {len(self)}")
         return array
-
-    def _lists_of(self, column: str, rows: ArrayLike) -> list[NDArray[Any]]:
-        rows = self._rows(rows)
-        flat, ends = self._gather(column, rows)
-        return np.split(flat, ends[:-1]) if len(rows) else []
 
     def _gather(self, column: str, rows: RowIndices) -> tuple[NDArray[Any], RowIndices]:
         """Return the ids or strengths of all rows in one array, and the end of each row in it."""

@@ -64,6 +64,13 @@ class Library:
 
     Opened by `Library.open`, created by `Library.create`.
 
+    Attributes
+    ----------
+    genome
+        Name of the genome assembly, such as "hg38"; empty if it is unknown.
+    universe_digest
+        Digest of the universe, which is not loaded for it.
+
     Examples
     --------
     >>> import tempfile
@@ -94,6 +101,8 @@ class Library:
                 f"{store.where}: library of format {self._manifest['version']}, but this version "
                 f"of Genoglot reads format {VERSION}; create the library again"
             )
+        self.genome = str(self._manifest["genome"])
+        self.universe_digest = str(self._manifest["universe"])
 
     @classmethod
     def create(
@@ -189,16 +198,6 @@ class Library:
 
     def __repr__(self) -> str:
         return f"Library({self._store.where!r}, {len(self)} region sets)"
-
-    @property
-    def universe_digest(self) -> str:
-        """Digest of the universe; available without loading the universe."""
-        return str(self._manifest["universe"])
-
-    @property
-    def genome(self) -> str:
-        """Name of the genome assembly, such as "hg38"; empty if it is unknown."""
-        return str(self._manifest["genome"])
 
     @cached_property
     def universe(self) -> Universe:

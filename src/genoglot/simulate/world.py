@@ -17,7 +17,7 @@ from genoglot.simulate.ground_truth import read_regulation
 from genoglot.simulate.regulation import Regulation
 
 FORMAT = 1
-MANIFEST, GROUND_TRUTH = "world.json", "truth"
+MANIFEST = "world.json"
 
 
 class World:
@@ -32,10 +32,28 @@ class World:
         Directory of the world.
     size, seed
         Size and random seed that it was simulated with.
+
+    Attributes
+    ----------
+    genome_path
+        FASTA file of the simulated genome; its index is beside it.
+    genes_path
+        GTF file of the genes.
+    universe_path
+        BED3 file of the universe; its region i is element i of the ground truth.
+    assays_path
+        Folder of the files in formats of public archives.
+    ground_truth_path
+        Folder of the ground truth.
     """
 
     def __init__(self, path: Path, size: str, seed: int) -> None:
         self.path, self.size, self.seed = path, size, seed
+        self.genome_path = path / "genome.fa"
+        self.genes_path = path / "genes.gtf"
+        self.universe_path = path / "universe.bed"
+        self.assays_path = path / "assays"
+        self.ground_truth_path = path / "truth"
 
     @classmethod
     @explains_denial
@@ -67,31 +85,6 @@ class World:
 
     def __repr__(self) -> str:
         return f"World({str(self.path)!r}, size={self.size!r}, seed={self.seed})"
-
-    @property
-    def genome_path(self) -> Path:
-        """FASTA file of the simulated genome; its index is beside it."""
-        return self.path / "genome.fa"
-
-    @property
-    def genes_path(self) -> Path:
-        """GTF file of the genes."""
-        return self.path / "genes.gtf"
-
-    @property
-    def universe_path(self) -> Path:
-        """BED3 file of the universe; its region i is element i of the ground truth."""
-        return self.path / "universe.bed"
-
-    @property
-    def assays_path(self) -> Path:
-        """Folder of the files in formats of public archives."""
-        return self.path / "assays"
-
-    @property
-    def ground_truth_path(self) -> Path:
-        """Folder of the ground truth."""
-        return self.path / GROUND_TRUTH
 
     @cached_property
     def sheet(self) -> pl.DataFrame:
