@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 from filelock import FileLock
-from genoglot.atlas.world import World, simulate
 from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
 from genoglot.regions import Regions, Universe
+from genoglot.simulate import World, simulate
 
 # The same examples in every run, and no limit of time: a busy machine is no reason to fail.
 settings.register_profile(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from genoglot.atlas import Atlas, split
+from genoglot.atlas import Atlas, make_split
 from genoglot.errors import GenoglotError
 from genoglot.models import Annotator, create, load
 from genoglot.models.dna.attention import AttentionEncoder
@@ -66,7 +66,8 @@ def save_task(path: Path, _: Atlas) -> None:
 
 def save_split(path: Path, toy: Atlas) -> None:
     save_atlas(path, toy)
-    split(Atlas.open(path), "random-group")
+    atlas = Atlas.open(path)
+    atlas.add_split(make_split(atlas.metadata, "random-group"))
 
 
 def save_atlas(path: Path, toy: Atlas) -> None:

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import json
 import logging
 import os
 import shutil
@@ -15,7 +16,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+import numpy as np
 
 from genoglot.errors import GenoglotError
 
@@ -133,6 +136,92 @@ def file_digest(path: str | Path) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class ContentDigest:
+    """SHA-256 of content, which does not depend on how a library writes it to a file.
+
+    Examples
+    --------
+    >>> digest = ContentDigest()
+    >>> digest.add(["chr1", "chr2"])
+    >>> digest.add(np.array([1, 2], np.int32))
+    >>> digest.hexdigest()[:8]
+    '90c65ae0'
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, content: Any) -> None:
+        """Add the next part of the content.
+
+        Parameters
+        ----------
+        content
+            Text, which counts as UTF-8; an array, which counts as little-endian bytes in C order;
+            anything else counts as its JSON, in which unknown types are text.
+        """
+        data: bytes | memoryview
+        if isinstance(content, np.ndarray):
+            data = np.ascontiguousarray(content, content.dtype.newbyteorder("<")).data
+        elif isinstance(content, str):
+            data = content.encode()
+        else:
+            data = json.dumps(content, default=str).encode()
+        self._hash.update(data)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all that was added, as hex."""
+        return self._hash.hexdigest()
+
+
+def write_manifest(file: Path, manifest: dict[str, Any]) -> None:
+    """Write the JSON file that describes a directory."""
+    file.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+
+
+def read_manifest(
+    file: Path, what: str, version: int, *, advice: str, error: type[GenoglotError]
+) -> dict[str, Any]:
+    """Read the JSON file that describes a directory.
+
+    Parameters
+    ----------
+    file
+        The JSON file. Its key `format` is the version of the directory's format.
+    what
+        What the directory holds, such as "atlas".
+    version
+        The only version that is read.
+    advice
+        What to do about a directory that cannot be read, such as "build the atlas again".
+    error
+        Class of the errors.
+
+    Returns
+    -------
+    dict
+        The content of the file.
+
+    Raises
+    ------
+    GenoglotError
+        Of the given class, if the file is missing, damaged or of another version.
+    """
+    try:
+        manifest = json.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{file.parent}: no {what} here (no {file.name})") from None
+    except (OSError, ValueError) as problem:
+        raise error(f"{file}: damaged ({problem}); {advice}") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != version:
+        raise error(
+            f"{file.parent}: {what} of format {found or 'unknown'}, but this version of Genoglot "
+            f"reads format {version}; {advice}"
+        )
+    return dict(manifest)
 
 
 def read_bytes(path: str | Path) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from genoglot.atlas import Atlas, split
+from genoglot.atlas import Atlas, make_split
 from genoglot.evaluation import Table, evaluate
 from genoglot.library import Library
 from genoglot.models import create, load
@@ -35,7 +35,7 @@ def test_every_name_is_only_a_name(
         assert Library.open(path + "/library").search(regions=[0])[0].id == "a"
 
         atlas = Atlas.from_sets(path + "/atlas", universe, ABOUT, [[0, 1], [2]])
-        split(atlas, "random", test=0.5, validation=0)
+        atlas.add_split(make_split(atlas.metadata, "random", test=0.5, validation=0))
         atlas = Atlas.open(path + "/atlas")
         atlas.verify()
         assert atlas.tokens(1).tolist() == [2] and len(atlas.split("random").test) == 1

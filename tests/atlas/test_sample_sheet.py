@@ -123,7 +123,7 @@ def test_one_file_in_two_rows_is_refused_however_it_is_written(tmp_path: Path) -
     head = "id,file,description\n1,b.bed,x\n2,a.bed,x\n3,"
     for other in ("./a.bed", "folder/../a.bed", "link.bed", "hard.bed", str(tmp_path / "a.bed")):
         sheet = write(tmp_path / "sheet.csv", f"{head}{other},x\n")
-        with pytest.raises(SampleSheetError, match=r"a\.bed \(as .*a?.bed\) .*rows 3 and 4; keep"):
+        with pytest.raises(SampleSheetError, match=r"a\.bed \(as .*a?.bed\) .*rows 3 and 4; re"):
             read_sheet(sheet, tmp_path)
     read_sheet(write(tmp_path / "sheet.csv", "file,description\na.bed,x\nb.bed,x\n"), tmp_path)
 
@@ -153,7 +153,7 @@ def test_files_of_one_assembly_are_taken_and_the_others_counted(
     sheet = write(tmp_path / "sheet.csv", MIXED)
     with caplog.at_level(logging.WARNING, "genoglot"):
         assert read_sheet(sheet, assembly="b37")["file"].to_list() == ["a.bed", "b.bed"]
-    assert "took 2 of 4 files, those of b37; of the others, the column assembly " in caplog.text
+    assert "used 2 of 4 files, those of b37; for the others, the column assembly " in caplog.text
     assert "'GRCh38' for 1 file (as c.bed), nothing for 1" in caplog.text
     assert read_sheet(sheet, assembly="hg38")["file"].to_list() == ["c.bed"]
     with pytest.raises(SampleSheetError, match=r"no file is of 'mm10'; .* 'hg19' for 2 files"):
@@ -242,10 +242,10 @@ def test_an_encode_file_that_is_there_twice(
     write(folder / "one.bed", "chr1\t0\t10\n")
     with caplog.at_level(logging.WARNING, "genoglot"):
         assert read_encode_json(folder)["file"].to_list() == ["one.bed", "two.bed.gz"]
-    assert "one.bed is taken, not one.bed.gz" in caplog.text
+    assert "one.bed is used, not one.bed.gz" in caplog.text
     (folder / "two.bed.gz").unlink()
     (folder / "two.bed.gz").symlink_to("one.bed")
-    with pytest.raises(SampleSheetError, match=r"one.bed \(as two.bed.gz\) repeated; keep one"):
+    with pytest.raises(SampleSheetError, match=r"one.bed \(as two.bed.gz\) repeated; remove one"):
         read_encode_json(folder)
 
 

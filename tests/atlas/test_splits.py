@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from genoglot.atlas import Atlas, Split, make_split, split
+from genoglot.atlas import Atlas, Split, make_split
 from genoglot.errors import AtlasError
 from genoglot.regions import Regions, Universe
 
@@ -34,7 +34,7 @@ def check_fair(about: pl.DataFrame, kind: str, made: Split) -> None:
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(rows)))
     assert len(made.train)
     assert len(made.test)
-    assert all(r.startswith(str(p)) for p, r in zip(made.part, made.reason, strict=True))
+    assert all(r.startswith(str(p)) for p, r in zip(made.subset, made.reason, strict=True))
 
     train = [rows[i] for i in made.train]
     train_factors = {factor(row) or "" for row in train}
@@ -101,7 +101,7 @@ def test_nothing_leaks_whatever_the_metadata(
     check_fair(about, kind, made)
     assert (len(made.validation) > 0) == (validation > 0)
     again = make_split(about, kind, seed=seed, test=test, validation=validation, within=within)
-    assert np.array_equal(made.part, again.part)
+    assert np.array_equal(made.subset, again.subset)
     if within:
         held = np.concatenate([made.test, made.validation])
         assert set(about["assay"].gather(held)) == {"x"}
@@ -157,7 +157,7 @@ def test_fractions_are_met(kind: Any) -> None:
 def test_seeds_differ(kind: Any) -> None:
     about = grid(10, 10)
     first, second = (make_split(about, kind, seed=seed) for seed in (0, 1))
-    assert not np.array_equal(first.part, second.part)
+    assert not np.array_equal(first.subset, second.subset)
 
 
 def test_every_combination_of_a_grid_is_tested_once_over_the_folds() -> None:
@@ -199,7 +199,7 @@ def test_a_target_of_its_own_never_tests_nor_keeps_its_biosample_from_testing() 
     about = pl.concat([grid(4, 3), lone])
     for seed in range(5):
         made = make_split(about, "unseen-combination", seed=seed, test=0.3, validation=0)
-        assert made.part[12] == "train"
+        assert made.subset[12] == "train"
     tested = {
         str(name)
         for seed in range(20)
@@ -246,6 +246,10 @@ def test_bad_settings_are_refused(options: dict[str, Any], problem: str) -> None
         make_split(grid(5, 4), **{"kind": "random", **options})
 
 
+def add_split(atlas: Atlas, kind: Any, *, overwrite: bool = False, **settings: Any) -> Split:
+    return atlas.add_split(make_split(atlas.metadata, kind, **settings), overwrite=overwrite)
+
+
 @pytest.fixture
 def atlas(tmp_path: Path) -> Atlas:
     about = grid(5, 4).with_columns(description=pl.lit("peaks"))
@@ -254,44 +258,44 @@ def atlas(tmp_path: Path) -> Atlas:
 
 
 def test_a_split_is_kept_in_the_atlas_with_its_reasons(atlas: Atlas) -> None:
-    made = split(atlas, "unseen-combination", seed=3)
-    split(atlas, "random-group", fold=0, folds=2)
+    made = add_split(atlas, "unseen-combination", seed=3)
+    add_split(atlas, "random-group", fold=0, folds=2)
     again = Atlas.open(atlas.path)
     assert again.splits() == ["random-group-fold-0-of-2", "unseen-combination"]
     read = again.split("unseen-combination")
-    assert np.array_equal(read.part, made.part)
+    assert np.array_equal(read.subset, made.subset)
     assert (read.reason, read.settings, read.name) == (made.reason, made.settings, made.name)
     check_fair(atlas.metadata, "unseen-combination", read)
     kept = pl.read_parquet(atlas.path / "splits/unseen-combination.parquet")
-    assert kept.columns == ["id", "part", "reason"]
+    assert kept.columns == ["id", "subset", "reason"]
     assert kept["id"].to_list() == atlas.metadata["id"].to_list()
     assert again.digest == atlas.digest
     again.verify()
 
 
 def test_a_split_is_not_replaced_by_another_unasked(atlas: Atlas) -> None:
-    first = split(atlas, "random", name="mine")
-    assert np.array_equal(split(atlas, "random", name="mine").part, first.part)
+    first = add_split(atlas, "random", name="mine")
+    assert np.array_equal(add_split(atlas, "random", name="mine").subset, first.subset)
     with pytest.raises(AtlasError, match="another split 'mine'"):
-        split(atlas, "random", seed=1, name="mine")
-    assert np.array_equal(atlas.split("mine").part, first.part)
-    second = split(atlas, "random", seed=1, name="mine", overwrite=True)
-    assert np.array_equal(atlas.split("mine").part, second.part)
+        add_split(atlas, "random", seed=1, name="mine")
+    assert np.array_equal(atlas.split("mine").subset, first.subset)
+    second = add_split(atlas, "random", seed=1, name="mine", overwrite=True)
+    assert np.array_equal(atlas.split("mine").subset, second.subset)
     with pytest.raises(AtlasError, match="cannot be the name"):
-        split(atlas, "random", name="../mine")
+        add_split(atlas, "random", name="../mine")
 
 
 def test_splits_that_are_missing_damaged_or_of_other_data(atlas: Atlas, tmp_path: Path) -> None:
     with pytest.raises(AtlasError, match="none yet"):
         atlas.split("random")
-    split(atlas, "random")
+    add_split(atlas, "random")
     with pytest.raises(AtlasError, match="there are: random"):
         atlas.split("randon")
     about = pl.DataFrame({"description": ["one", "two"]})
     other = Atlas.from_sets(tmp_path / "other", atlas.universe, about, [[1], [2]])
     file = atlas.path / "splits/random.parquet"
     (other.path / "splits/random.parquet").write_bytes(file.read_bytes())
-    with pytest.raises(AtlasError, match="made of the atlas"):
+    with pytest.raises(AtlasError, match="made for the atlas"):
         other.split("random")
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(AtlasError, match="damaged"):

@@ -1,4 +1,4 @@
-"""A small world taken through the commands once, each in a process of its own."""
+"""The small simulated world taken through the commands once, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from genoglot.cli import app
+from genoglot.simulate import World
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., str]
@@ -48,8 +49,8 @@ def here(files: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 
 
 @pytest.fixture(scope="session")
-def world(run: Run, folder: Path) -> Path:
-    run("simulate", "world", "--size", "small", "--seed", "1")
+def world(world: World, folder: Path) -> Path:
+    (folder / "world").symlink_to(world.path)
     return folder / "world"
 
 

@@ -98,7 +98,7 @@ BAD = {
     "add sets.library --atlas nowhere": "nowhere: no atlas here",
     "add sets.library --atlas atlas": "and 135 others already; replace or skip",
     "add sets.library world --sheet world/sheet.csv --universe other.bed": "made for the universe",
-    "add world --atlas atlas": "world: exists and is no library",
+    "add world --atlas atlas": "world: exists and is not a library",
 }
 
 

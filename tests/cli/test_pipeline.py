@@ -13,6 +13,7 @@ import polars as pl
 
 from genoglot.atlas import Atlas
 from genoglot.evaluation import Table, differences_markdown, paired_differences
+from genoglot.files import file_digest
 from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
 from genoglot.simulate import World
@@ -21,6 +22,18 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 QUERY = "kidney, human, cancer"
 COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "rank", "raw"]
+
+
+def test_the_command_simulates_the_same_world_as_the_function(
+    world: Path, run: Run, folder: Path
+) -> None:
+    run("simulate", "again", "--size", "small", "--seed", "0")
+
+    def digests(path: Path) -> dict[str, str]:
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return {str(file.relative_to(path)): file_digest(file) for file in files}
+
+    assert digests(folder / "again") == digests(world.resolve())
 
 
 def test_the_atlas_is_that_of_the_sheet(world: Path, atlas: Path, run: Run) -> None:

@@ -117,7 +117,7 @@ def test_one_assembly_of_several(beds: Path) -> None:
     text = "file,description,genome\na.bed,x,hg19\nb.bed,x,mm10\nc.bed,x,GRCh37\ngone.bed,x,mm10\n"
     options = ("--assembly", "hg19", "--genome", "hs37d5")
     done = build(beds, text, *options)
-    assert "took 2 of 4 files, those of hg19; of the others, the column genome" in done.stderr
+    assert "used 2 of 4 files, those of hg19; for the others, the column genome" in done.stderr
     assert Atlas.open(beds / "out").metadata["file"].to_list() == ["a.bed", "c.bed"]
     options = ("--assembly", "hg19", "--genome", "GRCh38", "--overwrite")
     assert "declared to be of 'GRCh38'" in build(beds, text, *options, status=2).stderr

@@ -31,12 +31,12 @@ def inputs(world: Path, atlas: Path, folder: Path) -> Path:
         rows = [f"{letters[i : i + 30]},{i % 2}" for i in range(n)]
         (folder / "labeled" / f"{name}.csv").write_text("\n".join(["sequence,label", *rows]) + "\n")
     sheet = pl.read_csv(world / "sheet.csv")
-    (world / "many").mkdir()
+    (folder / "many").mkdir()
     sheets = []
     for i in range(40):
-        sheets.append(sheet.with_columns(pl.col("file").str.replace("files", f"many/{i}")))
-        shutil.copytree(world / "files", world / "many" / str(i))
-    pl.concat(sheets).write_csv(world / "many.csv")
+        sheets.append(sheet.with_columns(pl.col("file").str.replace("files", str(i))))
+        shutil.copytree(world / "files", folder / "many" / str(i))
+    pl.concat(sheets).write_csv(folder / "many" / "sheet.csv")
     return folder
 
 
@@ -55,7 +55,7 @@ LONG = {
     ),
     "simulate": ("simulate", "world2", "--size", "medium"),
     "atlas build": (
-        *("atlas", "build", "world", "--sheet", "world/many.csv"),
+        *("atlas", "build", "many", "--sheet", "many/sheet.csv"),
         *("--universe", "world/universe.bed", "-o", "atlas2"),
     ),
 }

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genoglot.atlas import Atlas, split
+from genoglot.atlas import Atlas, make_split
 from genoglot.errors import AtlasError, GenoglotError, ModelError, UniverseMismatchError
 from genoglot.evaluation import evaluate, measure
 from genoglot.evaluation.provenance import code_version, hardware
@@ -121,7 +121,7 @@ def test_empty_sets_are_left_out_with_a_notice(
 
 
 def test_the_subset_of_a_split_is_evaluated_on(atlas: Atlas, guess: Model) -> None:
-    held = split(atlas, "random-group", test=0.25, validation=0.15)
+    held = atlas.add_split(make_split(atlas.metadata, "random-group", test=0.25, validation=0.15))
     for subset in ("test", "validation"):
         table = evaluate({"guess": guess}, atlas, split="random-group", subset=subset)
         rows = [i for i in getattr(held, subset) if i != 5]

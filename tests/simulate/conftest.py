@@ -1,4 +1,4 @@
-"""One small simulated world for all tests of this folder, and plain readers of its files."""
+"""Plain readers of the files of the small simulated world."""
 
 import csv
 import gzip
@@ -7,12 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genoglot.simulate import World, simulate
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return simulate(tmp_path_factory.mktemp("world") / "small", size="small", seed=0)
+from genoglot.simulate import World
 
 
 @pytest.fixture(scope="session")

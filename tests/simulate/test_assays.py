@@ -18,11 +18,13 @@ def assays(world: World) -> Path:
 
 
 def test_promoters_are_those_of_the_truth_in_both_formats(world: World, assays: Path) -> None:
-    promoters = world.truth("elements").filter(pl.col("kind") == "promoter")
+    promoters = world.ground_truth("elements").filter(pl.col("kind") == "promoter")
     bed = [line.split("\t") for line in (assays / "promoters.bed").read_text().splitlines()]
     fps = (assays / "promoters.fps").read_text().splitlines()
     assert len(bed) == len(fps) == len(promoters)
-    genes = {f"{row['gene_name']}_1": row for row in world.truth("genes").iter_rows(named=True)}
+    genes = {
+        f"{row['gene_name']}_1": row for row in world.ground_truth("genes").iter_rows(named=True)
+    }
     found = 0
     for row, line in zip(bed, fps, strict=True):
         plus = row[5] == "+"
@@ -40,8 +42,8 @@ def test_promoters_are_those_of_the_truth_in_both_formats(world: World, assays: 
 def test_methylation_is_low_where_it_is_open(
     world: World, assays: Path, genome: dict[str, str]
 ) -> None:
-    truth = world.truth("methylation")
-    elements = world.truth("elements")
+    truth = world.ground_truth("methylation")
+    elements = world.ground_truth("elements")
     samples = truth.columns[2:]
     assert samples == [tissue_id(name) for name in world.regulation.biosamples[:4]]
     for chrom, at in truth.select("chrom", "start").rows()[::50]:
@@ -79,13 +81,13 @@ def test_methylation_is_low_where_it_is_open(
 
 
 def test_expression_follows_the_openness_of_linked_elements(world: World, assays: Path) -> None:
-    genes, links = world.truth("genes"), world.truth("links")
+    genes, links = world.ground_truth("genes"), world.ground_truth("links")
     anno = pl.read_csv(assays / "geneanno.csv")
     rpkm = pl.read_csv(assays / "geneanno.exp.csv")
     assert anno["id"].to_list() == genes["gene_id"].to_list()
     assert (anno["CAGE_representative_TSS"] - 1).to_list() == genes["tss"].to_list()
     assert rpkm.height == len(genes) and rpkm.width == 1 + len(world.regulation.biosamples)
-    activity = world.truth("elements")["activity"].to_numpy()
+    activity = world.ground_truth("elements")["activity"].to_numpy()
     for name in world.regulation.biosamples[:3]:
         opened = world.openness(name)
         drive = np.zeros(len(genes))
@@ -108,14 +110,16 @@ def test_variants_change_openness_as_the_rule_says(world: World, genome: dict[st
     from safetensors.numpy import load_file
 
     matrices = load_file(world.path / "truth" / "motifs.safetensors")
-    sites = world.truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
-    elements = world.truth("elements")
-    family = dict(world.truth("factors").select("name", "family").iter_rows())
+    sites = world.ground_truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
+    elements = world.ground_truth("elements")
+    family = dict(world.ground_truth("factors").select("name", "family").iter_rows())
     name = world.regulation.biosamples[0]
     level = next(
-        row for row in world.truth("expression").iter_rows(named=True) if row["biosample"] == name
+        row
+        for row in world.ground_truth("expression").iter_rows(named=True)
+        if row["biosample"] == name
     )
-    variants = world.truth("variants").filter(pl.col("tissue") == tissue_id(name))
+    variants = world.ground_truth("variants").filter(pl.col("tissue") == tissue_id(name))
     elsewhere = variants.filter(pl.col("element") < 0)
     assert len(elsewhere) > 1000 and (elsewhere["effect"] == 0).all()
     chosen = variants.filter(pl.col("element") >= 0)
@@ -146,14 +150,14 @@ def test_variants_change_openness_as_the_rule_says(world: World, genome: dict[st
 def test_fine_mapping_tells_causal_variants_from_spurious_ones(world: World, assays: Path) -> None:
     with gzip.open(assays / "finemapping_DAPG.txt.gz", "rb") as file:
         table = pl.read_csv(file.read(), separator="\t")
-    truth = world.truth("variants")
+    truth = world.ground_truth("variants")
     assert len(table) == len(truth)
     effect, pip = truth["effect"].abs().to_numpy(), table["variant_pip"].to_numpy()
     assert (pip[effect >= 0.1] > 0.9).all() and (effect >= 0.1).sum() > 300
     assert (pip[effect <= 0.01] < 0.01).all()
     between = (effect > 0.01) & (effect < 0.1)
     assert ((pip[between] > 0.01) & (pip[between] < 0.9)).all()
-    assert set(table["gene_id"]) <= set(world.truth("genes")["gene_id"])
+    assert set(table["gene_id"]) <= set(world.ground_truth("genes")["gene_id"])
     longer = table["variant_id"].str.split("_").list.get(2).str.len_bytes() > 1
     assert 0.02 < longer.mean() < 0.08
 
@@ -167,7 +171,7 @@ def test_mutagenesis_measures_the_truth_with_the_error_of_its_barcodes(
     table = table.drop_nulls("Pos")
     for row in table[::50].iter_rows(named=True):
         assert genome[f"chr{row['Chrom']}"][row["Pos"] - 1] == row["Ref"] != row["Alt"]
-    truth = world.truth("mutagenesis")
+    truth = world.ground_truth("mutagenesis")
     assert truth.select("Pos", "Alt", "Element").equals(table.select("Pos", "Alt", "Element"))
     error = (table["Coefficient"] - truth["effect"]) * table["Barcodes"].sqrt()
     assert abs(error.mean()) < 0.02 and error.std() == pytest.approx(0.8, abs=0.03)

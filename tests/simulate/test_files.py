@@ -39,7 +39,7 @@ def test_genome_has_plausible_composition(
     assert set(whole) == set("ACGT")
     gc = (whole.count("G") + whole.count("C")) / len(whole)
     assert 0.40 < gc < 0.46
-    kind = world.truth("elements")["kind"].to_list()
+    kind = world.ground_truth("elements")["kind"].to_list()
     promoters = "".join(
         genome[chrom][start:end]
         for (chrom, start, end), k in zip(universe, kind, strict=True)
@@ -92,10 +92,10 @@ def test_descriptions_name_target_and_sample_in_varied_words(world: World) -> No
 
     aliases = {
         row["name"]: [row["name"], *row["aliases"]]
-        for row in world.truth("factors").iter_rows(named=True)
+        for row in world.ground_truth("factors").iter_rows(named=True)
     }
     synonyms = {organ.name: (organ.name, *organ.synonyms) for organ in ORGANS}
-    cells = dict(world.truth("biosamples").select("name", "cell").iter_rows())
+    cells = dict(world.ground_truth("biosamples").select("name", "cell").iter_rows())
     for row in world.sheet.iter_rows(named=True):
         text = row["description"]
         names = [cells[row["biosample"]]] if cells[row["biosample"]] else synonyms[row["organ"]]
@@ -126,7 +126,7 @@ def test_introns_begin_with_gt_and_end_with_ag(world: World, genome: dict[str, s
             exons = transcripts.setdefault(attributes["transcript_id"], [])
             assert int(attributes["exon_number"]) == len(exons) + 1
             exons.append((chrom, int(start) - 1, int(end), strand))
-    assert genes == set(world.truth("genes")["gene_id"])
+    assert genes == set(world.ground_truth("genes")["gene_id"])
     introns = 0
     for exons in transcripts.values():
         exons.sort(key=lambda exon: exon[1])
@@ -142,7 +142,7 @@ def test_introns_begin_with_gt_and_end_with_ag(world: World, genome: dict[str, s
 def test_genes_do_not_overlap_and_start_in_their_promoter(
     world: World, universe: list[tuple[str, int, int]]
 ) -> None:
-    genes = world.truth("genes").sort("chrom", "start")
+    genes = world.ground_truth("genes").sort("chrom", "start")
     for _, own in genes.group_by("chrom"):
         assert (own["start"][1:] >= own["end"][:-1]).all()
     for row in genes.iter_rows(named=True):

@@ -45,7 +45,7 @@ def test_a_full_directory_and_an_unknown_size_are_refused(world: World, tmp_path
 
 
 def test_open_refuses_what_is_no_world_or_of_another_version(tmp_path: Path) -> None:
-    with pytest.raises(AtlasError, match="not a simulated world"):
+    with pytest.raises(AtlasError, match="no simulated world here"):
         World.open(tmp_path)
     (tmp_path / "world.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(AtlasError, match="format 99"):
@@ -63,7 +63,7 @@ def test_an_opened_world_knows_what_it_was_made_of(world: World) -> None:
 
 def test_unknown_tables_assays_and_biosamples_are_named(world: World) -> None:
     with pytest.raises(AtlasError, match="motif_instances"):
-        world.truth("nothing")
+        world.ground_truth("nothing")
     with pytest.raises(GenoglotError, match="no assay 'TF ChIP-seq' of target 'H3K27ac'"):
         world.expected("TF ChIP-seq", "H3K27ac", "lung")
     with pytest.raises(GenoglotError, match="no biosample 'tail'"):

@@ -1,4 +1,4 @@
-"""One small simulated world, and every task built from the files that it writes."""
+"""Every task, built from the files of the small simulated world."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 
 from genoglot.sequence import Genome, to_text
-from genoglot.simulate import World, simulate
+from genoglot.simulate import World
 from genoglot.tasks import TASKS, TaskData
 
 Build = Callable[..., TaskData]
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return simulate(tmp_path_factory.mktemp("world") / "small", size="small", seed=0)
 
 
 @pytest.fixture(scope="session")

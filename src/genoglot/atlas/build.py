@@ -6,17 +6,18 @@ import logging
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.atlas.sample_sheet import check_assembly, check_files, read_sheet
+from genoglot.atlas.assembly_column import check_assembly
+from genoglot.atlas.sample_sheet import check_files, read_sheet
 from genoglot.atlas.store import Atlas
 from genoglot.atlas.writer import AtlasWriter
 from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError, some
@@ -28,66 +29,82 @@ from genoglot.regions.signal import signal_column
 
 log = logging.getLogger("genoglot")
 
-IN_FLIGHT = 8  # files read ahead per job: bounds memory when the writer is the slower one
-ALIKE = 20  # files with other chromosome names, and none without, after which all have them
+READ_AHEAD = 8
+"""Maximum number of files per job that are read before they are written. It bounds memory."""
+MISNAMED = 20
+"""Number of files with other chromosome names, and none without, after which a build stops."""
 
 
-@dataclass(frozen=True)
-class BuildReport:
-    """What came of a build.
+class BuildResult(NamedTuple):
+    """Result of a build.
 
     Attributes
     ----------
     atlas
         The atlas, opened.
     skipped
-        (file, problem) of each file that could not be read and is not in it.
+        File and problem of each file that could not be read and is not in the atlas.
     """
 
     atlas: Atlas
     skipped: list[tuple[str, str]]
 
 
-class Tokenized(NamedTuple):
-    """A region file as ids with their signal ranks, or what is wrong with it."""
+class FileSummary(NamedTuple):
+    """Summary of a region file that was encoded.
 
-    tokens: NDArray[np.int32]
-    signal_ranks: NDArray[np.uint8]
+    Attributes
+    ----------
+    n_tokens
+        Number of universe regions that its regions overlap.
+    n_regions
+        Number of regions in the file.
+    signal
+        Name of the column that the signal ranks come from, if there is one.
+    chrom
+        Name of the first chromosome; empty if there is none.
+    """
+
+    n_tokens: int
     n_regions: int
-    signal: str | None = None  # column that the signal ranks are of
-    chrom: str = ""  # the first, to say where a file is that is elsewhere
-    error: GenoglotError | None = None
+    signal: str | None
+    chrom: str
+
+
+Encoded = tuple[NDArray[np.int32], NDArray[np.uint8], FileSummary]
+"""Ids of universe regions, their signal_ranks, and a summary."""
 
 
 @dataclass(frozen=True)
-class Tokenizer:
-    """How a BED file becomes the ids of universe regions, and their signal ranks."""
+class FileEncoder:
+    """How region files are read and encoded.
+
+    Attributes
+    ----------
+    universe
+        Universe of the ids.
+    reading
+        Options of `Regions.from_bed`.
+    overlap
+        Options of `Universe.encode_signal_ranks`.
+    """
 
     universe: Universe
-    on_error: Literal["raise", "skip"]
-    alias: Alias | None
-    min_bp: int
-    min_fraction: float
-    min_universe_fraction: float
-    format: Format
+    reading: dict[str, Any]
+    overlap: dict[str, Any]
 
-    def __call__(self, path: Path) -> Tokenized:
-        """Read and encode one file; an error is returned, so that others go on."""
+    def encode(self, path: Path) -> Encoded | GenoglotError:
+        """Read and encode one file. An error is returned, so that other files can be read."""
         try:
-            regions = Regions.from_bed(
-                path, on_error=self.on_error, alias=self.alias, format=self.format
-            )
+            regions = Regions.from_bed(path, **self.reading)
             tokens, signal_ranks = self.universe.encode_signal_ranks(
-                regions,
-                min_bp=self.min_bp,
-                min_fraction=self.min_fraction,
-                min_universe_fraction=self.min_universe_fraction,
-                where=path,
+                regions, where=path, **self.overlap
             )
         except GenoglotError as error:
-            return Tokenized(np.empty(0, np.int32), np.empty(0, np.uint8), 0, error=error)
-        first = next(iter(regions.chrom_names), "")
-        return Tokenized(tokens, signal_ranks, len(regions), signal_column(regions.columns), first)
+            return error
+        chrom = next(iter(regions.chrom_names), "")
+        summary = FileSummary(len(tokens), len(regions), signal_column(regions.columns), chrom)
+        return tokens, signal_ranks, summary
 
 
 def build_atlas(
@@ -106,101 +123,96 @@ def build_atlas(
     format: Format = "auto",
     overwrite: bool = False,
     progress: bool = True,
-) -> BuildReport:
+) -> BuildResult:
     """Build an atlas from BED files.
 
     Files are read by several threads (reading and encoding release Python's lock). A file that
-    cannot be read is left out and reported; an empty one is kept with a notice. Signal ranks come
-    from the files' signal columns: see `Universe.encode_signal_ranks`. The directory `out` appears
-    when all is written, or not at all.
+    cannot be read is left out and reported; an empty file becomes an empty set, with a warning.
+    Signal ranks come from the files' signal columns: see `Universe.encode_signal_ranks`. The
+    directory `out` appears complete or not at all.
 
     Parameters
     ----------
     folder
-        Where the files of the sheet are.
+        Folder of the files that the sheet names.
     sheet
-        See `read_sheet`; or a table as it and `read_encode_json` give.
+        A sample sheet: see `read_sheet`; or a table as from `read_sheet` or `read_encode_json`.
     universe
         A universe, or its BED file (sorted, without overlaps).
     out
-        The atlas's directory: new or empty.
+        Directory of the atlas: new or empty.
     genome
-        Name of the genome assembly, such as "hg38"; default the universe's. Files that the sheet
-        declares to be of another one are refused.
+        Name of the genome assembly, such as "hg38"; by default that of the universe. Files that
+        the sheet declares to be of another assembly are refused.
     jobs
-        Threads; default one per core.
+        Number of threads; by default one per core.
     on_error
-        "skip" leaves malformed lines out; "raise" makes the file count as broken.
+        "skip" leaves out malformed lines; "raise" leaves out the whole file.
     alias
-        Spelling of chromosomes to translate to: see `rename_chromosome`.
+        Chromosome naming to translate to: see `rename_chromosome`.
     min_bp, min_fraction, min_universe_fraction
-        Overlap that counts: see `Universe.encode`.
+        Minimum overlap: see `Universe.encode`.
     format
-        Format of the files, which says where the signal is: see `read_bed`.
+        Format of the files, which determines the signal column: see `read_bed`.
     overwrite
-        Replace an atlas that is there.
+        Replace an existing atlas.
     progress
         Show a progress bar, if the error output is a terminal.
+
+    Returns
+    -------
+    BuildResult
+        The atlas, and the files that are not in it.
 
     Raises
     ------
     SampleSheetError
-        If the sheet is not sound, names files that are not there, or several assemblies.
+        If the sheet is invalid, names files that do not exist, or names several assemblies.
     ChromosomeNameError
         If files and universe spell chromosomes differently from the first file on.
     AtlasError
-        If no file could be read, or none has a region in the universe.
+        If no file could be read, or no file has a region in the universe.
     """
     folder = Path(folder)
     if isinstance(sheet, pl.DataFrame):
         check_files(sheet, folder)
     else:
         sheet = read_sheet(sheet, folder)
-    universe = _named(universe, genome)
+    universe = _with_genome(universe, genome)
     check_assembly(sheet, universe.genome)
-    tokenizer = Tokenizer(
-        universe, on_error, alias, min_bp, min_fraction, min_universe_fraction, format
+    encoder = FileEncoder(
+        universe,
+        {"on_error": on_error, "alias": alias, "format": format},
+        {
+            "min_bp": min_bp,
+            "min_fraction": min_fraction,
+            "min_universe_fraction": min_universe_fraction,
+        },
     )
-    kept: list[int] = []
-    n_regions: list[int] = []
-    signals: Counter[str | None] = Counter()
-    outside: dict[str, Tokenized] = {}
-    skipped: list[tuple[str, str]] = []
-    misnamed = 0
+    names = sheet["file"].to_list()
     with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
-        results = _in_parallel(tokenizer, [folder / name for name in sheet["file"]], jobs)
-        for row, result in enumerate(_with_progress(results, len(sheet), progress)):
-            name = str(sheet["file"][row])
-            if result.error is None:
-                if not len(result.tokens):
-                    outside[name] = result
-                writer.add(result.tokens, result.signal_ranks)
-                kept.append(row)
-                n_regions.append(result.n_regions)
-                signals[result.signal] += 1
-                continue
-            skipped.append((name, str(result.error)))
-            misnamed += isinstance(result.error, ChromosomeNameError)
-            if not kept and misnamed == row + 1 and row + 1 in (ALIKE, len(sheet)):
-                first_name, problem = skipped[0]
-                raise ChromosomeNameError(f"{first_name}: {problem}")
-        if not kept:
+        results = _in_parallel(encoder.encode, [folder / name for name in names], jobs)
+        shown = _with_progress(results, len(names), progress)
+        written, skipped = _write_files(writer, names, shown)
+        if not written:
             raise AtlasError(
-                f"{out}: no atlas: none of the {len(sheet)} files can be read; the first: "
+                f"{out}: no atlas: none of the {len(names)} files can be read; the first: "
                 f"{skipped[0][1]}"
             )
-        _report_outside(outside, len(kept), universe)
-        writer.finish(sheet[kept].with_columns(n_regions=pl.Series(n_regions, dtype=pl.Int32)))
+        _check_empty({names[row]: file for row, file in written.items()}, universe)
+        n_regions = pl.Series([file.n_regions for file in written.values()], dtype=pl.Int32)
+        writer.finish(sheet[list(written)].with_columns(n_regions=n_regions))
+    signals = Counter(file.signal for file in written.values())
     found = (
         f"{n} sets by {column}" if column else f"{n} sets without a signal (all 255)"
         for column, n in signals.most_common()
     )
     log.info("signal ranks: %s", ", ".join(found))
-    return BuildReport(Atlas.open(out), skipped)
+    return BuildResult(Atlas.open(out), skipped)
 
 
-def _named(universe: str | Path | Universe, genome: str) -> Universe:
-    """Read the universe, if need be, and name its genome."""
+def _with_genome(universe: str | Path | Universe, genome: str) -> Universe:
+    """Return the universe with the name of its genome; read it first if it is a file."""
     if not isinstance(universe, Universe):
         return Universe.from_bed(universe, genome=genome)
     if not same_assembly(genome, universe.genome):
@@ -210,50 +222,80 @@ def _named(universe: str | Path | Universe, genome: str) -> Universe:
     return universe
 
 
-def _report_outside(outside: dict[str, Tokenized], n: int, universe: Universe) -> None:
-    """Say how many of `n` files have no region in the universe, and refuse if it is all."""
-    if not outside:
-        return
-    if len(outside) == n:
-        name, first = next(iter(outside.items()))
+def _write_files(
+    writer: AtlasWriter, names: list[str], results: Iterable[Encoded | GenoglotError]
+) -> tuple[dict[int, FileSummary], list[tuple[str, str]]]:
+    """Write the region sets of the files that could be read.
+
+    Returns
+    -------
+    written
+        Row of the sheet -> summary of the file.
+    skipped
+        File and problem of each file that could not be read.
+    """
+    written: dict[int, FileSummary] = {}
+    skipped: list[tuple[str, str]] = []
+    misnamed = 0
+    for row, result in enumerate(results):
+        if not isinstance(result, GenoglotError):
+            tokens, signal_ranks, written[row] = result
+            writer.add(tokens, signal_ranks)
+            continue
+        skipped.append((names[row], str(result)))
+        misnamed += isinstance(result, ChromosomeNameError)
+        if not written and misnamed == row + 1 and row + 1 in (MISNAMED, len(names)):
+            raise ChromosomeNameError(": ".join(skipped[0]))
+    return written, skipped
+
+
+def _check_empty(files: dict[str, FileSummary], universe: Universe) -> None:
+    """Warn of files without a region in the universe, and refuse if all files are such."""
+    empty = [name for name, file in files.items() if not file.n_tokens]
+    if len(empty) == len(files):
+        first = files[empty[0]]
+        on = f", on {first.chrom}" if first.chrom else ""
         raise AtlasError(
-            f"none of the files ({n}) has a region in the universe; the first, {name}, has "
-            f"{first.n_regions} regions{f', on {first.chrom}' * bool(first.chrom)}, the universe "
-            f"is on {some(universe.regions.chrom_names)}: are they of one genome?"
+            f"none of the files ({len(empty)}) has a region in the universe; the first, "
+            f"{empty[0]}, has {first.n_regions} regions{on}, "
+            f"the universe is on {some(universe.regions.chrom_names)}: are they of one genome?"
         )
-    log.warning(
-        "%d of %d files have no region in the universe and become empty sets: %s",
-        *(len(outside), n, some(outside)),
-    )
+    if empty:
+        log.warning(
+            "%d of %d files have no region in the universe and become empty sets: %s",
+            *(len(empty), len(files), some(empty)),
+        )
 
 
-def _in_parallel(tokenizer: Tokenizer, paths: list[Path], jobs: int | None) -> Iterator[Tokenized]:
-    """Tokenize files with `jobs` threads; results in the order of the files.
+def _in_parallel(
+    encode: Callable[[Path], Encoded | GenoglotError], paths: list[Path], jobs: int | None
+) -> Iterator[Encoded | GenoglotError]:
+    """Encode files with `jobs` threads; yield the results in the order of the files.
 
-    Threads, not processes: one file's decompression, parsing and search leave Python's lock, and
-    the universe need not be copied. Measured in docs/decisions/0003-atlas-format.md.
+    Threads are as fast as processes here: decompressing, parsing and searching release Python's
+    lock, and the universe is not copied. docs/decisions/0003-atlas-format.md has measurements.
     """
     jobs = jobs or os.cpu_count() or 1
     pool = ThreadPoolExecutor(jobs)
-    waiting: deque[Future[Tokenized]] = deque()
+    waiting: deque[Future[Encoded | GenoglotError]] = deque()
     try:
         for path in paths:
-            waiting.append(pool.submit(tokenizer, path))
-            if len(waiting) >= jobs * IN_FLIGHT:
+            waiting.append(pool.submit(encode, path))
+            if len(waiting) >= jobs * READ_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # also at Ctrl-C: what is not begun is not begun
+    finally:  # at Ctrl-C too: files that have not been started are not read
         pool.shutdown(cancel_futures=True)
 
 
-def _with_progress(results: Iterable[Tokenized], total: int, progress: bool) -> Iterator[Tokenized]:
+def _with_progress(
+    results: Iterator[Encoded | GenoglotError], total: int, progress: bool
+) -> Iterable[Encoded | GenoglotError]:
     if not (progress and sys.stderr.isatty()):
-        yield from results
-        return
+        return results
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(
-        results, "Reading region sets", total=total, console=Console(stderr=True), transient=True
-    )
+    console = Console(stderr=True)
+    return track(results, "Reading region sets", total=total, console=console, transient=True)

@@ -1,4 +1,4 @@
-"""`Atlas`: many described region sets on disk, read lazily through a memory map."""
+"""`Atlas`: many region sets with descriptions on disk, read through a memory map when needed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.atlas import layout
+from genoglot.atlas import format
+from genoglot.atlas.held_out import RowIndices
 from genoglot.atlas.splits import Split
-from genoglot.atlas.writer import AtlasWriter
+from genoglot.atlas.writer import ROW_GROUP_TOKENS, AtlasWriter
 from genoglot.errors import AtlasError, UniverseError, UniverseMismatchError
-from genoglot.files import file_digest
+from genoglot.files import ContentDigest, file_digest
 from genoglot.permissions import explains_denial
 from genoglot.regions import Universe
 
@@ -28,25 +29,42 @@ if TYPE_CHECKING:
 Tokens = NDArray[np.int32]
 SignalRanks = NDArray[np.uint8]
 
-_WEIGHTS = ((1 + np.arange(256) / 255) / 2).astype(np.float32)  # of signal ranks, in `presence`
+_WEIGHTS = ((1 + np.arange(256) / 255) / 2).astype(np.float32)  # of signal_ranks, in `presence`
 
 
 class Atlas:
-    """Region sets, as ids of a universe with signal ranks, with their descriptions and metadata.
+    """Region sets with descriptions and metadata, stored as ids of a universe with signal ranks.
 
-    Opened by `Atlas.open`; made by `build_atlas` from files or by `Atlas.from_sets` from arrays.
-    Opening reads the metadata only; tokens are read from a memory map when asked for. Several
-    threads may read at once; a copy sent to another process opens the directory anew.
+    Opened by `Atlas.open`. Created by `build_atlas` from files, or by `Atlas.from_sets` from
+    arrays. Opening reads the metadata only; tokens are read from a memory map when they are needed.
+    Several threads can read at the same time, and a copy in another process opens the directory
+    again.
+
+    Attributes
+    ----------
+    path
+        Directory of the atlas.
+    metadata
+        One row per region set: id, file, description, assay, target, biosample, group, n_regions,
+        n_tokens and the further columns of the sample sheet. Missing values are null.
+    genome
+        Name of the genome assembly, such as "hg38"; empty if it is unknown.
+    universe_digest, universe_size
+        Digest and number of regions of the universe, which is not loaded for them.
+    n_tokens
+        Number of tokens of all region sets.
+    digest
+        SHA-256, as hex, of universe, tokens and metadata. It identifies the data.
 
     Examples
     --------
     >>> import tempfile, pathlib
     >>> from genoglot.regions import Regions
     >>> universe = Universe(Regions(["chr1"] * 3, [0, 10, 20], [5, 15, 25]), genome="hg38")
-    >>> about = pl.DataFrame({"description": ["CTCF in liver", "ATAC-seq of kidney"]})
+    >>> metadata = pl.DataFrame({"description": ["CTCF in liver", "ATAC-seq of kidney"]})
     >>> folder = pathlib.Path(tempfile.mkdtemp()) / "atlas"
-    >>> ranks = [[51, 255], [9]]
-    >>> atlas = Atlas.from_sets(folder, universe, about, [[0, 2], [1]], signal_ranks=ranks)
+    >>> sets, signal_ranks = [[0, 2], [1]], [[51, 255], [9]]
+    >>> atlas = Atlas.from_sets(folder, universe, metadata, sets, signal_ranks=signal_ranks)
     >>> len(atlas), atlas.tokens(0), atlas.descriptions([1])
     (2, array([0, 2], dtype=int32), ['ATAC-seq of kidney'])
     >>> atlas.presence().toarray()
@@ -55,30 +73,29 @@ class Atlas:
     (array([ 51, 255], dtype=uint8), array([[0.6, 0. , 1. ]], dtype=float32))
     """
 
-    path: Path
-    metadata: pl.DataFrame
-
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._about = layout.read_about(self.path)
-        table = layout.read_metadata(self.path)
-        self._tokens = layout.open_tokens(self.path)
+        manifest = format.read_atlas_manifest(self.path)
+        self.genome = str(manifest["genome"])
+        self.universe_digest = str(manifest["universe"]["digest"])
+        self.universe_size = int(manifest["universe"]["size"])
+        self.n_tokens = int(manifest["n_tokens"])
+        self.digest = str(manifest["digest"])
+        self._file_digests: dict[str, str] = manifest["files"]
+        table = format.read_metadata(self.path)
+        self._tokens = format.open_tokens(self.path)
         self._n_tokens = table["n_tokens"].to_numpy()
-        self._row_group = table[layout.ROW_GROUP].to_numpy()
-        self._offset = table[layout.OFFSET].to_numpy()
-        self.metadata = table.drop(layout.ROW_GROUP, layout.OFFSET)
+        self._row_group = table[format.ROW_GROUP].to_numpy()
+        self._offset = table[format.OFFSET].to_numpy()
+        self.metadata = table.drop(format.ROW_GROUP, format.OFFSET)
         self._lock = threading.Lock()
         self._last_group: dict[str, tuple[int, NDArray[Any]]] = {}
-        counts = {"sets": len(table), "tokens": int(self._n_tokens.sum())}
-        for what, count in counts.items():
-            if count != self._about[f"n_{what}"]:
-                raise AtlasError(
-                    f"{path}: damaged atlas: {count} {what} where atlas.json says "
-                    f"{self._about[f'n_{what}']}; build it again"
-                )
-        if self._tokens.metadata.num_rows != counts["tokens"]:
+        expected = (manifest["n_sets"], self.n_tokens, self.n_tokens)
+        found = (len(table), int(self._n_tokens.sum()), self._tokens.metadata.num_rows)
+        if found != expected:
             raise AtlasError(
-                f"{path}: damaged atlas: tokens.parquet and metadata.parquet differ; build it again"
+                f"{path}: damaged atlas: region sets, tokens and rows of {format.TOKENS} are "
+                f"{found}, not {expected}; build the atlas again"
             )
 
     @classmethod
@@ -86,10 +103,15 @@ class Atlas:
     def open(cls, path: str | Path) -> Atlas:
         """Open an atlas directory.
 
+        Parameters
+        ----------
+        path
+            The directory.
+
         Raises
         ------
         AtlasError
-            If it is missing, damaged or of another format version.
+            If the atlas is missing, damaged or of another format version.
         """
         return cls(path)
 
@@ -103,28 +125,31 @@ class Atlas:
         *,
         signal_ranks: Iterable[ArrayLike] | None = None,
         overwrite: bool = False,
+        row_group_tokens: int = ROW_GROUP_TOKENS,
     ) -> Atlas:
-        """Write an atlas from token lists, taken one at a time, and open it.
+        """Write an atlas from lists of token ids, one list at a time, and open it.
 
         Parameters
         ----------
         path
             A new or empty directory.
         universe
-            What the ids mean; its genome becomes the atlas's.
+            Universe of the token ids; its genome becomes the genome of the atlas.
         metadata
-            A row per region set; see `AtlasWriter.finish`.
+            One row per region set: see `AtlasWriter.finish`.
         token_lists
-            Per region set its sorted, unique ids.
+            Sorted, unique ids of each region set.
         signal_ranks
-            Per region set the signal rank of each token, 1 to 255; None: all 255.
+            SignalRanks of the ids of each region set, 1 to 255; by default 255.
         overwrite
-            Replace an atlas that is there.
+            Replace an existing atlas.
+        row_group_tokens
+            Number of tokens after which a row group of `tokens.parquet` is full.
 
         Raises
         ------
         AtlasError
-            If ids are unsorted or outside the universe, signal ranks outside 1 to 255, or the
+            If ids are not sorted or outside the universe, signal ranks are outside 1 to 255, or the
             numbers of sets, or of ids and signal ranks, differ.
         """
         sets: Iterable[tuple[ArrayLike, ArrayLike | None]]
@@ -132,7 +157,9 @@ class Atlas:
             sets = zip(token_lists, repeat(None), strict=False)
         else:
             sets = zip_longest(token_lists, signal_ranks, fillvalue=())
-        with AtlasWriter.create(path, universe, overwrite=overwrite) as writer:
+        with AtlasWriter.create(
+            path, universe, overwrite=overwrite, row_group_tokens=row_group_tokens
+        ) as writer:
             for tokens, levels in sets:
                 writer.add(tokens, levels)
             writer.finish(metadata)
@@ -152,118 +179,142 @@ class Atlas:
 
     @cached_property
     def universe(self) -> Universe:
-        """The universe whose ids the tokens are."""
+        """Universe of the token ids."""
         try:
-            universe = Universe.load(self.path / layout.UNIVERSE)
+            universe = Universe.load(self.path / format.UNIVERSE)
             universe.check_same(self.universe_digest)
         except (UniverseError, UniverseMismatchError) as error:
             raise AtlasError(f"{self.path}: damaged atlas: {error}") from None
         return universe
 
-    @property
-    def universe_digest(self) -> str:
-        """Digest of the universe, known without loading it."""
-        return str(self._about["universe"]["digest"])
-
-    @property
-    def universe_size(self) -> int:
-        """Number of regions in the universe, known without loading it."""
-        return int(self._about["universe"]["size"])
-
-    @property
-    def genome(self) -> str:
-        """Name of the genome assembly, such as "hg38"; may be empty."""
-        return str(self._about["genome"])
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, as hex, of universe, tokens and metadata: the identity of the data."""
-        return str(self._about["digest"])
-
     def tokens(self, i: int) -> Tokens:
-        """Ids of region set `i`: int32, sorted, unique."""
-        return self._gather(layout.ID, self._rows([i]))[0]
+        """Return the ids of region set `i`: int32, shape (n_tokens,), sorted and unique."""
+        return self._gather(format.ID, self._rows([i]))[0]
 
     def signal_ranks(self, i: int) -> SignalRanks:
-        """Strength of each token of region set `i`, 1 to 255: uint8, shape (n_tokens,).
+        """Return the signal ranks of region set `i`, 1 to 255: uint8, shape (n_tokens,).
 
-        See `Universe.encode_signal_ranks`; all 255 where the signal rank is not known.
+        They are 255 where no signal rank is known; see `Universe.encode_signal_ranks`.
         """
-        return self._gather(layout.SIGNAL_RANK, self._rows([i]))[0]
+        return self._gather(format.SIGNAL_RANK, self._rows([i]))[0]
 
     def tokens_of(self, rows: ArrayLike) -> list[Tokens]:
-        """Ids of several region sets, in the order of `rows`.
+        """Return the ids of several region sets, in the order of `rows`.
 
-        Each row group of the file is read once whatever the order, so a shuffled batch costs
-        what its distinct row groups do (about 1 ms each).
+        Each row group of the file is read once, whatever the order of the rows (about 1 ms each).
 
         Parameters
         ----------
         rows
-            Indices (repeats allowed) or a mask of shape (n,).
+            Indices of region sets (repeats are allowed), or a mask, bool of shape (n,).
+
+        Returns
+        -------
+        list of numpy.ndarray
+            int32 arrays of shape (n_tokens,), each sorted and unique.
 
         Raises
         ------
         AtlasError
-            If a row is not in the atlas.
+            If a region set is not in the atlas.
         """
-        return self._lists_of(layout.ID, rows)
-
-    def signal_ranks_of(self, rows: ArrayLike) -> list[SignalRanks]:
-        """Signal ranks of several region sets, read as by `tokens_of`."""
-        return self._lists_of(layout.SIGNAL_RANK, rows)
+        rows = self._rows(rows)
+        ids, ends = self._gather(format.ID, rows)
+        return np.split(ids, ends[:-1]) if len(rows) else []
 
     def presence(self, rows: ArrayLike | None = None, *, signal_rank: bool = False) -> csr_array:
-        """Which region set holds which region of the universe.
+        """Return which region sets contain which regions of the universe.
 
         Parameters
         ----------
         rows
-            As in `tokens_of`; None: all.
+            Region sets, as in `tokens_of`; by default all.
         signal_rank
-            Weigh what is present by its signal rank s, as (1 + s / 255) / 2: above 0.5 to 1.
+            Weight each region in a set by its signal_rank s, as (1 + s / 255) / 2, instead of by 1.
 
         Returns
         -------
-        (n, universe) sparse float32 array; where present 1, or the weight.
+        scipy.sparse.csr_array
+            float32, shape (n, universe_size): the weight where the set contains the region.
         """
         from scipy.sparse import csr_array
 
         rows = np.arange(len(self)) if rows is None else self._rows(rows)
-        ids, ends = self._gather(layout.ID, rows)
+        ids, ends = self._gather(format.ID, rows)
         if signal_rank:
-            values = _WEIGHTS[self._gather(layout.SIGNAL_RANK, rows)[0]]
+            values = _WEIGHTS[self._gather(format.SIGNAL_RANK, rows)[0]]
         else:
             values = np.ones(len(ids), np.float32)
         starts = np.concatenate([[0], ends])
         return csr_array((values, ids, starts), shape=(len(rows), self.universe_size))
 
     def descriptions(self, rows: ArrayLike | None = None) -> list[str]:
-        """Descriptions of region sets; `rows` as in `presence`."""
+        """Return the descriptions of region sets; `rows` as in `presence`."""
         column = self.metadata["description"]
         return (column if rows is None else column.gather(self._rows(rows))).to_list()
 
     def splits(self) -> list[str]:
-        """Names of the splits that were made of this atlas."""
-        return sorted(file.stem for file in (self.path / layout.SPLITS).glob("*.parquet"))
+        """Return the names of the stored splits."""
+        return sorted(file.stem for file in (self.path / format.SPLITS).glob("*.parquet"))
 
     @explains_denial
     def split(self, name: str) -> Split:
-        """Read a split that `genoglot.atlas.split` made.
+        """Read a stored split.
+
+        Parameters
+        ----------
+        name
+            Name of the split, one of `splits()`.
 
         Raises
         ------
         AtlasError
-            If there is none of that name, or it was made of other data.
+            If there is no split of that name, or it was made for other data.
         """
-        file = self.path / layout.SPLITS / f"{name}.parquet"
+        file = self._split_file(name)
         if not file.exists():
             known = ", ".join(self.splits()) or "none yet"
             raise AtlasError(f"{self.path}: no split {name!r} (there are: {known}); make it first")
         return Split.read(file, atlas_digest=self.digest)
 
+    def add_split(self, split: Split, *, overwrite: bool = False) -> Split:
+        """Store a split of this atlas; the same split can be stored again.
+
+        Parameters
+        ----------
+        split
+            A split of this atlas's metadata: see `make_split`.
+        overwrite
+            Replace another split of the same name.
+
+        Returns
+        -------
+        Split
+            The split as it is stored.
+
+        Raises
+        ------
+        AtlasError
+            If the name is not a file name, or another split has it.
+        """
+        name = split.name
+        if not name or name.startswith(".") or "/" in name:
+            raise AtlasError(f"{name!r} cannot be the name of a split; use letters, digits and -")
+        if len(split.subset) != len(self):
+            raise AtlasError(f"split of {len(split.subset)} region sets for {len(self)}")
+        if name in self.splits() and not overwrite and not self.split(name).same_as(split):
+            raise AtlasError(
+                f"{self.path}: there is another split {name!r} already; give this one another "
+                "name, or overwrite it"
+            )
+        split.write(self._split_file(name), self.metadata["id"], self.digest)
+        return split
+
+    def _split_file(self, name: str) -> Path:
+        return self.path / format.SPLITS / f"{name}.parquet"
+
     def info(self) -> dict[str, Any]:
-        """Facts to show: counts, sizes, digests, distinct values, splits."""
+        """Return a summary: numbers of sets, tokens and labels, sizes, digests and splits."""
         sizes = self._n_tokens if len(self) else np.zeros(1)
         distinct = {
             f"n_{name}s": self.metadata[name].drop_nulls().n_unique()
@@ -271,10 +322,10 @@ class Atlas:
         }
         return {
             "path": str(self.path),
-            "format_version": layout.VERSION,
+            "format_version": format.VERSION,
             "genome": self.genome,
             "n_sets": len(self),
-            "n_tokens": int(self._n_tokens.sum()),
+            "n_tokens": self.n_tokens,
             "median_tokens": float(np.median(sizes)),
             "min_tokens": int(sizes.min()),
             "max_tokens": int(sizes.max()),
@@ -287,39 +338,41 @@ class Atlas:
         }
 
     def verify(self) -> None:
-        """Read everything and compare it with the digests that were written.
+        """Read all data and compare them with the digests in the manifest.
 
         Raises
         ------
         AtlasError
-            If a file is damaged, ids are out of order or outside the universe, or signal ranks
+            If a file is damaged, ids are not sorted or outside the universe, or signal ranks are
             outside 1 to 255.
         """
-        for name, digest in self._about["files"].items():
+        for name, digest in self._file_digests.items():
             try:
                 actual = file_digest(self.path / name)
             except OSError as error:
                 raise AtlasError(f"{self.path}: damaged atlas: {name}: {error.strerror}") from None
             if actual != digest:
                 raise AtlasError(
-                    f"{self.path / name}: content is not what was written (digest differs); "
-                    "build the atlas again"
+                    f"{self.path / name}: the file has changed since it was written (its digest "
+                    "differs); build the atlas again"
                 )
-        hasher = layout.TokenDigest()
+        hasher = ContentDigest()
         for i in range(self._tokens.num_row_groups):
-            columns = self._group(layout.ID, i), self._group(layout.SIGNAL_RANK, i)
+            columns = self._group(format.ID, i), self._group(format.SIGNAL_RANK, i)
             for row in np.flatnonzero(self._row_group == i):
                 ids, signal_ranks = (c[self._offset[row] :][: self._n_tokens[row]] for c in columns)
                 where = f"{self.path}: region set {row}"
-                layout.check_tokens(ids, signal_ranks, self.universe_size, where)
-                hasher.update(ids, signal_ranks)
-        digest = layout.content_digest(self.universe.digest, hasher, self.metadata)
+                format.check_tokens(ids, signal_ranks, self.universe_size, where)
+                hasher.add(ids)
+                hasher.add(signal_ranks)
+        digest = format.content_digest(self.universe.digest, hasher, self.metadata)
         if digest != self.digest:
             raise AtlasError(
-                f"{self.path}: content and digest in atlas.json differ; build it again"
+                f"{self.path}: damaged atlas: its content does not match the digest in its "
+                "manifest; build the atlas again"
             )
 
-    def _rows(self, rows: ArrayLike) -> NDArray[np.int64]:
+    def _rows(self, rows: ArrayLike) -> RowIndices:
         array = np.asarray(rows)
         if array.dtype == bool:
             if array.shape != (len(self),):
@@ -333,17 +386,10 @@ class Atlas:
             raise AtlasError(f"{self.path}: no region set {outside[0]} among {len(self)}")
         return array
 
-    def _lists_of(self, column: str, rows: ArrayLike) -> list[NDArray[Any]]:
-        rows = self._rows(rows)
-        flat, ends = self._gather(column, rows)
-        return np.split(flat, ends[:-1]) if len(rows) else []
-
-    def _gather(
-        self, column: str, rows: NDArray[np.int64]
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Values (id or signal_rank) of the rows one after the other, and where each row ends."""
+    def _gather(self, column: str, rows: RowIndices) -> tuple[NDArray[Any], RowIndices]:
+        """Return the ids or signal ranks of all rows in one array, and where each row ends."""
         ends = np.cumsum(self._n_tokens[rows], dtype=np.int64)
-        kind = layout.TOKEN_SCHEMA.field(column).type.to_pandas_dtype()
+        kind = format.TOKEN_SCHEMA.field(column).type.to_pandas_dtype()
         flat = np.empty(ends[-1] if len(ends) else 0, kind)
         for k in np.argsort(self._row_group[rows], kind="stable"):
             row, n = rows[k], self._n_tokens[rows[k]]
@@ -353,15 +399,15 @@ class Atlas:
         return flat, ends
 
     def _group(self, column: str, i: int) -> NDArray[Any]:
-        """One column of a row group; the last is kept, which makes a walk through rows cheap."""
-        kept, values = self._last_group.get(column, (-1, np.empty(0)))
-        if kept != i:
+        """Read a column of a row group. The last one is cached, so reading in order is fast."""
+        cached, values = self._last_group.get(column, (-1, np.empty(0)))
+        if cached != i:
             try:
                 with self._lock:
                     table = self._tokens.read_row_group(i, columns=[column], use_threads=False)
             except (OSError, pa.ArrowException) as error:
                 raise AtlasError(
-                    f"{self.path / layout.TOKENS}: damaged ({error}); build the atlas again"
+                    f"{self.path / format.TOKENS}: damaged ({error}); build the atlas again"
                 ) from None
             values = table[column].combine_chunks().to_numpy(zero_copy_only=False)
             self._last_group[column] = (i, values)

@@ -1,8 +1,7 @@
-"""Writing an atlas: one region set at a time, whole or not at all."""
+"""Writing an atlas one region set at a time. The atlas appears complete or not at all."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.atlas import layout
+from genoglot.atlas import format
+from genoglot.atlas.metadata import complete_metadata
 from genoglot.errors import AtlasError
-from genoglot.files import atomic_path, file_digest
+from genoglot.files import ContentDigest, atomic_path, file_digest, write_manifest
 from genoglot.regions import Universe
 
-TEXT_COLUMNS = ("id", "file", "description", "assay", "target", "biosample", "group")
+ROW_GROUP_TOKENS = 262_144
+"""Default number of tokens after which a row group of `tokens.parquet` is full."""
 
 
 class AtlasWriter:
-    """Write region sets one by one, then their metadata.
+    """Writer of an atlas: add region sets one by one, then finish with their metadata.
 
-    Memory stays at one row group of tokens, however many sets there are. Made by `create`.
+    Created by `AtlasWriter.create`. It holds one row group of tokens in memory, however many
+    region sets there are.
 
     Examples
     --------
@@ -40,49 +42,60 @@ class AtlasWriter:
     ['atlas.json', 'metadata.parquet', 'splits', 'tokens.parquet', 'universe.parquet']
     """
 
-    def __init__(self, folder: Path, universe: Universe, tokens: pq.ParquetWriter) -> None:
+    def __init__(
+        self, folder: Path, universe: Universe, tokens: pq.ParquetWriter, row_group_tokens: int
+    ) -> None:
         self._folder, self._universe, self._tokens = folder, universe, tokens
+        self._row_group_tokens = row_group_tokens
         self._pending: list[tuple[NDArray[np.int32], NDArray[np.uint8]]] = []
         self._pending_tokens = 0
-        self._groups_written = 0
-        self._places: list[tuple[int, int, int]] = []  # n_tokens, row group, offset
-        self._digest = layout.TokenDigest()
+        self._row_groups = 0
+        self._positions: list[tuple[int, int, int]] = []  # n_tokens, row group, offset
+        self._digest = ContentDigest()
         self._finished = False
 
     @classmethod
     @contextmanager
     def create(
-        cls, path: str | Path, universe: Universe, *, overwrite: bool = False
+        cls,
+        path: str | Path,
+        universe: Universe,
+        *,
+        overwrite: bool = False,
+        row_group_tokens: int = ROW_GROUP_TOKENS,
     ) -> Iterator[Self]:
-        """Yield a writer; its directory appears when the block ends without error.
+        """Create a writer as a context manager; the atlas appears when the block succeeds.
 
         Parameters
         ----------
         path
             A new or empty directory.
         universe
-            What the ids mean.
+            Universe of the token ids.
         overwrite
-            Replace an atlas that is there (nothing but an atlas is ever replaced).
+            Replace an existing atlas. Any other directory that is not empty is refused.
+        row_group_tokens
+            Number of tokens after which a row group of `tokens.parquet` is full. A region set is
+            never divided between row groups.
         """
         path = Path(path)
         if overwrite and path.is_dir() and any(path.iterdir()):
-            layout.read_about(path)
+            format.read_atlas_manifest(path)
         with (
             atomic_path(path, directory=True, overwrite=overwrite) as folder,
             pq.ParquetWriter(
-                folder / layout.TOKENS,
-                layout.TOKEN_SCHEMA,
-                use_dictionary=[layout.SIGNAL_RANK],
-                column_encoding={layout.ID: "DELTA_BINARY_PACKED"},
+                folder / format.TOKENS,
+                format.TOKEN_SCHEMA,
+                use_dictionary=[format.SIGNAL_RANK],
+                column_encoding={format.ID: "DELTA_BINARY_PACKED"},
                 compression="zstd",
                 write_statistics=False,
             ) as tokens,
         ):
-            writer = cls(folder, universe, tokens)
+            writer = cls(folder, universe, tokens, row_group_tokens)
             yield writer
             if not writer._finished:
-                raise AtlasError(f"{path}: finish(metadata) was not called; no atlas is written")
+                raise AtlasError(f"{path}: no atlas was written; call finish(metadata) at the end")
 
     def add(self, tokens: ArrayLike, signal_ranks: ArrayLike | None = None) -> None:
         """Write the next region set.
@@ -90,29 +103,29 @@ class AtlasWriter:
         Parameters
         ----------
         tokens
-            Its ids.
+            Ids of the universe regions in the set, sorted and unique.
         signal_ranks
-            Signal rank of each token, 1 to 255; None: all 255. See `Universe.encode_signal_ranks`.
+            Signal rank of each id, 1 to 255: see `Universe.encode_signal_ranks`; by default 255.
 
         Raises
         ------
         AtlasError
-            If its ids are not sorted, unique and within the universe, or the signal ranks not as
-            many or not 1 to 255.
+            If the ids or signal ranks are invalid: see `genoglot.atlas.format.check_tokens`.
         """
-        where = f"region set {len(self._places)}"
+        where = f"region set {len(self._positions)}"
         given = _integers(tokens, f"{where}: ids")
         if signal_ranks is None:
             signal_ranks = np.full(len(given), 255, np.uint8)
         levels = _integers(signal_ranks, f"{where}: signal ranks")
-        layout.check_tokens(given, levels, len(self._universe), where)
+        format.check_tokens(given, levels, len(self._universe), where)
         ids, signal_ranks = given.astype(np.int32), levels.astype(np.uint8)
-        self._places.append((len(ids), self._groups_written, self._pending_tokens))
-        self._digest.update(ids, signal_ranks)
+        self._positions.append((len(ids), self._row_groups, self._pending_tokens))
+        self._digest.add(ids)
+        self._digest.add(signal_ranks)
         self._pending.append((ids, signal_ranks))
         self._pending_tokens += len(ids)
-        if self._pending_tokens >= layout.GROUP_TOKENS:
-            self._write_group()
+        if self._pending_tokens >= self._row_group_tokens:
+            self._write_row_group()
 
     def finish(self, metadata: pl.DataFrame) -> None:
         """Write metadata, universe and `atlas.json`.
@@ -120,76 +133,53 @@ class AtlasWriter:
         Parameters
         ----------
         metadata
-            A row per region set, in the order of `add`. `description` is needed. `id` (unique;
-            default the row's number), `file`, `assay`, `target`, `biosample` and `group` (default
-            the id) are filled where missing, `n_regions` with the number of tokens; further
-            columns are kept.
+            One row per region set, in the order of `add`. The column `description` is required.
+            `id` (unique; by default the row number), `file`, `assay`, `target`, `biosample`,
+            `group` (by default see `experiment_group`) and `n_regions` (by default the number of
+            tokens) are added where they are missing. Further columns are stored unchanged.
 
         Raises
         ------
         AtlasError
-            If the rows are not as many as the sets, a description is missing or an id repeated.
+            If the number of rows is not the number of region sets, a description is missing, or
+            an id is repeated.
         """
-        self._write_group()
+        self._write_row_group()
         self._tokens.close()
-        metadata = self._complete(metadata)
-        digest = layout.content_digest(self._universe.digest, self._digest, metadata)
-        n_tokens, row_group, offset = np.array(self._places, np.int64).reshape(-1, 3).T
+        if len(metadata) != len(self._positions):
+            raise AtlasError(
+                f"{len(metadata)} rows of metadata for {len(self._positions)} region sets"
+            )
+        if reserved := {format.ROW_GROUP, format.OFFSET} & set(metadata.columns):
+            raise AtlasError(f"metadata: the column name {min(reserved)!r} is reserved; rename it")
+        n_tokens, row_group, offset = np.array(self._positions, np.int64).reshape(-1, 3).T
+        metadata = complete_metadata(metadata, pl.Series(n_tokens, dtype=pl.Int32))
         metadata.with_columns(
-            pl.Series(layout.ROW_GROUP, row_group, pl.Int32),
-            pl.Series(layout.OFFSET, offset, pl.Int32),
-        ).write_parquet(self._folder / layout.METADATA)
-        self._universe.save(self._folder / layout.UNIVERSE)
-        (self._folder / layout.SPLITS).mkdir()
-        parts = (layout.METADATA, layout.TOKENS, layout.UNIVERSE)
-        about = {
-            "version": layout.VERSION,
+            pl.Series(format.ROW_GROUP, row_group, pl.Int32),
+            pl.Series(format.OFFSET, offset, pl.Int32),
+        ).write_parquet(self._folder / format.METADATA)
+        self._universe.save(self._folder / format.UNIVERSE)
+        (self._folder / format.SPLITS).mkdir()
+        files = (format.METADATA, format.TOKENS, format.UNIVERSE)
+        manifest = {
+            "format": format.VERSION,
             "genome": self._universe.genome,
             "universe": {"digest": self._universe.digest, "size": len(self._universe)},
             "n_sets": len(metadata),
             "n_tokens": int(n_tokens.sum()),
-            "files": {name: file_digest(self._folder / name) for name in parts},
-            "digest": digest,
+            "files": {name: file_digest(self._folder / name) for name in files},
+            "digest": format.content_digest(self._universe.digest, self._digest, metadata),
         }
-        (self._folder / layout.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+        write_manifest(self._folder / format.MANIFEST, manifest)
         self._finished = True
 
-    def _write_group(self) -> None:
+    def _write_row_group(self) -> None:
         if self._pending_tokens:
             columns = [np.concatenate(arrays) for arrays in zip(*self._pending, strict=True)]
-            table = pa.Table.from_arrays(columns, schema=layout.TOKEN_SCHEMA)
+            table = pa.Table.from_arrays(columns, schema=format.TOKEN_SCHEMA)
             self._tokens.write_table(table, row_group_size=len(table))
-            self._groups_written += 1
+            self._row_groups += 1
         self._pending, self._pending_tokens = [], 0
-
-    def _complete(self, metadata: pl.DataFrame) -> pl.DataFrame:
-        """Check the metadata and fill the columns that every atlas has."""
-        n = len(self._places)
-        if len(metadata) != n:
-            raise AtlasError(f"{len(metadata)} rows of metadata for {n} region sets")
-        if taken := {layout.ROW_GROUP, layout.OFFSET} & set(metadata.columns):
-            raise AtlasError(f"metadata: the column name {min(taken)!r} is taken; rename it")
-        rows = pl.Series("id", [str(i) for i in range(n)], pl.String)
-        defaults = [
-            (rows if name == "id" else pl.lit(None, pl.String)).alias(name)
-            for name in TEXT_COLUMNS
-            if name not in metadata.columns
-        ]
-        n_tokens = pl.Series("n_tokens", [place[0] for place in self._places], pl.Int32)
-        n_regions = metadata.get_column("n_regions", default=n_tokens)
-        table = metadata.with_columns(
-            *defaults, n_regions.cast(pl.Int32).alias("n_regions"), n_tokens
-        )
-        text = pl.col(TEXT_COLUMNS).cast(pl.String)
-        # Blank is missing: "" would be one group, one factor and one biosample of all such sets.
-        table = table.with_columns(pl.when(text.str.strip_chars() != "").then(text))
-        if table["description"].null_count():
-            raise AtlasError("metadata: every region set needs a description")
-        if table["id"].null_count() or table["id"].n_unique() < n:
-            raise AtlasError("metadata: every region set needs an id of its own")
-        first = [*TEXT_COLUMNS, "n_regions", "n_tokens"]
-        rest = [name for name in table.columns if name not in first]
-        return table.with_columns(experiment_group()).select(*first, *rest)
 
 
 def _integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
@@ -199,17 +189,3 @@ def _integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise AtlasError(f"{what} must be a list of integers, not {array.dtype}")
     return array
-
-
-def experiment_group() -> pl.Expr:
-    """Give the experiment that each region set belongs to, for splits that keep it together.
-
-    The column `group` where it has a value; else what assay, target and biosample say together;
-    where they say too little, the set is a group by itself.
-    """
-    known = pl.col("biosample").is_not_null() & pl.any_horizontal(
-        pl.col("assay", "target").is_not_null()
-    )
-    together = pl.concat_str(pl.col("assay", "target", "biosample").fill_null(""), separator=" | ")
-    derived = pl.when(known).then(together).otherwise(pl.col("id"))
-    return pl.coalesce(pl.col("group"), derived).alias("group")

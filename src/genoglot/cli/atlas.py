@@ -135,11 +135,11 @@ def split(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split.")] = False,
 ) -> None:
     """Split an atlas into training, validation and test sets, and keep the split in it."""
-    from genoglot.atlas import Atlas
-    from genoglot.atlas import split as split_atlas
+    from genoglot.atlas import Atlas, make_split
 
-    made = split_atlas(
-        Atlas.open(atlas),
+    opened = Atlas.open(atlas)
+    made = make_split(
+        opened.metadata,
         kind,
         seed=seed,
         test=test,
@@ -148,7 +148,8 @@ def split(
         folds=folds,
         within=pairs(within or [], "--within") or None,
         name=name,
-        overwrite=overwrite,
     )
-    sizes = (f"{part} {(made.part == part).sum()}" for part in sorted(set(made.part.tolist())))
+    opened.add_split(made, overwrite=overwrite)
+    subsets = sorted(set(made.subset.tolist()))
+    sizes = (f"{subset} {(made.subset == subset).sum()}" for subset in subsets)
     log.info("%s: split %s: %s", atlas, made.name, ", ".join(sizes))

@@ -159,7 +159,7 @@ def _rows(
         return np.arange(len(atlas)), "all"
     if subset not in SUBSETS:
         raise AtlasError(f"subset {subset!r}; use one of {', '.join(SUBSETS)}")
-    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).part == subset)
+    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).subset == subset)
     return held, subset
 
 

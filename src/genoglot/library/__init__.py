@@ -1,6 +1,6 @@
-"""Search over stored region sets, by text and by overlap."""
+"""Search over stored region sets, by text, by keywords and by overlap."""
 
 from genoglot.library.library import Library
-from genoglot.library.ranking import Hit
+from genoglot.library.search import Hit
 
 __all__ = ["Hit", "Library"]

@@ -1,4 +1,4 @@
-"""`Library`: region sets to be found by what is said of them and by the regions they hold."""
+"""`Library`: stored region sets that are searched by their descriptions and by their regions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import LibraryError, TextError, some
-from genoglot.library.additions import checked_batches, checked_metadata, checked_tokens
-from genoglot.library.lance import (
+from genoglot.library.feature_hashing import DIM, FeatureHasher
+from genoglot.library.search import Candidate, Hit, combine_rankings, run_query, sql_filter
+from genoglot.library.store import (
+    FIELDS,
+    REGION_VECTOR,
     SETS,
+    TEXT_VECTOR,
     UNIVERSE,
     Store,
     make_indexes,
-    quoted,
+    optimize,
+    pack_ids,
     read_all,
     read_universe,
     sets_schema,
-    tidy,
+    sql_list,
     universe_table,
-    vectors,
+    unpack_ids,
+    vector_column,
     words_query,
 )
-from genoglot.library.ranking import FIELDS, Found, Hit, condition_of, fuse, run
-from genoglot.library.signatures import DIM, CountSketch, pack, unpack
+from genoglot.library.validation import check_ids, check_metadata, checked_batches
 from genoglot.regions import Regions, Universe, jaccard_of_ids
 from genoglot.regions.assembly import same_assembly
 from genoglot.text import check_query
@@ -41,30 +46,38 @@ if TYPE_CHECKING:
     from genoglot.atlas.store import Atlas
     from genoglot.text import TextEncoder
 
-VERSION = 1
-ABOUT = b"genoglot"
+VERSION = 2
+MANIFEST = b"genoglot"
+"""Key of the table's schema metadata whose value is the manifest of the library, as JSON."""
 CANDIDATES = 300
-"""Sets that each way of searching proposes at least."""
+"""Minimum number of region sets that each ranking has."""
 
 Existing = Literal["refuse", "skip", "replace"]
 Acknowledge = Callable[[list[str]], object]
 
 
 class Library:
-    """Described region sets on disk, or on a server, that can be searched, added to and taken from.
+    """Region sets with descriptions, on disk or on a server, that can be searched and changed.
 
-    What `add` and `remove` have acknowledged is in the store's files: a process that is killed
-    loses none of it. Several processes may use a library at once.
+    The data that `add` and `remove` have acknowledged are in the files: a process that is killed
+    loses none of them. Several processes can use a library at the same time.
 
-    Opened by `Library.open`, made by `Library.create`.
+    Opened by `Library.open`, created by `Library.create`.
+
+    Attributes
+    ----------
+    genome
+        Name of the genome assembly, such as "hg38"; empty if it is unknown.
+    universe_digest
+        Digest of the universe, which is not loaded for it.
 
     Examples
     --------
     >>> import tempfile
     >>> universe = Universe(Regions(["chr1"] * 4, [0, 10, 20, 30], [5, 15, 25, 35]))
     >>> library = Library.create(tempfile.mkdtemp(), universe)
-    >>> about = {"id": ["a", "b"], "description": ["CTCF in liver", "ATAC-seq of kidney"]}
-    >>> library.add(pl.DataFrame(about), [[0, 1, 2], [2, 3]])
+    >>> metadata = {"id": ["a", "b"], "description": ["CTCF in liver", "ATAC-seq of kidney"]}
+    >>> library.add(pl.DataFrame(metadata), [[0, 1, 2], [2, 3]])
     2
     >>> [(hit.id, round(hit.score, 2)) for hit in library.search(regions=[0, 1])]
     [('a', 0.67)]
@@ -80,14 +93,16 @@ class Library:
         self._vectors = table if store.server is None else store.open(SETS, push=True)
         with store.errors():
             metadata = table.schema.metadata or {}
-        if ABOUT not in metadata:
-            raise LibraryError(f"{store.where}: holds tables, but no library of Genoglot's")
-        self._about: dict[str, Any] = json.loads(metadata[ABOUT])
-        if self._about["version"] != VERSION:
+        if MANIFEST not in metadata:
+            raise LibraryError(f"{store.where}: the tables there are not a Genoglot library")
+        self._manifest: dict[str, Any] = json.loads(metadata[MANIFEST])
+        if self._manifest["version"] != VERSION:
             raise LibraryError(
-                f"{store.where}: library format version {self._about['version']}, but this "
-                f"Genoglot reads {VERSION}; make it again"
+                f"{store.where}: library of format {self._manifest['version']}, but this version "
+                f"of Genoglot reads format {VERSION}; create the library again"
             )
+        self.genome = str(self._manifest["genome"])
+        self.universe_digest = str(self._manifest["universe"])
 
     @classmethod
     def create(
@@ -98,83 +113,83 @@ class Library:
         store: str | None = None,
         encoder: TextEncoder | None = None,
     ) -> Self:
-        """Make an empty library.
+        """Create an empty library.
 
         Parameters
         ----------
         path
             A new or empty folder; with `store`, a name.
         universe
-            The universe of all sets that it will ever hold.
+            Universe of all region sets of the library.
         store
-            ``http://host:port`` of a server: see `genoglot.library.lance.Store`.
+            ``http://host:port`` of a server: see `genoglot.library.store.Store`.
         encoder
-            Encoder of the descriptions; default MiniLM.
+            Encoder of the descriptions; by default MiniLM.
 
         Raises
         ------
         LibraryError
-            If something is there already or the server cannot be reached.
+            If `path` is in use, or the server cannot be reached.
         """
         cls.check_free(path, store=store)
-        place = Store(path, store)
+        opened = Store(path, store)
         encoder = encoder or _minilm()
-        about = {
+        manifest = {
             "version": VERSION,
             "genome": universe.genome,
             "universe": universe.digest,
             "universe_size": len(universe),
             "chromosomes": list(universe.regions.chrom_names),
-            "sketch_dim": DIM,
-            "text": [encoder.model_type, encoder.dim, getattr(encoder, "digest", "")],
+            "region_dim": DIM,
+            "text": _identity(encoder),
         }
-        place.create(UNIVERSE, universe_table(universe))
-        schema = sets_schema(encoder.dim, DIM).with_metadata({ABOUT: json.dumps(about).encode()})
-        table = place.create(SETS, schema.empty_table())
-        with place.errors():
+        opened.create(UNIVERSE, universe_table(universe))
+        schema = sets_schema(encoder.dim, DIM)
+        schema = schema.with_metadata({MANIFEST: json.dumps(manifest).encode()})
+        table = opened.create(SETS, schema.empty_table())
+        with opened.errors():
             make_indexes(table)
-        return cls(place, table, encoder)
+        return cls(opened, table, encoder)
 
     @classmethod
     def open(
         cls, path: str | Path, *, store: str | None = None, encoder: TextEncoder | None = None
     ) -> Self:
-        """Open a library; parameters as of `create`.
+        """Open a library; the parameters are those of `create`.
 
         Raises
         ------
         LibraryError
             If it is missing, damaged or of another version, or the server cannot be reached.
         """
-        place = Store(path, store)
-        table = place.open(SETS)
+        opened = Store(path, store)
+        table = opened.open(SETS)
         if table is None:
             raise LibraryError(
-                f"{place.where}: no library here; make one with `genoglot library add`"
+                f"{opened.where}: no library here; create one with `genoglot library add`"
             )
-        return cls(place, table, encoder)
+        return cls(opened, table, encoder)
 
     @classmethod
     def check_free(cls, path: str | Path, *, store: str | None = None) -> None:
-        """Refuse a place where `create` cannot make a library.
+        """Check that `create` can create a library; the parameters are those of `create`.
 
         Raises
         ------
         LibraryError
-            If something is there already or the server cannot be reached.
+            If `path` is in use, or the server cannot be reached.
         """
-        place = Store(path, store)
-        if place.open(SETS) is not None:
-            raise LibraryError(f"{place.where}: there is a library already; open it")
-        # What is left of a creation that was killed is a universe, and may be replaced.
+        if cls.exists(path, store=store):
+            raise LibraryError(f"{Store(path, store).where}: there is a library already; open it")
+        # A creation that was killed leaves the table of the universe, which can be replaced.
         if store is None and Path(path).exists():
             others = {f.name for f in Path(path).iterdir()} if Path(path).is_dir() else {""}
             if others - {f"{UNIVERSE}.lance", f"{SETS}.lance"}:
-                raise LibraryError(f"{path}: exists and is no library; choose another name")
+                raise LibraryError(f"{path}: exists and is not a library; choose another name")
 
     @classmethod
     def exists(cls, path: str | Path, *, store: str | None = None) -> bool:
-        """Whether there is a library to open."""
+        """Return whether there is a library to open; the parameters are those of `create`."""
         return Store(path, store).open(SETS) is not None
 
     def __len__(self) -> int:
@@ -184,25 +199,17 @@ class Library:
     def __repr__(self) -> str:
         return f"Library({self._store.where!r}, {len(self)} region sets)"
 
-    @property
-    def universe_digest(self) -> str:
-        """Digest of its universe, known without loading it."""
-        return str(self._about["universe"])
-
-    @property
-    def genome(self) -> str:
-        """Name of the genome assembly, such as "hg38"; may be empty."""
-        return str(self._about["genome"])
-
     @cached_property
     def universe(self) -> Universe:
-        """The universe of its sets."""
+        """Universe of the region sets."""
         table = self._store.open(UNIVERSE)
         if table is None:
-            raise LibraryError(f"{self._store.where}: damaged library (no universe); make it again")
+            raise LibraryError(
+                f"{self._store.where}: damaged library (no universe); create it again"
+            )
         with self._store.errors():
             rows = read_all(table, ["row", "code", "start", "end"])
-        universe = read_universe(rows, self._about["chromosomes"], self._about["genome"])
+        universe = read_universe(rows, self._manifest["chromosomes"], self._manifest["genome"])
         universe.check_same(self.universe_digest)
         return universe
 
@@ -217,62 +224,59 @@ class Library:
     ) -> int:
         """Add region sets.
 
-        Each batch is written as a whole: when `acknowledge` hears of it, and when `add` returns,
-        its sets survive the end of the process.
+        Each batch is written as a whole. Its sets survive the end of the process once
+        `acknowledge` is called with their ids, and when `add` returns.
 
         Parameters
         ----------
         metadata
-            A row per set: `id` and `description`; `assay`, `target` and `biosample` if known.
-            Other columns are not kept.
+            One row per region set: `id` and `description`, and `assay`, `target` and `biosample`
+            if they are known. Other columns are not stored.
         token_lists
-            Per set its sorted, unique ids of the universe, taken a batch at a time.
+            Sorted, unique ids of each region set, read one batch at a time.
         existing
-            Sets whose id is there already: refuse them all before anything is written, skip
-            them (which goes on with what was interrupted), or replace them.
+            What to do about sets whose id is in the library already: "refuse" all sets before any
+            is written, "skip" them (to continue after an interruption), or "replace" them.
         batch
-            Sets per write.
+            Number of region sets per batch.
         acknowledge
-            Called with the ids of each batch once it is written.
+            Called with the ids of each batch when it is written.
 
         Returns
         -------
-        Number of sets written.
+        int
+            Number of region sets that were written.
 
         Raises
         ------
         LibraryError
-            If ids or descriptions are missing, repeated or there already, or token lists
-            unsorted, outside the universe or not as many as rows.
+            If ids or descriptions are missing, ids are repeated or in the library already, or
+            token lists are not sorted, outside the universe or not as many as rows.
         """
         if existing not in get_args(Existing):
             raise LibraryError(
                 f"existing is {existing!r}; use one of {', '.join(get_args(Existing))}"
             )
-        about = checked_metadata(metadata)
-        known = set(self.ids()) & set(about["id"])
+        metadata = check_metadata(metadata)
+        known = set(self.ids()) & set(metadata["id"])
         if known and existing == "refuse":
             raise LibraryError(
-                f"{self._store.where}: holds {some(sorted(known))} already; "
-                "replace or skip what is there"
+                f"{self._store.where}: has {some(sorted(known))} already; replace or skip them"
             )
-        skipped = known if existing == "skip" else set()
-        added = 0
-        size = self._about["universe_size"]
-        for first, lists in checked_batches(token_lists, len(about), batch, size):
-            rows = about[first : first + len(lists)]
-            kept = (~rows["id"].is_in(list(skipped))).to_numpy()
-            if not kept.any():
-                continue
-            lists = [tokens for tokens, keep in zip(lists, kept, strict=True) if keep]
-            self._write(rows.filter(kept), lists, replace=existing == "replace")
-            added += len(lists)
-            if acknowledge is not None:
-                acknowledge(rows.filter(kept)["id"].to_list())
-        if added:
+        new = ~metadata["id"].is_in(list(known if existing == "skip" else ())).to_numpy()
+        size = self._manifest["universe_size"]
+        for first, lists in checked_batches(token_lists, len(metadata), batch, size):
+            wanted = new[first : first + len(lists)]
+            if wanted.any():
+                rows = metadata[first : first + len(lists)].filter(wanted)
+                sets = [tokens for tokens, want in zip(lists, wanted, strict=True) if want]
+                self._write(rows, sets, replace=existing == "replace")
+                if acknowledge is not None:
+                    acknowledge(rows["id"].to_list())
+        if new.any():
             with self._newest() as table:
-                tidy(table)
-        return added
+                optimize(table)
+        return int(new.sum())
 
     def add_atlas(
         self,
@@ -281,7 +285,7 @@ class Library:
         existing: Existing = "refuse",
         acknowledge: Acknowledge | None = None,
     ) -> int:
-        """Add every region set of an atlas over the library's universe: see `add`.
+        """Add all region sets of an atlas; `existing` and `acknowledge` are those of `add`.
 
         Raises
         ------
@@ -295,12 +299,17 @@ class Library:
         return self.add(atlas.metadata, lists, existing=existing, acknowledge=acknowledge)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove region sets, all or none; gone for good when this returns.
+        """Remove region sets, all of them or none.
+
+        Parameters
+        ----------
+        ids
+            Ids of the region sets.
 
         Raises
         ------
         LibraryError
-            If one is not there.
+            If the library does not have one of them.
         """
         wanted = list(dict.fromkeys(ids))
         if missing := set(wanted) - set(self.ids()):
@@ -308,26 +317,26 @@ class Library:
             raise LibraryError(f"{self._store.where}: no {unknown}; nothing was removed")
         if wanted:
             with self._newest() as table:
-                table.delete(f"id IN {quoted(wanted)}")
+                table.delete(f"id IN {sql_list(wanted)}")
 
     def ids(self) -> list[str]:
-        """Ids of all sets, in no order."""
+        """Return the ids of all region sets, in any order."""
         return self._column("id")["id"].to_list()
 
     def metadata(self) -> pl.DataFrame:
-        """Table of all sets: id, description, assay, target, biosample, n_regions; by id."""
+        """Return id, description, assay, target, biosample and n_regions of all sets, by id."""
         return self._column("id", *FIELDS, "n_regions").sort("id")
 
     def info(self) -> dict[str, Any]:
-        """Facts to show."""
+        """Return a summary: number of sets, genome, universe and text encoder."""
         return {
             "library": self._store.where,
             "format_version": VERSION,
             "n_sets": len(self),
             "genome": self.genome,
-            "universe_size": self._about["universe_size"],
+            "universe_size": self._manifest["universe_size"],
             "universe_digest": self.universe_digest,
-            "text_encoder": self._about["text"][0],
+            "text_encoder": self._manifest["text"][0],
         }
 
     def search(
@@ -339,37 +348,40 @@ class Library:
         where: Mapping[str, str] | None = None,
         n: int = 10,
     ) -> list[Hit]:
-        """Find region sets by meaning, by words, by regions, or by several at once.
+        """Search region sets by meaning, by keywords, by regions, or by several of them.
 
-        Each way ranks the sets on its own: the cosine of the description's and the text's vectors,
-        BM25 of the words in id, description, assay, target and biosample, and the Jaccard
-        index with the regions. Rankings are joined by reciprocal rank fusion.
+        Each of these ranks the sets on its own: by the cosine of the vectors of description and
+        text; by BM25 of the words in id, description, assay, target and biosample; by the Jaccard
+        index with the regions. The rankings are combined by reciprocal rank fusion.
 
         Parameters
         ----------
         text
-            What to look for. Its words are looked up too, unless `keywords` are given.
+            What to search for. Its words are also the keywords, unless `keywords` are given.
         regions
             A region set, or its ids of the library's universe.
         keywords
-            Words to look up, with or without a text; "" looks up none.
+            Words to search for, with or without a text; "" for none.
         where
-            Only sets with these values, as ``{"assay": "ATAC-seq"}``; of assay, target, biosample.
+            Only sets with these values of assay, target or biosample, as
+            ``{"assay": "ATAC-seq"}``.
         n
-            Hits at most.
+            Maximum number of hits.
 
         Returns
         -------
-        Hits, best first; equal ones by id.
+        list of Hit
+            Best first; hits of equal score by id.
 
         Raises
         ------
         TextError
-            If the text is empty or not in Latin letters, or words are more than 10,000 characters.
+            If the text is empty or not in Latin letters, or the words have more than 10,000
+            characters.
         LibraryError
-            If nothing is asked for, no region is in the universe, or a filter is unknown.
+            If the query is empty, has no region in the universe, or has an unknown filter.
         ChromosomeNameError
-            If the regions' chromosomes are spelled otherwise than the universe's.
+            If the regions and the universe spell chromosomes differently.
         """
         if n < 1:
             raise LibraryError(f"n is {n}; ask for at least one hit")
@@ -383,37 +395,40 @@ class Library:
             )
         if text is None and regions is None and not keywords.strip():
             raise LibraryError("nothing to search for; give a text, keywords or regions")
-        condition, depth = condition_of(where), max(CANDIDATES, 10 * n)
+        condition, depth = sql_filter(where), max(CANDIDATES, 10 * n)
         ids = None if regions is None else self._ids_of(regions)
         vector = None if text is None else self._encode_texts([text])[0]
-        ways: dict[str, list[Found]] = {}
+        rankings: dict[str, list[Candidate]] = {}
         with self._newest() as table:
             if vector is not None:
-                query = self._vectors.search(vector, vector_column_name="meaning")
-                found = run(query.distance_type("cosine"), condition, depth, "_distance")
-                ways["meaning"] = [Found(row, 1 - row["_distance"]) for row in found]
+                query = self._vectors.search(vector, vector_column_name=TEXT_VECTOR)
+                found = run_query(query.distance_type("cosine"), condition, depth, "_distance")
+                rankings["meaning"] = [Candidate(row, 1 - row["_distance"]) for row in found]
             if keywords.strip():
                 query = table.search(words_query(keywords), query_type="fts")
-                found = run(query, condition, depth, "_score")
-                ways["keywords"] = [Found(row, row["_score"]) for row in found]
+                found = run_query(query, condition, depth, "_score")
+                rankings["keywords"] = [Candidate(row, row["_score"]) for row in found]
             if ids is not None:
-                query = self._vectors.search(self._sketch.encode([ids])[0], "sketch")
+                query = self._vectors.search(self._hasher.encode([ids])[0], REGION_VECTOR)
                 query = query.distance_type("cosine")
-                found = run(query, condition, depth, "_distance", "tokens")
-                ways["jaccard"] = self._compared(ids, found)
-        return fuse(ways, n)
+                found = run_query(query, condition, depth, "_distance", "tokens")
+                rankings["jaccard"] = self._rank_by_jaccard(ids, found)
+        return combine_rankings(rankings, n)
 
-    def _compared(self, ids: NDArray[np.int32], rows: list[dict[str, Any]]) -> list[Found]:
-        """Compare exactly what the sketches proposed; what shares nothing falls out."""
-        sets = [unpack(row["tokens"], row["n_regions"]) for row in rows]
-        values = jaccard_of_ids(ids, sets, self._about["universe_size"]).tolist()
-        return [Found(row, value) for row, value in zip(rows, values, strict=True) if value > 0]
+    def _rank_by_jaccard(
+        self, ids: NDArray[np.int32], rows: list[dict[str, Any]]
+    ) -> list[Candidate]:
+        """Return the rows that share a region with `ids`, with the exact Jaccard index."""
+        sets = [unpack_ids(row["tokens"], row["n_regions"]) for row in rows]
+        values = jaccard_of_ids(ids, sets, self._manifest["universe_size"]).tolist()
+        found = map(Candidate, rows, values)
+        return [candidate for candidate in found if candidate.value > 0]
 
     def _ids_of(self, regions: Regions | ArrayLike) -> NDArray[np.int32]:
-        if not isinstance(regions, Regions):
-            ids = checked_tokens(regions, self._about["universe_size"], "the query")
-        else:
+        if isinstance(regions, Regions):
             ids = self.universe.encode(regions)
+        else:
+            ids = check_ids(regions, self._manifest["universe_size"], "the query")
         if not len(ids):
             raise LibraryError(
                 f"no region of the query is in the universe of {self._store.where}; "
@@ -421,44 +436,46 @@ class Library:
             )
         return ids
 
-    def _write(self, about: pl.DataFrame, sets: list[NDArray[np.int32]], *, replace: bool) -> None:
-        """Write a batch in one commit of the store."""
-        n = [len(tokens) for tokens in sets]
-        words = about.select(pl.concat_str("id", *FIELDS, separator=" ", ignore_nulls=True))
-        meaning = self._encode_texts(about["description"].to_list())
+    def _write(
+        self, metadata: pl.DataFrame, sets: list[NDArray[np.int32]], *, replace: bool
+    ) -> None:
+        """Write a batch in one commit."""
+        n = np.array([len(tokens) for tokens in sets], np.int32)
+        words = metadata.select(pl.concat_str("id", *FIELDS, separator=" ", ignore_nulls=True))
+        text_vectors = self._encode_texts(metadata["description"].to_list())
         columns = {
-            **{name: about[name].to_arrow().cast(pa.string()) for name in ("id", *FIELDS)},
+            **{name: metadata[name].to_arrow().cast(pa.string()) for name in ("id", *FIELDS)},
             "words": words.to_series().to_arrow().cast(pa.string()),
-            "meaning": vectors(meaning),
-            "sketch": vectors(self._sketch.encode(sets), empty=np.array(n) == 0),
-            "n_regions": pa.array(n, pa.int32()),
-            "tokens": pa.array([pack(tokens) for tokens in sets], pa.large_binary()),
+            TEXT_VECTOR: vector_column(text_vectors, np.zeros(len(n), bool)),
+            REGION_VECTOR: vector_column(self._hasher.encode(sets), n == 0),
+            "n_regions": pa.array(n),
+            "tokens": pa.array([pack_ids(tokens) for tokens in sets], pa.large_binary()),
         }
-        rows = pa.table(columns, schema=sets_schema(meaning.shape[1], DIM))
+        rows = pa.table(columns, schema=sets_schema(text_vectors.shape[1], DIM))
         with self._newest() as table:
             merge = table.merge_insert("id").when_not_matched_insert_all()
             if replace:
                 merge = merge.when_matched_update_all()
-            merge.execute(rows, on_bad_vectors="null")  # that of an empty set
+            merge.execute(rows, on_bad_vectors="null")  # the vector of an empty set
 
     @cached_property
-    def _sketch(self) -> CountSketch:
-        return CountSketch(self._about["universe_size"], self._about["sketch_dim"])
+    def _hasher(self) -> FeatureHasher:
+        return FeatureHasher(self._manifest["universe_size"], self._manifest["region_dim"])
 
     def _encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
         if self._encoder is None:
             self._encoder = _minilm()
-        actual = [self._encoder.model_type, self._encoder.dim, getattr(self._encoder, "digest", "")]
-        if actual != self._about["text"]:
+        expected = self._manifest["text"]
+        if _identity(self._encoder) != expected:
             raise LibraryError(
-                f"{self._store.where}: made with another text encoder "
-                f"({self._about['text'][0]} {self._about['text'][2][:12]}); open it with that one"
+                f"{self._store.where}: created with another text encoder "
+                f"({expected[0]} {expected[2][:12]}); open it with that one"
             )
         return self._encoder.encode(texts)
 
     @contextmanager
     def _newest(self) -> Iterator[Any]:
-        """Give the table as others have left it, its errors told in one line."""
+        """Yield the newest version of the table; errors have one line."""
         with self._store.errors():
             self._table.checkout_latest()
             if self._vectors is not self._table:
@@ -469,6 +486,11 @@ class Library:
         with self._newest() as table:
             rows = read_all(table, list(names))
         return pl.DataFrame(pl.from_arrow(rows))
+
+
+def _identity(encoder: TextEncoder) -> list[Any]:
+    """Return what distinguishes a text encoder from another one: its kind, size and digest."""
+    return [encoder.model_type, encoder.dim, getattr(encoder, "digest", "")]
 
 
 def _minilm() -> TextEncoder:

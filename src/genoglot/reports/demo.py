@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from genoglot.atlas import Atlas, Split, build_atlas, split
+from genoglot.atlas import Atlas, Split, build_atlas, make_split
 from genoglot.evaluation import Scorer, Table, evaluate
 from genoglot.models import Generator, create, names
 from genoglot.regions import Genes, Regions, Universe
@@ -72,7 +72,7 @@ def run_demo(folder: Path, *, seed: int, **settings: Any) -> DemoRun:
     universe = Universe.from_bed(world.universe_path, genome="simulated")
     sheet = world.path / "sheet.csv"
     atlas = build_atlas(world.path, sheet, universe, folder / "atlas", progress=False).atlas
-    parts = split(atlas, "random-group", seed=seed)
+    parts = atlas.add_split(make_split(atlas.metadata, "random-group", seed=seed))
     done("built and split the atlas")
     baselines = names("text-to-regions", baseline=True)
     models = {name: create(name).fit(atlas, parts.train) for name in baselines}

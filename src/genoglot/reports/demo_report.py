@@ -289,7 +289,7 @@ def _signed(number: float, form: str) -> str:
 
 def openness(demo: DemoRun, names: list[str]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Compute the mean true openness of each region in some biosamples, and in all others."""
-    every = demo.world.truth("biosamples")["name"].to_list()
+    every = demo.world.ground_truth("biosamples")["name"].to_list()
     chance = {name: demo.world.openness(name) for name in every}
     there = np.mean([chance[name] for name in names], axis=0)
     elsewhere = np.mean([chance[name] for name in every if name not in names], axis=0)
@@ -298,7 +298,7 @@ def openness(demo: DemoRun, names: list[str]) -> tuple[NDArray[np.floating], NDA
 
 def meant_biosamples(demo: DemoRun, columns: dict[str, str]) -> list[str]:
     """Find the biosamples that a query means."""
-    return list(demo.world.truth("biosamples").filter(**columns)["name"])
+    return list(demo.world.ground_truth("biosamples").filter(**columns)["name"])
 
 
 def median_set(demo: DemoRun) -> int:

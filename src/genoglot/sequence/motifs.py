@@ -1,48 +1,98 @@
-"""Motifs of transcription factors, from JASPAR 2018."""
+"""Motifs of transcription factors from JASPAR 2018."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.sequence.alphabet import Codes
+
+Matrix = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
 BACKGROUND = 0.25
-"""Share of each base where there is no motif."""
+"""Probability of each base outside of motifs."""
 
 PSEUDOCOUNT = 0.01
-"""What is added to each base of a column, as a share of the column's counts."""
+"""Pseudocount of a position, as a fraction of its counts; it is divided among the four bases."""
 
 
-class Motif(NamedTuple):
-    """A motif.
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A motif, as a matrix of counts.
 
     Attributes
     ----------
     id, name
         Such as MA0139.1, and CTCF.
     counts
-        How often each base was seen at each place: float64 (width, 4), in the order A C G T.
+        Number of times that each base was observed at each position, float64 (width, 4), in the
+        order A C G T.
+
+    Examples
+    --------
+    >>> motif = Motif("X", "x", np.array([[98.0, 0, 0, 0]]))
+    >>> motif.log_odds.round(1).tolist()
+    [[2.0, -6.7, -6.7, -6.7]]
     """
 
     id: str
     name: str
-    counts: NDArray[np.float64]
+    counts: Matrix
 
-    @property
-    def log_odds(self) -> NDArray[np.float64]:
-        """Information that each base at each place tells of a site, bits: float64 (width, 4).
+    def __len__(self) -> int:
+        return len(self.counts)
 
-        Examples
-        --------
-        >>> Motif("X", "x", np.array([[98.0, 0, 0, 0]])).log_odds.round(1).tolist()
-        [[2.0, -6.7, -6.7, -6.7]]
+    @cached_property
+    def probabilities(self) -> Matrix:
+        """Probability of each base at each position, (width, 4), with `PSEUDOCOUNT`."""
+        counts = self.counts + PSEUDOCOUNT * self.counts.sum(1, keepdims=True) / 4
+        probabilities: Matrix = counts / counts.sum(1, keepdims=True)
+        return probabilities
+
+    @cached_property
+    def log_odds(self) -> Matrix:
+        """Log-odds of each base at each position against `BACKGROUND`, bits, (width, 4)."""
+        log_odds: Matrix = np.log2(self.probabilities / BACKGROUND)
+        return log_odds
+
+    @cached_property
+    def relative(self) -> Matrix:
+        """Log-odds shifted and scaled so that the worst site scores 0 and the best one 1."""
+        shifted = self.log_odds - self.log_odds.min(axis=1, keepdims=True)
+        scaled: Matrix = shifted / shifted.max(axis=1).sum()
+        return scaled
+
+    def relative_scores(self, sites: Codes) -> Floats:
+        """Score sites: 0 for the worst site that is possible, 1 for the best one.
+
+        Parameters
+        ----------
+        sites
+            uint8 (n, width), codes A C G T = 0 1 2 3, on the strand of the motif.
+
+        Returns
+        -------
+        Floats
+            float32 (n,).
         """
-        total = self.counts.sum(axis=1, keepdims=True)
-        share = (self.counts + PSEUDOCOUNT / 4 * total) / (total * (1 + PSEUDOCOUNT))
-        odds: NDArray[np.float64] = np.log2(share / BACKGROUND)
-        return odds
+        bases = sites[:, :, None].astype(np.intp)
+        total = np.take_along_axis(self.log_odds[None], bases, 2).sum((1, 2))
+        worst, best = self.log_odds.min(1).sum(), self.log_odds.max(1).sum()
+        scores: Floats = ((total - worst) / (best - worst)).astype(np.float32)
+        return scores
+
+    def core(self, width: int) -> Matrix:
+        """Log-odds of the `width` neighboring positions with most information, or of all."""
+        if len(self) <= width:
+            return self.log_odds
+        information = (self.probabilities * self.log_odds).sum(1)
+        windows = np.lib.stride_tricks.sliding_window_view(information, width)
+        first = int(windows.sum(1).argmax())
+        return self.log_odds[first : first + width]
 
 
 @cache
@@ -70,4 +120,4 @@ def jaspar() -> tuple[Motif, ...]:
         )
         for motif in found
     ]
-    return tuple(sorted(motifs))
+    return tuple(sorted(motifs, key=lambda motif: motif.id))

@@ -1,27 +1,30 @@
-"""The simulated world: a genome, its annotation and experiments whose truth is known.
+"""The simulated world: a genome, its annotation, and experiments whose ground truth is known.
 
-Nothing here is measured. Names of factors, organs and cell lines are real, and so are the motifs
-(JASPAR 2018); the genome, the genes, the region sets and their descriptions are drawn at random.
+Nothing here is measured. The names of factors, organs and cell lines are real, and so are the
+motifs (JASPAR 2018). The genome, the genes, the region sets and their descriptions are drawn at
+random.
 
-The rules, in the order in which they apply:
+The modules, in the order in which their rules apply:
 
 `parameters`
-    what each size holds
+    the sizes of a world
 `factors`, `biosamples`
-    who is there: transcription factors with their motifs, biosamples with their expression
+    transcription factors with their motifs, and biosamples with their expression
 `elements`, `genes`, `genome`
-    where: regulatory elements with motif sites, genes with exons, and the DNA
+    regulatory elements with motif sites, genes with exons, and the DNA
 `regulation`
-    what happens: openness, binding and marks of every element in every biosample
-`experiments`, `descriptions`
-    what is seen: noisy BED files and the words about them
-`truth`, `simulation`, `world`
-    writing it, and asking it
+    openness, binding and marks of every element in every biosample
+`experiments`, `peaks`, `descriptions`
+    noisy BED files and their descriptions
+`assays`, `variants`
+    files in the formats of other public archives
+`ground_truth`, `simulation`, `world`, `oracle`
+    writing a world, and reading its ground truth
 """
 
 from genoglot.simulate.oracle import Oracle
-from genoglot.simulate.parameters import SIZES, Parameters, Size
+from genoglot.simulate.parameters import SIZES, Parameters, WorldSize
 from genoglot.simulate.simulation import simulate
 from genoglot.simulate.world import World
 
-__all__ = ["SIZES", "Oracle", "Parameters", "Size", "World", "simulate"]
+__all__ = ["SIZES", "Oracle", "Parameters", "World", "WorldSize", "simulate"]

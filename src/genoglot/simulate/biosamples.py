@@ -1,4 +1,4 @@
-"""Biosamples of the simulated world: organ system > organ > cell > condition, and their factors."""
+"""Biosamples of the simulated world by organ system, organ, cell and condition; their factors."""
 
 from __future__ import annotations
 
@@ -10,36 +10,63 @@ from numpy.typing import NDArray
 
 
 class Organ(NamedTuple):
-    """An organ: its names and the factors that make its cells what they are."""
+    """An organ.
+
+    Attributes
+    ----------
+    name, synonyms
+        Its names.
+    system
+        Its organ system, a key of `SYSTEMS`.
+    factors
+        Factors that are active in all of its cells.
+    cells
+        Two primary cell types, each with further factors of its own.
+    lines
+        Two cell lines, which have the cancer of the organ.
+    cancer, inflammation
+        Names of its diseases.
+    """
 
     name: str
     synonyms: tuple[str, ...]
     system: str
     factors: tuple[str, ...]
     cells: tuple[tuple[str, tuple[str, ...]], ...]
-    """Two primary cell types, each with further factors of its own."""
     lines: tuple[str, ...]
-    """Two cell lines; they carry the organ's cancer."""
     cancer: str
     inflammation: str
 
 
 class Biosample(NamedTuple):
-    """One kind of sample; `name` is unique and is the sheet's `biosample`."""
+    """A kind of sample.
+
+    Attributes
+    ----------
+    name
+        Unique name, the `biosample` of the sample sheet.
+    organ, system
+        Organ and organ system.
+    kind
+        tissue, primary cell or cell line.
+    cell
+        Cell type or cell line; empty for tissue.
+    age
+        adult, pediatric or fetal.
+    state
+        healthy, cancer or inflammation.
+    disease
+        Name of the cancer or inflammation; empty if healthy.
+    """
 
     name: str
     organ: str
     system: str
     kind: str
-    """tissue, primary cell or cell line."""
     cell: str
-    """The cell type or cell line; empty for tissue."""
     age: str
-    """adult, pediatric or fetal."""
     state: str
-    """healthy, cancer or inflammation."""
     disease: str
-    """Name of the cancer or inflammation; empty when healthy."""
 
 
 SYSTEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -54,7 +81,7 @@ SYSTEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "endocrine system": (("endocrine", "hormonal"), ("GATA4", "FOXA2", "NR5A2")),
     "integumentary system": (("integumentary", "epithelial"), ("KLF4", "GRHL2", "TFAP2A")),
 }
-"""System: (words that descriptions use, factors)."""
+"""Organ system -> words that descriptions use, and factors."""
 
 CONDITIONS: dict[str, tuple[str, ...]] = {
     "cancer": ("MYC", "E2F1", "JUN", "MAX", "FOS", "TP63"),
@@ -65,7 +92,7 @@ CONDITIONS: dict[str, tuple[str, ...]] = {
 
 UBIQUITOUS = ("CTCF", "TBP", "SP1", "NFYA", "YY1", "NRF1", "ELK1", "GABPA", "USF1", "CREB1", "REST")
 
-# Three lines an organ: organ|synonyms|system|factors, cell=factors;cell=factors,
+# Each organ has three lines: organ|synonyms|system|factors, cell=factors;cell=factors, and
 # lines|cancer|inflammation.
 _TABLE = """
 kidney|renal,nephron|urinary|HNF1A PAX2 HNF4A HNF1B
@@ -162,9 +189,9 @@ def _parse(first: str, cells: str, last: str) -> Organ:
 _LINES = _TABLE.strip().splitlines()
 ORGANS: tuple[Organ, ...] = tuple(map(_parse, _LINES[::3], _LINES[1::3], _LINES[2::3]))
 
-# What an organ gives, in the order in which worlds of growing size take it: (kind, index of the
-# cell or line, age, state). Organs alternate between two orders, so that a small world holds
-# many conditions, and misses combinations whose parts it knows.
+# Biosamples of an organ, in the order in which larger worlds have more of them: (kind, index of the
+# cell or line, age, state). Organs alternate between two orders, so that a small world has many
+# conditions, but not all combinations of its organs and conditions.
 _HEALTHY = ("tissue", 0, "adult", "healthy")
 _FIRST = (
     (_HEALTHY, ("tissue", 0, "adult", "cancer"), ("cell line", 0, "adult", "cancer")),
@@ -208,7 +235,12 @@ def _samples_of(organ: Organ, parity: int) -> Iterator[Biosample]:
 
 
 def biosamples(n: int) -> list[Biosample]:
-    """List the first `n` biosamples: few organs in a small world, all of them in a large one.
+    """Return the first `n` biosamples: of few organs in a small world, of all in a large one.
+
+    Parameters
+    ----------
+    n
+        Number of biosamples.
 
     Examples
     --------
@@ -223,18 +255,32 @@ def biosamples(n: int) -> list[Biosample]:
 
 
 class Program(NamedTuple):
-    """A set of factors that work together, and where they do."""
+    """A set of factors that are active together.
+
+    Attributes
+    ----------
+    name
+        Name of the organ system, organ, cell or condition in which they are.
+    kind
+        system, organ, cell or condition.
+    factors
+        Names of the factors.
+    """
 
     name: str
     kind: str
-    """system, organ, cell or condition."""
     factors: tuple[str, ...]
 
 
 def programs(samples: Sequence[Biosample], factors: Sequence[str]) -> list[Program]:
-    """Programs of the samples' systems, organs, cells and conditions, over the known factors.
+    """Return the programs of the systems, organs, cells and conditions of some biosamples.
 
-    Programs that would have fewer than two factors are left out.
+    Parameters
+    ----------
+    samples
+        The biosamples.
+    factors
+        Names of the factors of the world. Programs with fewer than two of them are left out.
     """
     organs = [organ for organ in ORGANS if organ.name in {sample.organ for sample in samples}]
     present = {sample.cell for sample in samples}
@@ -254,19 +300,29 @@ def programs(samples: Sequence[Biosample], factors: Sequence[str]) -> list[Progr
 def expression(
     samples: Sequence[Biosample], factors: Sequence[str], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Expression of each factor in each biosample, inherited down the hierarchy.
+    """Draw the expression of each factor in each biosample.
 
-    A factor takes the highest level that the sample's system, organ, cell, state or age gives
-    it; tumors and cell lines lose a part of their organ's program; every level is then varied
-    by some 8 %.
+    The level of a factor is the highest one that it has in the system, organ, cell, state or age of
+    the biosample. Tumors and cell lines lose a part of the program of their organ. All levels then
+    vary by about 8 %.
+
+    Parameters
+    ----------
+    samples
+        The biosamples.
+    factors
+        Names of the factors.
+    rng
+        Source of the draws.
 
     Returns
     -------
-    float32 (samples, factors), 0.02 to 1
+    numpy.ndarray
+        float32 (samples, factors), 0.02 to 1.
     """
     organs = {organ.name: organ for organ in ORGANS}
     column = {name: i for i, name in enumerate(factors)}
-    # Draws per (sample, factor) in a fixed order, so that none depends on the levels of others.
+    # The draws are in a fixed order, so that they do not depend on the levels.
     levels = rng.uniform(0.02, 0.10, (len(samples), len(factors)))
     for row, sample in enumerate(samples):
         organ = organs[sample.organ]
@@ -282,7 +338,7 @@ def expression(
             for name in names:
                 if name in column:
                     levels[row, column[name]] = max(levels[row, column[name]], level)
-        if sample.kind == "cell line":  # a line has lost one of its organ's factors
+        if sample.kind == "cell line":  # it has lost one of the factors of its organ
             lost = organ.factors[int(rng.integers(1, len(organ.factors)))]
             if lost in column:
                 levels[row, column[lost]] = 0.2

@@ -1,4 +1,4 @@
-"""Descriptions of simulated experiments, worded as varied as those of public archives."""
+"""Descriptions of simulated experiments, as varied as those of public archives."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SUBJECT_TEMPLATES = {
         "Histone ChIP-seq of {sample} for {target}",
     ),
 }
-# Words that say nothing about the regions, as most words of a real description do.
+# Phrases that have nothing to do with the regions, like most words of real descriptions.
 _CLUTTER = (
     "produced by the simulated consortium",
     "replicated experiment",
@@ -73,14 +73,22 @@ _AGE_WORDS = {
 _SYNONYMS = {organ.name: organ.synonyms for organ in ORGANS}
 
 
-def _one(options: Sequence[str], rng: np.random.Generator) -> str:
+def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
 def describe_sample(sample: Biosample, rng: np.random.Generator) -> str:
-    """Write a phrase that names the biosample, by one or more of its names."""
+    """Write a phrase that names a biosample by one or more of its names.
+
+    Parameters
+    ----------
+    sample
+        The biosample.
+    rng
+        Source of the choice of words.
+    """
     likely = rng.random(7)
-    organ = _one((sample.organ, sample.organ, *_SYNONYMS[sample.organ]), rng)
+    organ = _choose((sample.organ, sample.organ, *_SYNONYMS[sample.organ]), rng)
     if sample.kind == "tissue":
         words = [f"{organ} tissue" if likely[0] < 0.4 or organ != sample.organ else organ]
     elif sample.kind == "primary cell":
@@ -90,14 +98,14 @@ def describe_sample(sample: Biosample, rng: np.random.Generator) -> str:
         words = [f"{sample.cell} cell line" if likely[0] < 0.6 else f"{sample.cell} cells"]
         words += [organ] if likely[1] < 0.4 else []
     if sample.disease:
-        general = _one(_DISEASE_WORDS[sample.state], rng)
+        general = _choose(_DISEASE_WORDS[sample.state], rng)
         named = sample.kind != "cell line" or likely[2] < 0.7
         words += [sample.disease] if named else []
         words += [general] if not named or likely[3] < 0.6 else []
     if sample.age != "adult" or likely[4] < 0.3:
-        words.insert(0, _one(_AGE_WORDS[sample.age], rng))
+        words.insert(0, _choose(_AGE_WORDS[sample.age], rng))
     if likely[5] < 0.2:
-        words.append(_one(SYSTEMS[sample.system][0], rng))
+        words.append(_choose(SYSTEMS[sample.system][0], rng))
     if likely[6] < 0.5:
         words.insert(0, "human")
     return ", ".join(words) if rng.random() < 0.5 else " ".join(words)
@@ -110,31 +118,31 @@ def describe(
     factors: dict[str, Factor],
     rng: np.random.Generator,
 ) -> str:
-    """Write a description of an experiment; another draw words it differently.
+    """Write a description of an experiment. The next one has other words.
 
     Parameters
     ----------
     assay, target
-        As in the sheet; the target of an accessibility assay is empty.
+        As in the sample sheet; the target of an accessibility assay is empty.
     sample
         The biosample.
     factors
-        Factors by name, for their aliases.
+        Name -> factor, for the aliases.
     rng
         Source of the choice of words.
     """
     parts = {"sample": describe_sample(sample, rng)}
     if assay in _ASSAY_WORDS:
         kind = "open"
-        parts |= {"assay": _one(_ASSAY_WORDS[assay], rng), "open": _one(_OPEN_CHROMATIN, rng)}
+        parts |= {"assay": _choose(_ASSAY_WORDS[assay], rng), "open": _choose(_OPEN_CHROMATIN, rng)}
     elif target in _MARK_WORDS:
         kind = "histone"
-        parts["target"] = _one(_MARK_WORDS[target], rng)
+        parts["target"] = _choose(_MARK_WORDS[target], rng)
     else:
         kind = "chip"
-        alias = _one(factors[target].aliases, rng)
+        alias = _choose(factors[target].aliases, rng)
         named = (target, target, target, f"{target} ({alias})", f"{target} ({alias})", alias)
-        parts["target"] = _one(named, rng)
-    text = _one(_SUBJECT_TEMPLATES[kind], rng).format(**parts)
+        parts["target"] = _choose(named, rng)
+    text = _choose(_SUBJECT_TEMPLATES[kind], rng).format(**parts)
     clutter = rng.permutation(len(_CLUTTER))[: int(rng.integers(0, 3))]
     return ", ".join([text, *(_CLUTTER[i] for i in clutter)])

@@ -1,23 +1,26 @@
-"""The DNA of the simulated world: background, elements, planted sites, splice sites."""
+"""The simulated genome: its DNA between and in elements, with motif sites and splice sites."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.simulate.elements import PROMOTER, Elements, Sites
+from genoglot.sequence.alphabet import LETTERS, Codes, reverse_complement
+from genoglot.sequence.motifs import Motif
+from genoglot.simulate.elements import PROMOTER, Elements, MotifSites
 from genoglot.simulate.genes import Gene
 
 LINE = 60
-"""Bases on a line of the FASTA file."""
+"""Number of bases on a line of the FASTA file."""
 
-_ASCII = np.frombuffer(b"ACGTN", np.uint8)
+_ASCII = np.frombuffer(LETTERS.encode(), np.uint8)
 
-# First-order Markov chains, rows = base before, columns = base after, A C G T.
-_BACKGROUND = np.array(  # human dinucleotide frequencies: 41 % GC, CG at a fifth of its chance
+# First-order Markov chains: rows are the base before, columns the base after, A C G T.
+_BACKGROUND = np.array(  # human dinucleotides: 41 % GC, CG a fifth as often as by chance
     [
         [0.33, 0.17, 0.24, 0.26],
         [0.35, 0.26, 0.05, 0.34],
@@ -60,17 +63,51 @@ _ACCEPTOR = np.array(
 _POLY_A_SIGNAL = np.array([0, 0, 3, 0, 0, 0], np.uint8)  # AATAAA, 20 bp before a gene's end
 
 
-def markov(
-    chain: NDArray[np.float64], n: int, length: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Draw `n` independent sequences from a first-order Markov chain.
+@dataclass(frozen=True)
+class SimulatedGenome:
+    """What the simulated genome consists of.
 
-    All sequences advance together, one base a step; a table from (base, 12 random bits) to the
-    next base makes a step a single look-up.
+    Attributes
+    ----------
+    elements
+        The elements.
+    sites
+        The motif sites in the elements.
+    motifs
+        Motif of each factor.
+    genes
+        The genes, in the order of their promoters.
+    """
+
+    elements: Elements
+    sites: MotifSites
+    motifs: list[Motif]
+    genes: list[Gene]
+
+
+def draw_sequences(
+    chain: NDArray[np.float64], n: int, length: int, rng: np.random.Generator
+) -> Codes:
+    """Draw independent sequences from a first-order Markov chain.
+
+    All sequences grow together by one base per step. A table from (base, 12 random bits) to the
+    next base makes each step a single look-up.
+
+    Parameters
+    ----------
+    chain
+        Probability of the next base (column) after each base (row), float64 (4, 4).
+    n
+        Number of sequences.
+    length
+        Length of each sequence, bp.
+    rng
+        Source of the draws.
 
     Returns
     -------
-    uint8 (n, length), codes A C G T = 0 1 2 3
+    numpy.ndarray
+        uint8 (n, length), codes A C G T = 0 1 2 3.
     """
     bits = 4096
     edges = np.rint(chain.cumsum(1) * bits).astype(np.int64)
@@ -83,34 +120,32 @@ def markov(
     return out.T
 
 
-def _scatter(
-    sequence: NDArray[np.uint8], at: NDArray[np.int64], bases: NDArray[np.uint8], width: int
-) -> None:
-    """Write the first `width` columns of `bases` at each of the places `at`."""
-    sequence[at[:, None] + np.arange(width)] = bases[:, :width]
+def _write_at(sequence: Codes, start: NDArray[np.int64], bases: Codes) -> None:
+    """Write each row of `bases`, (n, width), into the sequence at its start."""
+    sequence[start[:, None] + np.arange(bases.shape[1])] = bases
 
 
-def chromosome(
-    index: int, elements: Elements, sites: Sites, genes: Sequence[Gene], rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Sequence of one chromosome.
+def chromosome_sequence(index: int, genome: SimulatedGenome, rng: np.random.Generator) -> Codes:
+    """Draw the sequence of one chromosome.
 
     Parameters
     ----------
     index
         Index of the chromosome.
-    elements, sites
-        Of all chromosomes.
-    genes
-        Of this chromosome.
+    genome
+        The simulated genome.
+    rng
+        Source of the draws.
 
     Returns
     -------
-    uint8 (length,), codes A C G T = 0 1 2 3
+    numpy.ndarray
+        uint8 (length,), codes A C G T = 0 1 2 3.
     """
+    elements, sites = genome.elements, genome.sites
     size = int(elements.chrom_sizes[index])
     stretch = 2048
-    sequence = markov(_BACKGROUND, -(-size // stretch), stretch, rng).ravel()[:size].copy()
+    sequence = draw_sequences(_BACKGROUND, -(-size // stretch), stretch, rng).ravel()[:size].copy()
 
     first, last = np.searchsorted(elements.chrom, [index, index + 1])
     start, end = elements.start[first:last], elements.end[first:last]
@@ -118,8 +153,8 @@ def chromosome(
     for chain, chosen in ((_ISLAND, promoter), (_ELEMENT, ~promoter)):
         rows = np.flatnonzero(chosen)
         longest = int((end - start)[rows].max(initial=0))
-        for block in np.array_split(rows, 1 + len(rows) // 20_000):
-            bases = markov(chain, len(block), longest, rng)
+        for block in np.array_split(rows, 1 + len(rows) // 20_000):  # bounds memory
+            bases = draw_sequences(chain, len(block), longest, rng)
             column = np.arange(longest)
             inside = column < (end - start)[block, None]
             sequence[(start[block, None] + column)[inside]] = bases[inside]
@@ -130,52 +165,50 @@ def chromosome(
         mine = a + np.flatnonzero(length == width)
         bases = sites.bases[mine, :width]
         backward = sites.strand[mine] < 0
-        bases[backward] = 3 - bases[backward, ::-1]
-        _scatter(sequence, sites.start[mine], bases, int(width))
-    _write_splice_sites(sequence, genes, rng)
+        bases[backward] = reverse_complement(bases[backward])
+        _write_at(sequence, sites.start[mine], bases)
+    here = [gene for gene in genome.genes if elements.chrom[gene.promoter] == index]
+    _write_splice_sites(sequence, here, rng)
     return sequence
 
 
-def _write_splice_sites(
-    sequence: NDArray[np.uint8], genes: Sequence[Gene], rng: np.random.Generator
-) -> None:
-    """Write the consensus around every intron's ends, and every gene's poly-A signal."""
+def _write_splice_sites(sequence: Codes, genes: Sequence[Gene], rng: np.random.Generator) -> None:
+    """Write the consensus around the ends of each intron, and the poly-A signal of each gene."""
     for strand in (1, -1):
-        donor: list[int] = []  # first base of the intron and last, along the genome
-        acceptor: list[int] = []
-        tails: list[int] = []
-        for gene in genes:
-            if gene.strand != strand:
-                continue
-            lows = [end for _, end in gene.exons[:-1]]
-            highs = [start for start, _ in gene.exons[1:]]
-            donor += lows if strand > 0 else highs
-            acceptor += highs if strand > 0 else lows
-            tails.append(gene.exons[-1][1] - 26 if strand > 0 else gene.exons[0][0] + 20)
-        for table, places, before in ((_DONOR, donor, 3), (_ACCEPTOR, acceptor, 14)):
+        own = [gene.exons for gene in genes if gene.strand == strand]
+        # The boundaries of the introns along the genome: 5' to 3' on the plus strand.
+        low = [end for exons in own for _, end in exons[:-1]]
+        high = [start for exons in own for start, _ in exons[1:]]
+        tail = [exons[-1][1] - 26 if strand > 0 else exons[0][0] + 20 for exons in own]
+        donor, acceptor = (low, high) if strand > 0 else (high, low)
+        for table, boundary, before in ((_DONOR, donor, 3), (_ACCEPTOR, acceptor, 14)):
             width = len(table)
-            draws = rng.random((len(places), width, 1))
+            draws = rng.random((len(boundary), width, 1))
             bases = (draws >= table.cumsum(1)[None, :, :3]).sum(2).astype(np.uint8)
-            at = np.array(places, np.int64) - (before if strand > 0 else width - before)
-            _scatter(sequence, at, bases if strand > 0 else 3 - bases[:, ::-1], width)
-        signal = _POLY_A_SIGNAL if strand > 0 else 3 - _POLY_A_SIGNAL[::-1]
-        _scatter(sequence, np.array(tails, np.int64), np.tile(signal, (len(tails), 1)), 6)
+            start = np.array(boundary, np.int64) - (before if strand > 0 else width - before)
+            _write_at(sequence, start, bases if strand > 0 else reverse_complement(bases))
+        signal = _POLY_A_SIGNAL if strand > 0 else reverse_complement(_POLY_A_SIGNAL)
+        _write_at(sequence, np.array(tail, np.int64), np.tile(signal, (len(tail), 1)))
 
 
 def write_fasta(
-    path: Path,
-    elements: Elements,
-    sites: Sites,
-    genes: Sequence[Gene],
-    seeds: Sequence[np.random.SeedSequence],
+    path: Path, genome: SimulatedGenome, seeds: Sequence[np.random.SeedSequence]
 ) -> None:
-    """Write the genome chromosome by chromosome, and its index beside it (`.fai`)."""
-    chrom_of_gene = elements.chrom[[gene.promoter for gene in genes]]
+    """Write the simulated genome as FASTA, and its index (`.fai`) beside it.
+
+    Parameters
+    ----------
+    path
+        The FASTA file.
+    genome
+        The simulated genome.
+    seeds
+        Seed of each chromosome.
+    """
     index_lines = []
     with path.open("wb") as file:
-        for i, name in enumerate(elements.chrom_names):
-            here = [genes[j] for j in np.flatnonzero(chrom_of_gene == i).tolist()]
-            sequence = chromosome(i, elements, sites, here, np.random.default_rng(seeds[i]))
+        for i, name in enumerate(genome.elements.chrom_names):
+            sequence = chromosome_sequence(i, genome, np.random.default_rng(seeds[i]))
             file.write(f">{name}\n".encode())
             index_lines.append(f"{name}\t{len(sequence)}\t{file.tell()}\t{LINE}\t{LINE + 1}\n")
             whole = len(sequence) // LINE * LINE

@@ -1,4 +1,4 @@
-"""The oracle: what a model of the simulated world would score if it knew the truth."""
+"""The oracle: the best possible model of a simulated world, which knows its ground truth."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from genoglot.simulate.world import World
 
 
 class Oracle:
-    """The true probability of each region for the descriptions of an atlas.
+    """A model that returns the true probability of each region for the descriptions of an atlas.
 
-    It looks the description up and asks the world for that experiment; no model can rank the
-    regions better on average.
+    It looks up the experiment of a description. No model can rank the regions better on average.
 
     Parameters
     ----------
     world
         A simulated world.
     atlas
-        An atlas of its files: its metadata says which experiment a description is of.
+        An atlas of the files of that world. Its metadata connect descriptions to experiments.
 
     Raises
     ------
     UniverseMismatchError
-        If the atlas is over another universe than the world's.
+        If the atlas has another universe than the world.
 
     Examples
     --------
@@ -39,11 +38,10 @@ class Oracle:
     >>> from genoglot.simulate import simulate
     >>> folder = tempfile.mkdtemp()
     >>> world = simulate(f"{folder}/world")
-    >>> built = build_atlas(
-    ...     world.path, world.path / "sheet.csv", world.universe_path, f"{folder}/atlas"
-    ... )
-    >>> oracle = Oracle(world, built.atlas)
-    >>> oracle.score(built.atlas.descriptions([0])).shape
+    >>> sheet = world.path / "sheet.csv"
+    >>> atlas, _ = build_atlas(world.path, sheet, world.universe_path, f"{folder}/atlas")
+    >>> oracle = Oracle(world, atlas)
+    >>> oracle.score(atlas.descriptions([0])).shape
     (1, 5000)
     """
 
@@ -53,24 +51,32 @@ class Oracle:
         self.world = world
         self.universe: Universe = atlas.universe
         Universe.from_bed(world.universe_path).check_same(self.universe)
-        about = atlas.metadata.select("description", "assay", "target", "biosample").unique()
-        self._experiments = about.partition_by("description", as_dict=True)
+        labels = atlas.metadata.select("description", "assay", "target", "biosample").unique()
+        self._experiments = labels.partition_by("description", as_dict=True)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Give the expected presence of each region, (texts, universe).
+        """Return the true probability of each region.
 
-        A description that several experiments share has their mean.
+        Parameters
+        ----------
+        texts
+            Descriptions of the atlas. Several experiments with one description give their mean.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (texts, universe).
 
         Raises
         ------
         TextError
-            If a text is no description of the atlas.
+            If a text is not a description of the atlas.
         """
         return np.stack([self._expected(text) for text in texts])
 
     def _expected(self, text: str) -> NDArray[np.float32]:
         rows: pl.DataFrame | None = self._experiments.get((text,))
         if rows is None:
-            raise TextError(f"{text!r} describes no region set of the atlas; the oracle knows none")
+            raise TextError(f"{text!r} is not a description of the atlas; use one of those")
         mean: NDArray[np.float32] = self.world.expected_rows(rows).mean(0)
         return mean

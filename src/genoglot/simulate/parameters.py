@@ -1,37 +1,35 @@
-"""Every number of the simulated world that a size changes."""
+"""Sizes of the simulated world, and all parameters that depend on the size."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from genoglot.errors import GenoglotError
-
-Size = Literal["small", "medium", "large"]
+WorldSize = Literal["small", "medium", "large"]
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a world is made of.
+    """Parameters of a simulated world.
 
-    Parameters
+    Attributes
     ----------
     chromosomes
-        Number of chromosomes, chr1 .. chrN, each a little shorter than the one before.
+        Number of chromosomes, chr1 to chrN, each a little shorter than the one before.
     elements
-        Regions of the universe, over all kinds.
-    shares
-        Fraction of the elements of each kind: promoter, enhancer, ctcf, inactive.
-    lengths
-        Shortest and longest element, bp (a promoter is always 300 bp).
+        Number of regions in the universe, over all kinds of elements.
     mean_gap
         Mean distance between neighboring elements, bp.
     factors
-        Transcription factors, the first so many of `factors.FACTORS`.
+        Number of transcription factors: the first ones of `genoglot.simulate.factors.FACTORS`.
     biosamples
-        Biosamples, the first so many of `biosamples.biosamples`.
+        Number of biosamples: the first ones of `genoglot.simulate.biosamples.biosamples`.
     files
-        BED files, replicates counted.
+        Number of BED files, replicates included.
+    shares
+        Fraction of the elements of each kind: promoter, enhancer, ctcf and inactive.
+    lengths
+        Minimum and maximum length of an element, bp. (A promoter always has 300 bp.)
     """
 
     chromosomes: int
@@ -45,12 +43,8 @@ class Parameters:
     )
     lengths: tuple[int, int] = (180, 400)
 
-    def as_dict(self) -> dict[str, object]:
-        """All values, as JSON takes them."""
-        return asdict(self)
 
-
-SIZES: dict[Size, Parameters] = {
+SIZES: dict[WorldSize, Parameters] = {
     "small": Parameters(3, 5_000, 650, factors=24, biosamples=15, files=140),
     "medium": Parameters(6, 30_000, 700, factors=60, biosamples=40, files=960),
     "large": Parameters(
@@ -64,21 +58,3 @@ SIZES: dict[Size, Parameters] = {
         lengths=(170, 270),
     ),
 }
-
-
-def parameters_of(size: Size) -> Parameters:
-    """Parameters of a size by its name.
-
-    Raises
-    ------
-    GenoglotError
-        If there is no such size.
-
-    Examples
-    --------
-    >>> parameters_of("large").elements
-    1063878
-    """
-    if size not in SIZES:
-        raise GenoglotError(f"no world of size {size!r}; choose one of {', '.join(SIZES)}")
-    return SIZES[size]

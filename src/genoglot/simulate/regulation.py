@@ -3,62 +3,88 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.simulate.elements import CTCF, ENHANCER, PROMOTER
-from genoglot.simulate.factors import strength
+
+Floats = NDArray[np.float32]
 
 ACCESSIBILITY = ("DNase-seq", "ATAC-seq")
 HISTONE_MARKS = ("H3K27ac", "H3K4me1", "H3K4me3", "H3K27me3")
 FACTOR_ASSAY, HISTONE_ASSAY = "TF ChIP-seq", "Histone ChIP-seq"
 
 COBINDING = 0.02
-"""Chance that a factor is found at a very open enhancer or promoter without a site of its own."""
+"""Probability that a factor is found at a very open element without a site of its own."""
+
+MINIMUM_OCCUPANCY = 0.02
+"""Occupancy of a motif site whose factor is not expressed."""
 
 
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (1 / (1 + np.exp(-x))).astype(np.float32)
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Return the probability for log-odds, in the precision of `x`.
+
+    This is not `scipy.special.expit`, whose last digit differs: worlds must remain the same.
+    """
+    probability: NDArray[Any] = 1 / (1 + np.exp(-x))
+    return probability
+
+
+def binding_strength(score: Floats) -> Floats:
+    """Return the binding strength of motif sites, 0 to 1, from their relative motif scores.
+
+    The curve is logistic with its middle at 0.85: one changed base can halve the strength of a
+    site, which is why variants have an effect.
+
+    Examples
+    --------
+    >>> binding_strength(np.array([0.5, 0.85, 1.0], dtype=np.float32)).round(2)
+    array([0.  , 0.5 , 0.98], dtype=float32)
+    """
+    return sigmoid((score - 0.85) / 0.04)
 
 
 @dataclass(frozen=True)
 class Regulation:
-    """Turns elements, sites and expression into probabilities.
+    """The rules that turn elements, motif sites and expression into probabilities.
 
-    Parameters
+    Attributes
     ----------
     kind, baseline, gain, activity, polycomb
-        Per element, as in `elements.Elements`.
+        Properties of each element, as in `genoglot.simulate.elements.Elements`.
     site_element, site_factor, site_score
-        Per planted site, sorted by element, as in `elements.Sites`.
+        Properties of each motif site, sorted by element, as in
+        `genoglot.simulate.elements.MotifSites`.
     expression
-        float32 (biosamples, factors), 0 to 1.
+        Expression of each factor in each biosample, float32 (biosamples, factors), 0 to 1.
     affinity
-        float32 (factors, factors), as in `factors.family_affinity`.
+        float32 (factors, factors): see `genoglot.simulate.factors.family_affinity`.
     factors, biosamples
-        Names of the rows and columns of `expression`.
+        Names of the columns and of the rows of `expression`.
     """
 
     kind: NDArray[np.uint8]
-    baseline: NDArray[np.float32]
-    gain: NDArray[np.float32]
-    activity: NDArray[np.float32]
-    polycomb: NDArray[np.float32]
+    baseline: Floats
+    gain: Floats
+    activity: Floats
+    polycomb: Floats
     site_element: NDArray[np.int32]
     site_factor: NDArray[np.int16]
-    site_score: NDArray[np.float32]
-    expression: NDArray[np.float32]
-    affinity: NDArray[np.float32]
+    site_score: Floats
+    expression: Floats
+    affinity: Floats
     factors: tuple[str, ...]
     biosamples: tuple[str, ...]
 
     def __len__(self) -> int:
+        """Return the number of elements."""
         return len(self.kind)
 
-    def row_of(self, biosample: str) -> int:
-        """Index of a biosample.
+    def levels(self, biosample: str) -> Floats:
+        """Return the expression of each factor in a biosample, 0 to 1, float32 (factors,).
 
         Raises
         ------
@@ -67,108 +93,134 @@ class Regulation:
         """
         if biosample not in self.biosamples:
             raise GenoglotError(f"the simulated world has no biosample {biosample!r}")
-        return self.biosamples.index(biosample)
+        levels: Floats = self.expression[self.biosamples.index(biosample)]
+        return levels
 
-    def drive(self, biosample: str) -> NDArray[np.float32]:
-        """How well an element's sites are occupied together.
+    def log_odds_open(self, biosample: str) -> Floats:
+        """Return the log-odds of each element being open in a biosample.
 
-        The harmonic mean, over the element's sites, of the site's strength times the level of
-        the best factor of its family: near 0 as soon as one of the factors is missing. This
-        cooperation is what a sum over words or factors cannot express.
+        They are the element's baseline plus its gain times the harmonic mean of the occupancy of
+        its motif sites, which is near 0 as soon as one factor is missing. A sum over words or
+        factors cannot express this cooperation.
 
         Returns
         -------
-        float32 (elements,), 0 to 1; 0 without sites
+        numpy.ndarray
+            float32 (elements,).
         """
-        levels = (self.affinity * self.expression[self.row_of(biosample)]).max(1)
-        occupied = np.maximum(levels[self.site_factor] * strength(self.site_score), 0.02)
+        count, inverse, _ = self._occupancy(biosample)
+        drive: Floats = (count / np.maximum(inverse, 1)).astype(np.float32)
+        return self.baseline + self.gain * drive
+
+    def log_odds_after(self, site: NDArray[np.int64], score: Floats, biosample: str) -> Floats:
+        """Return the log-odds of an element being open if one of its motif sites is changed.
+
+        Parameters
+        ----------
+        site
+            Indices of motif sites, (changes,); each is changed alone.
+        score
+            Relative motif score of each site after the change, (changes,).
+        biosample
+            Name of the biosample.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (changes,), of the element of each site.
+        """
+        count, inverse, level = self._occupancy(biosample)
+        element = self.site_element[site]
+        before = _occupied(level[site], self.site_score[site])
+        changed = inverse[element] - 1 / before + 1 / _occupied(level[site], score)
+        drive = (count[element] / np.maximum(changed, 1)).astype(np.float32)
+        odds: Floats = self.baseline[element] + self.gain[element] * drive
+        return odds
+
+    def _occupancy(self, biosample: str) -> tuple[NDArray[Any], NDArray[Any], Floats]:
+        """Return number and sum of the inverse occupancies of each element's motif sites.
+
+        The third array is the level of the best factor of the family for each motif site.
+        """
+        level = (self.affinity * self.levels(biosample)).max(1)[self.site_factor]
+        occupied = _occupied(level, self.site_score)
         count = np.bincount(self.site_element, minlength=len(self))
-        inverse = np.bincount(self.site_element, 1 / occupied, minlength=len(self))
-        return (count / np.maximum(inverse, 1)).astype(np.float32)
+        return count, np.bincount(self.site_element, 1 / occupied, minlength=len(self)), level
 
-    def log_odds_open(self, biosample: str) -> NDArray[np.float32]:
-        """Log-odds of each element being open in the biosample.
+    def openness(self, biosample: str) -> Floats:
+        """Return the probability of each element being open in a biosample, float32 (elements,)."""
+        return sigmoid(self.log_odds_open(biosample))
 
-        Returns
-        -------
-        float32 (elements,)
-        """
-        return self.baseline + self.gain * self.drive(biosample)
-
-    def openness(self, biosample: str) -> NDArray[np.float32]:
-        """Probability of each element being open in the biosample.
+    def bound(self, factor: str) -> Floats:
+        """Return the strength of the best motif site that a factor can use in each element.
 
         Returns
         -------
-        float32 (elements,)
-        """
-        return _sigmoid(self.log_odds_open(biosample))
-
-    def bound(self, factor: str) -> NDArray[np.float32]:
-        """Strength of the best site that the factor can use in each element, 0 without one.
-
-        Returns
-        -------
-        float32 (elements,), 0 to 1
+        numpy.ndarray
+            float32 (elements,), 0 to 1; 0 without a site.
         """
         affinity = self.affinity[self.factors.index(factor)]
         best = np.zeros(len(self), np.float32)
         for other in np.flatnonzero(affinity):
             mine = np.flatnonzero(self.site_factor == other)
             at = self.site_element[mine]  # an element has at most one site of a factor
-            best[at] = np.maximum(best[at], affinity[other] * strength(self.site_score[mine]))
+            strength = affinity[other] * binding_strength(self.site_score[mine])
+            best[at] = np.maximum(best[at], strength)
         return best
 
     def presence(
-        self,
-        assay: str,
-        target: str,
-        biosample: str,
-        log_odds_open: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """Probability of each element being positive in a perfect experiment.
+        self, assay: str, target: str, biosample: str, log_odds_open: Floats | None = None
+    ) -> Floats:
+        """Return the probability of each element being positive in a perfect experiment.
 
         Parameters
         ----------
         assay, target, biosample
-            As in the sheet; the target of an accessibility assay is empty.
+            As in the sample sheet; the target of an accessibility assay is empty.
         log_odds_open
-            `log_odds_open(biosample)`, if it is at hand.
+            Result of `log_odds_open(biosample)`, if it is known already.
 
         Returns
         -------
-        float32 (elements,)
+        numpy.ndarray
+            float32 (elements,).
 
         Raises
         ------
         GenoglotError
-            If the assay, target or biosample is not of this world.
+            If the world has no such assay, target or biosample.
         """
         logit = self.log_odds_open(biosample) if log_odds_open is None else log_odds_open
-        opened = _sigmoid(logit)
+        opened: Floats = sigmoid(logit)
         if assay in ACCESSIBILITY and not target:
-            # Transposase needs a little more room than DNase.
-            return 0.98 * opened if assay == "DNase-seq" else 0.96 * _sigmoid(logit - 0.4)
+            # Transposase needs a little more space than DNase.
+            if assay == "ATAC-seq":
+                opened = sigmoid(logit - 0.4)
+            return np.float32(0.98 if assay == "DNase-seq" else 0.96) * opened
         if assay == HISTONE_ASSAY and target in HISTONE_MARKS:
             return self._marked(target, opened, logit)
         if assay == FACTOR_ASSAY and target in self.factors:
-            level = self.expression[self.row_of(biosample), self.factors.index(target)]
+            level = self.levels(biosample)[self.factors.index(target)]
             saturation = np.float32(1.1 * level / (level + 0.1))
-            hot = np.where(opened > 0.95, np.float32(COBINDING), np.float32(0))
-            bound: NDArray[np.float32] = np.maximum(self.bound(target), hot)
+            very_open = np.where(opened > 0.95, np.float32(COBINDING), np.float32(0))
+            bound: Floats = np.maximum(self.bound(target), very_open)
             return opened * saturation * bound
         raise GenoglotError(f"the simulated world has no assay {assay!r} of target {target!r}")
 
-    def _marked(
-        self, mark: str, opened: NDArray[np.float32], logit: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _marked(self, mark: str, opened: Floats, logit: Floats) -> Floats:
         promoter, enhancer, ctcf = (self.kind == kind for kind in (PROMOTER, ENHANCER, CTCF))
         if mark == "H3K27ac":
             return opened * self.activity * np.where(ctcf, np.float32(0.1), np.float32(1))
         if mark == "H3K4me3":
             return opened * np.select([promoter, enhancer], [0.95, 0.03], 0.01).astype(np.float32)
-        if mark == "H3K4me1":  # primed enhancers carry it before they open
-            at_enhancer = 0.92 * _sigmoid(logit + 2)
+        if mark == "H3K4me1":  # primed enhancers have it before they open
+            at_enhancer = 0.92 * sigmoid(logit + 2)
             elsewhere = opened * np.where(promoter, np.float32(0.15), np.float32(0.1))
             return np.where(enhancer, at_enhancer, elsewhere)
         return self.polycomb * (1 - opened)
+
+
+def _occupied(level: Floats, score: Floats) -> Floats:
+    """Return the occupancy of motif sites, from the level of their factor and their score."""
+    occupied: Floats = np.maximum(level * binding_strength(score), MINIMUM_OCCUPANCY)
+    return occupied

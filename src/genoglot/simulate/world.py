@@ -1,8 +1,7 @@
-"""A simulated world on disk, and the oracle that knows the truth behind its files."""
+"""A simulated world on disk: its files, and the ground truth behind them."""
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 
@@ -11,122 +10,135 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import AtlasError
+from genoglot.files import read_manifest
 from genoglot.permissions import explains_denial
-from genoglot.simulate.experiments import DROPOUT, SPURIOUS, kept
+from genoglot.simulate.experiments import DROPOUT, SPURIOUS, detection_probability
+from genoglot.simulate.ground_truth import read_regulation
 from genoglot.simulate.regulation import Regulation
-from genoglot.simulate.truth import read_regulation
 
 FORMAT = 1
+MANIFEST = "world.json"
 
 
 class World:
-    """A simulated world: the files that a user sees, and the truth that a test may ask.
+    """A simulated world: the files that a user has, and the ground truth for tests.
 
-    Made by `simulate` or `World.open`. Tables are read when first asked for; coordinates are
-    0-based half-open.
+    Created by `simulate`, opened by `World.open`. Tables are read when they are first needed.
+    Positions are 0-based half-open.
 
     Parameters
     ----------
     path
-        The directory.
+        Directory of the world.
     size, seed
-        What `simulate` was given.
+        Size and random seed that it was simulated with.
+
+    Attributes
+    ----------
+    genome_path
+        FASTA file of the simulated genome; its index is beside it.
+    genes_path
+        GTF file of the genes.
+    universe_path
+        BED3 file of the universe; its region i is element i of the ground truth.
+    assays_path
+        Folder of the files in formats of public archives.
+    ground_truth_path
+        Folder of the ground truth.
     """
 
     def __init__(self, path: Path, size: str, seed: int) -> None:
         self.path, self.size, self.seed = path, size, seed
+        self.genome_path = path / "genome.fa"
+        self.genes_path = path / "genes.gtf"
+        self.universe_path = path / "universe.bed"
+        self.assays_path = path / "assays"
+        self.ground_truth_path = path / "truth"
 
     @classmethod
     @explains_denial
     def open(cls, path: str | Path) -> World:
         """Open a directory that `simulate` wrote.
 
+        Parameters
+        ----------
+        path
+            The directory.
+
         Raises
         ------
         AtlasError
-            If it is not a simulated world, or of another version.
+            If it is not a simulated world, or has another format.
         """
-        path = Path(path)
-        try:
-            about = json.loads((path / "world.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            raise AtlasError(f"{path}: not a simulated world (no readable world.json)") from None
-        if about.get("format") != FORMAT:
-            raise AtlasError(
-                f"{path}: simulated world of format {about.get('format')}, this version reads "
-                f"{FORMAT}; simulate it again"
-            )
-        return cls(path, str(about["size"]), int(about["seed"]))
+        manifest = read_manifest(
+            Path(path) / MANIFEST,
+            "simulated world",
+            FORMAT,
+            advice="simulate it again",
+            error=AtlasError,
+        )
+        return cls(Path(path), str(manifest["size"]), int(manifest["seed"]))
 
     def __len__(self) -> int:
-        """Regions of the universe."""
+        """Return the number of regions in the universe."""
         return len(self.regulation)
 
     def __repr__(self) -> str:
         return f"World({str(self.path)!r}, size={self.size!r}, seed={self.seed})"
 
-    @property
-    def genome_path(self) -> Path:
-        """The FASTA file; its index lies beside it."""
-        return self.path / "genome.fa"
-
-    @property
-    def genes_path(self) -> Path:
-        """The GTF file."""
-        return self.path / "genes.gtf"
-
-    @property
-    def universe_path(self) -> Path:
-        """The universe, BED3; region i is element i of the truth."""
-        return self.path / "universe.bed"
-
     @cached_property
     def sheet(self) -> pl.DataFrame:
-        """The sample sheet, one row per file; `target` is empty for accessibility assays."""
+        """Sample sheet, one row per BED file; `target` is empty for accessibility assays."""
         return pl.read_csv(self.path / "sheet.csv").with_columns(pl.col(pl.String).fill_null(""))
 
-    def truth(self, table: str) -> pl.DataFrame:
-        """One of the truth's tables.
+    def ground_truth(self, table: str) -> pl.DataFrame:
+        """Read a table of the ground truth.
 
         Parameters
         ----------
         table
-            elements, motif_instances, factors, biosamples, programs, expression, genes, links
-            or experiments.
+            Name of the table: elements, motif_instances, factors, biosamples, programs,
+            expression, genes, links, methylation, variants, mutagenesis or experiments.
 
         Raises
         ------
         AtlasError
             If there is no such table.
         """
-        path = self.path / "truth" / f"{table}.parquet"
+        path = self.ground_truth_path / f"{table}.parquet"
         if not path.is_file():
             known = ", ".join(sorted(found.stem for found in path.parent.glob("*.parquet")))
             raise AtlasError(
-                f"{self.path}: the truth has no table {table!r}; choose one of {known}"
+                f"{self.path}: the ground truth has no table {table!r}; choose one of {known}"
             )
         return pl.read_parquet(path)
 
     @cached_property
     def regulation(self) -> Regulation:
-        """The rules, with this world's elements and expression."""
-        return read_regulation(self.path / "truth")
+        """The rules, with the elements and the expression of this world."""
+        return read_regulation(self.ground_truth_path)
 
     def openness(self, biosample: str) -> NDArray[np.float32]:
-        """Compute the true probability that each element is open in a biosample.
+        """Return the true probability that each element is open in a biosample.
+
+        Parameters
+        ----------
+        biosample
+            Name of the biosample.
 
         Returns
         -------
-        float32 (universe,)
+        numpy.ndarray
+            float32 (universe,).
         """
         return self.regulation.openness(biosample)
 
     def expected(self, assay: str, target: str | None, biosample: str) -> NDArray[np.float32]:
-        """Compute the true probability that such a file has a peak on each element.
+        """Return the true probability that a file has a peak on each element.
 
-        Averaged over the noise of replicates: a site is missed as often, and a spurious peak
-        lies on the element as often, as in the mean file of the assay. Any combination may be
-        asked for, measured or not; no predictor can rank the elements better.
+        This is the mean over the noise of replicates: elements are missed, and spurious peaks
+        occur, as often as in the average file of the assay. The combination does not have to be
+        measured. No predictor can rank the elements better.
 
         Parameters
         ----------
@@ -135,7 +147,8 @@ class World:
 
         Returns
         -------
-        float32 (universe,)
+        numpy.ndarray
+            float32 (universe,).
 
         Raises
         ------
@@ -143,21 +156,23 @@ class World:
             If the world has no such assay, target or biosample.
         """
         presence = self.regulation.presence(assay, target or "", biosample)
-        found = presence * kept(presence, DROPOUT[assay])
+        found = presence * detection_probability(presence, DROPOUT[assay])
         spurious = np.float32(SPURIOUS * presence.sum() / len(presence))
         return found + (1 - presence) * spurious
 
     def expected_rows(self, rows: pl.DataFrame) -> NDArray[np.float32]:
-        """Compute `expected` of each row of (a part of) the sheet.
+        """Return `expected` for rows of the sheet.
 
         Parameters
         ----------
         rows
-            Columns assay, target, biosample; at large size, few rows at a time.
+            Table with the columns assay, target and biosample. In a large world, use few rows at
+            a time.
 
         Returns
         -------
-        float32 (rows, universe)
+        numpy.ndarray
+            float32 (rows, universe).
         """
         out = np.empty((rows.height, len(self)), np.float32)
         first: dict[tuple[str, str, str], int] = {}

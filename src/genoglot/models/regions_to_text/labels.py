@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.atlas.splits import lost_targets
+from genoglot.atlas.metadata import misses_target
 from genoglot.models.regions_to_text.likelihood import LabelCounts
 
 FIELDS = ("assay", "target", "biosample")
@@ -101,7 +101,7 @@ def known_labels(metadata: pl.DataFrame) -> pl.DataFrame:
             name: metadata[name].is_not_null() | (metadata[name].null_count() == len(metadata))
             for name in ("assay", "biosample")
         }
-    ).select("assay", target=pl.Series(~lost_targets(metadata)), biosample="biosample")
+    ).select("assay", target=pl.Series(~misses_target(metadata)), biosample="biosample")
 
 
 def all_known(metadata: pl.DataFrame) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from scipy.stats import poisson
 
 from genoglot.simulate import World
-from genoglot.simulate.peaks import call
+from genoglot.simulate.peaks import call_peaks
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -29,7 +29,7 @@ def test_motif_instances_stand_in_the_genome_with_the_recorded_score(
     world: World, genome: dict[str, str]
 ) -> None:
     matrices = load_file(world.path / "truth" / "motifs.safetensors")
-    instances = world.truth("motif_instances")
+    instances = world.ground_truth("motif_instances")
     rng = np.random.default_rng(0)
     for row in instances.sample(400, seed=1).iter_rows(named=True):
         site = genome[row["chrom"]][row["start"] : row["end"]]
@@ -49,7 +49,9 @@ def test_matrices_are_those_of_jaspar_2018(world: World) -> None:
 
     database = jaspardb(release="JASPAR2018")
     matrices = load_file(world.path / "truth" / "motifs.safetensors")
-    for name, matrix_id in world.truth("factors").select("name", "matrix").head(5).iter_rows():
+    for name, matrix_id in (
+        world.ground_truth("factors").select("name", "matrix").head(5).iter_rows()
+    ):
         motif = database.fetch_motif_by_id(matrix_id)
         assert motif.name.upper() == name
         frequencies = np.array([motif.counts[base] for base in "ACGT"]).T
@@ -58,8 +60,8 @@ def test_matrices_are_those_of_jaspar_2018(world: World) -> None:
 
 
 def test_sites_lie_inside_their_element_without_overlap(world: World) -> None:
-    elements = world.truth("elements")
-    sites = world.truth("motif_instances").with_columns(pl.col("chrom").cast(pl.String))
+    elements = world.ground_truth("elements")
+    sites = world.ground_truth("motif_instances").with_columns(pl.col("chrom").cast(pl.String))
     places = elements.select(
         pl.col("id").alias("element"), pl.col("start").alias("low"), pl.col("end").alias("high")
     )
@@ -72,11 +74,11 @@ def test_sites_lie_inside_their_element_without_overlap(world: World) -> None:
 
 
 def test_core_promoter_boxes_lie_at_their_usual_distance(world: World) -> None:
-    genes = world.truth("genes").select(
+    genes = world.ground_truth("genes").select(
         pl.col("promoter").alias("element"), "tss", pl.col("strand").alias("gene_strand")
     )
     boxes = (
-        world.truth("motif_instances")
+        world.ground_truth("motif_instances")
         .filter(pl.col("tf") == "TBP")
         .join(genes.cast({"element": pl.Int32}), on="element")
     )
@@ -90,9 +92,11 @@ def test_core_promoter_boxes_lie_at_their_usual_distance(world: World) -> None:
 
 def test_openness_follows_its_rule(world: World) -> None:
     """The rule of docs/world.md, element by element."""
-    elements, sites = world.truth("elements"), world.truth("motif_instances")
-    family = dict(world.truth("factors").select("name", "family").iter_rows())
-    expression = {row["biosample"]: row for row in world.truth("expression").iter_rows(named=True)}
+    elements, sites = world.ground_truth("elements"), world.ground_truth("motif_instances")
+    family = dict(world.ground_truth("factors").select("name", "family").iter_rows())
+    expression = {
+        row["biosample"]: row for row in world.ground_truth("expression").iter_rows(named=True)
+    }
     level = expression["pediatric lung, pneumonia"]
     opened = world.openness("pediatric lung, pneumonia")
     for row in elements.sample(200, seed=2).iter_rows(named=True):
@@ -109,8 +113,8 @@ def test_openness_follows_its_rule(world: World) -> None:
 
 def test_tissue_and_condition_act_together_not_by_sum(world: World) -> None:
     """Enhancers that need a lung factor and an inflammation factor open in inflamed lung only."""
-    sites = world.truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
-    elements = world.truth("elements")
+    sites = world.ground_truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
+    elements = world.ground_truth("elements")
     inflamed = sites.filter(pl.col("tf").is_in(["NFKB1", "STAT3", "IRF1"]))["element"]
     lung = (
         elements.filter((pl.col("program") == "lung") & (pl.col("kind") == "enhancer"))
@@ -168,7 +172,7 @@ def test_replicates_share_their_experiments_truth(world: World, presence: np.nda
 @pytest.fixture(scope="module")
 def peaks(world: World, beds: list[list[list[str]]]) -> list[pl.DataFrame]:
     """Per file: element (-1: none), hidden chance, score, signal, p and q of each peak."""
-    elements = world.truth("elements").with_columns(pl.col("chrom").cast(pl.String))
+    elements = world.ground_truth("elements").with_columns(pl.col("chrom").cast(pl.String))
     expected = world.expected_rows(world.sheet)
     bounds = {
         name: tuple(rows[column].to_numpy() for column in ("id", "start", "end"))
@@ -238,7 +242,7 @@ def test_p_is_of_the_reads_and_q_its_false_discovery_rate(
 
 @pytest.mark.parametrize("enrichment", [3.0, 12.0])
 def test_p_is_the_tail_of_a_poisson_distribution(enrichment: float) -> None:
-    called = call(np.full(2000, enrichment), 1000, np.random.default_rng(3))
+    called = call_peaks(np.full(2000, enrichment), 1000, np.random.default_rng(3))
     # signal = (reads + 1) / (background + 1), and reads are whole numbers: the least step is one.
     background = 1 / np.diff(np.unique(called.signal)).min() - 1
     reads = np.rint(called.signal * (background + 1) - 1)
@@ -246,7 +250,7 @@ def test_p_is_the_tail_of_a_poisson_distribution(enrichment: float) -> None:
 
 
 def test_p_of_a_huge_peak_is_finite() -> None:
-    called = call(np.array([1e4]), 1000, np.random.default_rng(0))
+    called = call_peaks(np.array([1e4]), 1000, np.random.default_rng(0))
     assert np.isfinite(called.p).all() and called.p[0] > 1e4
     assert called.score[0] == 1000
 
@@ -267,7 +271,7 @@ def test_knowing_the_truth_beats_popularity_by_far(world: World, presence: np.nd
 
 
 def test_bound_regions_hold_the_motif(world: World, presence: np.ndarray) -> None:
-    sites = world.truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
+    sites = world.ground_truth("motif_instances").with_columns(pl.col("tf").cast(pl.String))
     rows = world.sheet.with_row_index("row").filter(pl.col("assay") == "TF ChIP-seq")
     for row, target in rows.select("row", "target").head(20).iter_rows():
         holding = np.zeros(len(world), bool)
@@ -276,8 +280,8 @@ def test_bound_regions_hold_the_motif(world: World, presence: np.ndarray) -> Non
 
 
 def test_a_gene_is_linked_to_its_promoter_and_enhancers_around(world: World) -> None:
-    genes, links = world.truth("genes"), world.truth("links")
-    kind = world.truth("elements")["kind"].cast(pl.String)
+    genes, links = world.ground_truth("genes"), world.ground_truth("links")
+    kind = world.ground_truth("elements")["kind"].cast(pl.String)
     own = links.filter(pl.col("distance") == 0)
     assert own["element"].to_list() == genes["promoter"].to_list()
     others = links.filter(pl.col("distance") != 0)
@@ -285,7 +289,9 @@ def test_a_gene_is_linked_to_its_promoter_and_enhancers_around(world: World) -> 
     np.testing.assert_allclose(
         others["weight"], np.exp(-np.abs(others["distance"].to_numpy()) / 20_000)
     )
-    middle = world.truth("elements").select((pl.col("start") + pl.col("end")) // 2).to_series()
+    middle = (
+        world.ground_truth("elements").select((pl.col("start") + pl.col("end")) // 2).to_series()
+    )
     sign = genes["strand"].replace_strict({"+": 1, "-": -1}).gather(others["gene"])
     assert (
         (middle.gather(others["element"]) - genes["tss"].gather(others["gene"])) * sign
