@@ -77,7 +77,8 @@ def make_report(demo: DemoRun) -> Report:
     report.notice(
         "Everything here is simulated. Names of factors, organs and diseases are real; the "
         "genome, the peaks and the descriptions are drawn at random, and the training is short. "
-        "The figures say nothing about biology: they show whether a method can learn what was put in."
+        "The figures say nothing about biology: they show whether a method can learn what was put "
+        "in."
     )
     for add_section in (
         add_summary, add_results, add_training, add_scores, add_set_map, add_genome, add_queries,
