@@ -34,7 +34,7 @@ def test_a_models_interval_is_drawn_where_it_is() -> None:
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first is on top
 
 
-def test_loss_curves_show_both_losses_by_epoch() -> None:
+def test_losses_show_both_losses_by_epoch() -> None:
     log = pl.DataFrame(
         {
             "epoch": [0, 0, 1, 1, 2, 2],
@@ -49,7 +49,7 @@ def test_loss_curves_show_both_losses_by_epoch() -> None:
     assert validation.get_ydata().tolist() == [3, 1.5, 2.5]
 
 
-def test_loss_curves_without_validation() -> None:
+def test_losses_without_validation() -> None:
     log = pl.DataFrame({"epoch": [0], "train_loss_epoch": [3.0], "validation_loss": [None]})
     figure = plots.plot_losses({"direct": log})
     assert render_svg(figure) and "direct" in texts(figure)

@@ -26,11 +26,11 @@ def test_by_default_no_window_of_train_overlaps_one_of_test(built: Build) -> Non
     data = built("CausalSNP")
     assert data.default_split == "variant" and TASKS["CausalSNP"].split == "random"
     places = data.examples.select("chrom", "start", subset="split:variant").rows()
-    by_part = {part: [(c, at) for c, at, p in places if p == part] for part in SUBSETS}
-    assert all(len(rows) > 100 for rows in by_part.values())
+    by_subset = {part: [(c, at) for c, at, p in places if p == part] for part in SUBSETS}
+    assert all(len(rows) > 100 for rows in by_subset.values())
     for one, other in combinations(SUBSETS, 2):
         for chrom in ("chr1", "chr2", "chr3"):
-            a, b = (np.array([at for c, at in by_part[p] if c == chrom]) for p in (one, other))
+            a, b = (np.array([at for c, at in by_subset[p] if c == chrom]) for p in (one, other))
             assert np.abs(a[:, None] - b).min() >= 1_000
     assert all(row["rate"] == 0 for row in data.leakage["variant"])
     # The published one repeats variants on both sides, and counts that.
@@ -149,7 +149,7 @@ def test_each_tissue_has_a_model_of_its_own(tmp_path: Path) -> None:
     assert np.isfinite(last["AUROC"][0])
 
 
-def test_published_random_parts_are_still_those_of_each_tissue(
+def test_published_random_subsets_are_still_those_of_each_tissue(
     sources: dict[str, list[Path]], genome: Genome, tmp_path: Path, built: Build
 ) -> None:
     (again,) = TASKS["CausalSNP"].build(

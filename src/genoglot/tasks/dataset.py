@@ -142,14 +142,15 @@ class TaskData:
         folder = Path(folder)
         try:
             metadata = json.loads((folder / METADATA).read_text("utf-8"))
-        except (OSError, ValueError):
+            found = metadata.pop("format", None)
+            data = cls(folder, **metadata) if found == FORMAT else None
+        except (OSError, ValueError, TypeError, AttributeError):
             raise TaskError(f"{folder}: no task data (no readable {METADATA}); build it") from None
-        if (found := metadata.pop("format", None)) != FORMAT:
+        if data is None:
             raise TaskError(
                 f"{folder}: task data of format {found}, this version reads {FORMAT}; build it "
                 "again"
             )
-        data = cls(folder, **metadata)
         expected = [(CODES, (len(data), data.length)), (LABELS, (len(data),))]
         expected += [(ALTERNATIVE, (len(data), data.length))] if data.paired else []
         for name, shape in expected:

@@ -85,9 +85,10 @@ class SourceTable(NamedTuple):
         TaskError
             With the line of the first such row.
         """
-        rows = self.frame.filter(wrong)
+        mask = self.frame.select(wrong).to_series() if isinstance(wrong, pl.Expr) else wrong
+        rows = pl.Series(mask).arg_true()
         if len(rows):
-            row = rows.row(0, named=True)
+            row = self.frame.row(rows[0], named=True)
             said = problem if isinstance(problem, str) else problem(row)
             raise TaskError(f"{self.path}:{row[LINE]}: {said}")
 

@@ -35,9 +35,9 @@ def lines(path: Path) -> list[list[str]]:
 def test_no_chromosome_is_shared_and_no_test_window_overlaps_train(built: Build, name: str) -> None:
     data = built(name)
     part = data.examples["split:chromosome"]
-    by_part = [set(data.examples["chrom"].filter(part == value)) for value in SUBSETS]
-    assert all(by_part) and not any(a & b for a, b in itertools.combinations(by_part, 2))
-    assert set().union(*by_part) == set(data.examples["chrom"])
+    by_subset = [set(data.examples["chrom"].filter(part == value)) for value in SUBSETS]
+    assert all(by_subset) and not any(a & b for a, b in itertools.combinations(by_subset, 2))
+    assert set().union(*by_subset) == set(data.examples["chrom"])
     seen = data.leakage["chromosome"]
     assert all(row["same"] + row["reverse_complement"] == 0 for row in seen)
     data.verify()
@@ -295,7 +295,7 @@ def test_mutagenesis_rebuilds_the_element_and_changes_one_base(
         assert data.labels[i][0] == pytest.approx(float(row["Coefficient"]), abs=1e-6)
 
 
-def test_positions_and_loci_of_mutagenesis_are_in_one_part(built: Build) -> None:
+def test_positions_and_loci_of_mutagenesis_are_in_one_subset(built: Build) -> None:
     data = built("MPRAProm")
     shared = [name for name in data.groups if "+" in name]
     assert len(shared) == 1 and set(shared[0].split("+")) <= set(data.examples["element"])
