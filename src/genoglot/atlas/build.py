@@ -8,7 +8,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -72,39 +72,7 @@ class FileSummary(NamedTuple):
 
 
 Encoded = tuple[NDArray[np.int32], NDArray[np.uint8], FileSummary]
-"""Ids of universe regions, their signal_ranks, and a summary."""
-
-
-@dataclass(frozen=True)
-class FileEncoder:
-    """How region files are read and encoded.
-
-    Attributes
-    ----------
-    universe
-        Universe of the ids.
-    reading
-        Options of `Regions.from_bed`.
-    overlap
-        Options of `Universe.encode_signal_ranks`.
-    """
-
-    universe: Universe
-    reading: dict[str, Any]
-    overlap: dict[str, Any]
-
-    def encode(self, path: Path) -> Encoded | GenoglotError:
-        """Read and encode one file. An error is returned, so that other files can be read."""
-        try:
-            regions = Regions.from_bed(path, **self.reading)
-            tokens, signal_ranks = self.universe.encode_signal_ranks(
-                regions, where=path, **self.overlap
-            )
-        except GenoglotError as error:
-            return error
-        chrom = next(iter(regions.chrom_names), "")
-        summary = FileSummary(len(tokens), len(regions), signal_column(regions.columns), chrom)
-        return tokens, signal_ranks, summary
+"""Ids of universe regions, their signal ranks, and a summary."""
 
 
 def build_atlas(
@@ -180,10 +148,11 @@ def build_atlas(
         sheet = read_sheet(sheet, folder)
     universe = _with_genome(universe, genome)
     check_assembly(sheet, universe.genome)
-    encoder = FileEncoder(
-        universe,
-        {"on_error": on_error, "alias": alias, "format": format},
-        {
+    encode = partial(
+        _encode_file,
+        universe=universe,
+        reading={"on_error": on_error, "alias": alias, "format": format},
+        overlap={
             "min_bp": min_bp,
             "min_fraction": min_fraction,
             "min_universe_fraction": min_universe_fraction,
@@ -191,7 +160,7 @@ def build_atlas(
     )
     names = sheet["file"].to_list()
     with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
-        results = _in_parallel(encoder.encode, [folder / name for name in names], jobs)
+        results = _in_parallel(encode, [folder / name for name in names], jobs)
         shown = _with_progress(results, len(names), progress)
         written, skipped = _write_files(writer, names, shown)
         if not written:
@@ -220,6 +189,20 @@ def _with_genome(universe: str | Path | Universe, genome: str) -> Universe:
     if genome and not universe.genome:
         return Universe(universe.regions, genome=genome)
     return universe
+
+
+def _encode_file(
+    path: Path, *, universe: Universe, reading: dict[str, Any], overlap: dict[str, Any]
+) -> Encoded | GenoglotError:
+    """Read and encode one file. An error is returned, so that other files can be read."""
+    try:
+        regions = Regions.from_bed(path, **reading)
+        tokens, signal_ranks = universe.encode_signal_ranks(regions, where=path, **overlap)
+    except GenoglotError as error:
+        return error
+    chrom = next(iter(regions.chrom_names), "")
+    summary = FileSummary(len(tokens), len(regions), signal_column(regions.columns), chrom)
+    return tokens, signal_ranks, summary
 
 
 def _write_files(
