@@ -67,7 +67,7 @@ def test_shuffled_regions_are_none_of_these(
     chosen = np.sort(np.random.default_rng(0).choice(len(universe), 300, replace=False))
     universe[chosen].to_bed(folder / "shuffled.bed")
     done = run("annotate", "annotator", "shuffled.bed")
-    assert "resembles no labelled set" in done.stdout
+    assert "resembles no labeled set" in done.stdout
     assert done.stdout.count("none of these") == 3
     told = json.loads(run("annotate", "annotator", "shuffled.bed", "--json").stdout)[0]
     assert not told["familiar"] and told["target"]["answer"] is None

@@ -41,7 +41,7 @@ BAD = {
     "generate nowhere kidney": "nowhere: no saved model here",
     "generate ridge kidney -n 5001 -o new": "between 1 and 5000",
     "generate ridge 人の肝臓": "not in Latin letters ('人の肝臓'); write it in English",
-    "generate ridge kidney --decode beam": "a ridge model does not decode; --decode is for seq2re",
+    "generate ridge kidney --decode beam": "a ridge model does not decode, only seq2regions does",
     "generate ridge kidney --genes world/genome.fa -o new": "genome.fa:1:",
 }
 

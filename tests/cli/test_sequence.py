@@ -35,7 +35,7 @@ def files(folder: Path) -> Path:
 def encoder(run: Run, files: Path) -> Path:
     done = run(
         *("pretrain", "genome.fa", "-o", "encoder", *TINY, "--tokenizer", "kmer", "--k", "3"),
-        *("--max-steps", "3", "--batch-size", "4", "--device", "cpu"),
+        *("--max-steps", "3", "--set", "batch_size=4", "--device", "cpu"),
     )
     assert "encoder: kmer encoder trained on 6,000 bases" in done.stderr
     return files / "encoder"
@@ -108,7 +108,17 @@ def test_files_of_many_sequences_are_written_as_they_are_read(
 
 
 def test_pretraining_takes_the_options_of_a_genome(here: Here, files: Path) -> None:
-    how = (*TINY, "--max-steps", "1", "--batch-size", "2", "--window", "64", "--device", "cpu")
+    how = (
+        *TINY,
+        "--max-steps",
+        "1",
+        "--set",
+        "batch_size=2",
+        "--set",
+        "window=64",
+        "--device",
+        "cpu",
+    )
     (files / "more.fa").write_text((files / "genome.fa").read_text().replace(">chr", ">z"))
     arguments = ("pretrain", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
     here(*arguments, "--alias", "ensembl", "--origin", "z1=chr3:101", "--origin", "z2=chr4:1")
@@ -167,7 +177,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
         (("embed", "model", "reads", "-o", "x.npy"), "is no FASTA file, which begins with >"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
-        (("pretrain", "genome.fa", "-o", "n", "--mask-rate", "2"), "should be less than 1"),
+        (("pretrain", "genome.fa", "-o", "n", "--set", "mask_rate=2"), "should be less than 1"),
         (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
     ],
 )

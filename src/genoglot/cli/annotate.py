@@ -24,11 +24,13 @@ def annotate(
     model: Annotated[str, typer.Argument(help="Saved annotator.", show_default=False)],
     beds: Annotated[
         list[Path],
-        typer.Argument(metavar="BED...", help="BED files (.gz too).", show_default=False),
+        typer.Argument(metavar="BED...", help="BED files, plain or gzip.", show_default=False),
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many of each to show.")] = 5,
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of labels and of similar sets to show.")
+    ] = 5,
     as_json: Annotated[
-        bool, typer.Option("--json", help="As JSON: a list with an object per file.")
+        bool, typer.Option("--json", help="Print JSON: a list with one object for each file.")
     ] = False,
     alias: Alias = None,
     on_error: OnError = "raise",
@@ -36,15 +38,15 @@ def annotate(
     min_fraction: MinFraction = 0.0,
     min_universe_fraction: MinUniverseFraction = 0.0,
 ) -> None:
-    """Say what BED files are: assay, target and biosample, and which descriptions fit.
+    """Annotate BED files: assay, target and biosample, and the descriptions that fit best.
 
-    Probabilities are calibrated on sets kept aside. "None of these" stands where the best label is
-    less probable than the model's threshold, or where the file resembles no labelled set.
+    Probabilities are calibrated on held-out sets. The answer is "none of these" if the best label
+    is less probable than the threshold of the model, or if the file resembles no labeled set.
     """
     from genoglot.models import Annotator
 
     annotator = Annotator.from_pretrained(model)
-    # All files are read before anything is said: an error leaves no half of an answer.
+    # All files are read before anything is printed: an error leaves no half of an answer.
     enough = {
         "min_bp": min_bp,
         "min_fraction": min_fraction,
@@ -165,13 +167,13 @@ def _show(said: list[_Said]) -> None:
             )
         )
         if not annotation.familiar:
-            console.print(Text("It resembles no labelled set: take nothing below for an answer."))
+            console.print(Text("It resembles no labeled set: take nothing below for an answer."))
         lines = (line for answer in annotation.answers for line in _lines(answer))
         show(["field", "answer", "label", "probability"], lines)
         described = ([f"{match:.3f}", text] for text, match in annotation.descriptions)
         show(["match", "description"], described)
         nearest = ([f"{n.jaccard:.3f}", n.id, n.description] for n in annotation.nearest)
-        show(["Jaccard", "nearest labelled set", "description"], nearest)
+        show(["Jaccard", "nearest labeled set", "description"], nearest)
 
 
 def _lines(answer: Answer) -> Iterator[list[str]]:

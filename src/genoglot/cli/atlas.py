@@ -24,20 +24,25 @@ from genoglot.cli.options import (
     Sheet,
     described_files,
 )
-from genoglot.cli.session import BAD_INPUT, pairs
+from genoglot.cli.session import BAD_INPUT, read_pairs
 
 log = logging.getLogger("genoglot")
 
-app = typer.Typer(no_args_is_help=True, help="Build, look at and split collections of region sets.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Build, inspect and split an atlas: a collection of described region sets.",
+)
 
-AtlasPath = Annotated[Path, typer.Argument(help="Directory of the atlas.", show_default=False)]
+AtlasPath = Annotated[Path, typer.Argument(help="Folder of the atlas.", show_default=False)]
 
 
 @app.command("build")
 def build(
-    folder: Annotated[Path, typer.Argument(help="Where the BED files are.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder with the BED files.", show_default=False)],
     universe: Annotated[Path, typer.Option(help="BED file of the universe.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Atlas to make.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder of the new atlas.", show_default=False)
+    ],
     sheet: Sheet = None,
     encode_json: EncodeJson = False,
     assembly: Assembly = None,
@@ -51,10 +56,14 @@ def build(
     repair: Repair = None,
     on_error: Annotated[
         Literal["raise", "skip"],
-        typer.Option(help="A malformed line: leave the file out, or only the line (skip)."),
+        typer.Option(
+            help="If a line is malformed: leave out the file (raise) or only the line (skip)."
+        ),
     ] = "raise",
     jobs: Jobs = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an atlas.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing atlas.")
+    ] = False,
 ) -> None:
     """Build an atlas from BED files and a sample sheet.
 
@@ -89,9 +98,9 @@ def build(
 @app.command("info")
 def info(
     atlas: AtlasPath,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what an atlas holds."""
+    """Show the content of an atlas."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -118,23 +127,36 @@ def split(
     atlas: AtlasPath,
     kind: Annotated[
         Literal["random", "random-group", "unseen-combination", "unseen-biosample"],
-        typer.Argument(help="What a held-out set may share with training.", show_default=False),
+        typer.Argument(
+            help="Kind of split, by what a held-out set shares with the training sets.",
+            show_default=False,
+        ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
-    test: Annotated[float, typer.Option(help="Share of the sets to test on.")] = 0.1,
-    validation: Annotated[float, typer.Option(help="Share to choose models on.")] = 0.1,
-    fold: Annotated[int | None, typer.Option(help="Test on this fold, from 0 ...")] = None,
-    folds: Annotated[int | None, typer.Option(help="... of so many (cross-validation).")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 0,
+    test: Annotated[float, typer.Option(help="Fraction of the sets to test on.")] = 0.1,
+    validation: Annotated[
+        float, typer.Option(help="Fraction of the sets to choose models on.")
+    ] = 0.1,
+    fold: Annotated[
+        int | None, typer.Option(help="Number of the fold to test on, from 0 (cross-validation).")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
     within: Annotated[
         list[str] | None,
-        typer.Option(help="Hold out such sets only, as assay=ATAC-seq.", show_default=False),
+        typer.Option(
+            help="Hold out only sets with this value of a column, such as assay=ATAC-seq. Can be "
+            "repeated.",
+            show_default=False,
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name to keep it under.", show_default="the kind")
+        str | None, typer.Option(help="Name of the split.", show_default="its kind")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing split.")
+    ] = False,
 ) -> None:
-    """Split an atlas into training, validation and test sets, and keep the split in it."""
+    """Split an atlas into training, validation and test sets, and save the split in it."""
     from genoglot.atlas import Atlas, make_split
 
     opened = Atlas.open(atlas)
@@ -146,7 +168,7 @@ def split(
         validation=validation,
         fold=fold,
         folds=folds,
-        within=pairs(within or [], "--within") or None,
+        within=read_pairs(within or [], "--within") or None,
         name=name,
     )
     opened.add_split(made, overwrite=overwrite)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genoglot.cli.options import Device, Precision
-from genoglot.cli.session import advise, check_device, pairs
+from genoglot.cli.session import advise, check_device, read_pairs
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _planned(
     from genoglot.bench.run import expand, find_datasets
     from genoglot.sequence import Genome
 
-    wanted = pairs(only or [], "--only")
+    wanted = read_pairs(only or [], "--only")
     experiment = Recipe.read(recipe)
     if data is None:
         raise GenoglotError("--data is missing; give the folder with the task data")

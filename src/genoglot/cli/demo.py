@@ -15,7 +15,7 @@ log = logging.getLogger("genoglot")
 
 def demo(
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="Directory to make; an earlier demo is replaced.")
+        Path, typer.Option("-o", "--out", help="Folder of the demo; an earlier demo is replaced.")
     ] = Path("demo"),
     seed: Seed = 0,
     epochs: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,

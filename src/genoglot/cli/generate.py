@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genoglot.cli.options import GenesAlias
-from genoglot.errors import GenoglotError, ModelError
+from genoglot.cli.options import Device, GenesAlias
+from genoglot.cli.session import check_device
+from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
     from genoglot.regions import Regions
 
-log = logging.getLogger("genoglot")
-
 
 def generate(
     model: Annotated[str, typer.Argument(help="Saved model.", show_default=False)],
-    text: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    text: Annotated[
+        str, typer.Argument(help="Description of the wanted regions.", show_default=False)
+    ],
     n: Annotated[
-        int, typer.Option("-n", "--n", "--top", min=1, help="How many regions, best first.")
+        int, typer.Option("-n", "--n", "--top", min=1, help="Number of regions, best first.")
     ] = 1000,
     out: Annotated[
-        str, typer.Option("-o", "--out", help="BED file (.gz: bgzip); - is standard output.")
+        str,
+        typer.Option("-o", "--out", help="BED file to write (.gz: bgzip); - is standard output."),
     ] = "-",
     genes: Annotated[
-        Path | None, typer.Option(help="GTF, GFF3 or BED: adds the nearest gene and its distance.")
+        Path | None,
+        typer.Option(help="Genes (GTF, GFF3 or BED): add the nearest gene and its distance."),
     ] = None,
     alias: GenesAlias = None,
     table: Annotated[
@@ -35,88 +37,72 @@ def generate(
         typer.Option(
             "--table",
             help="Print a table (region, score; with --genes also gene and distance) instead of "
-            "BED; with -o, beside it.",
+            "BED; with -o, in addition to it.",
         ),
     ] = False,
     igv: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page (HTML) that shows the regions in igv.js. They are inside it; igv.js "
-            "itself is fetched from its CDN when the page is opened."
+            help="Write a page (HTML) that shows the regions in igv.js. The page contains the "
+            "regions; igv.js is downloaded from its CDN when the page is opened."
         ),
     ] = None,
     track: Annotated[
         bool,
-        typer.Option(
-            "--track", help="BED of six columns with a track line, as genome browsers read it."
-        ),
+        typer.Option("--track", help="Write six columns and a track line, for genome browsers."),
     ] = False,
     index: Annotated[
         Literal["exact", "hnsw"] | None,
-        typer.Option(help="Index that text2bed searches.", show_default="as saved"),
+        typer.Option(help="Vector index that text2bed searches.", show_default="as saved"),
     ] = None,
     decode: Annotated[
         Literal["greedy", "beam", "sample"] | None,
         typer.Option(
-            help="Let seq2regions decode region by region, each given those before it.",
-            show_default="rank regions, all at once",
+            help="Let seq2regions decode one region after another, given those before it.",
+            show_default="rank all regions at once",
         ),
     ] = None,
-    beams: Annotated[int, typer.Option(min=1, help="With --decode beam: how many.")] = 4,
+    beams: Annotated[int, typer.Option(min=1, help="With --decode beam: number of beams.")] = 4,
     temperature: Annotated[
-        float, typer.Option(help="With --decode sample: below 1, fewer surprises.")
+        float,
+        typer.Option(help="With --decode sample: below 1, probable regions become more probable."),
     ] = 1.0,
     top_p: Annotated[
         float,
         typer.Option(
-            help="With --decode sample: draw among the best regions that together have this share "
-            "of the softmax."
+            help="With --decode sample: draw among the best regions that together have this "
+            "probability."
         ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="With --decode sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="With --decode sample: seed of the draw.")] = 0,
+    device: Device = "auto",
 ) -> None:
-    """Answer a text with a BED file, best region first.
+    """Translate a text into a BED file, best region first.
 
     Columns: chrom, start, end, name, score (raw times 1000), strand, rank, raw (the model's score,
     0 to 1); with --genes also gene and distance (bp, negative upstream of the gene's start).
-    --track keeps the first six. Scores rank regions; they are not calibrated, so they are no
-    probabilities.
+    Scores rank regions; they are not calibrated probabilities.
     """
     from genoglot.models import load
-    from genoglot.regions import Genes, Regions
-    from genoglot.reports.browser import format_track_line, write_igv_page
-    from genoglot.reports.nearest_genes import add_nearest_gene
+    from genoglot.regions import Genes
+    from genoglot.reports.answer import answer_query
+    from genoglot.reports.browser import write_igv_page, write_track
 
     if table and track and out == "-":
-        raise GenoglotError("--table and --track both print; give -o FILE for the track")
+        raise GenoglotError("--table and --track both print; use -o FILE for the track")
+    check_device(device)
     annotation = Genes.from_file(genes, alias=alias) if genes is not None else None
-    generator: Any = load(model, "text-to-regions")
-    if index is not None and not hasattr(generator, "use_index"):
-        raise ModelError(
-            f"{model}: a {generator.model_type} model has no index; --index is for text2bed"
-        )
-    if decode is not None and not hasattr(generator, "decode"):
-        raise ModelError(
-            f"{model}: a {generator.model_type} model does not decode; --decode is for seq2regions"
-        )
-    if index is not None and index != generator.index_kind:
-        generator.use_index(index)
-    if decode is not None:
-        regions = generator.decode(
-            text, n, method=decode, beams=beams, temperature=temperature, top_p=top_p, seed=seed
-        )
-    else:
-        regions = generator.generate(text, n)
-    if getattr(generator, "index_kind", "exact") == "hnsw":
-        _tell_recall(generator, text, n)
-    if annotation is not None:
-        regions = add_nearest_gene(regions, annotation)
+    generator = load(model, "text-to-regions")
+    generator.to(device)
+    given = {"beams": beams, "temperature": temperature, "top_p": top_p, "seed": seed}
+    options = {} if decode is None else given
+    regions = answer_query(
+        generator, text, n, index=index, decoding=decode, genes=annotation, **options
+    )
     if igv is not None:
         write_igv_page(igv, regions, generator.universe, text)
     if track:
-        six = regions.columns.select("name", "score", "strand")
-        bed = Regions.from_frame(regions.frame.select("chrom", "start", "end").hstack(six))
-        bed.to_bed(out, header=format_track_line(text, generator.universe.genome))
+        write_track(out, regions, text, generator.universe.genome)
     elif out != "-" or not table:
         regions.to_bed(out, header="#" + "\t".join(regions.frame.columns))
     if table:
@@ -139,8 +125,3 @@ def _print_table(regions: Regions) -> None:
     for row in rows:
         shown.add_row(*map(Text, row))
     Console().print(shown)
-
-
-def _tell_recall(generator: Any, text: str, n: int) -> None:
-    recall = generator.index.recall(generator.locate([text]), n)
-    log.info("HNSW found %.1f %% of the %d nearest regions (recall@%d)", 100 * recall, n, n)

@@ -28,7 +28,7 @@ from genoglot.cli.options import (
     Sheet,
     described_files,
 )
-from genoglot.cli.session import BAD_INPUT, advise, pairs
+from genoglot.cli.session import BAD_INPUT, advise, read_pairs
 from genoglot.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def search(
             min_fraction=min_fraction,
             min_universe_fraction=min_universe_fraction,
         )
-    filters = pairs(where or [], "--where")
+    filters = read_pairs(where or [], "--where")
     hits = opened.search(text, regions, keywords=keywords, where=filters, n=n)
     if as_json:
         typer.echo(json.dumps([asdict(hit) for hit in hits], indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Options that several commands have, each said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -12,61 +12,74 @@ from genoglot.errors import SampleSheetError
 if TYPE_CHECKING:
     import polars as pl
 
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Another setting, as NAME=VALUE; repeat it.", show_default=False),
+    typer.Option(
+        "--set", help="Another setting, as NAME=VALUE. Can be repeated.", show_default=False
+    ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on where an interrupted training stopped.")
+    bool,
+    typer.Option("--resume", help="Continue an interrupted training from its last checkpoint."),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a model or begin a training anew.")
+    bool, typer.Option("--overwrite", help="Replace an existing model, and restart its training.")
 ]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="To run on.")]
-Devices = Annotated[int, typer.Option(min=1, help="How many of them.")]
-NumNodes = Annotated[int, typer.Option(min=1, help="Machines.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(help="Device to run on; auto is a GPU if there is one."),
+]
+Devices = Annotated[int, typer.Option(min=1, help="Number of devices to train on.")]
 Precision = Annotated[
     Literal["auto", "32-true", "bf16-mixed"],
-    typer.Option(help="Of numbers in training; auto: bf16-mixed on a GPU, 32-true on a CPU."),
+    typer.Option(
+        help="Numerical precision of the training; auto is bf16-mixed on a GPU, 32-true on a CPU."
+    ),
 ]
 Alias = Annotated[
     Literal["ucsc", "ensembl"] | None,
     typer.Option(
-        help="Spell the chromosomes of the BED files chr1 (ucsc) or 1 (ensembl).",
+        help="Rename the chromosomes of the BED files: chr1 (ucsc) or 1 (ensembl).",
         show_default=False,
     ),
 ]
 GenomeFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "--genome", help="FASTA of the genome, plain or gzip; repeat it.", show_default=False
+        "--genome",
+        help="FASTA file of the genome, plain or gzip. Can be repeated.",
+        show_default=False,
     ),
 ]
 Origin = Annotated[
     list[str] | None,
     typer.Option(
         "--origin",
-        help="A record of the genome that is a window, as z=chr20:1000001; repeat it. Without, "
-        "records that are named as 22:20000001-21000000 are windows.",
+        help="Position of a genome record that is only a part of a chromosome, as "
+        "RECORD=CHROM:FIRST, such as z=chr20:1000001. Can be repeated. By default, names such as "
+        "22:20000001-21000000 are read as positions.",
         show_default=False,
     ),
 ]
 GenomeAlias = Annotated[
     Literal["ucsc", "ensembl"] | None,
     typer.Option(
-        help="Spell the chromosomes of the genome chr1 (ucsc) or 1 (ensembl).", show_default=False
+        help="Rename the chromosomes of the genome: chr1 (ucsc) or 1 (ensembl).",
+        show_default=False,
     ),
 ]
 OnError = Annotated[
     Literal["raise", "skip"],
-    typer.Option(help="Refuse a file with a malformed line, or skip such lines with a count."),
+    typer.Option(
+        help="Refuse a file with a malformed line, or skip such lines and report their number."
+    ),
 ]
 Format = Annotated[
     Literal["auto", "bed", "bedGraph", "narrowPeak", "broadPeak", "gappedPeak"],
     typer.Option(
         "--format",
-        help="Format of the BED files, which says where the signal is; auto: by content.",
+        help="Format of the BED files, which decides the column of the signal; auto detects it.",
     ),
 ]
 MinFraction = Annotated[
@@ -75,7 +88,7 @@ MinFraction = Annotated[
         *("-f", "--min-fraction"),
         min=0,
         max=1,
-        help="Fraction of the BED file's region that the overlap must cover.",
+        help="Minimum fraction of a BED region that the overlap covers.",
     ),
 ]
 MinUniverseFraction = Annotated[
@@ -84,58 +97,65 @@ MinUniverseFraction = Annotated[
         *("-F", "--min-universe-fraction"),
         min=0,
         max=1,
-        help="Fraction of the universe's region that the overlap must cover.",
+        help="Minimum fraction of a universe region that the overlap covers.",
     ),
 ]
 GenesAlias = Annotated[
     Literal["ucsc", "ensembl"] | None,
     typer.Option(
         "--alias",
-        help="Spell the chromosomes of --genes chr1 (ucsc) or 1 (ensembl).",
+        help="Rename the chromosomes of --genes: chr1 (ucsc) or 1 (ensembl).",
         show_default=False,
     ),
 ]
 MinBp = Annotated[
-    int, typer.Option("--min-bp", min=1, help="Base pairs of overlap with a universe region.")
+    int, typer.Option("--min-bp", min=1, help="Minimum overlap with a universe region, bp.")
 ]
-GenomeName = Annotated[str, typer.Option(help="Name of the assembly, such as hg38.")]
+GenomeName = Annotated[str, typer.Option(help="Name of the genome assembly, such as hg38.")]
 Repair = Annotated[
     Literal["sort", "drop", "merge"] | None,
     typer.Option(
-        help="Make the universe sound: sort; drop duplicates; merge overlaps.", show_default=False
+        help="Repair an invalid universe: sort it, drop duplicates, or merge overlapping regions.",
+        show_default=False,
     ),
 ]
 Sheet = Annotated[
     Path | None,
     typer.Option(
-        help="CSV or TSV with at least the columns file and description.", show_default=False
+        help="Sample sheet, CSV or TSV, with at least the columns file and description.",
+        show_default=False,
     ),
 ]
 EncodeJson = Annotated[
-    bool, typer.Option("--encode-json", help="Take ENCODE's JSON beside each file instead.")
+    bool,
+    typer.Option(
+        "--encode-json", help="Read the metadata from ENCODE's JSON file beside each BED file."
+    ),
 ]
 Assembly = Annotated[
     str | None,
     typer.Option(
-        help="Take only the files that the sheet or the JSON says to be of this assembly.",
+        help="Use only files of this assembly, according to the sheet or the JSON files.",
         show_default=False,
     ),
 ]
 Missing = Annotated[
     str | None,
     typer.Option(
-        help='What says in a sheet that a value is missing, separated by commas; "": only an empty '
-        "cell.",
+        help="Cell contents of a sheet that mean a missing value, separated by commas; an empty "
+        "string means only an empty cell.",
         show_default="NA, N/A, nan, null, none, -, .",
     ),
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="cores")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Number of threads.", show_default="number of cores")
+]
 
 
 def described_files(
     folder: Path, sheet: Path | None, encode_json: bool, assembly: str | None, missing: str | None
 ) -> pl.DataFrame:
-    """Read what `--sheet` or `--encode-json` says of the files of a folder."""
+    """Read the metadata of a folder's files, from `--sheet` or `--encode-json`."""
     from genoglot.atlas import read_encode_json, read_sheet
     from genoglot.tables import MISSING
 

@@ -1,11 +1,12 @@
-"""How every command behaves: notices on standard error, errors in one line, exit statuses.
+"""Behavior of every command: notices on standard error, errors in one line, exit statuses.
 
-A command that a signal asks to stop removes what is half-written, says so in one line and exits
-with the status 128 + number of the signal, as shells have it.
+A command that is stopped by a signal removes unfinished files, prints one line and exits with the
+status 128 + number of the signal, as in a shell.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -35,7 +36,7 @@ _advice: ContextVar[Callable[[], str]] = ContextVar("advice")
 
 
 class Stopped(BaseException):
-    """Raised by a signal that asks the process to stop."""
+    """Raised when a signal asks the process to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class Stopped(BaseException):
 
 
 class Commands(TyperGroup):
-    """The command group at the top: what a command raises becomes a line and an exit status."""
+    """The top command group: it turns exceptions into one line and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -61,7 +62,7 @@ class Commands(TyperGroup):
         except GenoglotError as error:
             fail(str(error), debug=ctx.params["debug"])
         except BrokenPipeError:
-            # The reader has seen enough (| head). What is left in the buffer goes nowhere.
+            # The reader has closed the pipe (| head). The rest of the buffer is discarded.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
@@ -72,9 +73,9 @@ class Commands(TyperGroup):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM, SIGHUP and SIGINT end the block by `Stopped`; what is ignored stays so.
+    """Let SIGTERM, SIGHUP and SIGINT raise `Stopped`; a signal that is ignored stays ignored.
 
-    Whatever the block makes of that exception, `Stopped` comes out of it.
+    If the block turns `Stopped` into another exception, `Stopped` is raised all the same.
     """
     asked: list[int] = []
 
@@ -99,12 +100,12 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def advise(advice: Callable[[], str]) -> None:
-    """Set what the line about a stop says besides: what to do then."""
+    """Set the advice that is printed when the command is stopped."""
     _advice.set(advice)
 
 
 def fail(message: str, *, debug: bool) -> NoReturn:
-    """Say in one line what is wrong (with `debug`, after the traceback) and exit."""
+    """Print an error in one line (with `debug`, after the traceback) and exit."""
     if debug:
         traceback.print_exc()
     typer.echo(f"genoglot: error: {' '.join(message.splitlines())}", err=True)
@@ -112,7 +113,7 @@ def fail(message: str, *, debug: bool) -> NoReturn:
 
 
 def log_to_stderr() -> None:
-    """Show the notices of the `genoglot` logger, a line each."""
+    """Print each message of the `genoglot` logger on a line of standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("genoglot: %(message)s"))
     logger = logging.getLogger("genoglot")
@@ -122,66 +123,84 @@ def log_to_stderr() -> None:
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and exit, if it is asked for."""
+    """Print the version and exit, if `wanted`."""
     if wanted:
         typer.echo(f"genoglot {__version__}")
         raise typer.Exit
 
 
-def pairs(options: list[str], option: str) -> dict[str, str]:
-    """Read options of the form ``key=value``.
+def read_pairs(options: list[str], option: str) -> dict[str, str]:
+    """Read options of the form ``NAME=VALUE``.
 
     Raises
     ------
     GenoglotError
-        If one has no ``=`` or no key, or a key is repeated.
+        If one has no ``=`` or no name, or a name is given twice.
 
     Examples
     --------
-    >>> pairs(["assay=ATAC-seq"], "--within")
+    >>> read_pairs(["assay=ATAC-seq"], "--within")
     {'assay': 'ATAC-seq'}
     """
     found: dict[str, str] = {}
     for text in options:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise GenoglotError(f"{option} {text!r}: give it as key=value")
-        if key in found:
-            raise GenoglotError(f"{option} {text!r}: {key} is given twice")
-        found[key] = value
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise GenoglotError(f"{option} {text!r}: give it as NAME=VALUE")
+        if name in found:
+            raise GenoglotError(f"{option} {text!r}: {name} is given twice")
+        found[name] = value
     return found
 
 
+def read_settings(options: list[str] | None) -> dict[str, Any]:
+    """Read the settings of `--set`; a value is JSON or, if it is not, a word.
+
+    The model checks names and types: see `genoglot.settings.Settings`.
+
+    Examples
+    --------
+    >>> read_settings(["epochs=3", "text=tfidf", "widths=[8, 16]"])
+    {'epochs': 3, 'text': 'tfidf', 'widths': [8, 16]}
+    """
+    settings: dict[str, Any] = {}
+    for name, text in read_pairs(options or [], "--set").items():
+        try:
+            settings[name] = json.loads(text)
+        except ValueError:
+            settings[name] = text
+    return settings
+
+
 def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse before a training what could not be saved after it."""
+    """Before a training, check that its model can be saved."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
-        raise GenoglotError(f"{out}: exists; choose another name or --overwrite it")
-    advise(lambda: "go on with --resume" if _begun(log_folder) else "")
+        raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
+    advise(lambda: "continue with --resume" if _begun(log_folder) else "")
     begun = _begun(log_folder)
     if begun and not resume and not overwrite:
         raise GenoglotError(
-            f"{log_folder}: holds a training begun before; --resume it, or --overwrite it"
+            f"{log_folder}: contains an unfinished training; use --resume or --overwrite"
         )
     if resume and not begun:
         log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
 
 
 def _begun(log_folder: Path) -> bool:
-    return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder of each network
+    return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder for each network
 
 
 def check_device(device: str) -> None:
-    """Refuse a GPU that is not there."""
+    """Refuse `cuda` on a machine without a GPU, before anything is read."""
     if device == "cuda":
-        import torch
+        from genoglot.training.device import choose_device
 
-        if not torch.cuda.is_available():
-            raise ModelError("--device cuda: PyTorch finds no GPU here; use --device cpu")
+        choose_device(device)
 
 
 @contextmanager
 def trainer_errors() -> Iterator[None]:
-    """Make an error of bad input of what Lightning says of its options."""
+    """Report wrong options of Lightning's trainer as bad input."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     try:
@@ -191,7 +210,7 @@ def trainer_errors() -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that saves, of those that trained together."""
+    """Return whether this process saves the model, of all that trained it together."""
     if "lightning" not in sys.modules:
         return True
     from lightning.pytorch.utilities import rank_zero_only
@@ -207,24 +226,26 @@ def open_genome(
     *,
     named: bool = True,
 ) -> Genome | None:
-    """Open the genome of `--genome`, `--origin` and `--alias`; None if there is none.
+    """Open the genome of `--genome`, `--origin` and `--alias`; return None if none is given.
 
-    Without `--origin`, records with the names of windows are windows if `named`; else, where it
-    does not matter what places they are of, they stay records as any.
+    Without `--origin` and if `named`, the names of records such as 22:20000001-21000000 are read as
+    their positions. Where positions do not matter, `named` is false.
     """
     from genoglot.sequence import Genome
 
     if not files:
         for option, given in (("--origin", origin), ("--alias", alias)):
             if given:
-                raise GenoglotError(f"{option} is about the genome; give one with --genome")
+                raise GenoglotError(f"{option} needs a genome; give one with --genome")
         return None
-    windows = {record: _window(text) for record, text in pairs(origin or [], "--origin").items()}
+    windows = {
+        record: _window(text) for record, text in read_pairs(origin or [], "--origin").items()
+    }
     return Genome.open(files, origin=windows or ("names" if named else None), alias=alias)
 
 
 def _window(text: str) -> tuple[str, int]:
-    """Read chrom:first, counted from 1.
+    """Read CHROM:FIRST, counted from 1.
 
     Examples
     --------

@@ -14,14 +14,16 @@ log = logging.getLogger("genoglot")
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Directory to make.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder of the simulated world.", show_default=False)],
     size: Annotated[
         Literal["small", "medium", "large"],
-        typer.Option(help="Seconds, a minute, or the size of ENCODE and many minutes."),
+        typer.Option(
+            help="Size: it takes seconds, a minute or, at the size of ENCODE, much longer."
+        ),
     ] = "small",
     seed: Seed = 0,
 ) -> None:
-    """Simulate a world whose truth is known: genome, genes, universe, BED files, sample sheet."""
+    """Simulate a genome, genes, a universe, BED files and their sample sheet, with ground truth."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -31,10 +33,10 @@ def simulate(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bars = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def show_progress(stage: str, done: int, total: int) -> None:
             if stage not in bars:
                 bars[stage] = progress.add_task(f"Simulating {stage}", total=total)
             progress.update(bars[stage], completed=done)
 
-        world = simulate(out, size, seed, tell)
+        world = simulate(out, size, seed, show_progress)
     log.info("%s: simulated %d BED files over %d regions", out, len(world.sheet), len(world))

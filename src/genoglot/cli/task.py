@@ -21,7 +21,13 @@ from genoglot.cli.options import (
     Seed,
     Settings,
 )
-from genoglot.cli.session import check_device, check_free, open_genome, pairs, trainer_errors
+from genoglot.cli.session import (
+    check_device,
+    check_free,
+    open_genome,
+    read_pairs,
+    trainer_errors,
+)
 from genoglot.errors import BedFormatError, TaskError
 
 log = logging.getLogger("genoglot")
@@ -72,7 +78,7 @@ def build(
     from genoglot.tasks import TASKS
 
     task = TASKS[name]
-    given = pairs(options or [], "--set")
+    given = read_pairs(options or [], "--set")
     chosen = {key: _typed(task.options.get(key), key, text) for key, text in given.items()}
     skips = "on_error" in task.options
     if on_error != "raise":
@@ -165,7 +171,6 @@ def train(
     not read. A bench (genoglot bench) compares models, and tests them.
     """
     import numpy as np
-    import yaml
 
     from genoglot.bench.ensemble import fit_to
     from genoglot.evaluation import measure_predictions
@@ -175,7 +180,7 @@ def train(
     log_folder = out.with_name(f"{out.name}.training")
     check_free(out, log_folder, resume=resume, overwrite=overwrite)
     check_device(device)
-    given = {name: yaml.safe_load(text) for name, text in pairs(settings or [], "--set").items()}
+    given = read_settings(settings)
     data = TaskData.open(folder)
     learned, held_out = (data.subset(split, name) for name in ("train", "validation"))
     with trainer_errors():

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device, Devices, NumNodes, Overwrite, Resume, Seed, Settings
+from genoglot.cli.options import Device, Devices, Overwrite, Resume, Seed, Settings
 from genoglot.cli.session import (
     check_device,
     check_free,
     is_first_process,
-    pairs,
+    read_settings,
     trainer_errors,
 )
-from genoglot.errors import AtlasError, ModelError
+from genoglot.errors import ModelError
 from genoglot.registry import create, model_class, names
 
 PUBLISHED = "-published"
@@ -26,12 +25,12 @@ MODELS = tuple(
     for name in (*names("text-to-regions"), *names("regions-to-text"))
     if not name.endswith(PUBLISHED)
 )
-CLOSED_FORM = (*names("text-to-regions", baseline=True), *names("regions-to-text"))
+WITH_PRESET = tuple(name for name in MODELS if f"{name}{PUBLISHED}" in names())
 
 if TYPE_CHECKING:
     Model = str
 else:
-    Model = Literal[MODELS]  # a type checker cannot follow it
+    Model = Literal[MODELS]  # a type checker cannot evaluate it
 
 log = logging.getLogger("genoglot")
 
@@ -39,109 +38,98 @@ log = logging.getLogger("genoglot")
 def train(
     name: Annotated[Model, typer.Argument(help="Kind of model.", show_default=False)],
     atlas: Annotated[Path, typer.Option(help="Atlas to learn from.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Model to make.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder of the new model.", show_default=False)
+    ],
     split: Annotated[
         str | None,
         typer.Option(
-            help="Learn from the training part of this split; measure the loss on its validation "
-            "part (annotator: calibrate by it); without, learn from all sets."
+            help="Learn from the training subset of this split, and measure the loss on its "
+            "validation subset (annotator: calibrate on it). By default learn from all sets."
         ),
     ] = None,
     preset: Annotated[
         Literal["better", "published"],
         typer.Option(
-            help="The improved model, or the one of Fay et al. 2024 (text2bed, direct, diffusion, "
-            "seq2regions)."
+            help=f"The improved model, or the one of Fay et al. 2024 ({', '.join(WITH_PRESET)})."
         ),
     ] = "better",
     seed: Seed = 0,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data.", show_default="the model's")
+        int | None,
+        typer.Option(
+            min=1, help="Number of passes over the training sets.", show_default="by the model"
+        ),
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Epochs without a better validation loss after which to stop and keep the best "
-            "weights; 0: never.",
+            help="Stop when the validation loss has not improved for this number of epochs, and "
+            "use the best weights; 0: never stop early.",
             show_default="10 for published models, else 0",
         ),
     ] = None,
     settings: Settings = None,
     index: Annotated[
         Literal["exact", "hnsw"] | None,
-        typer.Option(help="Index to save with text2bed.", show_default="exact"),
+        typer.Option(help="Vector index to save with text2bed.", show_default="exact"),
     ] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     device: Device = "auto",
     devices: Devices = 1,
-    num_nodes: NumNodes = 1,
-    strategy: Annotated[
-        Literal["auto", "ddp", "fsdp"], typer.Option(help="How several devices share the work.")
-    ] = "auto",
 ) -> None:
     """Train a generator or an annotator, or fit a baseline.
 
-    A generator answers text with regions (generate), an annotator regions with text (annotate).
-    The model is saved when it is done; logs (CSV, TensorBoard) and checkpoints are in OUT.training.
+    A generator answers a text with regions (genoglot generate), an annotator describes regions
+    (genoglot annotate). The model is saved at the end; logs (CSV, TensorBoard) and checkpoints are
+    in OUT.training. --set takes the settings of the model, and num_nodes, strategy and precision as
+    in lightning.Trainer.
     """
     from genoglot.atlas import Atlas
+    from genoglot.training.device import DeviceOptions
 
-    if name in CLOSED_FORM and preset == "published":
+    if name not in WITH_PRESET and preset == "published":
         raise ModelError(
-            f"{name} has one form only; --preset published is for text2bed, direct, diffusion "
-            "and seq2regions"
+            f"{name} has one form only; --preset published is for {', '.join(WITH_PRESET)}"
         )
     if index and name != "text2bed":
-        raise ModelError(f"{name} has no index; --index is for text2bed")
+        raise ModelError(f"{name} has no vector index; --index is for text2bed")
     log_folder = out.with_name(f"{out.name}.training")
     check_free(out, log_folder, resume=resume, overwrite=overwrite)
     check_device(device)
-    opened = Atlas.open(atlas)
-    parts = opened.split(split) if split is not None else None
-    rows, validation = (parts.train, parts.validation) if parts else (None, None)
-    held = opened.metadata["n_tokens"].to_numpy()
-    if not held[slice(None) if rows is None else rows].any():
-        raise AtlasError(f"{atlas}: none of the sets to learn from has a region in its universe")
     model_type = f"{name}{PUBLISHED}" if preset == "published" else name
-    model = create(model_type, **_settings(model_type, seed, epochs, settings or []))
-    if name == "annotator":
-        model.fit(opened, rows, validation=validation)
-        log.info("calibrated on %s", model.calibrated_on)
-    else:
-        from genoglot.training.device import DeviceOptions
-
-        with trainer_errors():
-            model.fit(
-                opened,
-                rows,
-                validation=validation,
-                log_folder=log_folder,
-                patience=patience,
-                resume=resume,
-                device=DeviceOptions(device, devices, num_nodes, strategy),
-            )
+    given = read_settings(settings)
+    options = DeviceOptions(device, devices).with_settings(given)
+    model: Any = create(model_type, **_options(model_type, seed, epochs), **given)
+    opened = Atlas.open(atlas)
+    subsets = opened.split(split) if split is not None else None
+    rows, validation = (subsets.train, subsets.validation) if subsets else (None, None)
+    with trainer_errors():
+        model.fit(
+            opened,
+            rows,
+            validation=validation,
+            patience=patience,
+            log_folder=log_folder,
+            resume=resume,
+            device=options,
+        )
     if index:
         model.use_index(index)
-    if name in CLOSED_FORM or is_first_process():
+    if is_first_process():
         model.save_pretrained(out, overwrite=overwrite)
-        log.info(
-            "%s: %s trained on %d sets", out, model_type, len(opened if rows is None else rows)
-        )
+        n_sets = len(opened if rows is None else rows)
+        log.info("%s: %s trained on %d sets", out, model_type, n_sets)
 
 
-def _settings(model_type: str, seed: int, epochs: int | None, given: list[str]) -> dict[str, Any]:
-    """Put the options that are settings together; `create` validates them."""
+def _options(model_type: str, seed: int, epochs: int | None) -> dict[str, Any]:
+    """Return the options that are settings of the model."""
     fields = model_class(model_type).settings_class.model_fields
     chosen: dict[str, Any] = {"seed": seed} if "seed" in fields else {}
     if epochs is not None:
         chosen["epochs"] = epochs
-        if "min_steps" in fields:  # so many epochs and no more
+        if "min_steps" in fields:  # exactly this number of epochs
             chosen["min_steps"] = 1
-    for name, text in pairs(given, "--set").items():
-        try:
-            chosen[name] = json.loads(text)
-        except ValueError:
-            chosen[name] = text
     return chosen

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from genoglot.atlas import Atlas
+from genoglot.errors import AtlasError
 from genoglot.pretrained import Pretrained
 from genoglot.regions import Universe
 from genoglot.saved import Saved
 
 UNIVERSE = "universe.parquet"
+
+SetRows = Sequence[int] | NDArray[Any]
+"""Indices of region sets of an atlas."""
 
 
 class UniverseModel(Pretrained):
@@ -36,3 +45,19 @@ class UniverseModel(Pretrained):
         self.universe = Universe.load(saved.folder / UNIVERSE)
         self.universe.check_same(saved.config["universe"]["digest"])
         return self
+
+
+def check_training_sets(atlas: Atlas, rows: SetRows | None) -> None:
+    """Refuse to learn from sets that contain no region of the universe.
+
+    Raises
+    ------
+    AtlasError
+        If there is no set, or no set with a region.
+    """
+    n_tokens = atlas.metadata["n_tokens"].to_numpy()
+    if not n_tokens[slice(None) if rows is None else np.asarray(rows, np.int64)].any():
+        raise AtlasError(
+            f"{atlas.path}: none of the sets to learn from has a region of the universe; give "
+            "other sets, or build the atlas with their universe"
+        )

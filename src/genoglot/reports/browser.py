@@ -110,6 +110,22 @@ def format_track_line(title: str, genome: str = "") -> str:
     return f"{line} db={known}" if known else line
 
 
+def write_track(path: str | Path, regions: Regions, title: str, genome: str = "") -> None:
+    """Write regions as a custom track of a genome browser: a track line and six BED columns.
+
+    Parameters
+    ----------
+    path
+        File to write; `-` is standard output.
+    regions
+        Regions with columns name, score and strand.
+    title, genome
+        As for `format_track_line`.
+    """
+    columns = regions.frame.select("chrom", "start", "end", "name", "score", "strand")
+    Regions.from_frame(columns).to_bed(path, header=format_track_line(title, genome))
+
+
 def tabulate_regions(regions: Regions) -> tuple[list[str], list[list[str]]]:
     """Make a table of regions, their nearest genes, distances (bp) and raw scores.
 

@@ -30,6 +30,18 @@ class DeviceOptions(NamedTuple):
     strategy: str = "auto"
     precision: str = "auto"
 
+    def with_settings(self, settings: dict[str, Any]) -> DeviceOptions:
+        """Return these options with those of some settings, which are removed from there.
+
+        Examples
+        --------
+        >>> settings = {"epochs": 3, "num_nodes": 2}
+        >>> DeviceOptions("cuda").with_settings(settings).num_nodes, settings
+        (2, {'epochs': 3})
+        """
+        names = settings.keys() & set(self._fields)
+        return self._replace(**{name: settings.pop(name) for name in sorted(names)})
+
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device of a name.

@@ -45,7 +45,7 @@ def test_the_right_description_comes_first_even_if_no_set_has_it(
     assert np.mean(right) > 0.8
 
 
-def test_nearest_labelled_sets_are_named_with_their_jaccard(
+def test_nearest_labeled_sets_are_named_with_their_jaccard(
     annotator: Annotator, toy_atlas: Atlas
 ) -> None:
     ids = toy_atlas.tokens(SEEN[0])

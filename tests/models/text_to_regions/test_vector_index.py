@@ -50,7 +50,7 @@ def test_text2bed_answers_from_either_index_and_keeps_it(
     assert len(shared) >= 30
     model.save_pretrained(tmp_path / "model")
     loaded = load(tmp_path / "model")
-    assert loaded.index_kind == "hnsw"  # type: ignore[attr-defined]
+    assert loaded.index_type == "hnsw"  # type: ignore[attr-defined]
     assert loaded.generate("CTCF in human liver", 40) == near
-    with pytest.raises(ModelError, match="no index named"):
+    with pytest.raises(ModelError, match="no vector index"):
         model.use_index("faiss")  # type: ignore[attr-defined]

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.attention import AttentionEncoder, AttentionSettings
 from genoglot.models.dna.genome_windows import SHORTEST, GenomeWindows
 from genoglot.models.dna.masking import IGNORED, Masker
+from genoglot.models.dna.new_tokenizer import new_tokenizer
 from genoglot.models.dna.sequence_encoder import seeded
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
 from genoglot.sequence import Genome
@@ -113,6 +114,49 @@ class MaskedLanguageModel(nn.Module):
             else:
                 assert isinstance(encoder.embedding, TokenEmbedding)
                 self.bias = nn.Parameter(torch.zeros(encoder.embedding.table.num_embeddings))
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str,
+        genome: Genome | None = None,
+        tokenizer: str = "patch",
+        *,
+        k: int | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a model with a new encoder.
+
+        Parameters
+        ----------
+        preset
+            Name of a preset in `PRESETS`.
+        genome
+            Genome that byte pairs are learned from; other tokenizers need none.
+        tokenizer, k
+            As for `genoglot.models.dna.new_tokenizer.new_tokenizer`.
+        **settings
+            Fields of `AttentionSettings` and of `MaskedLmSettings`; others have the values of the
+            preset. `seed` is for both.
+
+        Raises
+        ------
+        ModelError
+            If there is no such preset, or a setting is unknown or not valid.
+        """
+        if preset not in PRESETS:
+            raise ModelError(f"no preset {preset!r}; choose from {', '.join(PRESETS)}")
+        fields = (AttentionSettings.model_fields, MaskedLmSettings.model_fields)
+        if unknown := settings.keys() - {name for part in fields for name in part}:
+            known = ", ".join(dict.fromkeys(name for part in fields for name in part))
+            raise ModelError(f"pre-training has no setting {min(unknown)!r} (it has: {known})")
+        of_encoder, of_training = (
+            {**values, **{name: settings[name] for name in settings if name in part}}
+            for values, part in zip(PRESETS[preset], fields, strict=True)
+        )
+        of_encoder.setdefault("max_length", max(of_training.get("window", 0), 1024))
+        encoder = AttentionEncoder(new_tokenizer(tokenizer, genome, k=k), **of_encoder)
+        return cls(encoder, **of_training)
 
     def fit(
         self,

@@ -29,12 +29,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A labelled region set that is similar to the annotated one.
+    """A labeled region set that is similar to the annotated one.
 
     Attributes
     ----------
     id, description, assay, target, biosample
-        Metadata of the labelled set.
+        Metadata of the labeled set.
     jaccard
         Jaccard index of both sets, counted in regions of the universe.
     """
@@ -56,11 +56,11 @@ class Annotation:
     n_tokens
         Number of regions of the universe that the set overlaps.
     familiar
-        Whether the set is similar to some labelled set; if not, no answer is accepted.
+        Whether the set is similar to some labeled set; if not, no answer is accepted.
     answers
         One answer for each field.
     descriptions
-        Descriptions of labelled sets and how well each matches (0 to 1), best first.
+        Descriptions of labeled sets and how well each matches (0 to 1), best first.
     nearest
         Labelled sets, most similar first.
     """

@@ -26,7 +26,7 @@ from genoglot.models.regions_to_text.descriptions import DescriptionModel
 from genoglot.models.regions_to_text.labels import FIELDS, Labels, all_known, label_table
 from genoglot.models.regions_to_text.likelihood import Likelihood, Profiles
 from genoglot.models.regions_to_text.similarity import jaccard_with, pairwise_jaccard
-from genoglot.models.universe_model import UniverseModel
+from genoglot.models.universe_model import SetRows, UniverseModel
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings
@@ -34,11 +34,12 @@ from genoglot.settings import Settings
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from genoglot.training.device import DeviceOptions
+
 log = logging.getLogger("genoglot")
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
-Rows = Sequence[int] | NDArray[Any]
 
 SETS = "sets.parquet"
 FOLDS = 5  # of training sets, where they are held out to calibrate on
@@ -52,7 +53,7 @@ class AnnotatorSettings(Settings):
     max_error
         Maximum proportion of wrong answers among the accepted ones, on the held-out sets.
     unfamiliar
-        Proportion of the held-out sets that is refused as similar to no labelled set.
+        Proportion of the held-out sets that is refused as similar to no labeled set.
     min_calibration_sets
         Number of validation sets below which training sets are held out to calibrate on, too.
     max_calibration_sets
@@ -80,7 +81,7 @@ class Annotator(UniverseModel):
     A description matches by the probability that it and the set are about the same factor and the
     same biosample. What a description is about is predicted from its words (`DescriptionModel`).
 
-    A set that is similar to no labelled set gets no answer, nor does one whose most probable label
+    A set that is similar to no labeled set gets no answer, nor does one whose most probable label
     is less probable than the threshold of its field.
 
     Parameters
@@ -103,18 +104,30 @@ class Annotator(UniverseModel):
     calibration: Calibration
     calibrated_on: str
     descriptions: DescriptionModel
-    table: pl.DataFrame  # id, description, assay, target, biosample of the labelled sets
-    presence: csr_array  # (sets, universe), of the labelled sets
+    table: pl.DataFrame  # id, description, assay, target, biosample of the labeled sets
+    presence: csr_array  # (sets, universe), of the labeled sets
 
     def fit(
-        self, atlas: Atlas, rows: Rows | None = None, *, validation: Rows | None = None
+        self,
+        atlas: Atlas,
+        rows: SetRows | None = None,
+        *,
+        validation: SetRows | None = None,
+        patience: int | None = None,
+        log_folder: str | Path | None = None,
+        resume: bool = False,
+        progress: bool | None = None,
+        device: str | DeviceOptions = "auto",
     ) -> Self:
-        """Fit to labelled region sets.
+        """Fit to labeled region sets.
+
+        An annotator is computed in closed form, on the CPU: `patience` and the arguments after it,
+        which other models have, have no effect.
 
         Parameters
         ----------
         atlas
-            The labelled region sets.
+            The labeled region sets.
         rows
             Indices of the training sets; by default all. Sets without any region are left out. So
             are, with a warning, sets without an assay, target or biosample that others have.
@@ -149,6 +162,7 @@ class Annotator(UniverseModel):
             described = f"{len(folds)} training sets, their groups held out in turn"
             self.calibrated_on = f"{self.calibrated_on} and {described}" if held_out else described
             held_out += folds
+        log.info("calibrated on %s", self.calibrated_on)
         self.calibration = Calibration.fit(
             held_out,
             self.labels,
@@ -165,7 +179,7 @@ class Annotator(UniverseModel):
         )
         return self
 
-    def _usable(self, atlas: Atlas, rows: Rows | None) -> Numbers:
+    def _usable(self, atlas: Atlas, rows: SetRows | None) -> Numbers:
         """Leave out sets without regions, and those without labels that others have."""
         chosen = np.arange(len(atlas)) if rows is None else np.asarray(rows, np.int64)
         chosen = chosen[atlas.metadata["n_tokens"].to_numpy()[chosen] > 0]
@@ -287,7 +301,7 @@ class Annotator(UniverseModel):
         ids
             Universe ids of the set, as `Universe.encode` returns them.
         top
-            Maximum number of labels of each field, of descriptions and of labelled sets.
+            Maximum number of labels of each field, of descriptions and of labeled sets.
 
         Raises
         ------

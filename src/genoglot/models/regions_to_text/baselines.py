@@ -42,7 +42,7 @@ class AnnotatorBaseline(ABC):
     table: pl.DataFrame  # assay, target and biosample of the training sets
 
     def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
-        """Fit to labelled sets, by default all of the atlas."""
+        """Fit to labeled sets, by default all of the atlas."""
         metadata = atlas.metadata if rows is None else atlas.metadata[rows]
         self.universe, self.labels = atlas.universe, Labels.of(metadata)
         self.table = label_table(metadata)

@@ -19,7 +19,7 @@ NEVER = 2.0  # a threshold that no probability reaches
 
 
 class HeldOut(NamedTuple):
-    """A labelled set that the likelihood was not fitted to.
+    """A labeled set that the likelihood was not fitted to.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Calibration(NamedTuple):
     threshold
         For each field, the lowest probability of an accepted answer.
     min_jaccard
-        Lowest Jaccard index with a labelled set at which a set is familiar.
+        Lowest Jaccard index with a labeled set at which a set is familiar.
     """
 
     temperature: dict[str, float]

@@ -1,4 +1,4 @@
-"""`Labels`: the assays, targets and biosamples that region sets are labelled with."""
+"""`Labels`: the assays, targets and biosamples that region sets are labeled with."""
 
 from __future__ import annotations
 

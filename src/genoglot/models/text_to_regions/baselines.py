@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
 from genoglot.atlas import Atlas
-from genoglot.models.text_to_regions.generator import Generator, Scores, SetRows
+from genoglot.models.text_to_regions.generator import Generator, Scores
+from genoglot.models.universe_model import SetRows
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
-from genoglot.models.text_to_regions.generator import Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.generator import Ids, Scores, best
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
     NetworkSettings,
@@ -24,6 +24,7 @@ from genoglot.models.text_to_regions.retrieval import (
     MemorySettings,
     TextMemory,
 )
+from genoglot.models.universe_model import SetRows
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Saved
 from genoglot.text import Tfidf

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.universe_model import UniverseModel
+from genoglot.models.universe_model import SetRows, UniverseModel, check_training_sets
 from genoglot.regions import Regions
 from genoglot.text import check_query
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Scores = NDArray[np.float32]
 Ids = NDArray[np.int32]
-SetRows = Sequence[int] | NDArray[Any]
 
 
 class Generator(UniverseModel):
@@ -89,9 +88,11 @@ class Generator(UniverseModel):
         Raises
         ------
         ModelError
-            If there is no set to learn from, or the checkpoint to resume from is damaged or of
-            another training.
+            If the checkpoint to resume from is damaged or of another training.
+        AtlasError
+            If there is no set to learn from, or none has a region of the universe.
         """
+        check_training_sets(atlas, rows)
         self.prepare(atlas, rows)
         return self
 

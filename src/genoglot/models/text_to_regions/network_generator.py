@@ -14,12 +14,12 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from genoglot.atlas import Atlas
-from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.generator import Generator, SetRows
+from genoglot.models.text_to_regions.generator import Generator
+from genoglot.models.universe_model import SetRows, check_training_sets
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings
-from genoglot.training.device import DeviceOptions
+from genoglot.training.device import DeviceOptions, choose_device
 from genoglot.training.examples import Batch, Draw, Examples
 from genoglot.training.losses import Loss, Losses
 from genoglot.training.schedule import Schedule
@@ -94,8 +94,8 @@ class NetworkGenerator(Generator):
         return next(self.network.parameters()).device
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the network to a device."""
-        self.network.to(device)
+        """Move the network to a device; `"auto"` is a GPU if there is one."""
+        self.network.to(choose_device(device))
         return self
 
     def fit(
@@ -113,6 +113,7 @@ class NetworkGenerator(Generator):
         """Learn from region sets and their descriptions: see `Generator.fit`."""
         from genoglot.training.loop import train
 
+        check_training_sets(atlas, rows)
         self.prepare(atlas, rows)
         examples = self.examples(atlas, rows)
         steps = self.n_epochs(examples.steps_per_epoch) * examples.steps_per_epoch
@@ -194,8 +195,6 @@ class _Sets:
 
     def __init__(self, generator: NetworkGenerator, atlas: Atlas, rows: SetRows | None) -> None:
         presence = atlas.presence(rows)
-        if not presence.shape[0]:
-            raise ModelError("no region set to learn from; give an atlas or a split with some")
         # The values, which are all 1, are not stored: of 20,000 sets they are 1 GB.
         self.ids, self.starts = presence.indices, presence.indptr
         self.vectors = generator.encode(atlas.descriptions(rows))

@@ -27,13 +27,14 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.baselines import popularity, ridge_left_out, ridge_weights
-from genoglot.models.text_to_regions.generator import Scores, SetRows
+from genoglot.models.text_to_regions.generator import Scores
 from genoglot.models.text_to_regions.network_generator import (
     NETWORK,
     NetworkGenerator,
     NetworkSettings,
     region_ids,
 )
+from genoglot.models.universe_model import SetRows
 from genoglot.nn.retrieval import MemoryAttention
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved

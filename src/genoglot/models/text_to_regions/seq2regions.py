@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Ids, Scores, SetRows, best
+from genoglot.models.text_to_regions.generator import Ids, Scores, best
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
     NetworkSettings,
@@ -30,6 +30,7 @@ from genoglot.models.text_to_regions.retrieval import (
     spread,
 )
 from genoglot.models.text_to_regions.set_decoder import SetDecoder
+from genoglot.models.universe_model import SetRows
 from genoglot.nn.transformer import Decoder, EncoderLayer, Source, sinusoids
 from genoglot.saved import Saved
 from genoglot.text import WordPiece

@@ -16,14 +16,15 @@ from torch.nn import functional as F
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.direct import log_odds
-from genoglot.models.text_to_regions.generator import Generator, Ids, Scores, SetRows
+from genoglot.models.text_to_regions.generator import Generator, Ids, Scores
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
     NetworkSettings,
     region_ids,
 )
 from genoglot.models.text_to_regions.retrieval import MemoryGenerator, MemoryNetwork, TextMemory
-from genoglot.models.text_to_regions.vector_index import ExactIndex, HnswIndex, Index
+from genoglot.models.text_to_regions.vector_index import ExactIndex, HnswIndex, VectorIndex
+from genoglot.models.universe_model import SetRows
 from genoglot.pretrained import Pretrained
 from genoglot.regions import Region2Vec
 from genoglot.saved import Arrays, Saved
@@ -32,7 +33,7 @@ from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
 Floats = NDArray[np.float32]
-IndexKind = Literal["exact", "hnsw"]
+IndexType = Literal["exact", "hnsw"]
 
 GRAPH = "index.hnsw"
 
@@ -41,15 +42,15 @@ class _Search(Generator):
     """The index over a model's region vectors: exact by default, HNSW on demand."""
 
     vectors: Floats
-    index_kind: IndexKind = "exact"
-    _index: Index | None = None
+    index_type: IndexType = "exact"
+    _index: VectorIndex | None = None
 
-    def use_index(self, kind: IndexKind, **options: Any) -> Index:
+    def use_index(self, index_type: IndexType, **options: Any) -> VectorIndex:
         """Choose the index that `top` searches; HNSW takes minutes to build for a million regions.
 
         Parameters
         ----------
-        kind
+        index_type
             `"exact"` or `"hnsw"`.
         **options
             Those of `HnswIndex`.
@@ -59,14 +60,14 @@ class _Search(Generator):
         ModelError
             If there is no such index.
         """
-        if kind not in ("exact", "hnsw"):
-            raise ModelError(f"no index named {kind!r}; choose exact or hnsw")
-        self.index_kind = kind
-        self._index = HnswIndex(self.vectors, **options) if kind == "hnsw" else None
+        if index_type not in ("exact", "hnsw"):
+            raise ModelError(f"no vector index {index_type!r}; choose exact or hnsw")
+        self.index_type = index_type
+        self._index = HnswIndex(self.vectors, **options) if index_type == "hnsw" else None
         return self.index
 
     @property
-    def index(self) -> Index:
+    def index(self) -> VectorIndex:
         """The index over the region vectors."""
         if self._index is None:
             self._index = ExactIndex(self.vectors)
@@ -79,7 +80,7 @@ class _Search(Generator):
 
     def _load_index(self, folder: Path) -> None:
         if (folder / GRAPH).exists():
-            self.index_kind, self._index = "hnsw", HnswIndex.load(folder / GRAPH, self.vectors)
+            self.index_type, self._index = "hnsw", HnswIndex.load(folder / GRAPH, self.vectors)
 
 
 class PublishedText2BedSettings(NetworkSettings):

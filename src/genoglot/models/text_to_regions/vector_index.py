@@ -14,8 +14,8 @@ Floats = NDArray[np.float32]
 Ids = NDArray[np.int32]
 
 
-class Index(Protocol):
-    """Vectors to be found by inner product."""
+class VectorIndex(Protocol):
+    """An index of vectors, searched by inner product."""
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
         """Ids and inner products of `n` vectors, (n,) each, best first."""
