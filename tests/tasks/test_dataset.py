@@ -13,6 +13,7 @@ from genoglot.files import file_digest
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.dataset import SUBSETS
 from genoglot.tasks.lazy_array import LazyArray
+from genoglot.tasks.splits import TaskSplit
 from genoglot.tasks.writer import Batch, TaskContent, write_task
 
 
@@ -35,7 +36,7 @@ def write(
             other = extra["alternative"][rows] if "alternative" in extra else None
             yield Batch(codes[rows], labels[rows], table, other)
 
-    splits = {"thirds": "every third"}
+    splits = {"thirds": TaskSplit("every third", subsets)}
     content = TaskContent([source], outputs, codes.shape[1], splits, made(), name="toy")
     return write_task(out, content, task="GUE", target=target, metrics=["AUROC"], **about)
 

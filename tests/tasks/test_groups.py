@@ -17,6 +17,7 @@ from genoglot.evaluation import measure_predictions
 from genoglot.sequence import Genome, reverse_complement
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.dataset import SUBSETS
+from genoglot.tasks.splits import TaskSplit
 from genoglot.tasks.writer import Batch, TaskContent, write_task
 
 Build = Callable[[str], TaskData]
@@ -105,7 +106,11 @@ def opposite_tissues(out: Path, n: int = 180) -> TaskData:
     }
     batch = Batch(codes, label[:, None].astype(np.float32), examples, changed)
     content = TaskContent(
-        [out.parent / "source.txt"], ["causal"], 60, {"thirds": "every third"}, [batch]
+        [out.parent / "source.txt"],
+        ["causal"],
+        60,
+        {"thirds": TaskSplit("every third", subset)},
+        [batch],
     )
     metrics = ["AUPRC", "AUROC"]
     return write_task(out, content, task="CausalSNP", target="binary", metrics=metrics)

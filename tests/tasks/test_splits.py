@@ -12,10 +12,10 @@ from genoglot.tasks.splits import (
     DEEPSEA,
     EXPECTO,
     RRBS,
-    assign_chromosomes,
     assign_groups,
     draw_subsets,
     random_subsets,
+    split_by_chromosome,
 )
 
 
@@ -48,7 +48,7 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
         DART: ({"6", "21"}, {"5", "10", "14", "18", "20", "22"}),
     }
     for held, (validation, test) in wanted.items():
-        subsets, rule = assign_chromosomes(names, held)
+        rule, subsets = split_by_chromosome(dict.fromkeys(names, 1), held)["chromosome"]
         found = [{n.removeprefix("chr") for n in names if subsets[n] == p} for p in SUBSETS[1:]]
         assert found == [validation, test]
         assert held.source in rule
@@ -57,27 +57,27 @@ def test_published_chromosomes_are_taken_where_they_are(prefix: str) -> None:
 def test_haplotypes_and_unplaced_sequences_go_with_their_chromosome() -> None:
     names = [f"chr{name}" for name in [*range(1, 23), "X", "Y"]]
     names += ["chr6_apd_hap1", "chr10_KI270824v1_alt", "chr1_KI270706v1_random", "chrUn_KI270302v1"]
-    subsets, _ = assign_chromosomes(names, DART)
+    _, subsets = split_by_chromosome(dict.fromkeys(names, 1), DART)["chromosome"]
     assert subsets["chr6_apd_hap1"] == subsets["chr6"] == "validation"
     assert subsets["chr10_KI270824v1_alt"] == subsets["chr10"] == "test"
     assert subsets["chr1_KI270706v1_random"] == subsets["chrUn_KI270302v1"] == "train"
 
 
 def test_other_genomes_hold_out_their_last_chromosomes() -> None:
-    subsets, rule = assign_chromosomes(["chrII", "chrI", "chr3", "chr10"], RRBS, [5, 80, 60, 70])
+    weights = {"chrII": 5, "chrI": 80, "chr3": 60, "chr10": 70}
+    rule, subsets = split_by_chromosome(weights, RRBS)["chromosome"]
     assert set(subsets.values()) == set(SUBSETS)
     assert "our choice" in rule
     # chr20 and chr22 are of DART-Eval's test, but nothing of its validation is there.
-    subsets, rule = assign_chromosomes(["chr1", "chr17", "chr20", "chr22"], DART)
+    weights = dict.fromkeys(["chr1", "chr17", "chr20", "chr22"], 1)
+    rule, subsets = split_by_chromosome(weights, DART)["chromosome"]
     assert (subsets["chr20"], subsets["chr22"]) == ("validation", "test") and "our choice" in rule
     large = {f"chr{i}": 100 - i for i in range(1, 30)}
-    subsets, _ = assign_chromosomes(
-        list(large), RRBS._replace(test=(), validation=()), [*large.values()]
-    )
+    _, subsets = split_by_chromosome(large, RRBS._replace(test=(), validation=()))["chromosome"]
     for name in ("test", "validation"):
         share = sum(large[c] for c in large if subsets[c] == name) / sum(large.values())
         assert 0.1 <= share < 0.2
-    assert assign_chromosomes(["chr1", "chr2"], RRBS) == ({}, "")
+    assert split_by_chromosome({"chr1": 1, "chr2": 1}, RRBS) == {}
 
 
 def test_groups_stay_whole() -> None:

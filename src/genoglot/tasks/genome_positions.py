@@ -14,6 +14,7 @@ from genoglot.errors import TaskError
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names, unknown_chromosome
 from genoglot.sequence import Genome
+from genoglot.tasks.splits import TaskSplit
 from genoglot.tasks.writer import Batch
 
 OUTSIDE = "lie outside the genome's sequences: left out"
@@ -95,7 +96,7 @@ def window_batches(
     *,
     ids: Sequence[str] | pl.Series,
     labels: NDArray[Any],
-    subsets: Mapping[str, NDArray[np.object_]],
+    splits: Mapping[str, TaskSplit],
     groups: Sequence[str] | pl.Series | None = None,
     packed: bool = False,
 ) -> Iterator[Batch]:
@@ -113,8 +114,8 @@ def window_batches(
         Name of each example.
     labels, packed
         See `Batch`.
-    subsets
-        Subset of each example, str (n,), by the name of the split.
+    splits
+        The splits by name.
     groups
         Group of each example; by default its chromosome.
     """
@@ -130,6 +131,11 @@ def window_batches(
             "end": some.end,
             "strand": some.columns["strand"] if "strand" in some.columns.columns else "+",
             "group": chrom if groups is None else groups[rows],
-            **{f"split:{name}": subset[rows].astype(str) for name, subset in subsets.items()},
         }
+        for name, (_, subsets) in splits.items():
+            columns[f"split:{name}"] = (
+                pl.Series(chrom).replace_strict(subsets)
+                if isinstance(subsets, Mapping)
+                else subsets[rows].astype(str)
+            )
         yield Batch(genome.fetch(some, length), labels[rows], pl.DataFrame(columns), packed=packed)

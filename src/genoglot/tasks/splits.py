@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +26,11 @@ class TaskSplit(NamedTuple):
     rule
         How they are assigned, in words.
     subsets
-        Subset of each example, str (n,).
+        Subset of each example, str (n,), or of each chromosome.
     """
 
     rule: str
-    subsets: SubsetNames
+    subsets: SubsetNames | Mapping[str, str]
 
 
 class HeldOut(NamedTuple):
@@ -96,38 +96,33 @@ def draw_subsets(n: int, fractions: Sequence[float], rng: np.random.Generator) -
     return _NAMES[np.searchsorted(np.cumsum(fractions)[:-1], rng.random(n), side="right")]
 
 
-def assign_chromosomes(
-    names: Sequence[str], held_out: HeldOut, weights: Sequence[int] | None = None
-) -> tuple[dict[str, str], str]:
+def split_by_chromosome(weights: Mapping[str, int], held_out: HeldOut) -> dict[str, TaskSplit]:
     """Choose chromosomes to validate and test on.
 
-    If published ones for both are among the names, those are taken. Otherwise (another genome, or
-    windows of one) the last chromosome is tested on and the one before it validated on, and more of
-    them until each subset has a tenth.
+    If published ones for both are among the chromosomes, those are taken. Otherwise (another
+    genome, or windows of one) the last chromosome is tested on and the one before it validated on,
+    and more of them until each subset has a tenth of the weight.
 
     Parameters
     ----------
-    names
-        Chromosomes that hold examples, with or without "chr".
+    weights
+        Weight of each chromosome, such as its number of examples; names with or without "chr".
     held_out
         The published choice.
-    weights
-        Weight of each chromosome, such as its number of examples; by default equal.
 
     Returns
     -------
     dict
-        Subset of each chromosome; empty if there are fewer than three chromosomes.
-    str
-        The rule in words; empty as well.
+        The split, by the name `chromosome`; empty if there are fewer than three chromosomes.
 
     Examples
     --------
-    >>> assign_chromosomes(["chr1", "chr2", "chr3"], RRBS)[0]
+    >>> split_by_chromosome({"chr1": 1, "chr2": 1, "chr3": 1}, RRBS)["chromosome"].subsets
     {'chr1': 'train', 'chr2': 'validation', 'chr3': 'test'}
     """
+    names = list(weights)
     if len(names) < 3:
-        return {}, ""
+        return {}
     # chr6_apd_hap1 is nearly the DNA of chr6, chr6_GL000250v2_alt too: they stay with it.
     bare = {name: name.removeprefix("chr").partition("_")[0] for name in names}
     published = {"test": held_out.test, "validation": held_out.validation}
@@ -138,35 +133,20 @@ def assign_chromosomes(
     source = held_out.source
     if set(subsets.values()) != set(SUBSETS):
         source = "the last ones; our choice"
-        size = dict(zip(names, weights or [1] * len(names), strict=True))
         left = sorted(names, key=natural_order)
         subsets = dict.fromkeys(left, "train")
         for subset in ("test", "validation"):
             taken = 0
             needed = 1 if subset == "validation" else 2  # chromosomes to leave for the others
-            while not taken or (taken < 0.1 * sum(size.values()) and len(left) > needed):
+            while not taken or (taken < 0.1 * sum(weights.values()) and len(left) > needed):
                 name = left.pop()
-                subsets[name], taken = subset, taken + size[name]
+                subsets[name], taken = subset, taken + weights[name]
     validation, test = (
         ", ".join(sorted((n for n in names if subsets[n] == subset), key=natural_order))
         for subset in ("validation", "test")
     )
-    return subsets, f"by chromosome: validation {validation}; test {test} ({source})"
-
-
-def split_by_chromosome(chrom: NDArray[np.object_], held_out: HeldOut) -> TaskSplit | None:
-    """Split examples by their chromosome, str (n,): see `assign_chromosomes`.
-
-    Returns
-    -------
-    TaskSplit or None
-        None if there are fewer than three chromosomes.
-    """
-    names, index, sizes = np.unique(chrom.astype(str), return_inverse=True, return_counts=True)
-    subset_of, rule = assign_chromosomes(names.tolist(), held_out, sizes.tolist())
-    if not subset_of:
-        return None
-    return TaskSplit(rule, np.array([subset_of[name] for name in names.tolist()], object)[index])
+    rule = f"by chromosome: validation {validation}; test {test} ({source})"
+    return {"chromosome": TaskSplit(rule, subsets)}
 
 
 def assign_groups(

@@ -29,6 +29,7 @@ from genoglot.tasks.dataset import (
 )
 from genoglot.tasks.leakage import find_leakage
 from genoglot.tasks.notes import Notes
+from genoglot.tasks.splits import TaskSplit
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -84,7 +85,7 @@ class TaskContent:
     length
         Length of the sequences in bp.
     splits
-        Name of each split, and its rule in words.
+        The splits by name.
     batches
         The examples.
     notes
@@ -102,7 +103,7 @@ class TaskContent:
     files: Sequence[Path]
     outputs: Sequence[str]
     length: int
-    splits: Mapping[str, str]
+    splits: Mapping[str, TaskSplit]
     batches: Iterable[Batch]
     notes: Notes = field(default_factory=Notes)
     output_groups: Sequence[str] = ()
@@ -170,7 +171,7 @@ def write_task(
             paired=ALTERNATIVE in digests,
             n_examples=writer.n_examples,
             default_split=content.default_split or split,
-            split_rules=dict(content.splits),
+            split_rules={name: one.rule for name, one in content.splits.items()},
             sources=[{"file": file.name, "sha256": file_digest(file)} for file in content.files],
             genome=genome,
             notes={**notes, **_simulated(content.files)},

@@ -8,6 +8,7 @@ rows in the order of geneanno.csv (or named by its ids).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -77,8 +78,8 @@ def build(
     )
     known = inside & ~silent
     regions = regions[known]
-    split = split_by_chromosome(regions.chrom, EXPECTO)
-    if split is None:
+    splits = split_by_chromosome(Counter(regions.chrom), EXPECTO)
+    if not splits:
         raise TaskError(
             f"{sources[0]}: genes on {len(regions.chrom_names)} chromosomes of the genome; three "
             "are needed to train, validate and test on"
@@ -89,9 +90,9 @@ def build(
         WINDOW,
         ids=genes["id"].filter(known),
         labels=np.log(rpkm[known] + pseudocount).astype(np.float32),
-        subsets={"chromosome": split.subsets},
+        splits=splits,
     )
-    return TaskContent(sources, tissues, WINDOW, {"chromosome": split.rule}, batches, notes)
+    return TaskContent(sources, tissues, WINDOW, splits, batches, notes)
 
 
 def _read_genes(path: Path) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from genoglot.tasks.dataset import LENGTH
 from genoglot.tasks.label_leaks import SHARED_BASES, edited_copies_mcc, shuffled_fraction
 from genoglot.tasks.notes import Notes
 from genoglot.tasks.source_tables import LINE, SourceTable
-from genoglot.tasks.splits import random_subsets
+from genoglot.tasks.splits import TaskSplit, random_subsets
 from genoglot.tasks.task import PublishedResult, Task
 from genoglot.tasks.writer import Batch, TaskContent
 
@@ -150,7 +150,7 @@ def build(sources: Sequence[Path], *, genome: Genome | None = None, seed: int = 
         list(files.values()),
         classes,
         length,
-        {"given": rule},
+        {"given": TaskSplit(rule, assigned)},
         [Batch(codes, labels, examples)],
         notes,
         name=_dataset_name(folder),

@@ -21,7 +21,7 @@ from genoglot.tasks.builders.bedmethyl import Modification, Unit, read_bed_methy
 from genoglot.tasks.dataset import Floats
 from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
 from genoglot.tasks.notes import Notes
-from genoglot.tasks.splits import RRBS, assign_chromosomes
+from genoglot.tasks.splits import RRBS, split_by_chromosome
 from genoglot.tasks.task import Task, check_choice, published_results
 from genoglot.tasks.writer import Batch, TaskContent
 
@@ -111,12 +111,12 @@ def build(
         found = [sample.sites[chrom][0] for sample in samples if chrom in sample.sites]
         if found:
             sites[chrom] = np.unique(np.concatenate(found))
-    if len(sites) < 3:
+    splits = split_by_chromosome({chrom: len(at) for chrom, at in sites.items()}, RRBS)
+    if not splits:
         raise TaskError(
             f"{len(sites)} chromosomes have CpGs with {min_reads} reads; three are needed to "
             "train, validate and test on"
         )
-    subset_of, rule = assign_chromosomes(list(sites), RRBS, [len(at) for at in sites.values()])
 
     def batches() -> Iterator[Batch]:
         for chrom, position in sites.items():
@@ -128,11 +128,11 @@ def build(
                     WINDOW,
                     ids=[f"{chrom}:{one + 1}" for one in at],
                     labels=_levels(samples, chrom, at),
-                    subsets={"chromosome": np.full(len(at), subset_of[chrom])},
+                    splits=splits,
                 )
 
     names = [sample.name for sample in samples]
-    return TaskContent(sources, names, WINDOW, {"chromosome": rule}, batches(), notes)
+    return TaskContent(sources, names, WINDOW, splits, batches(), notes)
 
 
 def _read_sample(

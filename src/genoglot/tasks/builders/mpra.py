@@ -94,12 +94,9 @@ def build(
     elements = _reference_bases(table)
     loci = _loci(elements)
     changes = table.frame.with_columns(locus=pl.col("Element").replace_strict(loci))
-    splits = {
-        "positions": TaskSplit(
-            "60/20/20 % of the positions of each locus, at random",
-            _split_positions(changes, np.random.default_rng(seed)),
-        )
-    }
+    positions = _split_positions(changes, np.random.default_rng(seed))
+    rule = "60/20/20 % of the positions of each locus, at random"
+    splits = {"positions": TaskSplit(rule, positions)}
     names = sorted(set(loci.values()))
     if len(names) >= 3:
         of_locus = assign_groups(names, FRACTIONS, np.random.default_rng([seed, 1]))
@@ -119,8 +116,10 @@ def build(
         "barcodes": "Barcodes",
     }
     if errors:
-        columns["error"] = standard_errors(changes, splits["positions"].subsets == "train", path)
-    columns |= {f"split:{name}": pl.Series(s.subsets.astype(str)) for name, s in splits.items()}
+        columns["error"] = standard_errors(changes, positions == "train", path)
+    columns |= {
+        f"split:{name}": pl.Series(np.asarray(s.subsets).astype(str)) for name, s in splits.items()
+    }
     examples = changes.select(**columns)
 
     def batches() -> Iterator[Batch]:
@@ -135,8 +134,7 @@ def build(
             effects = some["Coefficient"].to_numpy()[:, None]
             yield Batch(reference, effects, examples[rows], alternative)
 
-    rules = {name: split.rule for name, split in splits.items()}
-    return TaskContent(sources, ["log2 effect"], WINDOW, rules, batches(), notes)
+    return TaskContent(sources, ["log2 effect"], WINDOW, splits, batches(), notes)
 
 
 def _read_changes(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -115,22 +116,17 @@ def build(
     negatives = _draw_negatives(genome, core, len(windows), rng)
     order = rng.permutation(len(windows) + len(negatives))
     examples = Regions.concat([windows, negatives])[order]
-    splits = {
-        "random": TaskSplit("80/10/10 %, at random", random_subsets(len(order), FRACTIONS, rng))
-    }
-    by_chromosome = split_by_chromosome(examples.chrom, DART)
-    if by_chromosome is not None:
-        splits["chromosome"] = by_chromosome
+    random = TaskSplit("80/10/10 %, at random", random_subsets(len(order), FRACTIONS, rng))
+    splits = {"random": random, **split_by_chromosome(Counter(examples.chrom), DART)}
     batches = window_batches(
         genome,
         examples,
         WINDOW,
         ids=examples.columns["name"],
         labels=(order < len(windows)).astype(np.float32),
-        subsets={name: split.subsets for name, split in splits.items()},
+        splits=splits,
     )
-    rules = {name: split.rule for name, split in splits.items()}
-    return TaskContent(sources, ["promoter"], WINDOW, rules, batches, notes)
+    return TaskContent(sources, ["promoter"], WINDOW, splits, batches, notes)
 
 
 def read_promoters(path: Path, genome: Genome | None = None, tss: Tss = "auto") -> Regions:

@@ -25,7 +25,7 @@ from genoglot.sequence import Genome
 from genoglot.tasks.genome_positions import OUTSIDE, find_inside, window_batches
 from genoglot.tasks.notes import Notes
 from genoglot.tasks.source_tables import SourceTable
-from genoglot.tasks.splits import DEEPSEA, assign_chromosomes, draw_subsets
+from genoglot.tasks.splits import DEEPSEA, TaskSplit, draw_subsets, split_by_chromosome
 from genoglot.tasks.task import BENCHMARK, Task, published_results
 from genoglot.tasks.writer import Batch, TaskContent
 
@@ -93,10 +93,11 @@ def build(
     tracks, files = _read_tracks(sources, genome, notes, on_error)
     chroms = sorted({chrom for track in tracks for chrom in track.peaks}, key=genome.names.index)
     sizes = [sum(len(track.peaks.get(chrom, ((), ()))[0]) for track in tracks) for chrom in chroms]
-    subset_of, rule = assign_chromosomes(chroms, DEEPSEA, sizes)
-    splits = {"random": "96/1/3 % of the bins, at random"}
-    if subset_of:
-        splits["chromosome"] = rule
+    random = TaskSplit("96/1/3 % of the bins, at random", {})  # drawn batch by batch
+    splits = {
+        "random": random,
+        **split_by_chromosome(dict(zip(chroms, sizes, strict=True)), DEEPSEA),
+    }
     notes["bins"] = 0
 
     def batches() -> Iterator[Batch]:
@@ -109,12 +110,10 @@ def build(
             n_examples += len(positive)
             start = (positive + first) * BIN
             bins = Regions.from_codes([chrom], np.zeros(len(start), np.int32), start, start + BIN)
-            subsets = {"random": draw_subsets(len(start), FRACTIONS, rng)}
-            if subset_of:
-                subsets["chromosome"] = np.full(len(start), subset_of[chrom], object)
+            drawn = random._replace(subsets=draw_subsets(len(start), FRACTIONS, rng))
             yield from window_batches(
-                genome, bins, WINDOW, ids=bins.loci, labels=labels[positive], subsets=subsets,
-                packed=True,
+                genome, bins, WINDOW, ids=bins.loci, labels=labels[positive],
+                splits={**splits, "random": drawn}, packed=True,
             )  # fmt: skip
         if not n_examples:
             raise TaskError(

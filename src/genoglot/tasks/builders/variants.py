@@ -7,6 +7,7 @@ from 1) and variant_pip, with that header, or without as its .CS95.txt.gz is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def build(sources: Sequence[Path], *, genome: Genome, seed: int = 0) -> TaskCont
             WINDOW,
             ids=variants.select(pl.format("{}:{}", "variant_id", "tissue_id")).to_series(),
             labels=variants["causal"].to_numpy()[:, None],
-            subsets={name: split.subsets for name, split in splits.items()},
+            splits=splits,
             groups=variants["tissue_id"],
         ):
             alternative = batch.codes.copy()
@@ -88,9 +89,8 @@ def build(sources: Sequence[Path], *, genome: Genome, seed: int = 0) -> TaskCont
             done += len(alternative)
             yield batch._replace(alternative=alternative)
 
-    rules = {name: split.rule for name, split in splits.items()}
     return TaskContent(
-        sources, ["causal"], WINDOW, rules, batches(), notes, default_split="variant"
+        sources, ["causal"], WINDOW, splits, batches(), notes, default_split="variant"
     )
 
 
@@ -228,7 +228,7 @@ def _split(variants: pl.DataFrame, rng: np.random.Generator) -> dict[str, TaskSp
     random = np.concatenate([random_subsets(n, FRACTIONS, rng) for n in sizes])
     loci = _loci(variants)
     of_locus = assign_groups(loci.to_list(), FRACTIONS, rng)
-    splits = {
+    return {
         "variant": TaskSplit(
             f"70/10/20 % of the positions, at random; variants less than {WINDOW:,} bp apart "
             "are in one subset, with all their tissues",
@@ -237,9 +237,8 @@ def _split(variants: pl.DataFrame, rng: np.random.Generator) -> dict[str, TaskSp
         "random": TaskSplit(
             "70/10/20 % of the positives and of the negatives of each tissue, at random", random
         ),
+        **split_by_chromosome(Counter(variants["chrom"]), DART),
     }
-    by_chromosome = split_by_chromosome(variants["chrom"].to_numpy(), DART)
-    return splits if by_chromosome is None else {**splits, "chromosome": by_chromosome}
 
 
 def _loci(variants: pl.DataFrame) -> pl.Series:
