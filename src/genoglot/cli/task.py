@@ -26,6 +26,7 @@ from genoglot.cli.session import (
     check_free,
     open_genome,
     read_pairs,
+    read_settings,
     trainer_errors,
 )
 from genoglot.errors import BedFormatError, TaskError

