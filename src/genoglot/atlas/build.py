@@ -136,7 +136,7 @@ def build_atlas(
     min_bp, min_fraction, min_universe_fraction
         Overlap that counts: see `Universe.encode`.
     format
-        Format of the files, which says where the signal is: see `read_bed`.
+        Format of the files, which says where the signal is: see `Regions.from_bed`.
     overwrite
         Replace an atlas that is there.
     progress
