@@ -1,9 +1,8 @@
-"""Reading and writing the text of files of the BED family.
+"""Parse the text of files of the BED family.
 
-Whole columns are read at once where every line is as it should be. Anything unusual sends the file
-to `BedReader._read_lines`, which parses one line after the other, finds the malformed ones and says
-what is wrong with them. Nothing here knows the class `Regions`: see `Regions.from_bed` and
-`Regions.to_bed`.
+Whole columns are read at once if no line is unusual. Otherwise `BedReader._read_lines` parses one
+line after the other, and reports malformed lines and their problems. This file does not know the
+class `Regions`: see `Regions.from_bed`.
 """
 
 from __future__ import annotations
@@ -66,12 +65,12 @@ _NO_REGIONS = BedColumns((), _NONE.astype(np.int32), _NONE, _NONE, pl.DataFrame(
 
 @dataclass(frozen=True)
 class BedReader:
-    """How a file of the BED family is read: the options of `Regions.from_bed`, which see.
+    """Reader of a file of the BED family; its options are those of `Regions.from_bed`.
 
     Raises
     ------
     GenoglotError
-        If an option has no such value.
+        If an option has a value that does not exist.
     """
 
     path: str | Path
