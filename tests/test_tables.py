@@ -49,7 +49,7 @@ def as_read(cell: str) -> str | None:
     return cell.strip() or None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     table=tables,
     separator=st.sampled_from(",;\t"),
@@ -89,7 +89,7 @@ def test_what_csv_writes_is_read_back(
     assert read.lines == [lines[i] for i in told]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(table=tables, separator=st.sampled_from(",;\t"), which=st.integers(0, 5), more=st.booleans())
 def test_a_row_of_another_length_is_refused_by_its_row_and_line(
     table: tuple[list[str], list[tuple[str, ...]]], separator: str, which: int, more: bool
@@ -184,11 +184,11 @@ BAD = {
     "an open quote": ('file,description\na,"CTCF\nb,MAX\n', ":2: row 2: a quote is never closed"),
     "a word quoted": ('file,description\na,x\nb,"CTCF" x\n', ":3: row 3: a quote is closed before"),
     "one name twice": ("a,label,label\n1,2,3\n", ":1: two columns are called 'label'"),
-    "nothing": ("", "no table in this file, it is empty"),
-    "comments only": ("# one\n#\n", "no table in this file, it is empty"),
-    "JSON": ('[{"file": "a.bed"}]', "no table but JSON"),
+    "nothing": ("", "no header line in this file"),
+    "comments only": ("# one\n#\n", "no header line in this file"),
+    "JSON": ('[{"file": "a.bed"}]', "is not a table but JSON"),
     "a web page": ("\n<!DOCTYPE html><html>", "is not text but a web page"),
-    "no text": ("f\0i\0l\0e\0,\0d\0\n\0", "is no text, it holds NUL"),
+    "no text": ("f\0i\0l\0e\0,\0d\0\n\0", "is not text, it contains NUL"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"an Excel workbook \(.xls\)"),
 }
 
@@ -220,7 +220,7 @@ def test_a_quote_that_may_have_been_lost_is_said(
     text = 'file,description\na,"5 cm\nb,MAX\nc,tissue"\nd,x\n'
     with caplog.at_level(logging.WARNING, "genoglot"):
         assert len(read_table(written(path, text)).frame) == 2
-    assert "sheet.csv:2: row 2 has a quoted field that goes on to line 4" in caplog.text
+    assert "sheet.csv:2: row 2 has a quoted field that extends to line 4" in caplog.text
 
 
 def test_a_field_may_be_a_long_sequence(path: Path) -> None:

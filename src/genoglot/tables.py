@@ -1,4 +1,4 @@
-"""Reading tables of text with a header, as people, spreadsheets and R write them."""
+"""Read tables of text with a header, as spreadsheets, R and people write them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from genoglot.files import read_lines
 logger = logging.getLogger("genoglot")
 
 MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "null", "none", "-", ".")
-"""Texts, in any case of letters, that say that a value is missing."""
+"""Markers of a missing value, in any case of letters."""
 
 _SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", " ": "blank"}
-_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line that Excel understands
-_COMMENT = re.compile(r'\s*("?)#[#\s]*')  # quoted, if Excel wrote it and it holds a comma
-_INVISIBLE = ("\ufeff", "\u200b")  # byte-order marks of files put together, blanks of no width
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line for Excel
+_COMMENT = re.compile(r'\s*("?)#[#\s]*')  # quoted if Excel wrote it and it has a comma
+_INVISIBLE = ("\ufeff", "\u200b")  # byte-order marks inside a file, zero-width blanks
 
-csv.field_size_limit(sys.maxsize)  # a DNA sequence may be longer than the 131,072 letters allowed
+csv.field_size_limit(sys.maxsize)  # DNA sequences may be longer than the default, 131,072
 
 
 class TextTable(NamedTuple):
-    """A table as text, and where each of its rows is.
+    """A table of text, and the position of each row in its file.
 
     Attributes
     ----------
     frame
-        A column of text each, without outer blanks, null where a cell is empty. A column without a
-        name is called column_N, by its place from 1.
+        Columns of text without leading and trailing blanks, null where a cell is empty. A column
+        without a name is called column_N, N being its number from 1.
     rows
-        Number of each row as a spreadsheet counts, the header included.
+        Number of each row in a spreadsheet, where the header counts.
     lines
-        Line of the file on which each row begins, from 1: another number than the spreadsheet's
-        where a cell above holds a line break.
+        Number of the line, from 1, on which each row begins. It differs from the row in a
+        spreadsheet if a cell above contains a line break.
     """
 
     frame: pl.DataFrame
@@ -58,29 +58,35 @@ def read_table(
 ) -> TextTable:
     r"""Read a table of text with a header, plain or gzip.
 
-    What is unambiguous is read: fields separated by commas, tabs or semicolons (or blanks, where
-    the header has none of these), quoted or not; Excel's first line `sep=;`; comment lines (`#`) at
-    the top, of which the last may be the header; blank lines; Excel's columns without name and
-    content; R's column of row names, for which the header has no name. Line ends and encodings are
-    those of `genoglot.files.read_lines`.
+    All common variants are read: fields separated by commas, tabs or semicolons (or blanks, if the
+    header has none of these), quoted or not; the first line `sep=;` of Excel; comment lines (`#`)
+    at the top, the last of which may be the header; blank lines; empty columns without a name, as
+    Excel writes them; a column of row names without a name, as R writes it. Line ends and encodings
+    are those of `genoglot.files.read_lines`.
 
     Parameters
     ----------
     path
         The file; `-` is standard input.
     needed
-        Columns by which the header and the separator are known, in any case of letters. That they
-        are there is not checked.
+        Names of columns, in any case of letters, by which the header and the separator are
+        recognized. The table may lack them.
     separator
-        Between fields; by default the one under which all rows have as many fields as the header.
+        Separator of the fields. By default the one that gives all rows as many fields as the
+        header.
     error
         Class of the errors to raise.
+
+    Returns
+    -------
+    TextTable
+        The table, and the rows and lines of the file.
 
     Raises
     ------
     error
         With file, row and line, if rows have other numbers of fields than the header or a quote is
-        never closed; if two columns have one name; if the file is empty, JSON or no text at all.
+        never closed; if two columns have the same name; if the file is empty, JSON or not text.
 
     Examples
     --------
@@ -96,33 +102,31 @@ def read_table(
     except GenoglotError as problem:
         raise error(str(problem)) from None
     if "\0" in text:
-        raise error(f"{path}: is no text, it holds NUL characters; save it as CSV (UTF-8)")
+        raise error(f"{path}: is not text, it contains NUL characters; save it as CSV (UTF-8)")
     for mark in _INVISIBLE:
         text = text.replace(mark, "")
     if _is_json(text):
-        raise error(f"{path}: holds no table but JSON; give CSV or TSV")
+        raise error(f"{path}: is not a table but JSON; give CSV or TSV")
     lines = text.split("\n")
     first = 0
     if named := _SEP.fullmatch(lines[0]):
         first, separator = 1, named[1]
     start, header = _header(lines, first, needed, separator)
     if start is None:
-        raise error(
-            f"{path}: no table in this file, it is empty; give CSV or TSV with a header line"
-        )
+        raise error(f"{path}: no header line in this file; give CSV or TSV with one")
     lines[start] = header
     candidates = [separator] if separator else _separators(header)
-    layouts = [_Layout.of(lines, start, first, candidate) for candidate in candidates]
+    readings = [_Reading.of(lines, start, first, candidate) for candidate in candidates]
     best = max(
-        layouts,
-        key=lambda layout: (
-            layout.problem is None, _names(layout.names, needed), len(layout.names)
+        readings,
+        key=lambda reading: (
+            reading.problem is None, _has_names(reading.names, needed), len(reading.names)
         ),
     )  # fmt: skip
     if best.problem is not None:
         raise error(f"{path}:{best.problem}")
-    if best.swallowed:
-        logger.warning("%s:%s", path, best.swallowed)
+    if best.spanning:
+        logger.warning("%s:%s", path, best.spanning)
     repeated = [name for i, name in enumerate(best.names) if name in best.names[:i]]
     if repeated:
         raise error(f"{path}:{start + 1}: two columns are called {repeated[0]!r}; rename one")
@@ -137,6 +141,11 @@ def read_table(
 
 def missing_values(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:
     """Find the missing values of a column of text: null, blank, or one of the markers.
+
+    Returns
+    -------
+    polars.Series
+        Mask of the missing values, bool, n rows.
 
     Examples
     --------
@@ -155,21 +164,21 @@ class _Record(NamedTuple):
 
 
 class _QuoteError(Exception):
-    """What is wrong with the quotes, after the line's number."""
+    """What is wrong with the quotes, after the number of the line."""
 
 
-class _Layout(NamedTuple):
-    """What a table is if its fields are separated so, or what is wrong with it then."""
+class _Reading(NamedTuple):
+    """A table read with one of the possible separators, or the problem with that separator."""
 
     names: list[str]
     cells: list[list[str]]
     rows: list[int]
     lines: list[int]
     problem: str | None = None
-    swallowed: str | None = None
+    spanning: str | None = None
 
     @classmethod
-    def of(cls, lines: list[str], start: int, first: int, separator: str) -> _Layout:
+    def of(cls, lines: list[str], start: int, first: int, separator: str) -> _Reading:
         try:
             header, *records = _records(lines, start, first, separator)
         except _QuoteError as problem:
@@ -188,7 +197,7 @@ class _Layout(NamedTuple):
             [record.row for record in records],
             [record.line for record in records],
             _ragged(ragged, len(records), width, separator) if ragged else None,
-            _swallowed(records, lines, width, separator),
+            _spanning(records, lines, width, separator),
         )
 
 
@@ -215,10 +224,10 @@ def _records(lines: list[str], start: int, first: int, separator: str) -> Iterat
 def _header(
     lines: Sequence[str], first: int, needed: Collection[str], separator: str | None
 ) -> tuple[int | None, str]:
-    """Find the header: the first line that is no comment, or the comment line right above it.
+    """Find the header: the first line that is not a comment, or the comment line right above it.
 
-    A comment is the header if the first line does not have the needed names, and the comment has
-    them, or as many fields as the line if none are needed.
+    A comment is the header if it has the needed names and the line does not, or, if no names are
+    needed, if it has as many fields as the line.
     """
     plain = None
     for i, line in enumerate(lines[first:], first):
@@ -233,7 +242,7 @@ def _header(
         for candidate in [separator] if separator else _separators(comment):
             names = comment.split(candidate)
             others = [] if plain is None else lines[plain].split(candidate)
-            if needed and _names(names, needed) and not _names(others, needed):
+            if needed and _has_names(names, needed) and not _has_names(others, needed):
                 return above, comment
             if not needed and 1 < len(names) == len(others):
                 return above, comment
@@ -241,13 +250,13 @@ def _header(
 
 
 def _separators(header: str) -> list[str]:
-    """Separators that the header can have."""
+    """Return the separators that the header can have."""
     found = [candidate for candidate in "\t,;" if candidate in header]
     return found or [",", " "]
 
 
-def _names(names: Collection[str], needed: Collection[str]) -> bool:
-    """Whether all that is needed is among the names."""
+def _has_names(names: Collection[str], needed: Collection[str]) -> bool:
+    """Whether the names include all that are needed."""
     found = {name.strip().strip('"').lower() for name in names}
     return {name.lower() for name in needed} <= found
 
@@ -258,10 +267,10 @@ def _used(fields: Sequence[str]) -> int:
 
 
 def _has_row_names(records: list[_Record], width: int, separator: str) -> bool:
-    """Whether all rows have a field more than the header because R put the row's name first.
+    """Whether all rows have one more field than the header because R wrote row names first.
 
-    With commas, names other than numbers may as well be the file's first column, and the last field
-    a part of an unquoted text.
+    Between commas, only numbers are row names: other first fields can be the first column, with the
+    additional field from an unquoted text.
     """
     first = [record.fields[0] for record in records]
     if any(len(record.fields) != width + 1 for record in records) or len(set(first)) < len(first):
@@ -270,13 +279,13 @@ def _has_row_names(records: list[_Record], width: int, separator: str) -> bool:
 
 
 def _ragged(ragged: list[_Record], n: int, width: int, separator: str) -> str:
-    """Say which rows do not have the header's number of fields."""
+    """Describe rows with another number of fields than the header."""
     row, line, _, fields = ragged[0]
     n_fields = max(_used(fields), min(len(fields), width))
     name = _SEPARATORS.get(separator, repr(separator))
-    advice = f"quote a field that holds a {name}"
+    advice = f"quote a field that contains a {name}"
     if n_fields < width:
-        advice = f"write the {name}s that are missing, or quote a field that holds a line break"
+        advice = f"write the {name}s that are missing, or quote a field that contains a line break"
     elif len(ragged) == n:
         advice += ", or name all columns in the header"
     count = f" ({len(ragged)} of {n} rows differ)" if len(ragged) > 1 else ""
@@ -286,19 +295,19 @@ def _ragged(ragged: list[_Record], n: int, width: int, separator: str) -> str:
     )
 
 
-def _swallowed(records: list[_Record], lines: list[str], width: int, separator: str) -> str | None:
-    """Say which quoted fields go on over lines that look like rows, as if a quote were lost."""
-    held = [
+def _spanning(records: list[_Record], lines: list[str], width: int, separator: str) -> str | None:
+    """Describe quoted fields that span lines that look like rows, as if a quote were missing."""
+    spanning = [
         record
         for record in records
         for line in lines[record.line : record.line + record.n_lines - 1]
         if width > 1 and line.count(separator) >= width - 1
     ]
-    if not held:
+    if not spanning:
         return None
-    row, line, n_lines, _ = held[0]
+    row, line, n_lines, _ = spanning[0]
     return (
-        f"{line}: row {row} has a quoted field that goes on to line {line + n_lines - 1}, over "
+        f"{line}: row {row} has a quoted field that extends to line {line + n_lines - 1}, over "
         "lines that look like rows; if they are, close the quote"
     )
 

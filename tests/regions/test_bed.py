@@ -114,6 +114,18 @@ def test_broken_lines_can_be_skipped_and_are_counted(bed, caplog, line, problem)
     assert problem in caplog.text
 
 
+@pytest.mark.parametrize("first", ["", "chr1\t1\t2\n\n#comment\n"])
+def test_a_line_may_be_longer_than_a_megabyte(bed, first):
+    blocks = "1," * 1_000_000
+    regions = Regions.from_bed(bed(f"{first}{TEXT[:-1]}\t{blocks}\n"))
+    assert regions.columns.row(-1) == (blocks,)
+
+
+def test_skipping_every_line_leaves_no_regions(bed, caplog):
+    assert len(Regions.from_bed(bed("chr1\t9\t5\tname\n"), on_error="skip")) == 0
+    assert "skipped 1 malformed lines, read 0" in caplog.text
+
+
 def test_tabs_in_a_file_of_spaces_are_refused(bed):
     with pytest.raises(BedFormatError, match="first region is separated by spaces"):
         Regions.from_bed(bed("chr1 4 5\nchr1\t4\t5\n"))

@@ -1,4 +1,4 @@
-"""The algebra of `Regions`, each operation against a slow and plain one."""
+"""The operations of `Regions`, each against a brute-force reference."""
 
 import pickle
 from itertools import product

@@ -151,7 +151,7 @@ def test_what_is_no_universe_is_refused_or_repaired(
                 Universe.from_bed(path, repair=repair)
         else:
             assert len(Universe.from_bed(path, repair=repair)) == size
-            again = Universe.from_regions(Regions.from_bed(path), repair=repair)
+            again = Universe(Regions.from_bed(path), repair=repair)
             assert again == Universe.from_bed(path, repair=repair)
 
 
@@ -170,7 +170,7 @@ def test_an_empty_universe_and_an_unknown_repair_are_refused(tmp_path):
     with pytest.raises(UniverseError, match="at least one"):
         Universe.from_bed(tmp_path / "u.bed")
     with pytest.raises(UniverseError, match="repair"):
-        Universe.from_regions(Regions(["1"], [0], [1]), repair="fix")
+        Universe(Regions(["1"], [0], [1]), repair="fix")
 
 
 @pytest.mark.parametrize(

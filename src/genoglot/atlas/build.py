@@ -121,7 +121,7 @@ def build_atlas(
     min_bp, min_fraction, min_universe_fraction
         Minimum overlap: see `Universe.encode`.
     format
-        Format of the files, which determines the signal column: see `read_bed`.
+        Format of the files, which determines the signal column: see `Regions.from_bed`.
     overwrite
         Replace an existing atlas.
     progress

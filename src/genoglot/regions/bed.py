@@ -1,9 +1,8 @@
-"""Reading and writing the text of files of the BED family.
+"""Parse the text of files of the BED family.
 
-Whole columns are read at once where every line is as it should be. Anything unusual sends the file
-to `BedReader._read_lines`, which parses one line after the other, finds the malformed ones and says
-what is wrong with them. Nothing here knows the class `Regions`: see `Regions.from_bed` and
-`Regions.to_bed`.
+Whole columns are read at once if no line is unusual. Otherwise `BedReader._read_lines` parses one
+line after the other, and reports malformed lines and their problems. This file does not know the
+class `Regions`: see `Regions.from_bed`.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ from __future__ import annotations
 import io
 import logging
 import re
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -61,14 +59,18 @@ class BedColumns(NamedTuple):
     columns: pl.DataFrame
 
 
+_NONE = np.empty(0, np.int64)
+_NO_REGIONS = BedColumns((), _NONE.astype(np.int32), _NONE, _NONE, pl.DataFrame())
+
+
 @dataclass(frozen=True)
 class BedReader:
-    """How a file of the BED family is read: the options of `Regions.from_bed`, which see.
+    """Reader of a file of the BED family; its options are those of `Regions.from_bed`.
 
     Raises
     ------
     GenoglotError
-        If an option has no such value.
+        If an option has a value that does not exist.
     """
 
     path: str | Path
@@ -105,8 +107,7 @@ class BedReader:
         layout = _Layout.of(data)
         if layout is None:
             logger.warning("%s: no regions in this file", self.path)
-            none = np.empty(0, np.int64)
-            return BedColumns((), none.astype(np.int32), none, none, pl.DataFrame())
+            return _NO_REGIONS
         if _MACS_TABLE.match(data, layout.offset):
             raise GenoglotError(
                 f"{self.path}: a table of MACS (.xls), which counts from 1; give its narrowPeak or "
@@ -115,7 +116,12 @@ class BedReader:
         check_format(self.path, self.format, layout.n_columns)
         bed = self._read_columns(data, layout)
         if bed is None or not self._is_valid(bed):
-            bed = self._read_lines(data, layout)
+            rows = self._read_lines(data, layout)
+            if not rows:
+                return _NO_REGIONS
+            width = max(map(len, rows))
+            text = "\n".join("\t".join(row) + "\t" * (width - len(row)) for row in rows)
+            bed = cast(BedColumns, _parse_columns(text.encode(), width, self.columns))
         if not bed.columns.width:
             return bed
         unnamed = UnnamedColumns(bed.columns, bed.start, bed.end)
@@ -129,42 +135,16 @@ class BedReader:
 
     def _read_columns(self, data: bytes, layout: _Layout) -> BedColumns | None:
         """Read whole columns at once; None if a line calls for `_read_lines`."""
-        import pyarrow as pa
-        from pyarrow import csv
-
         if layout.n_columns < 3 or (not layout.tabs and b"\t" in data):
             return None
         body = data[layout.offset :]
         if not layout.tabs:
             body = re.sub(rb" +", b"\t", body)
-        if _may_have_hexadecimal(body):  # pyarrow would read 0x10 as 16
+        bed = _parse_columns(body, layout.n_columns, self.columns)
+        if bed is None:
             return None
-        names = [f"column_{i}" for i in range(1, layout.n_columns + 1)]
-        types = [pa.dictionary(pa.int32(), pa.string()), pa.int64(), pa.int64()]
-        types += [pa.string()] * (layout.n_columns - 3)
-        try:
-            table = csv.read_csv(
-                pa.BufferReader(body),
-                # One thread is as fast as several for the few megabytes of a BED file.
-                csv.ReadOptions(column_names=names, use_threads=False),
-                csv.ParseOptions(delimiter="\t", quote_char=False),
-                csv.ConvertOptions(
-                    column_types=dict(zip(names, types, strict=True)),
-                    include_columns=names[: self.columns],
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
-        except pa.ArrowInvalid:
-            return None
-        chrom, start, end = (table.column(i).combine_chunks() for i in range(3))
-        if chrom.null_count or start.null_count or end.null_count:
-            return None
-        chrom_names, codes = rename_chromosomes(
-            chrom.dictionary.to_pylist(), chrom.indices.to_numpy(), self.alias
-        )
-        further = pl.DataFrame(table.drop_columns(names[:3]) if table.num_columns > 3 else None)
-        return BedColumns(chrom_names, codes, start.to_numpy(), end.to_numpy(), further)
+        names, codes = rename_chromosomes(bed.chrom_names, bed.chrom_codes, self.alias)
+        return bed._replace(chrom_names=names, chrom_codes=codes)
 
     def _is_valid(self, bed: BedColumns) -> bool:
         """Whether no line is malformed."""
@@ -177,49 +157,35 @@ class BedReader:
         sizes = np.array([self.chrom_sizes.get(name, -1) for name in bed.chrom_names], np.int64)
         return bool((sizes >= 0).all() and (bed.end <= sizes[bed.chrom_codes]).all())
 
-    def _read_lines(self, data: bytes, layout: _Layout) -> BedColumns:
-        """Parse line by line: raise at the first malformed line, or count and report them."""
-        names: dict[str, int] = {}
-        codes, start, end = array("i"), array("q"), array("q")
-        further: list[tuple[str | None, ...]] = []
-        n_malformed, first = 0, None
+    def _read_lines(self, data: bytes, layout: _Layout) -> list[list[str]]:
+        """Parse line by line: raise at the first malformed line, or count and report them.
+
+        Returns the fields of each region, with its chromosome in the spelling of `alias`.
+        """
+        rows: list[list[str]] = []
+        malformed: list[BedFormatError] = []
         n_headers = data.count(b"\n", 0, layout.offset)
         for number, raw in enumerate(io.BytesIO(data[layout.offset :]), n_headers + 1):
             line = raw.decode().rstrip("\n")
             if not line.strip() or line[0] == "#":
                 continue
             try:
-                fields = _split(line, layout.tabs)
-                chrom, left, right = self._parse(fields)
+                rows.append(self._parse(_split(line, layout.tabs)))
             except _LineError as problem:
-                error = BedFormatError(self.path, number, line, str(problem))
+                malformed.append(BedFormatError(self.path, number, line, str(problem)))
                 if self.on_error == "raise":
-                    raise error from None
-                n_malformed, first = n_malformed + 1, first or error
-                continue
-            codes.append(names.setdefault(chrom, len(names)))
-            start.append(left)
-            end.append(right)
-            further.append(tuple(field or None for field in fields[3 : self.columns]))
-        if first is not None:
+                    raise malformed[0] from None
+        if malformed:
+            first = malformed[0]
             logger.warning(
                 "%s: skipped %d malformed lines, read %d; the first is %s:%d: %s: %r",
-                *(self.path, n_malformed, len(codes)),
+                *(self.path, len(malformed), len(rows)),
                 *(self.path, first.line_number, first.problem, first.line),
             )
-        width = max(map(len, further), default=0)
-        schema = dict.fromkeys([f"column_{i}" for i in range(4, width + 4)], pl.String)
-        columns = [[row[i] if i < len(row) else None for row in further] for i in range(width)]
-        return BedColumns(
-            tuple(names),
-            np.array(codes, np.int32),
-            np.array(start, np.int64),
-            np.array(end, np.int64),
-            pl.DataFrame(columns, schema=schema),
-        )
+        return rows
 
-    def _parse(self, fields: list[str]) -> tuple[str, int, int]:
-        """Parse the first three columns of a line: chromosome, start and end."""
+    def _parse(self, fields: list[str]) -> list[str]:
+        """Check the first three fields of a line: chromosome, start and end."""
         if problem := name_problem(fields[0]):
             raise _LineError(problem)
         chrom = rename_chromosome(fields[0], self.alias)
@@ -234,7 +200,7 @@ class BedReader:
                 )
             if end > (size := self.chrom_sizes[chrom]):
                 raise _LineError(f"end {end} is past the end of {chrom} ({size} bp)")
-        return chrom, start, end
+        return [chrom, str(start), str(end), *fields[3:]]
 
 
 class _LineError(Exception):
@@ -304,13 +270,40 @@ def line_of_region(path: str | Path, row: int, data: bytes | None = None) -> int
     return next((number for i, number in enumerate(numbers) if i == row), row + 1)
 
 
-def _may_have_hexadecimal(data: bytes) -> bool:
-    """Whether 0x or 0X occurs in a text; chrX makes the search for X worth a faster way."""
-    if b"x" in data and b"0x" in data:
-        return True
-    characters = np.frombuffer(data, np.uint8)
-    x = np.flatnonzero(characters == ord("X"))
-    return bool((characters[x - 1] == ord("0")).any())
+def _parse_columns(data: bytes, n_columns: int, n_wanted: int | None) -> BedColumns | None:
+    """Parse lines of tab-separated columns, the second and third of them whole numbers.
+
+    None if a coordinate is not a number, one of the first three fields is empty, or a line has more
+    columns than the first one and all are wanted.
+    """
+    names = [f"column_{i}" for i in range(1, n_columns + 1)]
+    types: list[type[pl.DataType]] = [pl.Categorical, pl.Int64, pl.Int64]
+    types += [pl.String] * (n_columns - 3)
+    try:
+        table = pl.read_csv(
+            data,
+            has_header=False,
+            separator="\t",
+            quote_char=None,
+            schema=dict(zip(names, types, strict=True)),
+            columns=names[:n_wanted],
+            truncate_ragged_lines=n_wanted is not None,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    chrom, start, end = table.get_columns()[:3]
+    if chrom.null_count() or start.null_count() or end.null_count():
+        return None
+    codes, distinct = chrom.to_physical().to_numpy(), chrom.unique(maintain_order=True)
+    code = np.empty(int(codes.max()) + 1, np.int32)
+    code[distinct.to_physical().to_numpy()] = np.arange(len(distinct))
+    return BedColumns(
+        tuple(distinct.cast(pl.String)),
+        code[codes],
+        start.to_numpy(),
+        end.to_numpy(),
+        table.drop(names[:3]),
+    )
 
 
 def _split(line: str, tabs: bool) -> list[str]:

@@ -71,7 +71,7 @@ def _explained(regions: Regions, offending: NDArray[np.bool_], what: str) -> Uni
 
 
 def repaired(regions: Regions, repair: Repair) -> Regions:
-    """Repair regions as `Universe.from_regions` describes.
+    """Repair regions as `Universe` describes.
 
     Returns
     -------

@@ -42,11 +42,16 @@ class Universe:
         The regions; further columns are dropped.
     genome
         Name of the genome assembly, such as `"hg38"`; free text.
+    repair
+        `"sort"` sorts; `"drop"` sorts and drops exact duplicates and empty regions; `"merge"`
+        sorts, drops empty regions and joins overlapping ones (bookended ones stay apart). By
+        default nothing is changed.
 
     Raises
     ------
     UniverseError
-        If regions are unsorted, overlapping, duplicate or empty (`start == end`).
+        If regions, after the repair, are unsorted, overlapping, duplicate or empty
+        (`start == end`).
 
     Examples
     --------
@@ -60,7 +65,8 @@ class Universe:
     regions: Regions
     genome: str
 
-    def __init__(self, regions: Regions, *, genome: str = "") -> None:
+    def __init__(self, regions: Regions, *, genome: str = "", repair: Repair = None) -> None:
+        regions = repaired(regions, repair)
         problem = find_problem(regions)
         if problem is not None:
             raise UniverseError(f"universe: {problem.text}")
@@ -72,33 +78,6 @@ class Universe:
         self._index = OverlapIndex(regions)
 
     @classmethod
-    def from_regions(cls, regions: Regions, *, genome: str = "", repair: Repair = None) -> Universe:
-        """Make a universe of regions, and repair them if asked to.
-
-        Parameters
-        ----------
-        regions
-            The regions; further columns are dropped.
-        genome
-            Name of the genome assembly.
-        repair
-            `"sort"` sorts; `"drop"` sorts and drops exact duplicates and empty regions; `"merge"`
-            sorts, drops empty regions and joins overlapping ones (bookended ones stay apart).
-            By default nothing is changed.
-
-        Returns
-        -------
-        Universe
-            The universe.
-
-        Raises
-        ------
-        UniverseError
-            If the repaired regions cannot be a universe either.
-        """
-        return cls(repaired(regions, repair), genome=genome)
-
-    @classmethod
     def from_bed(cls, path: str | Path, *, genome: str = "", repair: Repair = None) -> Universe:
         """Read a universe from a BED file of three or more columns.
 
@@ -107,7 +86,7 @@ class Universe:
         path
             The file; `-` is standard input.
         genome, repair
-            As in `from_regions`.
+            As in `Universe`.
 
         Returns
         -------

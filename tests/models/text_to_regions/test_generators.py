@@ -227,7 +227,7 @@ def test_text2bed_of_the_paper_takes_vectors_that_were_trained_before(
         create("text2bed-published", region2vec=str(folder)).fit(toy_atlas, range(40))
 
 
-def test_a_ridge_of_equal_inputs_reads_strength_and_meaning(
+def test_a_ridge_of_equal_inputs_reads_signal_ranks_and_meaning(
     toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     rows = np.arange(40)
