@@ -99,8 +99,8 @@ def content_digest(universe_digest: str, tokens: ContentDigest, metadata: pl.Dat
     universe_digest
         Digest of the universe.
     tokens
-        Digest to which the ids (int32) and the strengths (uint8) of each region set were added in
-        turn. The metadata say how many belong to each set.
+        Digest to which the ids (int32) and the strengths (uint8) of each region set were added
+        in turn. The metadata say how many belong to each set.
     metadata
         Metadata without the columns `ROW_GROUP` and `OFFSET`.
     """

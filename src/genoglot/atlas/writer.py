@@ -105,7 +105,7 @@ class AtlasWriter:
         tokens
             Ids of the universe regions in the set, sorted and unique.
         strengths
-            Strength of each id, 1 to 255, as from `Universe.encode_strength`; by default 255.
+            Strength of each id, 1 to 255; by default 255. See `Universe.encode_strength`.
 
         Raises
         ------
