@@ -96,8 +96,8 @@ def build_atlas(
 
     Files are read by several threads (reading and encoding release Python's lock). A file that
     cannot be read is left out and reported; an empty file becomes an empty set, with a warning.
-    Signal ranks come from the files' signal columns: see `Universe.encode_signal_ranks`. The
-    directory `out` appears complete or not at all.
+    Signal ranks come from the files' signal columns: see `Universe.encode_signal_ranks`.
+    The directory `out` appears complete or not at all.
 
     Parameters
     ----------

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from genoglot.errors import AtlasError
@@ -26,16 +25,16 @@ ID, SIGNAL_RANK = "id", "signal_rank"
 TOKEN_SCHEMA = pa.schema(
     [pa.field(ID, pa.int32(), nullable=False), pa.field(SIGNAL_RANK, pa.uint8(), nullable=False)]
 )
-_REBUILD = "build the atlas again"
+REBUILD = "build the atlas again"
 
 
 def read_atlas_manifest(path: Path) -> dict[str, Any]:
     """Read `atlas.json`, and refuse a directory that is not an atlas or has another format."""
     file = path / MANIFEST
-    manifest = read_manifest(file, "atlas", VERSION, advice=_REBUILD, error=AtlasError)
+    manifest = read_manifest(file, "atlas", VERSION, advice=REBUILD, error=AtlasError)
     expected = {"genome", "universe", "n_sets", "n_tokens", "files", "digest"}
     if missing := expected - manifest.keys():
-        raise AtlasError(f"{file}: damaged (no {', '.join(sorted(missing))}); {_REBUILD}")
+        raise AtlasError(f"{file}: damaged (no {', '.join(sorted(missing))}); {REBUILD}")
     return manifest
 
 
@@ -45,29 +44,17 @@ def read_metadata(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_parquet(file.absolute(), glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     for column in ("id", "description", "n_tokens", ROW_GROUP, OFFSET):
         if column not in table.columns:
-            raise AtlasError(f"{file}: damaged (no column {column!r}); {_REBUILD}")
+            raise AtlasError(f"{file}: damaged (no column {column!r}); {REBUILD}")
     return table
 
 
-def open_tokens(path: Path) -> pq.ParquetFile:
-    """Open `tokens.parquet` through a memory map. This reads its footer, but no tokens."""
-    file = path / TOKENS
-    try:
-        # Absolute, because pyarrow reads hg38:encode/tokens.parquet as a URL.
-        tokens = pq.ParquetFile(file.absolute(), memory_map=True)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from None
-    if not tokens.schema_arrow.equals(TOKEN_SCHEMA):
-        raise AtlasError(f"{file}: damaged (not ids and signal ranks); {_REBUILD}")
-    return tokens
-
-
-def _unreadable(file: Path, error: Exception) -> AtlasError:
+def unreadable(file: Path, error: Exception) -> AtlasError:
+    """Return the error for a file of an atlas that a library cannot read."""
     reason = str(error).splitlines()[0]
-    return AtlasError(f"{file}: missing or damaged ({reason}); {_REBUILD}")
+    return AtlasError(f"{file}: missing or damaged ({reason}); {REBUILD}")
 
 
 def check_tokens(
@@ -80,7 +67,7 @@ def check_tokens(
     tokens
         Ids of universe regions, shape (n,).
     signal_ranks
-        Strength of each id, shape (n,).
+        Signal rank of each id, shape (n,).
     universe_size
         Number of regions in the universe.
     where

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import repeat, zip_longest
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import format
 from genoglot.atlas.held_out import RowIndices
 from genoglot.atlas.splits import Split
+from genoglot.atlas.tokens import TokenFile
 from genoglot.atlas.writer import ROW_GROUP_TOKENS, AtlasWriter
 from genoglot.errors import AtlasError, UniverseError, UniverseMismatchError
 from genoglot.files import ContentDigest, file_digest
@@ -83,15 +82,10 @@ class Atlas:
         self.digest = str(manifest["digest"])
         self._file_digests: dict[str, str] = manifest["files"]
         table = format.read_metadata(self.path)
-        self._tokens = format.open_tokens(self.path)
-        self._n_tokens = table["n_tokens"].to_numpy()
-        self._row_group = table[format.ROW_GROUP].to_numpy()
-        self._offset = table[format.OFFSET].to_numpy()
+        self._tokens = TokenFile(self.path, table)
         self.metadata = table.drop(format.ROW_GROUP, format.OFFSET)
-        self._lock = threading.Lock()
-        self._last_group: dict[str, tuple[int, NDArray[Any]]] = {}
         expected = (manifest["n_sets"], self.n_tokens, self.n_tokens)
-        found = (len(table), int(self._n_tokens.sum()), self._tokens.metadata.num_rows)
+        found = (len(table), int(self._tokens.n_tokens.sum()), self._tokens.n_rows)
         if found != expected:
             raise AtlasError(
                 f"{path}: damaged atlas: region sets, tokens and rows of {format.TOKENS} are "
@@ -140,7 +134,7 @@ class Atlas:
         token_lists
             Sorted, unique ids of each region set.
         signal_ranks
-            SignalRanks of the ids of each region set, 1 to 255; by default 255.
+            Signal ranks of the ids of each region set, 1 to 255; by default 255.
         overwrite
             Replace an existing atlas.
         row_group_tokens
@@ -189,14 +183,14 @@ class Atlas:
 
     def tokens(self, i: int) -> Tokens:
         """Return the ids of region set `i`: int32, shape (n_tokens,), sorted and unique."""
-        return self._gather(format.ID, self._rows([i]))[0]
+        return self._tokens.read(format.ID, self._rows([i]))[0]
 
     def signal_ranks(self, i: int) -> SignalRanks:
         """Return the signal ranks of region set `i`, 1 to 255: uint8, shape (n_tokens,).
 
         They are 255 where no signal rank is known; see `Universe.encode_signal_ranks`.
         """
-        return self._gather(format.SIGNAL_RANK, self._rows([i]))[0]
+        return self._tokens.read(format.SIGNAL_RANK, self._rows([i]))[0]
 
     def tokens_of(self, rows: ArrayLike) -> list[Tokens]:
         """Return the ids of several region sets, in the order of `rows`.
@@ -219,7 +213,7 @@ class Atlas:
             If a region set is not in the atlas.
         """
         rows = self._rows(rows)
-        ids, ends = self._gather(format.ID, rows)
+        ids, ends = self._tokens.read(format.ID, rows)
         return np.split(ids, ends[:-1]) if len(rows) else []
 
     def presence(self, rows: ArrayLike | None = None, *, signal_rank: bool = False) -> csr_array:
@@ -230,7 +224,7 @@ class Atlas:
         rows
             Region sets, as in `tokens_of`; by default all.
         signal_rank
-            Weight each region in a set by its signal_rank s, as (1 + s / 255) / 2, instead of by 1.
+            Weight each region in a set by its signal rank s, as (1 + s / 255) / 2, instead of by 1.
 
         Returns
         -------
@@ -240,9 +234,9 @@ class Atlas:
         from scipy.sparse import csr_array
 
         rows = np.arange(len(self)) if rows is None else self._rows(rows)
-        ids, ends = self._gather(format.ID, rows)
+        ids, ends = self._tokens.read(format.ID, rows)
         if signal_rank:
-            values = _WEIGHTS[self._gather(format.SIGNAL_RANK, rows)[0]]
+            values = _WEIGHTS[self._tokens.read(format.SIGNAL_RANK, rows)[0]]
         else:
             values = np.ones(len(ids), np.float32)
         starts = np.concatenate([[0], ends])
@@ -315,7 +309,7 @@ class Atlas:
 
     def info(self) -> dict[str, Any]:
         """Return a summary: numbers of sets, tokens and labels, sizes, digests and splits."""
-        sizes = self._n_tokens if len(self) else np.zeros(1)
+        sizes = self._tokens.n_tokens if len(self) else np.zeros(1)
         distinct = {
             f"n_{name}s": self.metadata[name].drop_nulls().n_unique()
             for name in ("assay", "target", "biosample", "group")
@@ -357,14 +351,12 @@ class Atlas:
                     "differs); build the atlas again"
                 )
         hasher = ContentDigest()
-        for i in range(self._tokens.num_row_groups):
-            columns = self._group(format.ID, i), self._group(format.SIGNAL_RANK, i)
-            for row in np.flatnonzero(self._row_group == i):
-                ids, signal_ranks = (c[self._offset[row] :][: self._n_tokens[row]] for c in columns)
-                where = f"{self.path}: region set {row}"
-                format.check_tokens(ids, signal_ranks, self.universe_size, where)
-                hasher.add(ids)
-                hasher.add(signal_ranks)
+        for row in range(len(self)):
+            ids, signal_ranks = self.tokens(row), self.signal_ranks(row)
+            where = f"{self.path}: region set {row}"
+            format.check_tokens(ids, signal_ranks, self.universe_size, where)
+            hasher.add(ids)
+            hasher.add(signal_ranks)
         digest = format.content_digest(self.universe.digest, hasher, self.metadata)
         if digest != self.digest:
             raise AtlasError(
@@ -385,30 +377,3 @@ class Atlas:
         if len(outside):
             raise AtlasError(f"{self.path}: no region set {outside[0]} among {len(self)}")
         return array
-
-    def _gather(self, column: str, rows: RowIndices) -> tuple[NDArray[Any], RowIndices]:
-        """Return the ids or signal ranks of all rows in one array, and where each row ends."""
-        ends = np.cumsum(self._n_tokens[rows], dtype=np.int64)
-        kind = format.TOKEN_SCHEMA.field(column).type.to_pandas_dtype()
-        flat = np.empty(ends[-1] if len(ends) else 0, kind)
-        for k in np.argsort(self._row_group[rows], kind="stable"):
-            row, n = rows[k], self._n_tokens[rows[k]]
-            if n:
-                group, first = self._group(column, self._row_group[row]), self._offset[row]
-                flat[ends[k] - n : ends[k]] = group[first : first + n]
-        return flat, ends
-
-    def _group(self, column: str, i: int) -> NDArray[Any]:
-        """Read a column of a row group. The last one is cached, so reading in order is fast."""
-        cached, values = self._last_group.get(column, (-1, np.empty(0)))
-        if cached != i:
-            try:
-                with self._lock:
-                    table = self._tokens.read_row_group(i, columns=[column], use_threads=False)
-            except (OSError, pa.ArrowException) as error:
-                raise AtlasError(
-                    f"{self.path / format.TOKENS}: damaged ({error}); build the atlas again"
-                ) from None
-            values = table[column].combine_chunks().to_numpy(zero_copy_only=False)
-            self._last_group[column] = (i, values)
-        return values

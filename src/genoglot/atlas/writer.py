@@ -105,7 +105,7 @@ class AtlasWriter:
         tokens
             Ids of the universe regions in the set, sorted and unique.
         signal_ranks
-            Signal rank of each id, 1 to 255: see `Universe.encode_signal_ranks`; by default 255.
+            Signal rank of each id, 1 to 255; by default 255. See `Universe.encode_signal_ranks`.
 
         Raises
         ------

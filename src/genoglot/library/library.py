@@ -11,33 +11,27 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import LibraryError, TextError, some
 from genoglot.library.feature_hashing import DIM, FeatureHasher
-from genoglot.library.search import Candidate, Hit, combine_rankings, run_query, sql_filter
+from genoglot.library.search import Hit, Query, combine_rankings, rank, sql_filter
 from genoglot.library.store import (
     FIELDS,
-    REGION_VECTOR,
     SETS,
-    TEXT_VECTOR,
     UNIVERSE,
     Store,
     make_indexes,
     optimize,
-    pack_ids,
     read_all,
     read_universe,
+    set_rows,
     sets_schema,
     sql_list,
     universe_table,
-    unpack_ids,
-    vector_column,
-    words_query,
 )
 from genoglot.library.validation import check_ids, check_metadata, checked_batches
-from genoglot.regions import Regions, Universe, jaccard_of_ids
+from genoglot.regions import Regions, Universe
 from genoglot.regions.assembly import same_assembly
 from genoglot.text import check_query
 from genoglot.text.query import MAX_CHARACTERS
@@ -395,34 +389,18 @@ class Library:
             )
         if text is None and regions is None and not keywords.strip():
             raise LibraryError("nothing to search for; give a text, keywords or regions")
-        condition, depth = sql_filter(where), max(CANDIDATES, 10 * n)
+        condition = sql_filter(where)
         ids = None if regions is None else self._ids_of(regions)
-        vector = None if text is None else self._encode_texts([text])[0]
-        rankings: dict[str, list[Candidate]] = {}
+        query = Query(
+            text_vector=None if text is None else self._encode_texts([text])[0],
+            keywords=keywords,
+            ids=ids,
+            region_vector=None if ids is None else self._hasher.encode([ids])[0],
+            condition=condition,
+        )
         with self._newest() as table:
-            if vector is not None:
-                query = self._vectors.search(vector, vector_column_name=TEXT_VECTOR)
-                found = run_query(query.distance_type("cosine"), condition, depth, "_distance")
-                rankings["meaning"] = [Candidate(row, 1 - row["_distance"]) for row in found]
-            if keywords.strip():
-                query = table.search(words_query(keywords), query_type="fts")
-                found = run_query(query, condition, depth, "_score")
-                rankings["keywords"] = [Candidate(row, row["_score"]) for row in found]
-            if ids is not None:
-                query = self._vectors.search(self._hasher.encode([ids])[0], REGION_VECTOR)
-                query = query.distance_type("cosine")
-                found = run_query(query, condition, depth, "_distance", "tokens")
-                rankings["jaccard"] = self._rank_by_jaccard(ids, found)
+            rankings = rank(query, table, self._vectors, max(CANDIDATES, 10 * n))
         return combine_rankings(rankings, n)
-
-    def _rank_by_jaccard(
-        self, ids: NDArray[np.int32], rows: list[dict[str, Any]]
-    ) -> list[Candidate]:
-        """Return the rows that share a region with `ids`, with the exact Jaccard index."""
-        sets = [unpack_ids(row["tokens"], row["n_regions"]) for row in rows]
-        values = jaccard_of_ids(ids, sets, self._manifest["universe_size"]).tolist()
-        found = map(Candidate, rows, values)
-        return [candidate for candidate in found if candidate.value > 0]
 
     def _ids_of(self, regions: Regions | ArrayLike) -> NDArray[np.int32]:
         if isinstance(regions, Regions):
@@ -440,18 +418,8 @@ class Library:
         self, metadata: pl.DataFrame, sets: list[NDArray[np.int32]], *, replace: bool
     ) -> None:
         """Write a batch in one commit."""
-        n = np.array([len(tokens) for tokens in sets], np.int32)
-        words = metadata.select(pl.concat_str("id", *FIELDS, separator=" ", ignore_nulls=True))
         text_vectors = self._encode_texts(metadata["description"].to_list())
-        columns = {
-            **{name: metadata[name].to_arrow().cast(pa.string()) for name in ("id", *FIELDS)},
-            "words": words.to_series().to_arrow().cast(pa.string()),
-            TEXT_VECTOR: vector_column(text_vectors, np.zeros(len(n), bool)),
-            REGION_VECTOR: vector_column(self._hasher.encode(sets), n == 0),
-            "n_regions": pa.array(n),
-            "tokens": pa.array([pack_ids(tokens) for tokens in sets], pa.large_binary()),
-        }
-        rows = pa.table(columns, schema=sets_schema(text_vectors.shape[1], DIM))
+        rows = set_rows(metadata, sets, text_vectors, self._hasher.encode(sets))
         with self._newest() as table:
             merge = table.merge_insert("id").when_not_matched_insert_all()
             if replace:

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genoglot.errors import LibraryError
-from genoglot.library.store import FIELDS, sql_list
+from genoglot.library.store import (
+    FIELDS,
+    REGION_VECTOR,
+    TEXT_VECTOR,
+    sql_list,
+    unpack_ids,
+    words_query,
+)
+from genoglot.regions import jaccard_of_ids
 
 COLUMNS = ("id", *FIELDS, "n_regions")
 FILTERS = ("assay", "target", "biosample")
@@ -54,6 +63,30 @@ class Hit:
     jaccard: float | None = None
 
 
+class Query(NamedTuple):
+    """A query of a library. What is None, or "", is not searched for.
+
+    Attributes
+    ----------
+    text_vector
+        Vector of the text, float32 (dim,).
+    keywords
+        Words to search for.
+    ids
+        Ids of the regions, int32 (n,).
+    region_vector
+        Vector of the regions, float32 (dim,).
+    condition
+        Condition of SQL that all hits must meet.
+    """
+
+    text_vector: NDArray[np.float32] | None
+    keywords: str
+    ids: NDArray[np.int32] | None
+    region_vector: NDArray[np.float32] | None
+    condition: str | None
+
+
 class Candidate(NamedTuple):
     """A row of the table that one ranking found, and its value in that ranking."""
 
@@ -76,30 +109,51 @@ def sql_filter(where: Mapping[str, str] | None) -> str | None:
     return " AND ".join(conditions) or None
 
 
-def run_query(query: Any, condition: str | None, n: int, *columns: str) -> list[dict[str, Any]]:
-    """Run one query of the table.
+def rank(query: Query, table: Any, vectors: Any, n: int) -> dict[str, list[Candidate]]:
+    """Rank the region sets by each part of a query.
 
     Parameters
     ----------
     query
-        A LanceDB query.
-    condition
-        Condition of SQL that all rows must meet, or None.
+        The query.
+    table
+        LanceDB table of region sets.
+    vectors
+        The same table, in which vectors are compared.
     n
-        Maximum number of rows.
-    columns
-        Columns to read beside the metadata.
+        Maximum number of candidates per ranking.
 
     Returns
     -------
-    list of dict
-        Rows, best first.
+    dict
+        "meaning", "keywords" or "jaccard" -> candidates. Those of "jaccard" share a region with the
+        query: feature hashing proposes them, and the exact index ranks them.
     """
-    if condition is not None:
-        query = query.where(condition, prefilter=True)
-    query = query.select([*COLUMNS, *columns]).limit(n)
-    rows: list[dict[str, Any]] = query.to_arrow().to_pylist()
-    return rows
+
+    def run(search: Any, *columns: str) -> list[dict[str, Any]]:
+        if query.condition is not None:
+            search = search.where(query.condition, prefilter=True)
+        search = search.select([*COLUMNS, *columns]).limit(n)
+        rows: list[dict[str, Any]] = search.to_arrow().to_pylist()
+        return rows
+
+    rankings: dict[str, list[Candidate]] = {}
+    if query.text_vector is not None:
+        search = vectors.search(query.text_vector, TEXT_VECTOR).distance_type("cosine")
+        found = run(search, "_distance")
+        rankings["meaning"] = [Candidate(row, 1 - row["_distance"]) for row in found]
+    if query.keywords.strip():
+        found = run(table.search(words_query(query.keywords), query_type="fts"), "_score")
+        rankings["keywords"] = [Candidate(row, row["_score"]) for row in found]
+    if query.ids is not None:
+        search = vectors.search(query.region_vector, REGION_VECTOR).distance_type("cosine")
+        found = run(search, "_distance", "tokens")
+        sets = [unpack_ids(row["tokens"], row["n_regions"]) for row in found]
+        size = 1 + max(int(ids[-1]) for ids in (query.ids, *sets) if len(ids))
+        values = jaccard_of_ids(query.ids, sets, size).tolist()
+        candidates = map(Candidate, found, values)
+        rankings["jaccard"] = [candidate for candidate in candidates if candidate.value > 0]
+    return rankings
 
 
 def combine_rankings(rankings: dict[str, list[Candidate]], n: int) -> list[Hit]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -179,7 +180,38 @@ def optimize(table: Any) -> None:
             raise
 
 
-def vector_column(vectors: NDArray[np.float32], empty: NDArray[np.bool_]) -> pa.Array:
+def set_rows(
+    metadata: pl.DataFrame,
+    sets: Sequence[NDArray[np.int32]],
+    text_vectors: NDArray[np.float32],
+    region_vectors: NDArray[np.float32],
+) -> pa.Table:
+    """Return region sets as rows of the table of region sets.
+
+    Parameters
+    ----------
+    metadata
+        id, description, assay, target and biosample of n region sets.
+    sets
+        Sorted ids of each region set.
+    text_vectors, region_vectors
+        float32 (n, dim). The region vector of an empty set is null in the table.
+    """
+    n_regions = np.array([len(ids) for ids in sets], np.int32)
+    words = metadata.select(pl.concat_str("id", *FIELDS, separator=" ", ignore_nulls=True))
+    columns = {
+        **{name: metadata[name].to_arrow().cast(pa.string()) for name in ("id", *FIELDS)},
+        "words": words.to_series().to_arrow().cast(pa.string()),
+        TEXT_VECTOR: _vector_column(text_vectors, np.zeros(len(sets), bool)),
+        REGION_VECTOR: _vector_column(region_vectors, n_regions == 0),
+        "n_regions": pa.array(n_regions),
+        "tokens": pa.array([pack_ids(ids) for ids in sets], pa.large_binary()),
+    }
+    schema = sets_schema(text_vectors.shape[1], region_vectors.shape[1])
+    return pa.table(columns, schema=schema)
+
+
+def _vector_column(vectors: NDArray[np.float32], empty: NDArray[np.bool_]) -> pa.Array:
     """Return vectors (n, dim) as a column of half precision, null where `empty` (n,) is true."""
     flat = pa.array(vectors.astype(np.float16).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1], mask=pa.array(empty))
