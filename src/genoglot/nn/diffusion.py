@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genoglot.nn.positions import sinusoids
+
 ScheduleKind = Literal["linear", "cosine"]
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
@@ -117,5 +119,4 @@ def time_features(step: Tensor, dim: int) -> Tensor:
     torch.Size([2, 6])
     """
     frequencies = torch.exp(torch.linspace(0, -math.log(10_000), dim // 2, device=step.device))
-    angle = step[:, None].float() * frequencies
-    return F.pad(torch.cat([angle.sin(), angle.cos()], 1), (0, dim % 2))
+    return F.pad(sinusoids(step.float(), frequencies).flatten(1), (0, dim % 2))

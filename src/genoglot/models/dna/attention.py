@@ -98,7 +98,7 @@ class AttentionEncoder(SequenceEncoder):
     def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
         """Encode what `tokenize` gave."""
         x, seen = self.embedding(inputs, seen)
-        cls, tokens = self.encoder(x, seen)
+        cls, tokens, _ = self.encoder(x, seen)
         if self.settings.pooling == "cls":
             return Vectors(cls, tokens, seen)
         if seen is None:

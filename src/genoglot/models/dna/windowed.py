@@ -76,7 +76,7 @@ class PieceEncoder(SequenceEncoder):
         with seeded(s.seed):
             self.project = nn.Linear(backbone.dim, s.dim)
             self.upper = Encoder(
-                s.dim, s.heads, s.layers, positions=s.positions, feed_forward="relu",
+                s.dim, s.heads, s.layers, positions=s.positions, activation="relu",
                 dropout=s.dropout, max_length=s.max_length,
             )  # fmt: skip
         self.train(self.training)
@@ -129,7 +129,7 @@ class PieceEncoder(SequenceEncoder):
                     for i in range(0, n * m, _AT_ONCE)
                 ]
             )
-        cls, tokens = self.upper(self.project(read.view(n, m, -1)))
+        cls, tokens, _ = self.upper(self.project(read.view(n, m, -1)))
         return Vectors(cls, tokens, None)
 
     def read(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.float32]:
@@ -209,7 +209,7 @@ class Upper(SequenceEncoder):
 
     def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
         """Encode what `tokenize` gave."""
-        cls, tokens = self.upper(self.project(inputs))
+        cls, tokens, _ = self.upper(self.project(inputs))
         return Vectors(cls, tokens, None)
 
     @classmethod
