@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -90,11 +89,12 @@ class Encoder(nn.Module):
         self.distances = None
         if positions == "relative":
             self.distances = nn.Parameter(torch.zeros(2 * BUCKETS - 1, dim))
-        position: Callable[[], nn.Module | None] = {
-            "rotary": Rotary,
-            "relative": lambda: Relative(dim, heads),
-            "absolute": lambda: None,
-        }[positions]
+
+        def position() -> nn.Module | None:
+            if positions == "relative":
+                return Relative(dim, heads)
+            return Rotary() if positions == "rotary" else None
+
         self.layers = nn.ModuleList(
             EncoderLayer(dim, heads, position=position(), activation=activation, dropout=dropout)
             for _ in range(layers)
@@ -132,7 +132,7 @@ class Encoder(nn.Module):
         """
         x = torch.cat([self.cls.to(x.dtype).expand(len(x), 1, -1), x], 1)
         mask = None if mask is None else F.pad(mask, (1, 0), value=True)
-        positions = self.distances
+        positions: Tensor | None = self.distances
         if self.absolute is not None:
             x = self.absolute(x)
         elif positions is None:
