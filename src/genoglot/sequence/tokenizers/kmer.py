@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
 from genoglot.sequence.alphabet import Codes, N, to_text
+from genoglot.sequence.kmers import any_in_window, kmer_numbers
 from genoglot.sequence.tokenizers.one_hot import ordered_codes
 from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
@@ -102,15 +102,11 @@ class KmerTokenizer(IdTokenizer):
         """Write the ids (n, length - k + 1) of a block of codes (n, length)."""
         known = codes.max() < N
         ranks = self._ranks(codes if known else codes & np.uint8(3))
-        numbers = _kmer_numbers(ranks, self.k)
+        numbers = kmer_numbers(ranks, self.k)
         numbers += len(SPECIAL_TOKENS)
         ids[:] = numbers
         if not known:
-            unknown = codes == N
-            within = unknown[:, : ids.shape[1]].copy()
-            for shift in range(1, self.k):
-                within |= unknown[:, shift : shift + ids.shape[1]]
-            ids[within] = self.unk_token_id
+            ids[any_in_window(codes == N, self.k)] = self.unk_token_id
 
     def _ranks(self, codes: Codes) -> Codes:
         """Ranks, in the order of this vocabulary, of codes 0 to 3."""
@@ -158,31 +154,3 @@ class KmerTokenizer(IdTokenizer):
                 "order; give a folder that save_pretrained wrote, or DNABERT's"
             )
         return tokenizer
-
-
-def _kmer_numbers(ranks: Codes, k: int) -> NDArray[Any]:
-    """Make a number of every k-mer of rows of two-bit ranks, (n, length - k + 1).
-
-    Two numbers of m letters make one of 2 m: k = 8 takes three steps, not seven. All stays in the
-    smallest type that holds it, the special tokens included.
-    """
-    numbers: NDArray[Any] = ranks
-    m = 1
-    for bit in f"{k:b}"[1:]:
-        numbers = _joined(numbers[:, :-m], numbers[:, m:], m, 2 * m)
-        m *= 2
-        if bit == "1":
-            numbers = _joined(numbers[:, :-1], ranks[:, m:], 1, m + 1)
-            m += 1
-    return numbers if k > 1 else ranks.copy()
-
-
-def _joined(left: NDArray[Any], right: NDArray[Any], letters: int, total: int) -> NDArray[Any]:
-    """Put `letters` letters behind those of `left`, for `total` letters in all."""
-    numbers: NDArray[Any] = left.astype(
-        np.uint8 if total < 4 else np.uint16 if total < 8 else np.uint32
-    )
-    # Unlike a shift, a product of small integers is made many at a time by the processor.
-    numbers *= 4**letters
-    numbers += right
-    return numbers
