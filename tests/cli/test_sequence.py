@@ -164,7 +164,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this encoder"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
         (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
-        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: cannot be read (No such file"),
+        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: no such file"),
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
         (("embed", "model", "reads", "-o", "x.npy"), "is no FASTA file, which begins with >"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,13 @@ from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
 
 logger = logging.getLogger("genoglot")
 
-_BLOCK = 1 << 22  # bytes read at a time
+BLOCK = 1 << 22
+"""Bytes of a FASTA file that are read at a time."""
+
 _SPACE = b" \t\n"
+_START = 1 << 16  # bytes by which a FASTA file is recognized
+_BEFORE_TEXT = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
+_SUFFIXES = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 
 # How other files begin that are given in the place of FASTA, and what to do about them.
 _FOREIGN = {
@@ -68,7 +73,7 @@ class Header(NamedTuple):
     description: str
 
 
-def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
+def read_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[FastaRecord]:
     r"""Read a FASTA file record by record.
 
     Blank lines, line ends of Windows (CR LF) and of old Macs (a lone CR), a byte-order mark (UTF-8,
@@ -79,6 +84,8 @@ def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
     ----------
     path
         The file, plain, gzip or bgzip; `-` is standard input.
+    block_size
+        Number of bytes that are read at a time.
 
     Raises
     ------
@@ -98,7 +105,7 @@ def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
     """
     header: Header | None = None
     marked = bytearray()
-    for item in scan_fasta(path):
+    for item in scan_fasta(path, block_size=block_size):
         if not isinstance(item, Header):
             marked += item
             continue
@@ -109,19 +116,45 @@ def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
         yield _record(header, marked)
 
 
+def is_fasta(path: str | Path) -> bool:
+    """Whether the first letter of a file is >, or its name is that of a FASTA file.
+
+    Parameters
+    ----------
+    path
+        The file, plain, gzip or bgzip; `-` is standard input, of which nothing is consumed.
+
+    Raises
+    ------
+    SequenceError
+        If the file is empty or cannot be read.
+    """
+    with _opened(path) as file:
+        start = file.peek(_START)
+        if _is_gzip(file):
+            try:
+                start = zlib.decompressobj(31).decompress(start, _START)
+            except zlib.error:
+                return True  # read_fasta says what is wrong
+    if not start.strip(_BEFORE_TEXT):
+        raise SequenceError(f"{path}: is empty; give a FASTA or a BED file")
+    bare = Path(str(path).lower().removesuffix(".gz").removesuffix(".bgz"))
+    return start.lstrip(_BEFORE_TEXT)[:1] == b">" or bare.suffix in _SUFFIXES
+
+
 def _record(header: Header, marked: bytearray) -> FastaRecord:
     codes = np.frombuffer(marked, np.uint8)
     return FastaRecord(*header, codes & np.uint8(MASKED - 1), codes >= MASKED)
 
 
-def scan_fasta(path: str | Path) -> Iterator[Header | bytes]:
+def scan_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[Header | bytes]:
     """Read a FASTA file in pieces: each header, then its sequence in one or more.
 
     Yields
     ------
     A header, or a piece of sequence: a byte per base, its code, plus `MASKED` in lower case.
     """
-    return _Scan(path).pieces()
+    return _Scan(path).pieces(block_size)
 
 
 class _Scan:
@@ -136,9 +169,9 @@ class _Scan:
         self.lines_of: dict[str, int] = {}  # of each name
         self.foreign = False  # whether a header was not UTF-8
 
-    def pieces(self) -> Iterator[Header | bytes]:
+    def pieces(self, block_size: int) -> Iterator[Header | bytes]:
         data, at_line_start = b"", True
-        for block in _blocks(self.path):
+        for block in _blocks(self.path, block_size):
             data += block
             at = 0
             while at < len(data):
@@ -243,10 +276,13 @@ def _next_header(data: bytes, at: int) -> int:
         at += 1
 
 
-def _blocks(path: str | Path) -> Iterator[bytes]:
+def _blocks(path: str | Path, size: int) -> Iterator[bytes]:
     """Read a file's text block by block; every line, the last one too, is ended by LF."""
-    with _opened(path) as file:
-        start = file.peek(8)  # type: ignore[attr-defined]
+    with _opened(path) as stored:
+        file = stored
+        if _is_gzip(stored):  # its reader can peek as well
+            file = cast(io.BufferedReader, gzip.GzipFile(fileobj=stored))
+        start = file.peek(8)
         mark = next((mark for mark in MARKS if start.startswith(mark)), b"")
         _check_start(path, start.removeprefix(mark), mark)
         # Without a mark bytes stay as they are: as Latin-1 each of them is a character.
@@ -257,7 +293,7 @@ def _blocks(path: str | Path) -> Iterator[bytes]:
             encoding, written = MARKS[mark], "utf-8"
         text = codecs.getincrementaldecoder(encoding)()
         lines = io.IncrementalNewlineDecoder(text, translate=True)
-        while block := file.read(_BLOCK):
+        while block := file.read(size):
             yield lines.decode(block).encode(written)
         yield lines.decode(b"", final=True).encode(written) + b"\n"
 
@@ -275,14 +311,14 @@ def _check_start(path: str | Path, start: bytes, mark: bytes) -> None:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, decompressed if it is gzip or bgzip."""
+def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or standard input (`-`), in which a reader can peek; the bytes are as stored."""
     try:
         if str(path) == "-":
-            yield _decompressed(cast(BinaryIO, sys.stdin.buffer))
+            yield cast(io.BufferedReader, sys.stdin.buffer)
             return
         with Path(path).open("rb") as file:
-            yield _decompressed(cast(BinaryIO, file))
+            yield file
     except FileNotFoundError:
         raise SequenceError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -297,8 +333,5 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    # Buffered readers and gzip files can look ahead.
-    if file.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    return file
+def _is_gzip(file: io.BufferedReader) -> bool:
+    return file.peek(2)[:2] == b"\x1f\x8b"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,17 +15,13 @@ from genoglot.errors import SequenceError, some
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.fasta import FastaRecord, Header, read_fasta, scan_fasta
+from genoglot.sequence.fasta import FastaRecord, Header, is_fasta, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
 from genoglot.sequence.tokenizers.padding import Lengths
 
 logger = logging.getLogger("genoglot")
 
-FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
-
 _BASES = 1 << 24  # of a batch, unless a single sequence has more
-_LOOKED_AT = 1 << 16  # bytes from which the kind of a file is told
-_SPACE = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
 
 
 class Sequences(NamedTuple):
@@ -108,7 +102,7 @@ def read_sequences(
     ...     print(about["name"].to_list(), codes.tolist(), lengths.tolist())
     ['one', 'two'] [[0, 1, 2, 3], [0, 1, 4, 4]] [4, 2]
     """
-    if _is_fasta(path):
+    if is_fasta(path):
         if genome is not None or width is not None:
             raise SequenceError(f"{path}: is FASTA; a genome and a width are for BED files")
         if check is not None and str(path) != "-":
@@ -131,26 +125,6 @@ def read_sequences(
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
     _report_padding(regions, dna, width, path)
     return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
-
-
-def _is_fasta(path: str | Path) -> bool:
-    """Whether a file's first letter is >, or else its name is that of a FASTA file."""
-    try:
-        if str(path) == "-":
-            start = cast(BinaryIO, sys.stdin.buffer).peek(_LOOKED_AT)  # type: ignore[attr-defined]
-        else:
-            with Path(path).open("rb") as file:
-                start = file.peek(_LOOKED_AT)
-        if start[:2] == b"\x1f\x8b":
-            start = zlib.decompressobj(31).decompress(start, _LOOKED_AT)
-    except OSError as error:
-        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
-    except zlib.error:
-        return True  # read_fasta says what is wrong
-    if not start.strip(_SPACE):
-        raise SequenceError(f"{path}: is empty; give a FASTA or a BED file")
-    bare = Path(str(path).lower().removesuffix(".gz").removesuffix(".bgz"))
-    return start.lstrip(_SPACE)[:1] == b">" or bare.suffix in FASTA
 
 
 def _extremes(path: str | Path) -> list[tuple[str, int]]:
