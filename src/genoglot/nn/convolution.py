@@ -71,65 +71,55 @@ class ConvolutionTower(nn.Module):
         return length
 
 
-class MotifScan(nn.Module):
-    """Sites of known motifs: how far the better of both strands is above a threshold.
+class MotifConvolution(nn.Module):
+    """Sites of known motifs: how far the better strand is above a threshold.
 
-    Its weights are given, not learned.
+    Its weights are given, not learned. What is past the ends of a sequence, and N, scores 0.
 
     Parameters
     ----------
-    motifs
-        Log-odds of each, (width, 4) in the order A C G T, as those of `genoglot.sequence.Motif`.
+    matrices
+        Log-odds of each motif, (width, 4) in the order A C G T, as those of
+        `genoglot.sequence.motifs.Motif`.
     threshold
-        Where 0 is, as a share of the way from the worst to the best sequence's log-odds; the best
-        sequence has the value 1.
-    most
-        Places of a motif that count: of a wider one those that tell most.
+        Log-odds at which a site has the value 0, as a fraction of the way from those of the worst
+        to those of the best site; the best site has the value 1.
 
     Examples
     --------
     >>> import torch
     >>> tata = torch.eye(4)[[3, 0, 3, 0]] * 4 - 2  # log-odds 2 for each letter of TATA, else -2
-    >>> scan = MotifScan([tata], threshold=0.5)
+    >>> motifs = MotifConvolution([tata], threshold=0.5)
     >>> dna = torch.eye(4)[[1, 3, 0, 3, 0, 1, 3, 0]].T[None]  # CTATACTA
-    >>> scan(dna).shape, round(float(scan(dna).max()), 2)
+    >>> motifs(dna).shape, round(float(motifs(dna).max()), 2)
     (torch.Size([1, 1, 8]), 1.0)
     """
 
     kernels: Tensor
-    floors: Tensor
+    thresholds: Tensor
 
-    def __init__(self, motifs: Sequence[Tensor], threshold: float = 0.8, most: int = 19) -> None:
+    def __init__(self, matrices: Sequence[Tensor], threshold: float = 0.8) -> None:
         super().__init__()
-        kept = [_telling(motif.double(), most) for motif in motifs]
-        kernels = torch.zeros(len(kept), 4, max(len(motif) for motif in kept))
-        floors = torch.zeros(len(kept))
-        for i, motif in enumerate(kept):
-            best, worst = motif.max(1).values.sum(), motif.min(1).values.sum()
-            floor = worst + threshold * (best - worst)
-            first = (kernels.shape[2] - len(motif)) // 2
-            kernels[i, :, first : first + len(motif)] = motif.T / (best - floor)
-            floors[i] = floor / (best - floor)
+        kernels = torch.zeros(len(matrices), 4, max(len(matrix) for matrix in matrices))
+        thresholds = torch.zeros(len(matrices))
+        for i, matrix in enumerate(matrices):
+            matrix = matrix.double()
+            best, worst = matrix.max(1).values.sum(), matrix.min(1).values.sum()
+            zero = worst + threshold * (best - worst)
+            first = (kernels.shape[2] - len(matrix)) // 2
+            kernels[i, :, first : first + len(matrix)] = matrix.T / (best - zero)
+            thresholds[i] = zero / (best - zero)
         self.register_buffer("kernels", kernels)
-        self.register_buffer("floors", floors)
+        self.register_buffer("thresholds", thresholds)
 
     def forward(self, x: Tensor) -> Tensor:
         """One-hot DNA, A C G T, (batch, 4, length) -> (batch, motifs, length), 0 or more."""
         width = self.kernels.shape[2]
-        forward = F.conv1d(F.pad(x, (width // 2, (width - 1) // 2)), self.kernels, -self.floors)
-        turned = self.kernels.flip(1, 2)
-        reverse = F.conv1d(F.pad(x, ((width - 1) // 2, width // 2)), turned, -self.floors)
+        left, right = width // 2, (width - 1) // 2
+        forward = F.conv1d(F.pad(x, (left, right)), self.kernels, -self.thresholds)
+        complement = self.kernels.flip(1, 2)
+        reverse = F.conv1d(F.pad(x, (right, left)), complement, -self.thresholds)
         return F.relu(torch.maximum(forward, reverse))
-
-
-def _telling(motif: Tensor, most: int) -> Tensor:
-    """Return the `most` neighboring places of a motif that a site is best told by."""
-    if len(motif) <= most:
-        return motif
-    share = motif.exp2() / 4
-    told = (share * motif).sum(1).unfold(0, most, 1).sum(1)
-    first = int(told.argmax())
-    return motif[first : first + most]
 
 
 class ResidualBlock(nn.Module):

@@ -1,48 +1,103 @@
-"""Motifs of transcription factors, from JASPAR 2018."""
+"""Motifs of transcription factors from JASPAR 2018, and a scanner that scores DNA against them."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.kmers import any_in_window, kmer_numbers
+
+Matrix = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
 BACKGROUND = 0.25
-"""Share of each base where there is no motif."""
+"""Probability of each base outside of motifs."""
 
 PSEUDOCOUNT = 0.01
-"""What is added to each base of a column, as a share of the column's counts."""
+"""Pseudocount of a position, as a fraction of its counts; it is divided among the four bases."""
+
+_BASES = 1 << 13  # bases scanned at a time
 
 
-class Motif(NamedTuple):
-    """A motif.
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A motif, as a matrix of counts.
 
     Attributes
     ----------
     id, name
         Such as MA0139.1, and CTCF.
     counts
-        How often each base was seen at each place: float64 (width, 4), in the order A C G T.
+        Number of times that each base was observed at each position, float64 (width, 4), in the
+        order A C G T.
+
+    Examples
+    --------
+    >>> motif = Motif("X", "x", np.array([[98.0, 0, 0, 0]]))
+    >>> motif.log_odds.round(1).tolist()
+    [[2.0, -6.7, -6.7, -6.7]]
     """
 
     id: str
     name: str
-    counts: NDArray[np.float64]
+    counts: Matrix
 
-    @property
-    def log_odds(self) -> NDArray[np.float64]:
-        """Information that each base at each place tells of a site, bits: float64 (width, 4).
+    def __len__(self) -> int:
+        return len(self.counts)
 
-        Examples
-        --------
-        >>> Motif("X", "x", np.array([[98.0, 0, 0, 0]])).log_odds.round(1).tolist()
-        [[2.0, -6.7, -6.7, -6.7]]
+    @cached_property
+    def probabilities(self) -> Matrix:
+        """Probability of each base at each position, (width, 4), with `PSEUDOCOUNT`."""
+        counts = self.counts + PSEUDOCOUNT * self.counts.sum(1, keepdims=True) / 4
+        probabilities: Matrix = counts / counts.sum(1, keepdims=True)
+        return probabilities
+
+    @cached_property
+    def log_odds(self) -> Matrix:
+        """Log-odds of each base at each position against `BACKGROUND`, bits, (width, 4)."""
+        log_odds: Matrix = np.log2(self.probabilities / BACKGROUND)
+        return log_odds
+
+    @cached_property
+    def relative(self) -> Matrix:
+        """Log-odds shifted and scaled so that the worst site scores 0 and the best one 1."""
+        shifted = self.log_odds - self.log_odds.min(axis=1, keepdims=True)
+        scaled: Matrix = shifted / shifted.max(axis=1).sum()
+        return scaled
+
+    def relative_scores(self, sites: Codes) -> Floats:
+        """Score sites: 0 for the worst site that is possible, 1 for the best one.
+
+        Parameters
+        ----------
+        sites
+            uint8 (n, width), codes A C G T = 0 1 2 3, on the strand of the motif.
+
+        Returns
+        -------
+        Floats
+            float32 (n,).
         """
-        total = self.counts.sum(axis=1, keepdims=True)
-        share = (self.counts + PSEUDOCOUNT / 4 * total) / (total * (1 + PSEUDOCOUNT))
-        odds: NDArray[np.float64] = np.log2(share / BACKGROUND)
-        return odds
+        bases = sites[:, :, None].astype(np.intp)
+        total = np.take_along_axis(self.log_odds[None], bases, 2).sum((1, 2))
+        worst, best = self.log_odds.min(1).sum(), self.log_odds.max(1).sum()
+        scores: Floats = ((total - worst) / (best - worst)).astype(np.float32)
+        return scores
+
+    def core(self, width: int) -> Matrix:
+        """Log-odds of the `width` neighboring positions with most information, or of all."""
+        if len(self) <= width:
+            return self.log_odds
+        information = (self.probabilities * self.log_odds).sum(1)
+        windows = np.lib.stride_tricks.sliding_window_view(information, width)
+        first = int(windows.sum(1).argmax())
+        return self.log_odds[first : first + width]
 
 
 @cache
@@ -70,4 +125,146 @@ def jaspar() -> tuple[Motif, ...]:
         )
         for motif in found
     ]
-    return tuple(sorted(motifs))
+    return tuple(sorted(motifs, key=lambda motif: motif.id))
+
+
+class SiteScores(NamedTuple):
+    """Scores of the sites of some motifs, all of one width, in some sequences.
+
+    Attributes
+    ----------
+    rows
+        Which sequences.
+    motifs
+        Indices of the motifs, (m,).
+    values
+        float32 (sequences, sites, 2, m): of each first base of a site, on the forward and on the
+        reverse strand; minus infinity where a site contains N.
+    """
+
+    rows: slice
+    motifs: NDArray[np.intp]
+    values: Floats
+
+
+class MotifScanner:
+    """Score all sites of DNA, on both strands, against many motifs.
+
+    Parameters
+    ----------
+    matrices
+        Scores of the bases at each position of each motif, (width, 4), in the order A C G T, such
+        as `Motif.log_odds` or `Motif.relative`. The score of a site is their sum.
+
+    Examples
+    --------
+    >>> from genoglot.sequence import to_codes
+    >>> scanner = MotifScanner([np.eye(4)[[3, 0, 3, 0]]])  # a point for each base of TATA
+    >>> dna = to_codes("CTATACTANA")[None]
+    >>> scanner.max_scores(dna).tolist(), scanner.count_sites(dna, 3).tolist()
+    ([[4.0]], [[1.0]])
+    """
+
+    def __init__(self, matrices: Sequence[Matrix]) -> None:
+        widths = np.array([len(matrix) for matrix in matrices])
+        self._motifs = len(matrices)
+        self._by_width = [
+            (int(width), motifs, _lookups(np.stack([matrices[int(i)] for i in motifs])))
+            for width in np.unique(widths)
+            for motifs in (np.flatnonzero(widths == width),)
+        ]
+
+    def scan(self, codes: Codes) -> Iterator[SiteScores]:
+        """Score all sites, some sequences and motifs at a time.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+
+        Yields
+        ------
+        SiteScores
+            Of motifs of one width in some sequences; none for motifs wider than the sequences.
+        """
+        n, length = codes.shape
+        step = max(_BASES // max(length, 1), 1)
+        for i in range(0, n, step):
+            block = np.asarray(codes[i : i + step])
+            unknown = block == N
+            words = kmer_numbers(np.pad(block & np.uint8(3), ((0, 0), (0, 3))), 4).astype(np.intp)
+            for width, motifs, lookups in self._by_width:
+                sites = length - width + 1
+                if sites < 1:
+                    continue
+                scores = lookups[0].take(words[:, :sites].ravel(), axis=0)
+                for j, table in enumerate(lookups[1:], start=1):
+                    scores += table.take(words[:, 4 * j : 4 * j + sites].ravel(), axis=0)
+                values = scores.reshape(len(block), sites, 2, -1)
+                if unknown.any():
+                    values[any_in_window(unknown, width)] = -np.inf
+                yield SiteScores(slice(i, i + step), motifs, values)
+
+    def max_scores(self, codes: Codes) -> Floats:
+        """Score of the best site of each motif on either strand.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+
+        Returns
+        -------
+        Floats
+            float32 (n, motifs); minus infinity where a sequence has no site without N.
+        """
+        best = np.full((len(codes), self._motifs), -np.inf, np.float32)
+        for rows, motifs, values in self.scan(codes):
+            best[rows, motifs] = values.max(axis=(1, 2))
+        return best
+
+    def count_sites(self, codes: Codes, threshold: float) -> Floats:
+        """Count the sites of each motif whose score on either strand reaches a threshold.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+        threshold
+            Minimum score of a site.
+
+        Returns
+        -------
+        Floats
+            float32 (n, motifs).
+        """
+        counts = np.zeros((len(codes), self._motifs), np.float32)
+        for rows, motifs, values in self.scan(codes):
+            reached = values >= np.float32(threshold)
+            sites = reached[:, :, 0] | reached[:, :, 1]
+            counts[rows, motifs] = sites.view(np.uint8).sum(axis=1, dtype=np.uint32)
+        return counts
+
+
+def _lookups(matrices: Matrix) -> list[Floats]:
+    """Score of every four bases at positions 0, 4, 8, ... of motifs of one width.
+
+    Adding up three or so looked-up rows is much less work than a product with one-hot bases.
+
+    Parameters
+    ----------
+    matrices
+        (motifs, width, 4).
+
+    Returns
+    -------
+    list of Floats
+        float32 (256, 2 * motifs) each: the motifs, then their reverse complements.
+    """
+    both = np.concatenate([matrices, matrices[:, ::-1, ::-1]])
+    both = np.pad(both, ((0, 0), (0, -matrices.shape[1] % 4), (0, 0)))
+    bases = np.arange(256)[:, None] >> 2 * np.arange(3, -1, -1) & 3
+    return [
+        both[:, first + np.arange(4), bases].sum(axis=2).T.astype(np.float32)
+        for first in range(0, both.shape[1], 4)
+    ]

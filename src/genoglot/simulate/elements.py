@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.sequence.motifs import Motif
 from genoglot.simulate.biosamples import UBIQUITOUS, Program
-from genoglot.simulate.factors import Motif
+from genoglot.simulate.factors import sample_sites
 from genoglot.simulate.parameters import Parameters
 
 KINDS = ("promoter", "enhancer", "ctcf", "inactive")
@@ -273,9 +274,9 @@ def plant_sites(
     score = np.empty(len(rows), np.float32)
     for i, motif in enumerate(motifs):
         mine = np.flatnonzero(factor == i)
-        drawn = motif.sample(rng, len(mine))
+        drawn = sample_sites(motif, rng, len(mine))
         bases[mine, : len(motif)] = drawn
-        score[mine] = motif.scores(drawn)
+        score[mine] = motif.relative_scores(drawn)
     return Sites(
         rows.astype(np.int32),
         factor,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.sequence.motifs import jaspar
+from genoglot.sequence.motifs import Motif, jaspar
 
 FAMILY_AFFINITY = 0.25
 """How well a factor uses the site of another factor of its family, relative to its own."""
@@ -141,52 +140,22 @@ def _parse(line: str) -> Factor:
 FACTORS: tuple[Factor, ...] = tuple(_parse(line) for line in _TABLE.strip().splitlines())
 
 
-@dataclass(frozen=True)
-class Motif:
-    """Position weight matrix of a factor.
+def sample_sites(
+    motif: Motif, rng: np.random.Generator, n: int, tries: int = 2
+) -> NDArray[np.uint8]:
+    """Draw `n` sites from a motif, each the best of some tries, so that they score high.
 
-    Parameters
-    ----------
-    probabilities
-        float64 (length, 4), columns A C G T, rows sum to 1, none zero.
+    Returns
+    -------
+    NDArray
+        uint8 (n, width).
     """
-
-    probabilities: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.probabilities)
-
-    def scores(self, bases: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Relative log-odds scores of sites: 0 is the worst site that there is, 1 the best.
-
-        Parameters
-        ----------
-        bases
-            uint8 (n, length), codes A C G T = 0 1 2 3, read along the motif's strand.
-
-        Returns
-        -------
-        float32 (n,)
-        """
-        log_odds = np.log2(self.probabilities / 0.25)
-        total = np.take_along_axis(log_odds[None], bases[:, :, None].astype(np.intp), 2).sum((1, 2))
-        worst, best = log_odds.min(1).sum(), log_odds.max(1).sum()
-        relative: NDArray[np.float32] = ((total - worst) / (best - worst)).astype(np.float32)
-        return relative
-
-    def sample(self, rng: np.random.Generator, n: int, tries: int = 2) -> NDArray[np.uint8]:
-        """Draw `n` sites from the matrix, each the best of some tries, so that they score high.
-
-        Returns
-        -------
-        uint8 (n, length)
-        """
-        cumulative = self.probabilities.cumsum(1)[:, :3]
-        draws = rng.random((n * tries, len(self), 1))
-        bases: NDArray[np.uint8] = (draws > cumulative).sum(2).astype(np.uint8)
-        best = self.scores(bases).reshape(n, tries).argmax(1)
-        drawn: NDArray[np.uint8] = bases.reshape(n, tries, len(self))[np.arange(n), best]
-        return drawn
+    cumulative = motif.probabilities.cumsum(1)[:, :3]
+    draws = rng.random((n * tries, len(motif), 1))
+    bases: NDArray[np.uint8] = (draws > cumulative).sum(2).astype(np.uint8)
+    best = motif.relative_scores(bases).reshape(n, tries).argmax(1)
+    drawn: NDArray[np.uint8] = bases.reshape(n, tries, len(motif))[np.arange(n), best]
+    return drawn
 
 
 def strength(score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -205,14 +174,9 @@ def strength(score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load_motifs(factors: Sequence[Factor]) -> list[Motif]:
-    """Make the factors' matrices of their counts in JASPAR 2018."""
-    counts = {motif.id: motif.counts for motif in jaspar()}
-    motifs = []
-    for factor in factors:
-        table = counts[factor.matrix]
-        table = table + 0.01 * table.sum(1, keepdims=True) / 4  # a pseudocount: no base impossible
-        motifs.append(Motif(table / table.sum(1, keepdims=True)))
-    return motifs
+    """Look up the motif of each factor in JASPAR 2018."""
+    motifs = {motif.id: motif for motif in jaspar()}
+    return [motifs[factor.matrix] for factor in factors]
 
 
 def family_affinity(factors: Sequence[Factor]) -> NDArray[np.float32]:

@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from genoglot.files import atomic_path
+from genoglot.sequence.motifs import Motif
 from genoglot.simulate.assays import write_expression, write_methylation, write_promoters
 from genoglot.simulate.biosamples import Biosample, biosamples, expression, programs
 from genoglot.simulate.elements import Elements, Sites, choose_factors, lay_out, plant_sites
 from genoglot.simulate.experiments import DROPOUT, OFF_UNIVERSE, SPURIOUS, PeakWriter, design
-from genoglot.simulate.factors import FACTORS, Motif, load_motifs
+from genoglot.simulate.factors import FACTORS, load_motifs
 from genoglot.simulate.genes import Gene, gene_table, link_table, make_genes, write_gtf
 from genoglot.simulate.genome import write_fasta
 from genoglot.simulate.parameters import Parameters, Size, parameters_of

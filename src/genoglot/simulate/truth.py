@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from genoglot.sequence.motifs import Motif
 from genoglot.simulate.biosamples import Biosample, Program
 from genoglot.simulate.elements import KINDS, Elements, Sites
-from genoglot.simulate.factors import Factor, Motif, family_affinity
+from genoglot.simulate.factors import Factor, family_affinity
 from genoglot.simulate.regulation import Regulation
 
 

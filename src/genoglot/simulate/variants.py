@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from genoglot.sequence.motifs import Motif
 from genoglot.simulate.assays import chromosomes, tissue_id, write_gzip
 from genoglot.simulate.elements import PROMOTER, Elements, Sites
-from genoglot.simulate.factors import Motif, strength
+from genoglot.simulate.factors import strength
 from genoglot.simulate.regulation import Regulation
 
 TISSUES = 3
@@ -70,7 +71,7 @@ def change_sites(
     score = np.empty(len(site), np.float32)
     for i, motif in enumerate(motifs):
         mine = np.flatnonzero(sites.factor[site] == i)
-        score[mine] = motif.scores(bases[mine, : len(motif)])
+        score[mine] = motif.relative_scores(bases[mine, : len(motif)])
     forward = sites.strand[site] > 0
     at = np.where(forward, sites.start[site] + column, sites.end[site] - 1 - column)
     reference, alternative = (np.where(forward, code, 3 - code) for code in (before, base))

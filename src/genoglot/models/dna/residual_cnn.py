@@ -13,10 +13,13 @@ from genoglot.errors import ModelError
 from genoglot.models.dna.cnn_fc import one_hot_only
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, Vectors, seeded
 from genoglot.models.settings import Settings
-from genoglot.nn.convolution import MotifScan, ResidualBlock
+from genoglot.nn.convolution import MotifConvolution, ResidualBlock
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.motifs import jaspar
 from genoglot.sequence.tokenizers.one_hot import CHANNELS
+
+MOTIF_WIDTH = 19
+"""Maximum number of positions of a motif; of a wider one those with most information are used."""
 
 
 class ResidualCnnSettings(Settings):
@@ -83,8 +86,9 @@ class ResidualCnn(SequenceEncoder):
             self.scan = None
             channels = s.learned
             if s.motifs:
-                self.scan = MotifScan([torch.from_numpy(motif.log_odds) for motif in jaspar()])
-                channels += len(self.scan.floors)
+                cores = [torch.from_numpy(motif.core(MOTIF_WIDTH)) for motif in jaspar()]
+                self.scan = MotifConvolution(cores)
+                channels += len(cores)
             self.first = nn.Sequential(
                 nn.BatchNorm1d(channels), nn.Conv1d(channels, s.width, 1), nn.Dropout(s.dropout)
             )

@@ -18,7 +18,7 @@ from genoglot.models.dna.lengths import TrainedLengths, extremes
 from genoglot.models.dna.sequence_encoder import LONGEST, Lengths, batches
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.settings import Settings
-from genoglot.nn.convolution import MotifScan
+from genoglot.nn.convolution import MotifConvolution
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.kmers import kmer_counts
@@ -267,8 +267,8 @@ class SequenceTrees(Pretrained):
 
     def _features(self, codes: Codes) -> NDArray[np.float32]:
         """k-mer counts, best and summed sites of each motif, bases: float32 (n, features)."""
-        motifs = [torch.from_numpy(motif.log_odds) for motif in jaspar()]
-        scan = MotifScan(motifs, SITE, most=WIDEST)
+        cores = [torch.from_numpy(motif.core(WIDEST)) for motif in jaspar()]
+        scan = MotifConvolution(cores, SITE)
         found = np.empty((len(codes), len(self._kinds()["feature_types"])), np.float32)
         step = max(_BASES // max(codes.shape[1], 1), 1)
         for i in range(0, len(codes), step):
