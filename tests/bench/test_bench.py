@@ -31,7 +31,7 @@ from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.supervised import SequenceModel
-from genoglot.models.dna.windowed import PieceEncoder, Upper
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.models.settings import Settings
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.tasks import TASKS, TaskData
@@ -196,7 +196,7 @@ def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
-        ({"size": {"models": {"pieces": {"piece": 0}}}}, "pieces: piece: Input should be"),
+        ({"size": {"models": {"pieces": {"window": 0}}}}, "pieces: window: Input should be"),
         ({"size": {"models": {"pieces": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
@@ -530,8 +530,8 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     part = datasets["GeneExp"].at(np.arange(8))
     labels = part.labels[:]
 
-    def whole() -> PieceEncoder:
-        return PieceEncoder(
+    def whole() -> WindowedEncoder:
+        return WindowedEncoder(
             CnnLstm(channels=(4,), dim=8, pool=8), dim=16, heads=2, layers=1, seed=0
         )
 
@@ -539,7 +539,7 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     codes = part.codes[:]
     slow = SequenceModel(whole(), **how).fit(codes, labels, where=Where("cpu"))
     encoder = whole()
-    vectors = encoder.read(codes)
-    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, where=Where("cpu"))
+    vectors = encoder.window_vectors(codes)
+    fast = SequenceModel(UpperTransformer(encoder), **how).fit(vectors, labels, where=Where("cpu"))
     np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
     assert np.ptp(fast.predict(vectors)) > 1e-3

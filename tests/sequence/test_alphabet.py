@@ -76,6 +76,15 @@ def test_the_other_strand_of_a_batch():
     assert to_text(codes[0]) == "AACGN"
 
 
+def test_reverse_complements_of_padded_sequences_are_padded_at_their_end():
+    codes = np.random.default_rng(0).integers(0, 5, (6, 20)).astype(np.uint8)
+    lengths = np.array([20, 1, 7, 13, 20, 0])
+    reverse = reverse_complement(codes, lengths)
+    for row, n in enumerate(lengths):
+        assert np.array_equal(reverse[row, :n], reverse_complement(codes[row, :n]))
+        assert (reverse[row, n:] == 4).all()
+
+
 @given(ANY_CASE)
 def test_soft_mask_marks_small_letters(text):
     assert soft_mask(text).tolist() == [c.islower() for c in text]

@@ -23,7 +23,7 @@ from genoglot.models.dna.pretrain import PretrainSettings, pretrain
 from genoglot.models.dna.residual_cnn import ResidualCnnSettings
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, create_encoder
 from genoglot.models.dna.supervised import SequenceModel, SupervisedSettings
-from genoglot.models.dna.windowed import PieceEncoder, PieceSettings, Upper
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder, WindowedSettings
 from genoglot.models.settings import Settings
 from genoglot.sequence import OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
@@ -34,7 +34,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "attention": AttentionSettings,
     "cnn-fc": CnnFcSettings,
     "cnn-lstm": CnnLstmSettings,
-    "pieces": PieceSettings,
+    "pieces": WindowedSettings,
     "residual-cnn": ResidualCnnSettings,
 }
 HEADS: dict[str, tuple[Target, Objective]] = {
@@ -95,13 +95,13 @@ class Network(Contender):
             )
             return
         if self._in_advance:
-            assert isinstance(self.encoder, PieceEncoder)
+            assert isinstance(self.encoder, WindowedEncoder)
             train, validation = (
-                part._replace(codes=Rows(self.encoder.read(cast(Codes, part.codes))))
+                part._replace(codes=Rows(self.encoder.window_vectors(cast(Codes, part.codes))))
                 for part in (p.train, p.validation)
             )
             p = replace(p, train=train, validation=validation)
-            self._model = fitted(Upper(self.encoder), p, self.workshop, folder)
+            self._model = fitted(UpperTransformer(self.encoder), p, self.workshop, folder)
         else:
             self._model = fitted(self.encoder, p, self.workshop, folder)
         self._model.to(self.workshop.device)
@@ -112,9 +112,9 @@ class Network(Contender):
             return self._trees.predict(self._vectors(inputs))
         assert self._model is not None
         if self._in_advance:
-            assert isinstance(self.encoder, PieceEncoder)
+            assert isinstance(self.encoder, WindowedEncoder)
             self.encoder.to(self.workshop.device)  # a fitted model is on the CPU
-            inputs = cast(Codes, self.encoder.read(cast(Codes, inputs)))
+            inputs = cast(Codes, self.encoder.window_vectors(cast(Codes, inputs)))
         return self._model.predict(cast(Codes, inputs))
 
     @property
@@ -122,7 +122,7 @@ class Network(Contender):
         """Whether pieces of DNA are encoded once, not in every pass."""
         strands = self.problem.settings["training"].get("strands", "forward")
         encoder = self.encoder
-        frozen = isinstance(encoder, PieceEncoder) and encoder.settings.frozen
+        frozen = isinstance(encoder, WindowedEncoder) and encoder.settings.frozen
         return frozen and strands == "forward"
 
     def _vectors(self, inputs: Inputs) -> Floats:
@@ -143,7 +143,7 @@ class Network(Contender):
             wide = length > (WINDOW if of_variants else LONG)
             encoder = self.new(WINDOW if wide else length, problem.seed)
         if length > LONG:
-            return PieceEncoder(encoder, **problem.settings["pieces"], seed=problem.seed)
+            return WindowedEncoder(encoder, **problem.settings["pieces"], seed=problem.seed)
         return encoder
 
     def _masked(self) -> Path:

@@ -15,13 +15,13 @@ class ConvolutionTower(nn.Module):
     Parameters
     ----------
     channels
-        Of each convolution.
+        Channels of each convolution.
     kernel
-        Positions that a convolution sees.
+        Width of the convolutions.
     pool
-        Positions of which the maximum is kept.
+        Width of the max-pools.
     dropout
-        After each max-pool.
+        Dropout rate after each max-pool.
 
     Examples
     --------
@@ -38,37 +38,47 @@ class ConvolutionTower(nn.Module):
             nn.Conv1d(before, after, kernel)
             for before, after in zip((4, *channels), channels, strict=False)
         )
+        # A module for each, not a function: attribution methods such as DeepLIFT hook modules.
+        self.rectify = nn.ModuleList(nn.ReLU() for _ in channels)
+        self.pools = nn.ModuleList(nn.MaxPool1d(pool, ceil_mode=True) for _ in channels)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Run the tower.
 
         Parameters
         ----------
         x
             One-hot DNA, (batch, 4, length).
-        seen
-            (batch, length) bool, false for padding, or None.
+        mask
+            (batch, length) bool, True where a base is present; None if all are.
 
         Returns
         -------
-        (batch, last of the channels, `length_after(length)`), and what of it is no padding.
+        tuple of Tensor and Tensor
+            (batch, last channels, `length_after(length)`), and the mask of these positions.
         """
-        if seen is not None:
-            x = x * seen[:, None]
-        for convolution in self.convolutions:
-            x = F.relu(convolution(F.pad(x, self.margins)))
-            if seen is not None:
-                x = x * seen[:, None]  # rectified: 0 is never more than what it stands beside
-                seen = F.max_pool1d(seen.float(), self.pool, ceil_mode=True) > 0
-            x = self.drop(F.max_pool1d(x, self.pool, ceil_mode=True))
-        return x, seen
+        if mask is not None:
+            x = x * mask[:, None]
+        layers = zip(self.convolutions, self.rectify, self.pools, strict=True)
+        for convolution, rectify, pool in layers:
+            x = rectify(convolution(F.pad(x, self.margins)))
+            if mask is not None:  # rectified: a 0 is never the maximum beside other values
+                x = x * mask[:, None]
+                mask = pooled_mask(mask, self.pool)
+            x = self.drop(pool(x))
+        return x, mask
 
     def length_after(self, length: int) -> int:
-        """Positions that are left of a sequence."""
+        """Compute the number of positions that the tower makes of a sequence."""
         for _ in self.convolutions:
             length = -(-length // self.pool)
         return length
+
+
+def pooled_mask(mask: Tensor, pool: int) -> Tensor:
+    """Mask after a max-pool: (batch, n) bool -> (batch, n / pool, rounded up) bool."""
+    return F.max_pool1d(mask.float(), pool, ceil_mode=True) > 0
 
 
 class MotifConvolution(nn.Module):
@@ -123,16 +133,16 @@ class MotifConvolution(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, the second one over single positions, added to what comes in.
+    """Two convolutions, the second one over single positions, added to the input.
 
     Parameters
     ----------
     channels
-        Of input and output.
+        Number of channels.
     kernel
-        Positions that the first convolution sees; odd.
+        Width of the first convolution, an odd number.
     dropout
-        Of what is added.
+        Dropout rate of what is added.
     """
 
     def __init__(self, channels: int, kernel: int, dropout: float) -> None:
@@ -146,22 +156,23 @@ class ResidualBlock(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Run the block.
 
         Parameters
         ----------
         x
             (batch, channels, length).
-        seen
-            (batch, 1, length) bool, false for padding, or None.
+        mask
+            (batch, 1, length) bool, True where a position is present; None if all are.
 
         Returns
         -------
-        (batch, channels, length)
+        Tensor
+            (batch, channels, length).
         """
         inside = self.before(x)
-        if seen is not None:
-            inside = inside * seen
+        if mask is not None:
+            inside = inside * mask
         added: Tensor = self.after(self.convolution(inside))
         return x + added

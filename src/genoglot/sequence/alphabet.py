@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from genoglot.errors import SequenceError
 
 Codes = NDArray[np.uint8]
+Lengths = NDArray[np.int64]
 
 LETTERS = "ACGTN"
 """The letter of each code."""
@@ -173,21 +174,25 @@ def reverse_complement(sequence: str) -> str: ...
 
 
 @overload
-def reverse_complement(sequence: NDArray[np.uint8]) -> Codes: ...
+def reverse_complement(sequence: Codes, lengths: Lengths | None = None) -> Codes: ...
 
 
-def reverse_complement(sequence: str | NDArray[np.uint8]) -> str | Codes:
-    """Read the other strand.
+def reverse_complement(sequence: str | Codes, lengths: Lengths | None = None) -> str | Codes:
+    """Return the reverse complement.
 
     Parameters
     ----------
     sequence
-        DNA letters (case and IUPAC letters are kept, U becomes A), or codes, uint8 (..., length).
+        DNA letters (case and IUPAC letters stay, U becomes A), or codes, uint8 (..., length).
+    lengths
+        Number of bases of each row of codes, int64 (n,), if some rows are padded with N: the
+        reverse complements are padded at their end as well.
 
     Returns
     -------
-    A new string or array of the same shape. (A one-hot array is complemented by turning around
-    both axes: in A C G T as in A G C T complements stand at mirrored places.)
+    str or Codes
+        A new string, or a new array of the same shape. (The reverse complement of a one-hot array
+        is `values[..., ::-1, ::-1]`, with the channels in the order A C G T or A G C T.)
 
     Raises
     ------
@@ -200,6 +205,8 @@ def reverse_complement(sequence: str | NDArray[np.uint8]) -> str | Codes:
     'nYACGTT'
     >>> reverse_complement(to_codes("AACGN"))
     array([4, 1, 2, 3, 3], dtype=uint8)
+    >>> reverse_complement(np.array([[0, 1, 4, 4]], np.uint8), np.array([2]))
+    array([[2, 3, 4, 4]], dtype=uint8)
     """
     if isinstance(sequence, str):
         letters = ascii_letters(sequence, "sequence")
@@ -209,8 +216,14 @@ def reverse_complement(sequence: str | NDArray[np.uint8]) -> str | Codes:
             raise bad_letter(sequence[at], at + 1, "sequence")
         return other[::-1].decode("ascii")
     # In 8 bits 3 - N is 255, so that the smaller of that and N is N.
-    other_codes: Codes = np.minimum(np.uint8(3) - sequence[..., ::-1], np.uint8(N))
-    return other_codes
+    reverse: Codes = np.minimum(np.uint8(3) - np.asarray(sequence)[..., ::-1], np.uint8(N))
+    if lengths is None:
+        return reverse
+    width = reverse.shape[1]
+    position = np.arange(width) + (width - lengths[:, None])
+    inside = position < width
+    shifted = np.take_along_axis(reverse, np.where(inside, position, 0), axis=1)
+    return np.where(inside, shifted, np.uint8(N))
 
 
 def ascii_letters(text: str | bytes, name: str) -> bytes:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from genoglot.errors import SequenceError, some
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.sequence.fasta import FastaRecord, Header, is_fasta, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
-from genoglot.sequence.tokenizers.padding import Lengths
 
 logger = logging.getLogger("genoglot")
 

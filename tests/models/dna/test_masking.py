@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,11 +73,12 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
     masker = Masker(tokenizer, rate=rate, span=span)
     batch = masker(codes, lengths, generators(3, seed))
     plain = tokenizer.from_codes(codes, lengths, padding=True, add_special_tokens=False)
-    seen = np.asarray(plain["attention_mask"], bool)
-    assert batch.seen is None or np.array_equal(batch.seen.numpy(), seen)
+    present = np.asarray(plain["attention_mask"], bool)
+    mask = batch.inputs.get("mask")
+    assert mask is None or np.array_equal(mask.numpy(), present)
     for row in range(3):
-        n = int(seen[row].sum())
-        ids, inputs = plain["input_ids"][row, :n], batch.inputs.numpy()[row, :n]
+        n = int(present[row].sum())
+        ids, inputs = plain["input_ids"][row, :n], batch.inputs["inputs"].numpy()[row, :n]
         targets = batch.targets.numpy()[row]
         assert (targets[n:] == IGNORED).all()
         targets = targets[:n]
@@ -103,7 +105,7 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
 def test_hidden_bases_are_zero(length: int, rate: float, seed: int) -> None:
     codes = dna(2, length, seed, unknown=0.05)
     batch = Masker(OneHotTokenizer(), rate=rate)(codes, None, generators(2, seed))
-    values, targets = batch.inputs.numpy(), batch.targets.numpy()
+    values, targets = batch.inputs["inputs"].numpy(), batch.targets.numpy()
     asked = targets != IGNORED
     assert not values.transpose(0, 2, 1)[asked].any()
     assert np.array_equal(targets[asked], codes[asked])
@@ -118,13 +120,13 @@ def test_so_many_tokens_are_masked(name: str, rate: float) -> None:
     tokenizer = TOKENIZERS[name]()
     batch = Masker(tokenizer, rate=rate)(dna(300, 400, unknown=0.0), None, generators(300))
     if isinstance(tokenizer, IdTokenizer):
-        masked = batch.inputs.numpy() == tokenizer.mask_token_id
-        seen = np.ones_like(masked) if batch.seen is None else batch.seen.numpy()
-        assert masked[seen].mean() == pytest.approx(rate, abs=0.015)
+        masked = batch.inputs["inputs"].numpy() == tokenizer.mask_token_id
+        present = batch.inputs.get("mask", torch.ones(masked.shape, dtype=torch.bool)).numpy()
+        assert masked[present].mean() == pytest.approx(rate, abs=0.015)
         assert masked[:, 0].mean() == pytest.approx(rate, abs=0.09)  # at the ends as elsewhere
         assert (batch.targets.numpy() != IGNORED).any()
     else:
-        hidden = ~batch.inputs.numpy().any(1)
+        hidden = ~batch.inputs["inputs"].numpy().any(1)
         assert hidden.mean() == pytest.approx(rate, abs=0.015)
 
 
@@ -134,8 +136,8 @@ def test_a_mask_depends_on_its_sequence_alone() -> None:
     together = masker(codes, None, generators(4))
     for row in range(4):
         alone = masker(codes[row : row + 1], None, [generators(4)[row]])
-        n = alone.inputs.shape[1]
-        assert np.array_equal(alone.inputs[0], together.inputs[row, :n])
+        n = alone.targets.shape[1]
+        assert torch.equal(alone.inputs["inputs"][0], together.inputs["inputs"][row, :n])
         assert np.array_equal(alone.targets[0], together.targets[row, :n])
 
 

@@ -15,7 +15,7 @@ from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.supervised import SequenceModel
-from genoglot.models.dna.windowed import PieceEncoder
+from genoglot.models.dna.windowed import WindowedEncoder
 from genoglot.sequence import (
     BpeTokenizer,
     DnaTokenizer,
@@ -47,8 +47,8 @@ ENCODERS: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-fc": lambda: CnnFc(length=40, channels=(16, 16), dim=16, dropout=0.0),
     "cnn-lstm": lambda: CnnLstm(channels=(16,), dim=16, dropout=0.0),
     "residual-cnn": lambda: ResidualCnn(width=16, learned=16, queries=0, blocks=1, dropout=0.0),
-    "pieces": lambda: PieceEncoder(
-        attention(), piece=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
+    "windowed": lambda: WindowedEncoder(
+        attention(), window=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
     ),
 }
 

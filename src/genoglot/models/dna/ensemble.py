@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from genoglot.errors import ModelError
 from genoglot.models.dna.lengths import TrainedLengths
 from genoglot.models.dna.predictor import SequencePredictor
-from genoglot.models.dna.sequence_encoder import Lengths
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.sequence import DnaTokenizer
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, Lengths
 
 
 class Member(Protocol):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genoglot.errors import ModelError
+from genoglot.models.dna.sequence_encoder import Batch
 from genoglot.sequence import (
     DnaTokenizer,
     IdTokenizer,
@@ -47,16 +48,13 @@ class MaskedBatch(NamedTuple):
     Attributes
     ----------
     inputs
-        Token ids (batch, tokens) int64, or one-hot values (batch, 4, bases) float32.
-    seen
-        (batch, tokens or bases) bool, false for padding; None if there is none.
+        What the encoder reads: see `SequenceEncoder.tokenize`.
     targets
         (batch, tokens or bases) int64: id of the token, or code of the base, that the model is
         asked for; `IGNORED` elsewhere.
     """
 
-    inputs: Tensor
-    seen: Tensor | None
+    inputs: Batch
     targets: Tensor
 
 
@@ -118,22 +116,24 @@ class Masker:
             One of each sequence, from which its mask is drawn.
         """
         if self._known is None:
-            inputs, seen, targets = self._bases(codes, lengths, generators)
+            inputs, mask, targets = self._bases(codes, lengths, generators)
         else:
-            inputs, seen, targets = self._tokens(codes, lengths, generators)
-        some = None if seen.all() else torch.from_numpy(seen)
-        return MaskedBatch(torch.from_numpy(inputs), some, torch.from_numpy(targets))
+            inputs, mask, targets = self._tokens(codes, lengths, generators)
+        batch = {"inputs": torch.from_numpy(inputs)}
+        if not mask.all():
+            batch["mask"] = torch.from_numpy(mask)
+        return MaskedBatch(batch, torch.from_numpy(targets))
 
     def _tokens(
         self, codes: Codes, lengths: NDArray[np.int64] | None, generators: Generators
     ) -> tuple[Ids, Flags, Ids]:
         assert isinstance(self.tokenizer, IdTokenizer) and self._known is not None
         batch = self.tokenizer.from_codes(codes, lengths, padding=True, add_special_tokens=False)
-        ids, seen = batch["input_ids"], np.asarray(batch["attention_mask"], np.bool_)
-        masked = self._masked(seen.shape[1], generators) & seen
-        asked = masked & self._known[ids] & _deep_inside(masked | ~seen, self.reach)
+        ids, mask = batch["input_ids"], np.asarray(batch["attention_mask"], np.bool_)
+        masked = self._masked(mask.shape[1], generators) & mask
+        asked = masked & self._known[ids] & _deep_inside(masked | ~mask, self.reach)
         targets = np.where(asked, ids, IGNORED)
-        return np.where(masked, self.tokenizer.mask_token_id, ids), seen, targets
+        return np.where(masked, self.tokenizer.mask_token_id, ids), mask, targets
 
     def _bases(
         self, codes: Codes, lengths: NDArray[np.int64] | None, generators: Generators
@@ -142,9 +142,9 @@ class Masker:
         targets = np.where(hidden & (codes < N), codes.astype(np.int64), IGNORED)
         left = np.where(hidden, np.uint8(N), codes)
         batch = self.tokenizer.from_codes(left, lengths, padding=True)
-        seen = np.asarray(batch["attention_mask"], np.bool_)
-        width = seen.shape[1]
-        return batch["input_values"], seen, np.where(seen, targets[:, :width], IGNORED)
+        mask = np.asarray(batch["attention_mask"], np.bool_)
+        width = mask.shape[1]
+        return batch["input_values"], mask, np.where(mask, targets[:, :width], IGNORED)
 
     def _masked(self, n: int, generators: Generators) -> Flags:
         """Draw runs of `run` tokens, so that each token is masked with probability `rate`."""

@@ -12,24 +12,22 @@ from pydantic import Field
 from torch import Tensor
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import Head, Target
-from genoglot.models.dna.lengths import TrainedLengths, extremes
+from genoglot.models.dna.heads import SequenceHead, Target
+from genoglot.models.dna.lengths import TrainedLengths, extreme_lengths
 from genoglot.models.dna.sequence_encoder import (
     ENCODER,
-    Lengths,
     SequenceEncoder,
     batches,
+    inference,
     load_weights,
-    numpy_rows,
-    other_strand,
-    resting,
-    seeded,
+    to_numpy,
+    torch_seed,
     weights_of,
 )
 from genoglot.models.pretrained import Arrays, Pretrained
 from genoglot.models.settings import Settings
-from genoglot.sequence import DnaTokenizer
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence import DnaTokenizer, reverse_complement
+from genoglot.sequence.alphabet import Codes, Lengths
 
 HEAD = "head."
 
@@ -40,7 +38,7 @@ class PredictorSettings(Settings):
     Attributes
     ----------
     target
-        What is predicted: see `Head`.
+        What is predicted: see `SequenceHead`.
     strands
         `"forward"`: sequences as they are given. `"random"`: training reads each on a strand drawn
         at random, prediction reads both. `"both"`: training, too, reads both. Where both are read,
@@ -92,7 +90,7 @@ class SequencePredictor(Pretrained):
     def __init__(self, encoder: SequenceEncoder, settings: PredictorSettings) -> None:
         self.encoder, self.settings = encoder, settings
         self.names: list[str] | None = None
-        self.head: Head | None = None
+        self.head: SequenceHead | None = None
         self.lengths: TrainedLengths | None = None
 
     def predict(
@@ -126,10 +124,10 @@ class SequencePredictor(Pretrained):
             than the encoder can read.
         """
         head = self._head()
-        for length in extremes(codes, lengths):
+        for length in extreme_lengths(codes, lengths):
             self.check_length(length, any_length=any_length)
         logits = self._logits(codes, lengths, batch_size)
-        return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
+        return to_numpy([head.answer(part).detach() for part in logits], head.center.numel())
 
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
@@ -187,15 +185,15 @@ class SequencePredictor(Pretrained):
         known = {k: v for k, v in settings.items() if k in PredictorSettings.model_fields}
         return cls(encoder, PredictorSettings.of(known, "sequence model"))
 
-    def _new_head(self, outputs: int) -> Head:
+    def _new_head(self, outputs: int) -> SequenceHead:
         s = self.settings
-        with seeded(s.seed):
-            return Head(
+        with torch_seed(s.seed):
+            return SequenceHead(
                 self.encoder.dim, outputs, s.target, hidden=s.hidden or self.encoder.dim,
                 dropout=s.dropout,
             )  # fmt: skip
 
-    def _head(self) -> Head:
+    def _head(self) -> SequenceHead:
         if self.head is None:
             raise ModelError("the model is not fitted; fit it to labels")
         return self.head
@@ -204,13 +202,13 @@ class SequencePredictor(Pretrained):
         head = self._head()
         both = self.settings.strands != "forward"
         found = []
-        with resting(self.encoder), resting(head):
+        with inference(self.encoder), inference(head):
             for part, some in batches(codes, lengths, batch_size):
                 if self.lengths is not None:
-                    part, some = self.lengths.fill(part, some)
-                logits = head(self.encoder(*self.encoder._inputs(part, some)).sequence)
+                    part, some = self.lengths.pad(part, some)
+                logits = head(self.encoder(self.encoder.batch(part, some)).sequence)
                 if both:
-                    turned = self.encoder._inputs(other_strand(part, some), some)
-                    logits = (logits + head(self.encoder(*turned).sequence)) / 2
+                    reverse = self.encoder.batch(reverse_complement(part, some), some)
+                    logits = (logits + head(self.encoder(reverse).sequence)) / 2
                 found.append(logits)
         return found

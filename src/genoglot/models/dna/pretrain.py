@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.masking import IGNORED, MaskedBatch, Masker
-from genoglot.models.dna.sequence_encoder import other_strand, seeded
+from genoglot.models.dna.sequence_encoder import torch_seed
 from genoglot.models.settings import Settings
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
 from genoglot.regions import Regions
@@ -28,6 +28,7 @@ from genoglot.sequence import (
     KmerTokenizer,
     OneHotTokenizer,
     PatchTokenizer,
+    reverse_complement,
     tile,
 )
 from genoglot.sequence.alphabet import Codes, N
@@ -287,8 +288,8 @@ class Windows:
         forward = self.genome.fetch(regions)
         sizes = np.minimum(self._size[self._chrom[rows]], self.width)
         lengths = None if (sizes == self.width).all() else sizes
-        turned = other_strand(forward, lengths)
-        return np.where(reverse[:, None], turned, forward), lengths
+        other = reverse_complement(forward, lengths)
+        return np.where(reverse[:, None], other, forward), lengths
 
 
 def _batch_maker(windows: Windows, masker: Masker, seed: int) -> Callable[[Rows, int], MaskedBatch]:
@@ -319,7 +320,7 @@ class MaskedModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.bases = encoder.embedding.pool if isinstance(encoder.embedding, OneHotEmbedding) else 0
-        with seeded(seed):
+        with torch_seed(seed):
             self.transform = nn.Sequential(
                 nn.Linear(encoder.dim, encoder.dim), nn.GELU(), nn.LayerNorm(encoder.dim)
             )
@@ -331,7 +332,7 @@ class MaskedModel(nn.Module):
 
     def forward(self, batch: MaskedBatch) -> Part:
         """Cross-entropy of what is asked for, in nats."""
-        _, tokens, _ = self.encoder(batch.inputs, batch.seen)
+        tokens = self.encoder(batch.inputs).tokens
         targets = batch.targets
         if self.bases:
             scores = self.scores(self.transform(tokens)).view(len(tokens), -1, 4)

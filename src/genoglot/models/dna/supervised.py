@@ -13,11 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import Head, Target, not_learnable
+from genoglot.models.dna.heads import SequenceHead, Target, not_learnable
 from genoglot.models.dna.lengths import TrainedLengths
 from genoglot.models.dna.predictor import PredictorSettings, SequencePredictor
-from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.models.dna.sequence_encoder import Batch, SequenceEncoder, batches
+from genoglot.sequence import reverse_complement
+from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.training.checkpoints import data_digest
 from genoglot.training.loop import (
     Decay,
@@ -32,7 +33,6 @@ from genoglot.training.losses import OBJECTIVES, SMOOTHED, Objective
 from genoglot.training.validation import Metric, Watch
 
 Labels = NDArray[Any]
-View = tuple[Tensor, Tensor | None]
 
 VALIDATION = "validation.csv"
 
@@ -313,7 +313,7 @@ def _classes(labels: Labels) -> int:
 class _Labeled(NamedTuple):
     """A batch: what the encoder reads of each strand, or its vectors of each; and labels."""
 
-    views: list[View]
+    views: list[Batch]
     vectors: list[Tensor]
     labels: Tensor
 
@@ -322,7 +322,7 @@ class _Network(nn.Module):
     """Encoder and head, as the training loop sees them."""
 
     def __init__(
-        self, encoder: SequenceEncoder, head: Head, objective: Objective, smoothing: float
+        self, encoder: SequenceEncoder, head: SequenceHead, objective: Objective, smoothing: float
     ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
@@ -330,7 +330,7 @@ class _Network(nn.Module):
         self.smoothed = {"smoothing": smoothing} if smoothing else {}
 
     def forward(self, batch: _Labeled) -> Part:
-        vectors = batch.vectors or [self.encoder(*view).sequence for view in batch.views]
+        vectors = batch.vectors or [self.encoder(view).sequence for view in batch.views]
         return self.loss(torch.stack([self.head(part) for part in vectors]).mean(0), batch.labels)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Part:
@@ -355,7 +355,7 @@ class _Data:
                 pairs = batches(codes, lengths, 1024)
                 self.vectors.append(
                     np.concatenate(
-                        [self.encoder.embed(other_strand(*pair), pair[1]) for pair in pairs]
+                        [self.encoder.embed(reverse_complement(*pair), pair[1]) for pair in pairs]
                     )
                 )
 
@@ -376,10 +376,10 @@ class _Data:
         codes = np.asarray(self.codes[rows])
         lengths = None if self.lengths is None else self.lengths[rows]
         if turned.any():
-            codes = np.where(turned[:, None], other_strand(codes, lengths), codes)
+            codes = np.where(turned[:, None], reverse_complement(codes, lengths), codes)
         if shift:
             codes = _shifted(codes, np.array([draw.integers(-shift, shift + 1) for draw in draws]))
         views = [self.encoder.tokenize(codes, lengths)]
         if strands == "both":
-            views.append(self.encoder.tokenize(other_strand(codes, lengths), lengths))
+            views.append(self.encoder.tokenize(reverse_complement(codes, lengths), lengths))
         return _Labeled(views, [], labels)

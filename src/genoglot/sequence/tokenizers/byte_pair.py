@@ -11,8 +11,7 @@ import numpy as np
 
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
-from genoglot.sequence.alphabet import Codes, to_codes, to_text
-from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.alphabet import Codes, Lengths, to_codes, to_text
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ class BpeTokenizer(IdTokenizer):
         """Look up the text of each token."""
         return [str(self._tokenizer.id_to_token(int(i))) for i in ids]
 
-    def most_bases(self, tokens: int) -> int:
+    def max_bases(self, tokens: int) -> int:
         """Bases that so many tokens can hold at most, if each is the longest one."""
         vocabulary = self._tokenizer.get_vocab()
         return tokens * max(len(token) for token in vocabulary if token not in SPECIAL_TOKENS)

@@ -12,10 +12,9 @@ import numpy as np
 
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
-from genoglot.sequence.alphabet import Codes, N, to_text
+from genoglot.sequence.alphabet import Codes, Lengths, N, to_text
 from genoglot.sequence.kmers import any_in_window, kmer_numbers
 from genoglot.sequence.tokenizers.one_hot import ordered_codes
-from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 
 LARGEST = 8
@@ -79,7 +78,7 @@ class KmerTokenizer(IdTokenizer):
         """Look up the text of each token."""
         return [self.vocabulary[i] for i in ids]
 
-    def most_bases(self, tokens: int) -> int:
+    def max_bases(self, tokens: int) -> int:
         """Bases that so many tokens can hold at most: they overlap."""
         return tokens + self.k - 1
 

@@ -16,13 +16,13 @@ from genoglot.sequence.alphabet import (
     LETTERS,
     NO_LETTER,
     Codes,
+    Lengths,
     N,
     ascii_letters,
     to_codes,
     to_text,
 )
 from genoglot.sequence.tokenizers.padding import (
-    Lengths,
     Padding,
     Tensors,
     checked_codes,

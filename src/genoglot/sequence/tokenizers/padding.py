@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.alphabet import Codes, Lengths, N
 
-Lengths = NDArray[np.int64]
 Padding = bool | Literal["longest", "max_length"]
 Tensors = Literal["np", "pt"] | None
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import Codes, N, to_text
-from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.alphabet import Codes, Lengths, N, to_text
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 
 LARGEST = 8
@@ -65,7 +64,7 @@ class PatchTokenizer(IdTokenizer):
             for i in ids
         ]
 
-    def most_bases(self, tokens: int) -> int:
+    def max_bases(self, tokens: int) -> int:
         """Bases that so many tokens can hold at most: k of each."""
         return tokens * self.k
 

@@ -15,8 +15,8 @@ from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
 from genoglot.hub import local_folder
 from genoglot.permissions import explains_denial
-from genoglot.sequence.alphabet import Codes, stack_codes
-from genoglot.sequence.tokenizers.padding import Lengths, Padding, Tensors
+from genoglot.sequence.alphabet import Codes, Lengths, stack_codes
+from genoglot.sequence.tokenizers.padding import Padding, Tensors
 
 CONFIG = "tokenizer_config.json"
 FILES = [CONFIG, "tokenizer.json", "vocab.txt"]
@@ -111,7 +111,7 @@ class DnaTokenizer(ABC):
             Bases of each sequence that count, int64 (n,); by default all.
         """
 
-    def most_bases(self, tokens: int) -> int:
+    def max_bases(self, tokens: int) -> int:
         """Bases that so many tokens, without special ones, can hold at most."""
         return tokens
 

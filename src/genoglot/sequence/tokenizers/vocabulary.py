@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, Lengths
 from genoglot.sequence.tokenizers.padding import (
-    Lengths,
     Padding,
     Tensors,
     checked_codes,
