@@ -100,7 +100,7 @@ def test_tokens_without_gradients_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_tangermeme_mutates_every_base(name: str) -> None:
-    from tangermeme.ism import saturation_mutagenesis
+    from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
     encoder = ENCODERS[name]()
     module = OneHotModule(encoder, head(encoder)).eval()
