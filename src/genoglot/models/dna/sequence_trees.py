@@ -46,7 +46,7 @@ class SequenceTreesSettings(Settings):
     Attributes
     ----------
     target
-        What is predicted: see `Head`.
+        What is predicted: see `SequenceHead`.
     trees
         The most that are grown, for each output; validation data tell how many.
     depth, learning_rate
