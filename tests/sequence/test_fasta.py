@@ -64,16 +64,10 @@ def test_every_way_of_writing_the_same_records(fasta, block_size, content):
     assert records(fasta(content), block_size=block_size) == GOOD
 
 
-def test_lower_case_is_kept_as_a_mask(fasta):
-    first, second = read_fasta(fasta(TEXT))
-    assert np.flatnonzero(first.soft_mask).tolist() == [5, 6, 7, 8, 9]
-    assert second.soft_mask.tolist() == [False, False, False, True]
-
-
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        (">a\nACGT\n>b\nAC\n>a\nGG\n", 5, "the name 'a' comes twice, first in line 1"),
+        (">a\nACGT\n>b\nAC\n>a\nGG\n", 5, "the name 'a' is not unique, it is in line 1 as well"),
         (">a\nACGT\n>b\n>c\nAC\n", 3, "record 'b' is empty"),
         (">a\nACGT\n>b\n\n\n", 3, "record 'b' is empty"),
         (">a", 1, "record 'a' is empty"),

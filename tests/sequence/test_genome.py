@@ -98,9 +98,8 @@ def test_windows_are_slices_of_the_chromosome(genomes, data, where, width):
     end = np.array(start, int) + np.array(length, int)
     regions = Regions(chrom, start, end, {"strand": np.array(strand, object)})
     codes = genome.fetch(regions, width)
-    mask = genome.soft_mask(regions, width)
     forward = genome.fetch(regions, width, stranded=False)
-    assert codes.shape == mask.shape == (len(regions), width)
+    assert codes.shape == (len(regions), width)
     assert codes.dtype == np.uint8
     for i, name in enumerate(chrom):
         begin = (start[i] + end[i]) // 2 - width // 2
@@ -111,7 +110,6 @@ def test_windows_are_slices_of_the_chromosome(genomes, data, where, width):
             size = len(CHROMS[name])
             letters = around(OTHER[name], size - end[i], size - start[i], width)
         assert to_text(codes[i]) == letters.upper()
-        assert mask[i].tolist() == [letter.islower() for letter in letters]
 
 
 def test_the_base_of_a_tss_is_at_one_place_on_both_strands(genomes):
@@ -172,22 +170,24 @@ def test_threads_and_other_processes_see_the_same(genomes):
 def test_windows_of_a_genome_keep_its_coordinates(tmp_path):
     path = tmp_path / "windows.fa"
     path.write_text(">22:101-110\nACGTACGTAC\n>z\nGGGGCCCC\n>MT\nAAAA\n")
-    named = Genome.open(path, origin="names")
+    named = Genome.open(path, record_positions="names")
     assert named.chrom_sizes == {"22": 110, "z": 8, "MT": 4}
     assert named.sequence("22", 98, 104) == "NNACGT"
     assert named.sequence("22", 108, 113) == "ACNNN"
-    given_ = Genome.open(path, origin={"z": ("20", 1000), "22:101-110": ("22", 100)}, alias="ucsc")
+    given_ = Genome.open(
+        path, record_positions={"z": ("20", 1000), "22:101-110": ("22", 100)}, alias="ucsc"
+    )
     assert given_.chrom_sizes == {"chr22": 110, "chr20": 1008, "chrM": 4}
     assert to_text(given_.fetch(Regions(["chr20"], [1003], [1006]))[0]) == "GCC"
     assert to_text(given_.fetch(Regions(["chr20"], [0], [3]))[0]) == "NNN"
     assert given_.extents.loci == ["chr22:101-110", "chr20:1001-1008", "chrM:1-4"]
     assert named.digest != given_.digest
-    with pytest.raises(ChromosomeNameError, match="origin names the record 'y'"):
-        Genome.open(path, origin={"y": ("20", 0)})
+    with pytest.raises(ChromosomeNameError, match="a position is given for the record 'y'"):
+        Genome.open(path, record_positions={"y": ("20", 0)})
     with pytest.raises(ChromosomeNameError, match="'22:101-110' and 'z' are both chromosome '22'"):
-        Genome.open(path, origin={"z": ("22", 0), "22:101-110": ("22", 100)})
-    with pytest.raises(GenoglotError, match="origin is 'name'"):
-        Genome.open(path, origin="name")
+        Genome.open(path, record_positions={"z": ("22", 0), "22:101-110": ("22", 100)})
+    with pytest.raises(GenoglotError, match="record_positions is 'name'"):
+        Genome.open(path, record_positions="name")
 
 
 WINDOW = "ACGTACGTAC"
@@ -199,7 +199,7 @@ WINDOW = "ACGTACGTAC"
 def test_names_of_samtools_and_bedtools_tell_the_same_window(tmp_path, name):
     path = tmp_path / "windows.fa"
     path.write_text(f">{name}\n{WINDOW}\n>MT\nAAAA\n")
-    genome = Genome.open(path, origin="names", alias="ucsc")
+    genome = Genome.open(path, record_positions="names", alias="ucsc")
     assert genome.extents.loci == ["chr22:101-110", "chrM:1-4"]
     assert genome.sequence("chr22", 99, 103) == "NACG"
 
@@ -213,16 +213,16 @@ def test_a_window_that_begins_at_0_and_one_of_1_bp(tmp_path):
     ]:
         path = tmp_path / "one.fa"
         path.write_text(f">{name}\n{WINDOW[:length]}\n")
-        assert Genome.open(path, origin="names").extents.loci == [locus]
+        assert Genome.open(path, record_positions="names").extents.loci == [locus]
 
 
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        (["22:101-120"], "'22:101-120' has 10 bp, but its name tells of 19 bp .* or 20 bp"),
+        (["22:101-120"], "'22:101-120' has 10 bp, but its name means 19 bp .* or 20 bp"),
         (["22:0-9"], "'22:0-9' has 10 bp"),
         (["22:110-101"], "has 10 bp"),
-        (["22:100-110(-)"], "is of the minus strand"),
+        (["22:100-110(-)"], "is on the minus strand"),
         (["22:101-110", "21:100-110"], "'21:100-110' counts from 0, that of '22:101-110' from 1"),
     ],
 )
@@ -230,20 +230,20 @@ def test_names_that_do_not_fit_are_refused(tmp_path, names, says):
     path = tmp_path / "windows.fa"
     path.write_text("".join(f">{name}\n{WINDOW}\n" for name in names))
     with pytest.raises(SequenceError, match=says) as raised:
-        Genome.open(path, origin="names")
+        Genome.open(path, record_positions="names")
     assert str(raised.value).startswith(f"{path}: ")
     assert len(Genome.open(path)) == len(names)  # without places they are records as any
     where = {name: (f"chr{i}", 7) for i, name in enumerate(names)}
-    assert Genome.open(path, origin=where).extents.start.tolist() == [7] * len(names)
+    assert Genome.open(path, record_positions=where).extents.start.tolist() == [7] * len(names)
 
 
 def test_windows_of_one_chromosome_keep_their_own_names(tmp_path, caplog):
     path = tmp_path / "getfasta.fa"
     names = ["22:0-10", "22:100-110", "p::21:5-15(-)"]
     path.write_text("".join(f">{name}\n{WINDOW}\n" for name in names))
-    genome = Genome.open(path, origin="names")
+    genome = Genome.open(path, record_positions="names")
     assert genome.chrom_sizes == dict.fromkeys(names, 10)
-    assert f"{path}: 2 records are of chromosome 22, of which a genome has one" in caplog.text
+    assert f"{path}: 2 records are windows of chromosome 22, but a genome has one" in caplog.text
     found = genome.fetch(Regions(["22:100-110"], [2], [6]))
     assert to_text(found[0]) == WINDOW[2:6]
 
@@ -343,13 +343,13 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
 def test_a_broken_file_leaves_no_packed_genome(tmp_path):
     path = tmp_path / "a.fa"
     path.write_text(">a\nACGT\n>a\nACGT\n")
-    with pytest.raises(SequenceError, match="comes twice"):
+    with pytest.raises(SequenceError, match="is not unique"):
         Genome.open(path, packed=tmp_path / "a.genome")
     assert list(tmp_path.iterdir()) == [path]
     twin = tmp_path / "b.fa"
     path.write_text(">a\nACGT\n")
     twin.write_text(">a\nAC\n")
-    with pytest.raises(SequenceError, match=r"b\.fa: record 'a' is in a file before it"):
+    with pytest.raises(SequenceError, match=r"b\.fa: record 'a' is in an earlier file"):
         Genome.open([path, twin])
 
 

@@ -25,15 +25,15 @@ AMBIGUOUS = "NRYSWKMBDHV"
 MASKED = 8
 """Added to a code where the letter is in lower case (soft-masked), in packed genomes only."""
 
-NO_LETTER = 255
+INVALID = 255
 
 _IUPAC = "ACGTU" + AMBIGUOUS
 _COMPLEMENTS = "TGCAA" + "NYRSWMKVHDB"
 
 
 def _table(pairs: dict[str, int]) -> bytes:
-    """Build a table of 256 entries for `bytes.translate`; letters it lacks become `NO_LETTER`."""
-    table = bytearray([NO_LETTER]) * 256
+    """Build a table of 256 entries for `bytes.translate`; letters it lacks become `INVALID`."""
+    table = bytearray([INVALID]) * 256
     for letter, value in pairs.items():
         table[ord(letter)] = value
     return bytes(table)
@@ -60,7 +60,7 @@ _COMPLEMENT = _table(
 
 
 def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
-    """Turn DNA letters into codes.
+    """Convert DNA letters into codes.
 
     Case does not matter, U is read as T, and the IUPAC letters for more than one base as N.
 
@@ -69,11 +69,12 @@ def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
     text
         DNA.
     name
-        What an error shall call it.
+        Name of the sequence in an error.
 
     Returns
     -------
-    uint8 (length,), A C G T N = 0 1 2 3 4
+    Codes
+        uint8 (length,), A C G T N = 0 1 2 3 4.
 
     Raises
     ------
@@ -87,18 +88,18 @@ def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
     >>> to_codes("ACEGT")
     Traceback (most recent call last):
     ...
-    genoglot.errors.SequenceError: sequence: position 3: 'E' is no letter of DNA ...
+    genoglot.errors.SequenceError: sequence: position 3: 'E' is not a DNA letter ...
     """
     letters = ascii_letters(text, name)
     codes = letters.translate(CODES)
-    at = codes.find(NO_LETTER)
+    at = codes.find(INVALID)
     if at >= 0:
         raise bad_letter(chr(letters[at]), at + 1, name)
     return np.frombuffer(bytearray(codes), np.uint8)
 
 
 def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
-    """Turn a batch of DNA into one array of codes, the shorter ones filled up with N.
+    """Convert a batch of sequences into one array of codes, padded with N.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
     Raises
     ------
     SequenceError
-        At a character that is no letter of DNA, with its sequence and position from 1.
+        At a character that is not a DNA letter, with its sequence and position from 1.
 
     Examples
     --------
@@ -139,7 +140,7 @@ def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
 
 
 def to_text(codes: NDArray[Any]) -> str:
-    """Turn codes back into letters.
+    """Convert codes into letters.
 
     Parameters
     ----------
@@ -152,21 +153,6 @@ def to_text(codes: NDArray[Any]) -> str:
     'ACGTN'
     """
     return np.ascontiguousarray(codes, np.uint8).tobytes().translate(_TEXT).decode("ascii")
-
-
-def soft_mask(text: str | bytes) -> NDArray[np.bool_]:
-    """Where letters are in lower case, as repeats are in a soft-masked genome.
-
-    Returns
-    -------
-    bool (length,)
-
-    Examples
-    --------
-    >>> soft_mask("ACgt").tolist()
-    [False, False, True, True]
-    """
-    return np.frombuffer(ascii_letters(text, "sequence"), np.uint8) >= ord("a")
 
 
 @overload
@@ -197,7 +183,7 @@ def reverse_complement(sequence: str | Codes, lengths: Lengths | None = None) ->
     Raises
     ------
     SequenceError
-        At a character that is no letter of DNA.
+        At a character that is not a DNA letter.
 
     Examples
     --------
@@ -211,7 +197,7 @@ def reverse_complement(sequence: str | Codes, lengths: Lengths | None = None) ->
     if isinstance(sequence, str):
         letters = ascii_letters(sequence, "sequence")
         other = letters.translate(_COMPLEMENT)
-        at = other.find(NO_LETTER)
+        at = other.find(INVALID)
         if at >= 0:
             raise bad_letter(sequence[at], at + 1, "sequence")
         return other[::-1].decode("ascii")
@@ -237,8 +223,8 @@ def ascii_letters(text: str | bytes, name: str) -> bytes:
 
 
 def bad_letter(letter: str, position: int, name: str) -> SequenceError:
-    """Make the error for a character that is no letter of DNA; `position` counts from 1."""
+    """Make the error for a character that is not a DNA letter; `position` counts from 1."""
     return SequenceError(
-        f"{name}: position {position}: {letter!r} is no letter of DNA "
-        "(A C G T, N or another IUPAC letter, in either case); remove it or write N"
+        f"{name}: position {position}: {letter!r} is not a DNA letter (A, C, G, T, N or another "
+        "IUPAC letter); remove it or write N"
     )

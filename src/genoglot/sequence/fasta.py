@@ -1,4 +1,4 @@
-"""Reading FASTA files, plain, gzip or bgzip, and telling where they are broken."""
+"""FASTA files, plain, gzip or bgzip: records, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
 from genoglot.files import MARKS
-from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
+from genoglot.sequence.alphabet import INVALID, MARKED_CODES, MASKED, Codes
 
 logger = logging.getLogger("genoglot")
 
@@ -31,7 +30,7 @@ _START = 1 << 16  # bytes by which a FASTA file is recognized
 _BEFORE_TEXT = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
 _SUFFIXES = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 
-# How other files begin that are given in the place of FASTA, and what to do about them.
+# First bytes of other formats that are given instead of FASTA, and what to do about them.
 _FOREIGN = {
     b"@": "FASTQ (or SAM); turn it into FASTA (seqtk seq -a, or samtools fasta)",
     b"C'A\x1a": "a .2bit file; turn it into FASTA (twoBitToFa)",
@@ -56,14 +55,11 @@ class FastaRecord:
         The rest of the header line.
     codes
         A C G T N = 0 1 2 3 4, uint8 (length,).
-    soft_mask
-        Where letters are in lower case, bool (length,).
     """
 
     name: str
     description: str
     codes: Codes
-    soft_mask: NDArray[np.bool_]
 
 
 class Header(NamedTuple):
@@ -76,8 +72,8 @@ class Header(NamedTuple):
 def read_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[FastaRecord]:
     r"""Read a FASTA file record by record.
 
-    Blank lines, line ends of Windows (CR LF) and of old Macs (a lone CR), a byte-order mark (UTF-8,
-    UTF-16 or UTF-32) and a missing last line end are understood. U is read as T, and IUPAC letters
+    Blank lines, the line ends of Windows (CR LF) and of old Macs (CR), a byte-order mark (UTF-8,
+    UTF-16 or UTF-32) and a missing last line end are accepted. U is read as T, and IUPAC letters
     for more than one base as N.
 
     Parameters
@@ -90,10 +86,9 @@ def read_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[FastaRe
     Raises
     ------
     SequenceError
-        With file and line, if a name comes twice or is missing, a record is empty, a letter is
-        not one of DNA, sequence stands before the first header, or there is no record at all.
-    SequenceError
-        If the file cannot be read.
+        With file and line, if a name is missing or not unique, a record is empty, a character is
+        not a DNA letter, there is sequence before the first header, or there is no record; or if
+        the file cannot be read.
 
     Examples
     --------
@@ -117,7 +112,7 @@ def read_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[FastaRe
 
 
 def is_fasta(path: str | Path) -> bool:
-    """Whether the first letter of a file is >, or its name is that of a FASTA file.
+    """Whether a file begins with >, or has the name of a FASTA file.
 
     Parameters
     ----------
@@ -144,7 +139,7 @@ def is_fasta(path: str | Path) -> bool:
 
 def _record(header: Header, marked: bytearray) -> FastaRecord:
     codes = np.frombuffer(marked, np.uint8)
-    return FastaRecord(*header, codes & np.uint8(MASKED - 1), codes >= MASKED)
+    return FastaRecord(*header, codes & np.uint8(MASKED - 1))
 
 
 def scan_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[Header | bytes]:
@@ -158,7 +153,7 @@ def scan_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[Header 
 
 
 class _Scan:
-    """A walk through one file, which knows its line and record."""
+    """The state of reading one file: its line and record."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
@@ -207,7 +202,7 @@ class _Scan:
         if name in self.lines_of:
             raise self._error(
                 self.line,
-                f"the name {name!r} comes twice, first in line {self.lines_of[name]}; "
+                f"the name {name!r} is not unique, it is in line {self.lines_of[name]} as well; "
                 "rename or remove one of the records",
             )
         self.lines_of[name] = self.header_line = self.line
@@ -235,7 +230,7 @@ class _Scan:
             raise self._error(
                 line, "sequence before the first header (a line >name); is this a FASTA file?"
             )
-        if NO_LETTER in codes:
+        if INVALID in codes:
             raise self._bad_letter(piece)
         self.line += piece.count(b"\n")
         self.length += len(codes)
@@ -244,12 +239,12 @@ class _Scan:
     def _bad_letter(self, piece: bytes) -> SequenceError:
         for number, line in enumerate(piece.split(b"\n"), self.line):
             letters = line.translate(None, _SPACE)
-            at = letters.translate(MARKED_CODES).find(NO_LETTER)
+            at = letters.translate(MARKED_CODES).find(INVALID)
             if at >= 0:
                 return self._error(
                     number,
                     f"{chr(letters[at])!r} at position {self.length + at + 1} of record "
-                    f"{self.name!r} is no letter of DNA; "
+                    f"{self.name!r} is not a DNA letter; "
                     "remove it or write N (or is this a protein?)",
                 )
             self.length += len(letters)

@@ -8,7 +8,7 @@ import numpy as np
 
 from genoglot.errors import ModelError
 from genoglot.sequence.alphabet import Codes, Lengths, N
-from genoglot.sequence.tokenizers.padding import checked_codes
+from genoglot.sequence.tokenizers.padding import check_codes
 
 
 class TrainedLengths(NamedTuple):
@@ -90,7 +90,7 @@ class TrainedLengths(NamedTuple):
         """
         if not self.padded or (lengths is None and codes.shape[1] >= self.longest):
             return codes, lengths
-        codes, lengths = checked_codes(codes, lengths)
+        codes, lengths = check_codes(codes, lengths)
         padded_lengths = np.maximum(lengths, self.longest)
         width = int(padded_lengths.max(initial=self.longest))
         codes = codes[:, :width]
