@@ -53,6 +53,6 @@ def tile(
             windows = Regions.from_codes(
                 [name], np.zeros(len(start), np.int32), start, start + width
             )
-            kept = (genome.fetch(windows) == N).mean(axis=1) <= max_unknown
-            if kept.any():
-                yield windows if kept.all() else windows[kept]
+            known = (genome.fetch(windows) == N).mean(axis=1) <= max_unknown
+            if known.any():
+                yield windows if known.all() else windows[known]

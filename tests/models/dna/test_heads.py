@@ -38,7 +38,7 @@ def test_gradients_of_tracks_reach_the_weights_and_the_bins_that_are_left() -> N
 
 
 def test_a_crop_of_all_bins_is_refused() -> None:
-    with pytest.raises(ModelError, match="4 bins, of which 2 are removed at either end"):
+    with pytest.raises(ModelError, match="4 bins, but 2 are removed at either end"):
         TrackHead(8, 3, crop=2)(torch.zeros(1, 4, 8))
 
 

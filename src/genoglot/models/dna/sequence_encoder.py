@@ -57,7 +57,7 @@ class Encoding(NamedTuple):
 
 
 class SequenceEncoder(nn.Module, ABC):
-    """DNA to vectors. A torch module of `tokenize`d batches, with verbs for codes.
+    """DNA to vectors: a torch module of batches from `tokenize`, with methods for codes.
 
     A subclass gives `kind`, `Settings`, `forward` and `_make`.
 
@@ -350,7 +350,7 @@ def batches(
 
 
 def to_numpy(batches: list[Tensor], width: int) -> NDArray[np.float32]:
-    """Concatenate batches of rows, of which there may be none: float32 (n, width)."""
+    """Concatenate batches of rows, if there are any: float32 (n, width)."""
     if not batches:
         return np.empty((0, width), np.float32)
     rows: NDArray[np.float32] = torch.cat(batches).float().cpu().numpy()
