@@ -46,24 +46,20 @@ class UNet(nn.Module):
         if len(widths) != DEPTH + 1:
             raise ValueError(f"{len(widths)} widths given, but a U-Net of {DEPTH} levels has 6")
         self.time_dim = time_dim
-        embedding = 2 * time_dim
-        self.time = nn.Sequential(
-            nn.Linear(time_dim, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
-        self.condition = nn.Linear(condition_dim, embedding)
+        wide = 2 * time_dim
+        self.time = nn.Sequential(nn.Linear(time_dim, wide), nn.SiLU(), nn.Linear(wide, wide))
+        self.condition = nn.Linear(condition_dim, wide)
         self.first = nn.Conv2d(channels, widths[0], 3, padding=1)
         larger, smaller = widths[:-1], widths[1:]
         before = (widths[0], *larger)
-        self.down = nn.ModuleList(
-            Block(v, w, embedding) for v, w in zip(before, larger, strict=False)
-        )
+        self.down = nn.ModuleList(Block(v, w, wide) for v, w in zip(before, larger, strict=False))
         self.shrink = nn.MaxPool2d(2)
-        self.middle = Block(widths[-2], widths[-1], embedding)
+        self.middle = Block(widths[-2], widths[-1], wide)
         self.grow = nn.ModuleList(
             nn.ConvTranspose2d(v, w, 4, stride=2, padding=1)
             for w, v in zip(larger, smaller, strict=True)
         )
-        self.up = nn.ModuleList(Block(2 * w, w, embedding) for w in larger)
+        self.up = nn.ModuleList(Block(2 * w, w, wide) for w in larger)
         self.last = nn.Conv2d(widths[0], channels, 1)
 
     def forward(self, image: Tensor, step: Tensor, condition: Tensor) -> Tensor:

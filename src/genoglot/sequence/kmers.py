@@ -65,20 +65,34 @@ def _joined(left: NDArray[Any], right: NDArray[Any], letters: int, total: int) -
     return numbers
 
 
-def any_in_window(flags: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
-    """Whether any of k neighboring columns is True: bool (n, length) -> (n, length - k + 1).
+def sliding(operation: np.ufunc, values: NDArray[Any], window: int) -> NDArray[Any]:
+    """Combine every `window` neighboring columns, in log2(window) steps.
+
+    Parameters
+    ----------
+    operation
+        `np.minimum`, `np.logical_or` or another one to which the same value may be given twice.
+    values
+        (n, length).
+    window
+        Number of columns.
+
+    Returns
+    -------
+    NDArray
+        (n, length - window + 1).
 
     Examples
     --------
-    >>> any_in_window(np.array([[True, False, False, True]]), 2)
-    array([[ True, False,  True]])
+    >>> sliding(np.minimum, np.array([[3, 1, 4, 1, 5, 9]]), 3)
+    array([[1, 1, 1, 1]])
     """
     width = 1
-    while width < k:
-        step = min(width, k - width)
-        flags = flags[:, :-step] | flags[:, step:]
+    while width < window:
+        step = min(width, window - width)
+        values = operation(values[:, :-step], values[:, step:])
         width += step
-    return flags
+    return values
 
 
 def canonical_kmers(codes: Codes, k: int) -> Hashes:
@@ -112,7 +126,7 @@ def canonical_kmers(codes: Codes, k: int) -> Hashes:
         np.minimum(_numbers(block, k), _numbers(reverse, k)[:, ::-1], out=out[i : i + step])
         unknown = block == N
         if unknown.any():
-            out[i : i + step][any_in_window(unknown, k)] = UNKNOWN
+            out[i : i + step][sliding(np.logical_or, unknown, k)] = UNKNOWN
     return out
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.kmers import any_in_window, kmer_numbers
+from genoglot.sequence.kmers import kmer_numbers, sliding
 
 Matrix = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -202,7 +202,7 @@ class MotifScanner:
                     scores += table.take(words[:, 4 * j : 4 * j + sites].ravel(), axis=0)
                 values = scores.reshape(len(block), sites, 2, -1)
                 if unknown.any():
-                    values[any_in_window(unknown, width)] = -np.inf
+                    values[sliding(np.logical_or, unknown, width)] = -np.inf
                 yield SiteScores(slice(i, i + step), motifs, values)
 
     def max_scores(self, codes: Codes) -> Floats:

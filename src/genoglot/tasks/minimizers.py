@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers
+from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers, sliding
 
 _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in the cache
 _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))  # Wellons' lowbias32: a bijection
@@ -78,7 +78,7 @@ def minimizers(codes: Codes, k: int, window: int) -> Sketch:
         unknown = kmers == UNKNOWN
         order = mixed(kmers)
         order[unknown] = UNKNOWN
-        lowest = _sliding_minimum(order, min(window, order.shape[1]))
+        lowest = sliding(np.minimum, order, min(window, order.shape[1]))
         # The same minimizer stays for some windows: keep it where it is new.
         new = np.ones(lowest.shape, bool)
         new[:, 1:] = lowest[:, 1:] != lowest[:, :-1]
@@ -88,16 +88,6 @@ def minimizers(codes: Codes, k: int, window: int) -> Sketch:
     if not hashes:
         return Sketch(np.empty(0, np.uint32), np.empty(0, np.int64))
     return Sketch(np.concatenate(hashes), np.concatenate(rows))
-
-
-def _sliding_minimum(values: Hashes, window: int) -> Hashes:
-    """Smallest of each run of `window` columns, in log2(window) steps."""
-    width = 1
-    while width < window:
-        step = min(width, window - width)
-        values = np.minimum(values[:, :-step], values[:, step:])
-        width += step
-    return values
 
 
 def aligned(codes: Codes, width: int) -> Codes:

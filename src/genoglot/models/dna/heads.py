@@ -104,8 +104,8 @@ class TrackHead(nn.Module):
         bins = tokens.shape[1]
         if bins <= 2 * self.crop:
             raise ModelError(
-                f"{bins} bins, but {self.crop} are removed at either end; give a longer sequence, or "
-                "a smaller crop"
+                f"{bins} bins, but {self.crop} are removed at either end; give a longer sequence "
+                "or a smaller crop"
             )
         return cast(Tensor, self.activation(self.linear(tokens[:, self.crop : bins - self.crop])))
 

@@ -13,7 +13,7 @@ import numpy as np
 from genoglot.errors import SequenceError
 from genoglot.files import atomic_path
 from genoglot.sequence.alphabet import Codes, Lengths, N, to_text
-from genoglot.sequence.kmers import any_in_window, kmer_numbers
+from genoglot.sequence.kmers import kmer_numbers, sliding
 from genoglot.sequence.tokenizers.one_hot import ordered_codes
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 
@@ -105,7 +105,7 @@ class KmerTokenizer(IdTokenizer):
         numbers += len(SPECIAL_TOKENS)
         ids[:] = numbers
         if not known:
-            ids[any_in_window(codes == N, self.k)] = self.unk_token_id
+            ids[sliding(np.logical_or, codes == N, self.k)] = self.unk_token_id
 
     def _ranks(self, codes: Codes) -> Codes:
         """Convert codes 0 to 3 into ranks in the order of this vocabulary."""
