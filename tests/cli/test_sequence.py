@@ -73,7 +73,7 @@ def test_what_a_model_cannot_read_is_counted(
     a, b, c, _ = np.load(files / "short.npy")
     assert (b == c).all() and (a != b).any()
     (files / "long.fa").write_text(">a\nACGTACGT\n")
-    assert "mean nothing" not in here(command, which, "long.fa", "-o", "a.npy", *options)
+    assert "ignore their rows" not in here(command, which, "long.fa", "-o", "a.npy", *options)
 
 
 def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
@@ -111,8 +111,16 @@ def test_pretraining_takes_the_options_of_a_genome(here: Here, files: Path) -> N
     how = (*TINY, "--max-steps", "1", "--batch-size", "2", "--window", "64", "--device", "cpu")
     (files / "more.fa").write_text((files / "genome.fa").read_text().replace(">chr", ">z"))
     arguments = ("pretrain", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
-    here(*arguments, "--alias", "ensembl", "--origin", "z1=chr3:101", "--origin", "z2=chr4:1")
-    said = here(*arguments, "--origin", "z1=chr1:101", status=2)
+    here(
+        *arguments,
+        "--alias",
+        "ensembl",
+        "--record-position",
+        "z1=chr3:101",
+        "--record-position",
+        "z2=chr4:1",
+    )
+    said = here(*arguments, "--record-position", "z1=chr1:101", status=2)
     assert "records 'chr1' and 'z1' are both chromosome 'chr1'" in said
     # Windows of one chromosome are sequences as any here.
     records = [f">chr1:{i}-{i + 500}\n{'ACGTACCTGA' * 50}\n" for i in (0, 500, 1000)]
@@ -150,7 +158,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "nowhere", "some.fa", "-o", "x.npy"), "no saved model here"),
         (
             ("embed", "model", "some.bed", "-o", "x.npy"),
-            "the regions of a BED file are of a genome",
+            "the regions of a BED file need a genome",
         ),
         (
             ("embed", "model", "ragged.bed", "--genome", "genome.fa", "-o", "x.npy"),
@@ -160,12 +168,15 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
         (("predict", "encoder", "some.fa", "-o", "x.npy"), "holds 'attention', an encoder of DNA"),
         (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
-        (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this encoder"),
+        (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
-        (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
-        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: cannot be read (No such file"),
+        (
+            ("embed", "model", "a.bed", "--record-position", "z", "-o", "x.npy"),
+            "is about the genome",
+        ),
+        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: no such file"),
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
-        (("embed", "model", "reads", "-o", "x.npy"), "is no FASTA file, which begins with >"),
+        (("embed", "model", "reads", "-o", "x.npy"), "is not a FASTA file, which begins with >"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
         (("pretrain", "genome.fa", "-o", "n", "--mask-rate", "2"), "should be less than 1"),
         (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),

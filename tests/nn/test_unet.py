@@ -53,7 +53,7 @@ def test_every_block_is_told_step_and_condition() -> None:
     assert not torch.allclose(plain, net(image, step, -condition))
     plain.sum().backward()
     for block in [*net.down, net.middle, *net.up]:
-        assert block.about.weight.grad.abs().sum() > 0
+        assert block.embedding.weight.grad.abs().sum() > 0
 
 
 def test_one_condition_can_be_told_from_another() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device, GenomeAlias, GenomeFiles, OnError, Origin
+from genoglot.cli.options import Device, GenomeAlias, GenomeFiles, OnError, RecordPosition
 from genoglot.cli.session import check_device, open_genome
 from genoglot.errors import GenoglotError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from genoglot.sequence.records import Sequences
+    from genoglot.sequence.records import SequenceBatch
 
 log = logging.getLogger("genoglot")
 
@@ -48,7 +48,7 @@ def embed(
     sequences: Input,
     out: Out,
     genome: GenomeFiles = None,
-    origin: Origin = None,
+    record_position: RecordPosition = None,
     alias: GenomeAlias = None,
     width: Width = None,
     strands: Annotated[
@@ -69,7 +69,7 @@ def embed(
     encoder = SequenceEncoder.from_pretrained(model).to(_device(device))
     parts = read_sequences(
         sequences,
-        genome=open_genome(genome, origin, alias),
+        genome=open_genome(genome, record_position, alias),
         width=width,
         on_error=on_error,
         check=encoder.check_length,
@@ -84,7 +84,7 @@ def predict(
     sequences: Input,
     out: Out,
     genome: GenomeFiles = None,
-    origin: Origin = None,
+    record_position: RecordPosition = None,
     alias: GenomeAlias = None,
     width: Annotated[
         int | None,
@@ -123,9 +123,9 @@ def predict(
     one_length = trained.shortest == trained.longest and not any_length
     parts = read_sequences(
         sequences,
-        genome=open_genome(genome, origin, alias),
+        genome=open_genome(genome, record_position, alias),
         width=width,
-        usual=trained.longest if one_length else None,
+        default_width=trained.longest if one_length else None,
         on_error=on_error,
         check=partial(loaded.check_length, any_length=any_length),
         readable=loaded.tokenizer.readable,
@@ -150,7 +150,7 @@ def _device(device: str) -> str:
 
 
 def _rows(
-    parts: Iterator[Sequences], model: Callable[..., NDArray[np.float32]], least: int = 1
+    parts: Iterator[SequenceBatch], model: Callable[..., NDArray[np.float32]], least: int = 1
 ) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
     """Run a model over sequences, at once as many of about one length as are not too many bases.
 
@@ -177,7 +177,7 @@ def _rows(
             at += len(chosen)
         rows = np.concatenate(found)
         rows[order] = rows.copy()
-        yield part.about, rows
+        yield part.metadata, rows
 
 
 def _write(
