@@ -134,7 +134,7 @@ class Genome:
     @property
     def extents(self) -> Regions:
         """The sequence that the genome has of each chromosome, as regions: from 0, or a window."""
-        # Names of FASTA records need not be those that a region set may have.
+        # FASTA records may have names that a region set cannot have.
         index = {name: code for code, name in enumerate(dict.fromkeys(self._names))}
         codes = np.array([index[name] for name in self._names], np.int32)
         return Regions.from_codes(list(index), codes, self._offset, self._offset + self._length)
