@@ -115,7 +115,7 @@ class Genome:
                 raise ChromosomeNameError(
                     f"{where}: records {record_of[chrom]!r} and {record!r} are both chromosome "
                     f"{chrom!r}, but a genome has one record of each; leave one out, or rename "
-                    "them by record_positions= (--record-position) or alias= (--alias)"
+                    "them by record_positions= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
         return cls(found, chroms, [offset for _, offset in located])
