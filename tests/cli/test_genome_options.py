@@ -41,11 +41,7 @@ def test_task_build_reads_windows_and_leaves_out_malformed_lines(here: Here, fil
     assert "skipped 1 malformed line" in said
     data = TaskData.open(files / "t")
     assert data.examples["start"].min() == 101_000
-    windows = [
-        part
-        for i in (1, 2, 3)
-        for part in ("--record-position", f"{i}:100000-130000=chr{i}:100001")
-    ]
+    windows = [part for i in (1, 2, 3) for part in ("--origin", f"{i}:100000-130000=chr{i}:100001")]
     here(*arguments[:3], "a.bed", *arguments[4:], "-o", "same", *windows)
     same = TaskData.open(files / "same")
     assert np.array_equal(same.codes[:], data.codes[:]) and same.examples.equals(data.examples)
@@ -61,7 +57,7 @@ def test_a_task_without_that_option_does_not_name_it(here: Here) -> None:
 def test_the_options_of_a_genome_are_everywhere() -> None:
     for command in (["task", "build"], ["embed"], ["predict"], ["pretrain"]):
         shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).output
-        wanted = ["--alias", "--record-position"]
+        wanted = ["--alias", "--origin"]
         wanted += [] if command == ["pretrain"] else ["--genome", "--on-error"]
         for option in wanted:
             assert re.search(rf"{option}\b", shown), (command, option)

@@ -212,8 +212,8 @@ def test_points_have_windows_but_no_bases(
         ("22:1000-4000", ["--alias", "ucsc"]),
         ("22:1001-4000", ["--alias", "ucsc"]),
         ("gene::chr22:1000-4000(+)", []),
-        ("z", ["--record-position", "z=chr22:1001"]),
-        ("z", ["--record-position", "z=22:1001", "--alias", "ucsc"]),
+        ("z", ["--origin", "z=chr22:1001"]),
+        ("z", ["--origin", "z=22:1001", "--alias", "ucsc"]),
     ],
 )
 def test_a_window_of_a_chromosome_is_a_genome(

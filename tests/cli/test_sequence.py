@@ -111,16 +111,8 @@ def test_pretraining_takes_the_options_of_a_genome(here: Here, files: Path) -> N
     how = (*TINY, "--max-steps", "1", "--batch-size", "2", "--window", "64", "--device", "cpu")
     (files / "more.fa").write_text((files / "genome.fa").read_text().replace(">chr", ">z"))
     arguments = ("pretrain", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
-    here(
-        *arguments,
-        "--alias",
-        "ensembl",
-        "--record-position",
-        "z1=chr3:101",
-        "--record-position",
-        "z2=chr4:1",
-    )
-    said = here(*arguments, "--record-position", "z1=chr1:101", status=2)
+    here(*arguments, "--alias", "ensembl", "--origin", "z1=chr3:101", "--origin", "z2=chr4:1")
+    said = here(*arguments, "--origin", "z1=chr1:101", status=2)
     assert "records 'chr1' and 'z1' are both chromosome 'chr1'" in said
     # Windows of one chromosome are sequences as any here.
     records = [f">chr1:{i}-{i + 500}\n{'ACGTACCTGA' * 50}\n" for i in (0, 500, 1000)]
@@ -170,10 +162,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
         (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
-        (
-            ("embed", "model", "a.bed", "--record-position", "z", "-o", "x.npy"),
-            "is about the genome",
-        ),
+        (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
         (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: no such file"),
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
         (("embed", "model", "reads", "-o", "x.npy"), "is not a FASTA file, which begins with >"),

@@ -211,16 +211,7 @@ def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) ->
             "says 'chr1' where the genome says '1'",
         ),
         (
-            [
-                "PromFix",
-                "a.bed",
-                "-o",
-                "x",
-                "--genome",
-                "world/genome.fa",
-                "--record-position",
-                "z=chr1",
-            ],
+            ["PromFix", "a.bed", "-o", "x", "--genome", "world/genome.fa", "--origin", "z=chr1"],
             "give it as record=chrom:first",
         ),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from genoglot.cli.options import Device, GenomeAlias, GenomeFiles, OnError, RecordPosition
+from genoglot.cli.options import Device, GenomeAlias, GenomeFiles, OnError, Origin
 from genoglot.cli.session import check_device, open_genome
 from genoglot.errors import GenoglotError
 
@@ -48,7 +48,7 @@ def embed(
     sequences: Input,
     out: Out,
     genome: GenomeFiles = None,
-    record_position: RecordPosition = None,
+    origin: Origin = None,
     alias: GenomeAlias = None,
     width: Width = None,
     strands: Annotated[
@@ -69,7 +69,7 @@ def embed(
     encoder = SequenceEncoder.from_pretrained(model).to(_device(device))
     parts = read_sequences(
         sequences,
-        genome=open_genome(genome, record_position, alias),
+        genome=open_genome(genome, origin, alias),
         width=width,
         on_error=on_error,
         check=encoder.check_length,
@@ -84,7 +84,7 @@ def predict(
     sequences: Input,
     out: Out,
     genome: GenomeFiles = None,
-    record_position: RecordPosition = None,
+    origin: Origin = None,
     alias: GenomeAlias = None,
     width: Annotated[
         int | None,
@@ -123,7 +123,7 @@ def predict(
     one_length = trained.shortest == trained.longest and not any_length
     parts = read_sequences(
         sequences,
-        genome=open_genome(genome, record_position, alias),
+        genome=open_genome(genome, origin, alias),
         width=width,
         default_width=trained.longest if one_length else None,
         on_error=on_error,

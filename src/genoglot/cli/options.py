@@ -43,10 +43,10 @@ GenomeFiles = Annotated[
         "--genome", help="FASTA of the genome, plain or gzip; repeat it.", show_default=False
     ),
 ]
-RecordPosition = Annotated[
+Origin = Annotated[
     list[str] | None,
     typer.Option(
-        "--record-position",
+        "--origin",
         help="A record of the genome that is a window, as z=chr20:1000001; repeat it. Without, "
         "records that are named as 22:20000001-21000000 are windows.",
         show_default=False,

@@ -13,9 +13,9 @@ from genoglot.cli.options import (
     Devices,
     GenomeAlias,
     NumNodes,
+    Origin,
     Overwrite,
     Precision,
-    RecordPosition,
     Resume,
     Seed,
     Settings,
@@ -43,7 +43,7 @@ def pretrain(
         list[Path], typer.Argument(help="FASTA files, plain or gzip.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Encoder to make.", show_default=False)],
-    record_position: RecordPosition = None,
+    origin: Origin = None,
     alias: GenomeAlias = None,
     preset: Annotated[
         Literal["published", "small"],
@@ -105,7 +105,7 @@ def pretrain(
     of_training |= {"mask_rate": mask_rate, "span": span, "seed": seed}
     of_training |= {name: value for name, value in given.items() if value is not None}
     _sort_settings(settings or [], of_encoder, of_training)
-    genome = open_genome(fasta, record_position, alias, named=False)
+    genome = open_genome(fasta, origin, alias, named=False)
     assert genome is not None
     longest = of_training.get("window", 1024)
     of_encoder.setdefault("max_length", max(longest, 1024))

@@ -202,27 +202,24 @@ def is_first_process() -> bool:
 
 def open_genome(
     files: list[Path] | None,
-    record_position: list[str] | None,
+    origin: list[str] | None,
     alias: Literal["ucsc", "ensembl"] | None,
     *,
     named: bool = True,
 ) -> Genome | None:
-    """Open the genome of `--genome`, `--record-position` and `--alias`; None if there is none.
+    """Open the genome of `--genome`, `--origin` and `--alias`; None if there is none.
 
-    Without `--record-position`, records with the names of windows are windows if `named`;
-    otherwise, where positions do not matter, they are records like any other.
+    Without `--origin`, records with the names of windows are windows if `named`; else, where it
+    does not matter what places they are of, they stay records as any.
     """
     from genoglot.sequence import Genome
 
     if not files:
-        for option, given in (("--record-position", record_position), ("--alias", alias)):
+        for option, given in (("--origin", origin), ("--alias", alias)):
             if given:
                 raise GenoglotError(f"{option} is about the genome; give one with --genome")
         return None
-    windows = {
-        record: _window(text)
-        for record, text in pairs(record_position or [], "--record-position").items()
-    }
+    windows = {record: _window(text) for record, text in pairs(origin or [], "--origin").items()}
     return Genome.open(files, record_positions=windows or ("names" if named else None), alias=alias)
 
 
@@ -237,6 +234,6 @@ def _window(text: str) -> tuple[str, int]:
     chrom, _, first = text.rpartition(":")
     if not chrom or not first.isdecimal() or int(first) < 1:
         raise GenoglotError(
-            f"--record-position {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
+            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
         )
     return chrom, int(first) - 1

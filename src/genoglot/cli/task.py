@@ -14,9 +14,9 @@ from genoglot.cli.options import (
     GenomeAlias,
     GenomeFiles,
     OnError,
+    Origin,
     Overwrite,
     Precision,
-    RecordPosition,
     Resume,
     Seed,
     Settings,
@@ -52,7 +52,7 @@ def build(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory to make.")],
     genome: GenomeFiles = None,
-    record_position: RecordPosition = None,
+    origin: Origin = None,
     alias: GenomeAlias = None,
     options: Annotated[
         list[str] | None,
@@ -83,7 +83,7 @@ def build(
         made = task.build(
             sources,
             out,
-            genome=open_genome(genome, record_position, alias),
+            genome=open_genome(genome, origin, alias),
             seed=seed,
             leakage=leakage,
             overwrite=overwrite,

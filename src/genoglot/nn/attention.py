@@ -169,9 +169,9 @@ class FeedForward(nn.Module):
     dim
         Width of input and output.
     activation
-        `"gelu"` or `"relu"`, with 4 x `dim` hidden units; or `"gated-gelu"` (Shazeer 2020), with
-        2 x `dim` hidden units: GELU of one half of the first layer multiplies the other half. It
-        has three quarters of the weights, and takes three quarters of the time.
+        `"gelu"` or `"relu"`, with a hidden layer of 4 x `dim`; or `"gated-gelu"` (Shazeer 2020),
+        with a hidden layer of 2 x `dim`: GELU of one half of the first linear layer multiplies the
+        other half. It has three quarters of the weights, and takes three quarters of the time.
     """
 
     def __init__(self, dim: int, activation: Activation = "gelu") -> None:

@@ -1,7 +1,7 @@
 """From tokens of DNA to vectors: a table, patches, or convolutions over one-hot bases.
 
-All are called alike: `(tokens, mask) -> (vectors, mask)`, (batch, n, dim) and (batch, n), where
-`mask` is True where a token is present, or None where all are. Padding changes nothing elsewhere.
+All have the same signature: `(tokens, mask) -> (vectors, mask)`, (batch, n, dim) and (batch, n).
+`mask` is True where a token is present; it is None if all are. Padding changes nothing elsewhere.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         if dim % (2 * heads):
-            raise ModelError(f"dim {dim} is no multiple of twice the {heads} heads; choose others")
+            raise ModelError(f"dim {dim} is not a multiple of twice the {heads} heads; change one")
         self.width = dim // heads
         self.cls = nn.Parameter(torch.zeros(dim))
         self.drop = nn.Dropout(dropout)

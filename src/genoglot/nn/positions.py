@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 BUCKETS = 64
-"""Buckets of distances in either direction, the first half of which are single distances."""
+"""Buckets of distances in either direction; the first half are single distances."""
 
 FARTHEST = 1024
 """Distance in tokens from which on all distances share the last bucket."""

@@ -17,7 +17,7 @@ class RetrievalAttention(nn.Module):
     The first hop compares the features of the query with those of the examples, so that one head
     can learn to look for the same factor and another one for the same tissue. The second hop
     compares the vectors that the first hop retrieved with those of the examples, so that examples
-    alike in content are found whatever words describe them. Similarities are cosines of learned
+    with similar content are found whatever words describe them. Similarities are cosines of learned
     projections with a learned temperature per head.
 
     Parameters
@@ -58,7 +58,7 @@ class RetrievalAttention(nn.Module):
         query
             (batch, feature_dim).
         mask
-            (batch, examples) bool, True where a query may read an example; in training it may not
+            (batch, examples) bool, True where a query may read an example; in training it must not
             read its own group. By default it may read all.
 
         Returns

@@ -32,7 +32,7 @@ _COMPLEMENTS = "TGCAA" + "NYRSWMKVHDB"
 
 
 def _table(pairs: dict[str, int]) -> bytes:
-    """Build a table of 256 entries for `bytes.translate`; letters it lacks become `INVALID`."""
+    """Build a table of 256 entries for `bytes.translate`; missing letters become `INVALID`."""
     table = bytearray([INVALID]) * 256
     for letter, value in pairs.items():
         table[ord(letter)] = value

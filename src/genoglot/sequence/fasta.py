@@ -117,7 +117,7 @@ def is_fasta(path: str | Path) -> bool:
     Parameters
     ----------
     path
-        The file, plain, gzip or bgzip; `-` is standard input, of which nothing is consumed.
+        The file, plain, gzip or bgzip; `-` is standard input; nothing of it is consumed.
 
     Raises
     ------
@@ -143,13 +143,13 @@ def _record(header: Header, marked: bytearray) -> FastaRecord:
 
 
 def scan_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[Header | bytes]:
-    """Read a FASTA file in pieces: each header, then its sequence in one or more.
+    """Read a FASTA file in chunks: each header, then its sequence in one chunk or more.
 
     Yields
     ------
-    A header, or a piece of sequence: a byte per base, its code, plus `MASKED` in lower case.
+    A header, or a chunk of sequence: a byte per base, its code, plus `MASKED` in lower case.
     """
-    return _Scan(path).pieces(block_size)
+    return _Scan(path).chunks(block_size)
 
 
 class _Scan:
@@ -164,7 +164,7 @@ class _Scan:
         self.lines_of: dict[str, int] = {}  # of each name
         self.foreign = False  # whether a header was not UTF-8
 
-    def pieces(self, block_size: int) -> Iterator[Header | bytes]:
+    def chunks(self, block_size: int) -> Iterator[Header | bytes]:
         data, at_line_start = b"", True
         for block in _blocks(self.path, block_size):
             data += block
@@ -178,9 +178,9 @@ class _Scan:
                     at = stop + 1
                     continue
                 stop = _next_header(data, at)
-                piece = data[at:stop]
-                at_line_start = piece.endswith(b"\n")
-                if codes := self._sequence(piece):
+                chunk = data[at:stop]
+                at_line_start = chunk.endswith(b"\n")
+                if codes := self._sequence(chunk):
                     yield codes
                 at = stop
             data = data[at:]
@@ -222,22 +222,22 @@ class _Scan:
             self.foreign = True
             return line.decode("cp1252", "replace")
 
-    def _sequence(self, piece: bytes) -> bytes:
-        codes = piece.translate(MARKED_CODES, _SPACE)
+    def _sequence(self, chunk: bytes) -> bytes:
+        codes = chunk.translate(MARKED_CODES, _SPACE)
         if codes and not self.lines_of:
-            before = len(piece) - len(piece.lstrip())
-            line = self.line + piece.count(b"\n", 0, before)
+            before = len(chunk) - len(chunk.lstrip())
+            line = self.line + chunk.count(b"\n", 0, before)
             raise self._error(
                 line, "sequence before the first header (a line >name); is this a FASTA file?"
             )
         if INVALID in codes:
-            raise self._bad_letter(piece)
-        self.line += piece.count(b"\n")
+            raise self._bad_letter(chunk)
+        self.line += chunk.count(b"\n")
         self.length += len(codes)
         return codes
 
-    def _bad_letter(self, piece: bytes) -> SequenceError:
-        for number, line in enumerate(piece.split(b"\n"), self.line):
+    def _bad_letter(self, chunk: bytes) -> SequenceError:
+        for number, line in enumerate(chunk.split(b"\n"), self.line):
             letters = line.translate(None, _SPACE)
             at = letters.translate(MARKED_CODES).find(INVALID)
             if at >= 0:
@@ -248,7 +248,7 @@ class _Scan:
                     "remove it or write N (or is this a protein?)",
                 )
             self.length += len(letters)
-        raise AssertionError("called for a piece without a bad letter")
+        raise AssertionError("called for a chunk without a bad letter")
 
     def _close_record(self) -> None:
         if self.lines_of and not self.length:

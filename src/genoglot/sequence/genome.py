@@ -115,7 +115,7 @@ class Genome:
                 raise ChromosomeNameError(
                     f"{where}: records {record_of[chrom]!r} and {record!r} are both chromosome "
                     f"{chrom!r}, but a genome has one record of each; leave one out, or rename "
-                    "them by record_positions= (--record-position) or alias= (--alias)"
+                    "them by record_positions= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
         return cls(found, chroms, [offset for _, offset in located])
@@ -134,7 +134,7 @@ class Genome:
     @property
     def extents(self) -> Regions:
         """The sequence that the genome has of each chromosome, as regions: from 0, or a window."""
-        # Names of FASTA records need not be those that a region set may have.
+        # FASTA records may have names that a region set cannot have.
         index = {name: code for code, name in enumerate(dict.fromkeys(self._names))}
         codes = np.array([index[name] for name in self._names], np.int32)
         return Regions.from_codes(list(index), codes, self._offset, self._offset + self._length)

@@ -133,7 +133,7 @@ def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
     except OSError as error:
         raise SequenceError(
             f"{path}: the packed genome cannot be written there ({error.strerror}); choose "
-            "another place with packed= or the environment variable GENOGLOT_CACHE"
+            "another file with packed=, or another folder with the variable GENOGLOT_CACHE"
         ) from None
     return open_packed(path)
 

@@ -16,7 +16,7 @@ RecordPositions = Mapping[str, tuple[str, int]] | Literal["names"]
 
 # chr1:100-200, after the name of a region (bedtools getfasta -name), before its strand (-s).
 _WINDOW = re.compile(r"(?:.*::)?(.+):(\d+)-(\d+)(?:\(([+.-])\))?")
-_ADVICE = "give its position with record_positions= (--record-position), or rename it"
+_ADVICE = "give its position with record_positions= (--origin), or rename it"
 
 
 def locate_records(

@@ -54,8 +54,8 @@ def read_sequences(
 ) -> Iterator[SequenceBatch]:
     r"""Read sequences, a batch at a time.
 
-    Windows that reach past the end of a chromosome are padded with N. Their number is logged, and
-    that of the sequences in which a model can read nothing.
+    Windows that reach past the end of a chromosome are padded with N. The number of such windows is
+    logged, and the number of sequences in which a model can read nothing.
 
     Parameters
     ----------
@@ -70,8 +70,7 @@ def read_sequences(
         Length in bp of windows if no width is given and the regions have another length, which is
         logged.
     on_error
-        `"skip"` leaves malformed lines and regions outside of the genome out, and logs their
-        number.
+        `"skip"` leaves malformed lines and regions outside of the genome out, and logs how many.
     check
         Function of a length in bp and a name that raises an error if a model cannot read such a
         sequence. It is called for the shortest and for the longest sequence before the first

@@ -153,7 +153,7 @@ def test_windows_have_context() -> None:
         (lambda: attention(width=3), "has no setting 'width'"),
         (lambda: attention(positions="circular"), "positions: Input should be 'rotary'"),
         (lambda: attention(dim="wide"), "dim: Input should be a valid integer"),
-        (lambda: attention(dim=18, heads=4), "no multiple of twice the 4 heads"),
+        (lambda: attention(dim=18, heads=4), "not a multiple of twice the 4 heads"),
         (
             lambda: attention(positions="absolute", max_length=3).embed(dna(1, 20)),
             "5 tokens, .* larger max_length",

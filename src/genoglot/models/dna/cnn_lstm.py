@@ -29,7 +29,7 @@ class CnnLstmSettings(Settings):
     pool
         Width of the max-pool after each convolution.
     dim
-        Width of the vectors, half of which is for each direction; an even number.
+        Width of the vectors, an even number; each direction has one half.
     dropout
         Dropout rate after each max-pool.
     seed

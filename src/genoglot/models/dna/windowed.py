@@ -64,7 +64,7 @@ class WindowedSettings(Settings):
 
 
 class WindowedEncoder(SequenceEncoder):
-    """A transformer over the vectors of windows, each of which a backbone encodes.
+    """A transformer over the vectors of windows, which a backbone encodes.
 
     With the defaults, 40,000 bp are 200 windows of 200 bp, each read with 400 bp of context on
     either side, and with N past the ends of the sequence. Its tokens are the windows.
