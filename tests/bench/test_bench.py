@@ -31,7 +31,7 @@ from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.models.dna.windowed import Upper, WindowedEncoder
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.settings import Settings
 from genoglot.tasks import TASKS, TaskData
@@ -196,7 +196,7 @@ def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
-        ({"size": {"models": {"windowed": {"piece": 0}}}}, "windowed: piece: Input should be"),
+        ({"size": {"models": {"windowed": {"window": 0}}}}, "windowed: window: Input should be"),
         ({"size": {"models": {"windowed": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
@@ -539,7 +539,7 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     codes = part.codes[:]
     slow = SequenceModel(whole(), **how).fit(codes, labels, device="cpu")
     encoder = whole()
-    vectors = encoder.read(codes)
-    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, device="cpu")
+    vectors = encoder.window_vectors(codes)
+    fast = SequenceModel(UpperTransformer(encoder), **how).fit(vectors, labels, device="cpu")
     np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
     assert np.ptp(fast.predict(vectors)) > 1e-3

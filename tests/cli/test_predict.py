@@ -85,7 +85,7 @@ def test_windows_are_as_long_as_those_of_the_training(
     arguments = ("--genome", "genome.fa", "-o", out)
     for bed, length in (("some.bed", "40"), ("ragged.bed", "40 to 50")):
         notice = here("predict", "model", bed, *arguments)
-        assert f"the regions are {length} bp long; read are windows of 12 bp" in notice
+        assert f"the regions are {length} bp long; they are replaced by windows of 12 bp" in notice
         assert notice.count("\n") == 2
         same(out, model.predict(genome.fetch(Regions.from_bed(files / bed), 12)))
     some = Regions.from_bed(files / "some.bed")

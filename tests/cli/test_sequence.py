@@ -73,7 +73,7 @@ def test_what_a_model_cannot_read_is_counted(
     a, b, c, _ = np.load(files / "short.npy")
     assert (b == c).all() and (a != b).any()
     (files / "long.fa").write_text(">a\nACGTACGT\n")
-    assert "mean nothing" not in here(command, which, "long.fa", "-o", "a.npy", *options)
+    assert "ignore their rows" not in here(command, which, "long.fa", "-o", "a.npy", *options)
 
 
 def test_vectors_of_records(here: Here, encoder: Path, files: Path) -> None:
@@ -160,7 +160,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "nowhere", "some.fa", "-o", "x.npy"), "no saved model here"),
         (
             ("embed", "model", "some.bed", "-o", "x.npy"),
-            "the regions of a BED file are of a genome",
+            "the regions of a BED file need a genome",
         ),
         (
             ("embed", "model", "ragged.bed", "--genome", "genome.fa", "-o", "x.npy"),
@@ -170,12 +170,12 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
         (("predict", "encoder", "some.fa", "-o", "x.npy"), "holds 'attention', an encoder of DNA"),
         (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
-        (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this encoder"),
+        (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
         (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
-        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: cannot be read (No such file"),
+        (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: no such file"),
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
-        (("embed", "model", "reads", "-o", "x.npy"), "is no FASTA file, which begins with >"),
+        (("embed", "model", "reads", "-o", "x.npy"), "is not a FASTA file, which begins with >"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
         (("pretrain", "genome.fa", "-o", "n", "--set", "mask_rate=2"), "should be less than 1"),
         (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genoglot.models.dna.supervised import SequenceModel
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
@@ -18,13 +17,13 @@ from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
+from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import WindowedEncoder
 from genoglot.pretrained import Pretrained
 from genoglot.regions import Region2Vec
 from genoglot.registry import REGISTRY, Group, group_of, model_class
 from genoglot.sequence import BpeTokenizer, KmerTokenizer, OneHotTokenizer, PatchTokenizer
 from genoglot.text import MiniLM, Tfidf, TfidfMiniLM
-from genoglot.training import Where
 
 CODES = np.random.default_rng(0).integers(0, 5, (40, 30)).astype(np.uint8)
 LABELS = np.arange(40) % 2
@@ -49,7 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def network(**settings: Any) -> SequenceModel:
     model = SequenceModel(CnnLstm(channels=(4,), dim=4), names=["bound"], epochs=1, **settings)
-    return model.fit(CODES, LABELS, where=Where("cpu"))
+    return model.fit(CODES, LABELS, device="cpu")
 
 
 def trees() -> Any:
@@ -65,9 +64,9 @@ OTHERS: dict[str, Callable[[], Pretrained]] = {
     "attention": lambda: AttentionEncoder(PatchTokenizer(3), **NETWORK),
     "cnn-fc": lambda: create("cnn-fc", length=30, channels=(4, 4), kernel=3, pool=2, dim=8),
     "cnn-lstm": lambda: create("cnn-lstm", OneHotTokenizer("AGCT"), channels=(4,), dim=4),
-    "residual-cnn": lambda: create("residual-cnn", width=4, learned=4, queries=1, places=30),
+    "residual-cnn": lambda: create("residual-cnn", width=4, learned=4, queries=1, positions=30),
     "windowed": lambda: WindowedEncoder(
-        AttentionEncoder(KmerTokenizer(3), **NETWORK), piece=10, context=5, **NETWORK
+        AttentionEncoder(KmerTokenizer(3), **NETWORK), window=10, context=5, **NETWORK
     ),
     "patch": lambda: PatchTokenizer(3),
     "kmer": lambda: KmerTokenizer(4, order="ATCG"),

@@ -10,8 +10,8 @@ def test_a_patch_sees_three_to_each_side() -> None:
     torch.manual_seed(0)
     embedding = PatchEmbedding(20, 6)
     tokens = torch.randint(0, 20, (1, 9))
-    vectors, seen = embedding(tokens)
-    assert seen is None
+    vectors, mask = embedding(tokens)
+    assert mask is None
     weight, bias = embedding.convolution.weight, embedding.convolution.bias
     for place in range(9):
         expected = bias.clone()
@@ -38,11 +38,11 @@ def test_padding_is_left_out_of_a_token() -> None:
     torch.manual_seed(0)
     embedding = OneHotEmbedding(5)
     values = torch.rand(1, 4, 12)
-    seen = torch.arange(12)[None] < 6
-    vectors, tokens_seen = embedding(values, seen)
+    mask = torch.arange(12)[None] < 6
+    vectors, tokens_mask = embedding(values, mask)
     alone, _ = embedding(values[:, :, :6])
     torch.testing.assert_close(vectors[:, :2], alone)
-    assert tokens_seen is not None and tokens_seen.tolist() == [[True, True, False]]
+    assert tokens_mask is not None and tokens_mask.tolist() == [[True, True, False]]
 
 
 def test_a_token_has_a_vector() -> None:
@@ -56,7 +56,7 @@ def test_a_tower_with_padding_is_that_of_the_sequence_alone() -> None:
     torch.manual_seed(0)
     tower = ConvolutionTower([6, 8], kernel=8, pool=4, dropout=0.0)
     x = torch.rand(1, 4, 70)
-    padded, seen = tower(x, torch.arange(70)[None] < 37)
+    padded, mask = tower(x, torch.arange(70)[None] < 37)
     alone, _ = tower(x[:, :, :37])
-    assert seen is not None and int(seen.sum()) == alone.shape[2] == tower.length_after(37)
+    assert mask is not None and int(mask.sum()) == alone.shape[2] == tower.length_after(37)
     torch.testing.assert_close(padded[:, :, : alone.shape[2]], alone)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,14 +11,13 @@ import pytest
 from genoglot.errors import GenoglotError, SequenceError
 from genoglot.files import bgzip
 from genoglot.sequence import Genome, read_fasta, to_text
-from genoglot.sequence import fasta as fasta_module
 
 TEXT = ">chr1 first one\nACGTNacgtn\nACG\n>chr2\nRYUu\n"
 GOOD = [("chr1", "first one", "ACGTNACGTNACG"), ("chr2", "", "NNTT")]
 
 
-def records(path):
-    return [(r.name, r.description, to_text(r.codes)) for r in read_fasta(path)]
+def records(path, **options):
+    return [(r.name, r.description, to_text(r.codes)) for r in read_fasta(path, **options)]
 
 
 @pytest.fixture
@@ -30,10 +30,7 @@ def fasta(tmp_path):
     return write
 
 
-@pytest.fixture(params=[1, 2, 5, 1 << 20])
-def block(request, monkeypatch):
-    """Files are read in blocks, the borders of which may fall anywhere."""
-    monkeypatch.setattr(fasta_module, "_BLOCK", request.param)
+BLOCK_SIZES = [1, 2, 5, 1 << 20]  # block boundaries may fall anywhere
 
 
 @pytest.mark.parametrize(
@@ -62,20 +59,15 @@ def block(request, monkeypatch):
         gzip.compress(TEXT[:21].encode(), mtime=0) + gzip.compress(TEXT[21:].encode(), mtime=0),
     ],
 )
-def test_every_way_of_writing_the_same_records(fasta, block, content):
-    assert records(fasta(content)) == GOOD
-
-
-def test_lower_case_is_kept_as_a_mask(fasta):
-    first, second = read_fasta(fasta(TEXT))
-    assert np.flatnonzero(first.soft_mask).tolist() == [5, 6, 7, 8, 9]
-    assert second.soft_mask.tolist() == [False, False, False, True]
+@pytest.mark.parametrize("block_size", BLOCK_SIZES)
+def test_every_way_of_writing_the_same_records(fasta, block_size, content):
+    assert records(fasta(content), block_size=block_size) == GOOD
 
 
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        (">a\nACGT\n>b\nAC\n>a\nGG\n", 5, "the name 'a' comes twice, first in line 1"),
+        (">a\nACGT\n>b\nAC\n>a\nGG\n", 5, "the name 'a' is not unique, it is in line 1 as well"),
         (">a\nACGT\n>b\n>c\nAC\n", 3, "record 'b' is empty"),
         (">a\nACGT\n>b\n\n\n", 3, "record 'b' is empty"),
         (">a", 1, "record 'a' is empty"),
@@ -91,9 +83,10 @@ def test_lower_case_is_kept_as_a_mask(fasta):
         (">a\nAC\n>b\x07\nAC\n", 3, "the name 'b\\x07' has a character"),
     ],
 )
-def test_a_broken_file_is_named_with_line_and_problem(fasta, block, content, line, problem):
+@pytest.mark.parametrize("block_size", BLOCK_SIZES)
+def test_a_broken_file_is_named_with_line_and_problem(fasta, block_size, content, line, problem):
     path = fasta(content)
-    for read in (records, Genome.open):
+    for read in (partial(records, block_size=block_size), Genome.open):
         with pytest.raises(SequenceError) as raised:
             read(path)
         assert str(raised.value).startswith(f"{path}:{line}: ")

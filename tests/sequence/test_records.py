@@ -22,7 +22,7 @@ def dna():
 def genome(dna, tmp_path_factory):
     path = tmp_path_factory.mktemp("genome") / "g.fa"
     path.write_text(f">chr1\n{dna['chr1']}\n>chr2:1001-1400\n{dna['chr2']}\n")
-    return Genome.open(path, origin="names")
+    return Genome.open(path, record_positions="names")
 
 
 def base(dna, chrom, at):
@@ -63,7 +63,7 @@ def test_windows_are_right_reported_or_left_out(dna, genome, tmp_path, caplog, s
     about, texts = [], []
     for part in parts:
         assert len(part.codes) <= 7 and (part.lengths == width).all()
-        about += part.about["name"].to_list()
+        about += part.metadata["name"].to_list()
         texts += [to_text(codes) for codes in part.codes]
     assert about == [row[3] for row in kept] and texts == expected
     assert f"{len(rows) - len(kept)} of 120 regions lie outside of the genome" in caplog.text
@@ -121,6 +121,6 @@ def test_codes_of_a_file_are_those_of_its_letters(tmp_path):
     path.write_text(">one\nACGU\n>two\nAcR\n")
     [part] = read_sequences(path)
     assert (part.codes == stack_codes(["ACGT", "ACN"])[0]).all()
-    assert part.about["name"].to_list() == ["one", "two"]
+    assert part.metadata["name"].to_list() == ["one", "two"]
     with pytest.raises(SequenceError, match="is FASTA; a genome and a width"):
         read_sequences(path, width=5)

@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.bench.features import Inputs, Motifs, chosen, composition, described
+from genoglot.bench.features import Inputs, chosen, composition, described
 from genoglot.bench.linear import fit_linear, predict_linear
 from genoglot.errors import TaskError
 from genoglot.evaluation.predictions import measure_predictions
 from genoglot.models.dna.target import Target
 from genoglot.sequence.kmers import kmer_counts
+from genoglot.sequence.motifs import MotifScanner, jaspar
 from genoglot.tasks.dataset import Examples, Floats, TaskData
 from genoglot.tasks.minimizers import hash_rows
 
@@ -208,6 +209,10 @@ class KmerLinear(_Linear):
         return kmer_counts(codes, self.k)
 
 
+MOTIF_THRESHOLD = 0.85
+"""Relative score from which a site of a motif counts: 0 is the worst site, 1 the best one."""
+
+
 class MotifLinear(_Linear):
     """Linear model of the composition (G + C, CpG) and the counts of JASPAR 2018 motifs."""
 
@@ -215,10 +220,10 @@ class MotifLinear(_Linear):
 
     def __init__(self, target: Target, n_outputs: int, **common: Any) -> None:
         super().__init__(target, n_outputs, **common)
-        self._motifs = Motifs()
+        self._scanner = MotifScanner([motif.relative for motif in jaspar()])
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
-        counts = np.log1p(self._motifs.counts(codes))
+        counts = np.log1p(self._scanner.count_sites(codes, MOTIF_THRESHOLD))
         return np.hstack([composition(codes), counts])
 
 

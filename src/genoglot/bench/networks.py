@@ -19,7 +19,7 @@ from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
 from genoglot.models.dna.target import Target
-from genoglot.models.dna.windowed import Upper, WindowedEncoder
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.registry import create, model_class
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
@@ -88,11 +88,11 @@ class Network(Contender):
         if self._in_advance:
             assert isinstance(self.encoder, WindowedEncoder)
             train, validation = (
-                part._replace(codes=LazyArray(self.encoder.read(cast(Codes, part.codes))))
+                part._replace(codes=LazyArray(self.encoder.window_vectors(cast(Codes, part.codes))))
                 for part in (p.train, p.validation)
             )
             p = replace(p, train=train, validation=validation)
-            self._model = fitted(Upper(self.encoder), p, self.workshop, folder)
+            self._model = fitted(UpperTransformer(self.encoder), p, self.workshop, folder)
         else:
             self._model = fitted(self.encoder, p, self.workshop, folder)
         self._model.to(self.workshop.device)
@@ -105,7 +105,7 @@ class Network(Contender):
         if self._in_advance:
             assert isinstance(self.encoder, WindowedEncoder)
             self.encoder.to(self.workshop.device)  # a fitted model is on the CPU
-            inputs = cast(Codes, self.encoder.read(cast(Codes, inputs)))
+            inputs = cast(Codes, self.encoder.window_vectors(cast(Codes, inputs)))
         return self._model.predict(cast(Codes, inputs))
 
     @property

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from genoglot.sequence.records import Sequences
+    from genoglot.sequence.records import SequenceBatch
 
 log = logging.getLogger("genoglot")
 
@@ -125,7 +125,7 @@ def predict(
         sequences,
         genome=open_genome(genome, origin, alias),
         width=width,
-        usual=trained.longest if one_length else None,
+        default_width=trained.longest if one_length else None,
         on_error=on_error,
         check=partial(loaded.check_length, any_length=any_length),
         readable=loaded.tokenizer.readable,
@@ -150,7 +150,7 @@ def _device(device: str) -> str:
 
 
 def _rows(
-    parts: Iterator[Sequences], model: Callable[..., NDArray[np.float32]], least: int = 1
+    parts: Iterator[SequenceBatch], model: Callable[..., NDArray[np.float32]], least: int = 1
 ) -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
     """Run a model over sequences, at once as many of about one length as are not too many bases.
 
@@ -177,7 +177,7 @@ def _rows(
             at += len(chosen)
         rows = np.concatenate(found)
         rows[order] = rows.copy()
-        yield part.about, rows
+        yield part.metadata, rows
 
 
 def _write(

@@ -241,7 +241,7 @@ def open_genome(
     windows = {
         record: _window(text) for record, text in read_pairs(origin or [], "--origin").items()
     }
-    return Genome.open(files, origin=windows or ("names" if named else None), alias=alias)
+    return Genome.open(files, record_positions=windows or ("names" if named else None), alias=alias)
 
 
 def _window(text: str) -> tuple[str, int]:

@@ -1,1 +1,1 @@
-"""Blocks that models share."""
+"""Layers that models share: attention, convolutions, decoders, diffusion."""

@@ -15,13 +15,13 @@ class ConvolutionTower(nn.Module):
     Parameters
     ----------
     channels
-        Of each convolution.
+        Channels of each convolution.
     kernel
-        Positions that a convolution sees.
+        Width of the convolutions.
     pool
-        Positions of which the maximum is kept.
+        Width of the max-pools.
     dropout
-        After each max-pool.
+        Dropout rate after each max-pool.
 
     Examples
     --------
@@ -38,111 +38,111 @@ class ConvolutionTower(nn.Module):
             nn.Conv1d(before, after, kernel)
             for before, after in zip((4, *channels), channels, strict=False)
         )
+        # A module for each, not a function: attribution methods such as DeepLIFT hook modules.
+        self.rectify = nn.ModuleList(nn.ReLU() for _ in channels)
+        self.pools = nn.ModuleList(nn.MaxPool1d(pool, ceil_mode=True) for _ in channels)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Run the tower.
 
         Parameters
         ----------
         x
             One-hot DNA, (batch, 4, length).
-        seen
-            (batch, length) bool, false for padding, or None.
+        mask
+            (batch, length) bool, True where a base is present; None if all are.
 
         Returns
         -------
-        (batch, last of the channels, `length_after(length)`), and what of it is no padding.
+        tuple of Tensor and Tensor
+            (batch, last channels, `length_after(length)`), and the mask of these positions.
         """
-        if seen is not None:
-            x = x * seen[:, None]
-        for convolution in self.convolutions:
-            x = F.relu(convolution(F.pad(x, self.margins)))
-            if seen is not None:
-                x = x * seen[:, None]  # rectified: 0 is never more than what it stands beside
-                seen = F.max_pool1d(seen.float(), self.pool, ceil_mode=True) > 0
-            x = self.drop(F.max_pool1d(x, self.pool, ceil_mode=True))
-        return x, seen
+        if mask is not None:
+            x = x * mask[:, None]
+        layers = zip(self.convolutions, self.rectify, self.pools, strict=True)
+        for convolution, rectify, pool in layers:
+            x = rectify(convolution(F.pad(x, self.margins)))
+            if mask is not None:  # rectified: a 0 is never the maximum beside other values
+                x = x * mask[:, None]
+                mask = pooled_mask(mask, self.pool)
+            x = self.drop(pool(x))
+        return x, mask
 
     def length_after(self, length: int) -> int:
-        """Positions that are left of a sequence."""
+        """Compute the number of positions that the tower makes of a sequence."""
         for _ in self.convolutions:
             length = -(-length // self.pool)
         return length
 
 
-class MotifScan(nn.Module):
-    """Sites of known motifs: how far the better of both strands is above a threshold.
+def pooled_mask(mask: Tensor, pool: int) -> Tensor:
+    """Mask after a max-pool: (batch, n) bool -> (batch, n / pool, rounded up) bool."""
+    return F.max_pool1d(mask.float(), pool, ceil_mode=True) > 0
 
-    Its weights are given, not learned.
+
+class MotifConvolution(nn.Module):
+    """Sites of known motifs: how far the better strand is above a threshold.
+
+    Its weights are given, not learned. What is past the ends of a sequence, and N, scores 0.
 
     Parameters
     ----------
-    motifs
-        Log-odds of each, (width, 4) in the order A C G T, as those of `genoglot.sequence.Motif`.
+    matrices
+        Log-odds of each motif, (width, 4) in the order A C G T, as those of
+        `genoglot.sequence.motifs.Motif`.
     threshold
-        Where 0 is, as a share of the way from the worst to the best sequence's log-odds; the best
-        sequence has the value 1.
-    most
-        Places of a motif that count: of a wider one those that tell most.
+        Log-odds at which a site has the value 0, as a fraction of the way from those of the worst
+        to those of the best site; the best site has the value 1.
 
     Examples
     --------
     >>> import torch
     >>> tata = torch.eye(4)[[3, 0, 3, 0]] * 4 - 2  # log-odds 2 for each letter of TATA, else -2
-    >>> scan = MotifScan([tata], threshold=0.5)
+    >>> motifs = MotifConvolution([tata], threshold=0.5)
     >>> dna = torch.eye(4)[[1, 3, 0, 3, 0, 1, 3, 0]].T[None]  # CTATACTA
-    >>> scan(dna).shape, round(float(scan(dna).max()), 2)
+    >>> motifs(dna).shape, round(float(motifs(dna).max()), 2)
     (torch.Size([1, 1, 8]), 1.0)
     """
 
     kernels: Tensor
-    floors: Tensor
+    thresholds: Tensor
 
-    def __init__(self, motifs: Sequence[Tensor], threshold: float = 0.8, most: int = 19) -> None:
+    def __init__(self, matrices: Sequence[Tensor], threshold: float = 0.8) -> None:
         super().__init__()
-        kept = [_telling(motif.double(), most) for motif in motifs]
-        kernels = torch.zeros(len(kept), 4, max(len(motif) for motif in kept))
-        floors = torch.zeros(len(kept))
-        for i, motif in enumerate(kept):
-            best, worst = motif.max(1).values.sum(), motif.min(1).values.sum()
-            floor = worst + threshold * (best - worst)
-            first = (kernels.shape[2] - len(motif)) // 2
-            kernels[i, :, first : first + len(motif)] = motif.T / (best - floor)
-            floors[i] = floor / (best - floor)
+        kernels = torch.zeros(len(matrices), 4, max(len(matrix) for matrix in matrices))
+        thresholds = torch.zeros(len(matrices))
+        for i, matrix in enumerate(matrices):
+            matrix = matrix.double()
+            best, worst = matrix.max(1).values.sum(), matrix.min(1).values.sum()
+            zero = worst + threshold * (best - worst)
+            first = (kernels.shape[2] - len(matrix)) // 2
+            kernels[i, :, first : first + len(matrix)] = matrix.T / (best - zero)
+            thresholds[i] = zero / (best - zero)
         self.register_buffer("kernels", kernels)
-        self.register_buffer("floors", floors)
+        self.register_buffer("thresholds", thresholds)
 
     def forward(self, x: Tensor) -> Tensor:
         """One-hot DNA, A C G T, (batch, 4, length) -> (batch, motifs, length), 0 or more."""
         width = self.kernels.shape[2]
-        forward = F.conv1d(F.pad(x, (width // 2, (width - 1) // 2)), self.kernels, -self.floors)
-        turned = self.kernels.flip(1, 2)
-        reverse = F.conv1d(F.pad(x, ((width - 1) // 2, width // 2)), turned, -self.floors)
+        left, right = width // 2, (width - 1) // 2
+        forward = F.conv1d(F.pad(x, (left, right)), self.kernels, -self.thresholds)
+        complement = self.kernels.flip(1, 2)
+        reverse = F.conv1d(F.pad(x, (right, left)), complement, -self.thresholds)
         return F.relu(torch.maximum(forward, reverse))
 
 
-def _telling(motif: Tensor, most: int) -> Tensor:
-    """Return the `most` neighboring places of a motif that a site is best told by."""
-    if len(motif) <= most:
-        return motif
-    share = motif.exp2() / 4
-    told = (share * motif).sum(1).unfold(0, most, 1).sum(1)
-    first = int(told.argmax())
-    return motif[first : first + most]
-
-
 class ResidualBlock(nn.Module):
-    """Two convolutions, the second one over single positions, added to what comes in.
+    """Two convolutions, the second one over single positions, added to the input.
 
     Parameters
     ----------
     channels
-        Of input and output.
+        Number of channels.
     kernel
-        Positions that the first convolution sees; odd.
+        Width of the first convolution, an odd number.
     dropout
-        Of what is added.
+        Dropout rate of what is added.
     """
 
     def __init__(self, channels: int, kernel: int, dropout: float) -> None:
@@ -156,22 +156,23 @@ class ResidualBlock(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Run the block.
 
         Parameters
         ----------
         x
             (batch, channels, length).
-        seen
-            (batch, 1, length) bool, false for padding, or None.
+        mask
+            (batch, 1, length) bool, True where a position is present; None if all are.
 
         Returns
         -------
-        (batch, channels, length)
+        Tensor
+            (batch, channels, length).
         """
         inside = self.before(x)
-        if seen is not None:
-            inside = inside * seen
+        if mask is not None:
+            inside = inside * mask
         added: Tensor = self.after(self.convolution(inside))
         return x + added

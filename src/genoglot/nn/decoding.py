@@ -1,4 +1,4 @@
-"""Decoding of sets: one member after another, never the same twice."""
+"""Decoding of sets: one member after another, none twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Decoded(NamedTuple):
     ids
         (n,) int64, in the order of decoding.
     probabilities
-        (n,) float32: of each member, given those before it.
+        (n,) float32, probability of each member given those before it.
     """
 
     ids: Tensor
@@ -27,17 +27,22 @@ class Decoded(NamedTuple):
 
 
 def greedy(step: Step, state: Any, n: int) -> Decoded:
-    """Take the most probable member each time.
+    """Decode the most probable member in each step.
 
     Parameters
     ----------
     step
-        `step(members, state)` takes the members chosen last, (batch,) int64, or None at the start,
-        and returns logits (batch, candidates) and the state to go on with. Here the batch is 1.
+        `step(members, state)` takes the latest members, (batch,) int64, or None at the start, and
+        returns logits (batch, candidates) and the next state. Here the batch is 1.
     state
-        To start with.
+        State at the start.
     n
-        How many members; at most the number of candidates.
+        Number of members, which is not above the number of candidates.
+
+    Returns
+    -------
+    Decoded
+        The set.
 
     Examples
     --------
@@ -56,13 +61,18 @@ def sample(
     Parameters
     ----------
     step, state, n
-        As in `greedy`.
+        See `greedy`.
     temperature
-        Below 1 the probable becomes more probable; above 1 less.
+        Divisor of the logits: below 1, probable members become more probable; above 1, less.
     top_p
         Draw among the fewest candidates that together have this probability (Holtzman et al. 2020).
     seed
-        Of the drawing.
+        Random seed.
+
+    Returns
+    -------
+    Decoded
+        The set.
     """
     generator = torch.Generator().manual_seed(seed)
     chosen: list[int] = []
@@ -72,8 +82,8 @@ def sample(
         logits, state = step(last, state)
         logits[0, chosen] = float("-inf")
         probability = (logits[0] / temperature).softmax(0)
-        kept = _nucleus(probability, top_p) if top_p < 1 else probability
-        last = torch.multinomial(kept, 1, generator=generator)
+        weights = _nucleus(probability, top_p) if top_p < 1 else probability
+        last = torch.multinomial(weights, 1, generator=generator)
         chosen.append(int(last))
         probabilities.append(float(probability[last]))
     return Decoded(torch.tensor(chosen), torch.tensor(probabilities))
@@ -81,25 +91,30 @@ def sample(
 
 def _nucleus(probability: Tensor, top_p: float) -> Tensor:
     ordered, order = probability.sort(descending=True, stable=True)
-    before = ordered.cumsum(0) - ordered  # the first is always kept
-    kept = torch.zeros_like(probability)
-    kept[order] = ordered.masked_fill(before >= top_p, 0)
-    return kept
+    before = ordered.cumsum(0) - ordered  # 0 for the most probable one, which always remains
+    nucleus = torch.zeros_like(probability)
+    nucleus[order] = ordered.masked_fill(before >= top_p, 0)
+    return nucleus
 
 
 def beam_search(
     step: Step, state: Any, n: int, *, width: int, reorder: Callable[[Any, Tensor], Any]
 ) -> Decoded:
-    """Keep the `width` most probable sequences at each step and return the best.
+    """Follow the `width` most probable sequences of members and return the best one.
 
     Parameters
     ----------
     step, state, n
-        As in `greedy`; the batch grows to the number of beams.
+        See `greedy`; the batch grows to the number of beams.
     width
         Number of beams.
     reorder
-        `reorder(state, rows)` takes rows of the state's batch.
+        `reorder(state, rows)` selects rows of the batch of a state.
+
+    Returns
+    -------
+    Decoded
+        The set.
     """
     chosen = torch.empty(1, 0, dtype=torch.long)
     logs = torch.empty(1, 0)  # log-probability of each member
@@ -109,8 +124,8 @@ def beam_search(
         logits.scatter_(1, chosen, float("-inf"))
         log_probability = logits.log_softmax(1)
         total = (logs.sum(1, keepdim=True) + log_probability).flatten()
-        most = min(width, int(total.isfinite().sum()))
-        best = total.topk(most).indices
+        beams = min(width, int(total.isfinite().sum()))
+        best = total.topk(beams).indices
         rows, last = best // logits.shape[1], best % logits.shape[1]
         if width > 1:
             state = reorder(state, rows)

@@ -1,4 +1,4 @@
-"""Denoising diffusion: noise schedules, closed-form noising and the two samplers."""
+"""Denoising diffusion: noise schedules, noising in closed form, and sampling."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genoglot.nn.positions import sinusoids
+
 ScheduleKind = Literal["linear", "cosine"]
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 class NoiseSchedule(nn.Module):
-    """How much of the signal is left after each of the time steps 0 to `steps` - 1.
+    """Fraction of the signal that is left after each of the time steps 0 to `steps` - 1.
 
     Parameters
     ----------
     kind
-        `"linear"`: beta rises from 1e-4 to 0.02 in 1,000 steps (Ho et al. 2020), and as much
-        faster in fewer. `"cosine"`: Nichol and Dhariwal 2021.
+        `"linear"`: beta rises from 1e-4 to 0.02 in 1,000 steps (Ho et al. 2020), and faster in
+        fewer steps. `"cosine"`: Nichol and Dhariwal 2021.
     steps
         Number of time steps.
 
@@ -49,20 +51,25 @@ class NoiseSchedule(nn.Module):
         return len(self.signal)
 
     def noised(self, clean: Tensor, step: Tensor, noise: Tensor) -> Tensor:
-        """Noise samples in one go: sqrt(signal) * clean + sqrt(1 - signal) * noise.
+        """Add noise: sqrt(signal) * clean + sqrt(1 - signal) * noise.
 
         Parameters
         ----------
         clean, noise
             (batch, ...).
         step
-            (batch,) int64.
+            Time steps, (batch,) int64.
+
+        Returns
+        -------
+        Tensor
+            (batch, ...).
         """
         signal = self.signal[step].view(-1, *[1] * (clean.dim() - 1))
         return signal.sqrt() * clean + (1 - signal).sqrt() * noise
 
     def strides(self, steps: int) -> list[int]:
-        """Evenly spaced time steps, last first: at most `steps` of them, 0 always the last."""
+        """Choose evenly spaced time steps, at most `steps` of them, in descending order to 0."""
         return torch.linspace(len(self) - 1, 0, min(steps, len(self))).round().long().tolist()
 
     def sample(
@@ -73,24 +80,25 @@ class NoiseSchedule(nn.Module):
         steps: int,
         eta: float,
     ) -> Tensor:
-        """Go from noise to a sample.
+        """Draw samples, starting from noise.
 
         Parameters
         ----------
         predict_noise
-            `predict_noise(noisy, step)`, with step (batch,), as the network learned it.
+            `predict_noise(noisy, step)`, with step (batch,).
         draw
-            Gives (batch, ...) standard normal noise: once to start from, and after every step
-            when `eta` is not 0.
+            Function that returns standard normal noise (batch, ...). It is called at the start,
+            and after every step if `eta` is not 0.
         steps
-            How many of the time steps are visited.
+            Number of time steps that are visited.
         eta
-            0: DDIM (Song et al. 2021), in which the start decides the sample. 1: the ancestral
-            sampling of DDPM (Ho et al. 2020), on all steps or strided.
+            0: DDIM (Song et al. 2021), in which the first noise determines the sample. 1: the
+            ancestral sampling of DDPM (Ho et al. 2020), on all steps or on some.
 
         Returns
         -------
-        (batch, ...): the prediction of the clean sample at the last step.
+        Tensor
+            (batch, ...), the clean samples.
         """
         noisy = clean = draw()
         visited = self.strides(steps)
@@ -109,7 +117,7 @@ class NoiseSchedule(nn.Module):
 
 
 def time_features(step: Tensor, dim: int) -> Tensor:
-    """Sines and cosines of time steps at geometrically spaced frequencies: (batch, dim).
+    """Compute sines and cosines of time steps at geometrically spaced frequencies, (batch, dim).
 
     Examples
     --------
@@ -117,5 +125,4 @@ def time_features(step: Tensor, dim: int) -> Tensor:
     torch.Size([2, 6])
     """
     frequencies = torch.exp(torch.linspace(0, -math.log(10_000), dim // 2, device=step.device))
-    angle = step[:, None].float() * frequencies
-    return F.pad(torch.cat([angle.sin(), angle.cos()], 1), (0, dim % 2))
+    return F.pad(sinusoids(step.float(), frequencies).flatten(1), (0, dim % 2))

@@ -1,4 +1,4 @@
-"""Attention over a memory of training examples, whose values are codes."""
+"""Attention of queries over training examples, whose values are their vectors."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genoglot.nn.attention import attend
 
-class MemoryAttention(nn.Module):
-    """Multi-head attention of queries over a fixed memory, in two hops.
 
-    The first hop compares the query's features with those of the examples in memory, so that one
-    head can learn to look for the same factor and another for the same tissue. The second hop
-    compares the codes that the first hop read with the codes in memory, so that examples alike in
-    content are found whatever words describe them. Similarities are cosines of learned projections
-    with a learned temperature per head.
+class RetrievalAttention(nn.Module):
+    """Multi-head attention of queries over fixed training examples, in two hops.
+
+    The first hop compares the features of the query with those of the examples, so that one head
+    can learn to look for the same factor and another one for the same tissue. The second hop
+    compares the vectors that the first hop retrieved with those of the examples, so that examples
+    with similar content are found whatever words describe them. Similarities are cosines of learned
+    projections with a learned temperature per head.
 
     Parameters
     ----------
     features
-        (examples, feature_dim) float32: what each example in memory is described by.
+        (examples, feature_dim) float32, the description of each example.
     codes
-        (examples, code_dim) float32: what is read from memory.
+        (examples, code_dim) float32, the vector of each example, which is retrieved.
     heads
-        Heads of each hop.
+        Number of heads of each hop.
     key_dim
         Width of the projections.
 
     Examples
     --------
-    >>> memory = MemoryAttention(torch.eye(4), torch.randn(4, 3), heads=2, key_dim=8)
-    >>> memory(torch.eye(4)[:1]).shape
+    >>> retrieval = RetrievalAttention(torch.eye(4), torch.randn(4, 3), heads=2, key_dim=8)
+    >>> retrieval(torch.eye(4)[:1]).shape
     torch.Size([1, 4, 3])
     """
 
@@ -48,36 +50,40 @@ class MemoryAttention(nn.Module):
         self.by_code = nn.Parameter(_projection(heads, codes.shape[1], key_dim))
         self.log_temperature = nn.Parameter(torch.full((2, heads), 1.5))
 
-    def forward(self, query: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Read codes from memory.
+    def forward(self, query: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Retrieve vectors.
 
         Parameters
         ----------
         query
             (batch, feature_dim).
-        hidden
-            (batch, examples) bool: examples that a query may not see, as its own group in training.
+        mask
+            (batch, examples) bool, True where a query may read an example; in training it must not
+            read its own group. By default it may read all.
 
         Returns
         -------
-        (batch, 2 * heads, code_dim): what each head of the first, then the second hop read.
+        Tensor
+            (batch, 2 * heads, code_dim): what each head of the first, then of the second hop read.
         """
-        first = self._read(query, self.features, self.by_feature, self.log_temperature[0], hidden)
+        first = self._read(query, self.features, self.by_feature, self.log_temperature[0], mask)
         summary = first.mean(1)
-        second = self._read(summary, self.codes, self.by_code, self.log_temperature[1], hidden)
+        second = self._read(summary, self.codes, self.by_code, self.log_temperature[1], mask)
         return torch.cat([first, second], 1)
 
     def _read(
-        self, query: Tensor, keys: Tensor, projection: Tensor, log_temperature: Tensor,
-        hidden: Tensor | None,
-    ) -> Tensor:  # fmt: skip
-        q = F.normalize(torch.einsum("bf,hfk->hbk", query, projection), dim=-1)
-        k = F.normalize(torch.einsum("nf,hfk->hnk", keys, projection), dim=-1)
-        similarity = torch.einsum("hbk,hnk->bhn", q, k) * log_temperature.exp()[:, None]
-        if hidden is not None:
-            similarity = similarity.masked_fill(hidden[:, None], float("-inf"))
-        read: Tensor = similarity.softmax(-1) @ self.codes
-        return read
+        self,
+        query: Tensor,
+        examples: Tensor,
+        projection: Tensor,
+        log_temperature: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
+        queries = F.normalize(torch.einsum("bf,hfk->hbk", query, projection), dim=-1)
+        keys = F.normalize(torch.einsum("nf,hfk->hnk", examples, projection), dim=-1)
+        queries = queries * log_temperature.exp()[:, None, None]
+        codes = self.codes.expand(self.heads, -1, -1)
+        return attend(queries, keys, codes, mask, scale=1.0).values.transpose(0, 1)
 
 
 def _projection(heads: int, dim: int, key_dim: int) -> Tensor:

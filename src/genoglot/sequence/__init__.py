@@ -1,9 +1,9 @@
-"""Language 3: DNA. Letters and codes, FASTA files, genomes, tokenizers."""
+"""DNA: letters and codes, FASTA files, genomes, motifs, tokenizers."""
 
-from genoglot.sequence.alphabet import reverse_complement, soft_mask, stack_codes, to_codes, to_text
+from genoglot.sequence.alphabet import reverse_complement, stack_codes, to_codes, to_text
 from genoglot.sequence.fasta import FastaRecord, read_fasta
 from genoglot.sequence.genome import Genome, window_starts
-from genoglot.sequence.records import Sequences, read_sequences
+from genoglot.sequence.records import SequenceBatch, read_sequences
 from genoglot.sequence.tokenizers.byte_pair import BpeTokenizer
 from genoglot.sequence.tokenizers.kmer import KmerTokenizer
 from genoglot.sequence.tokenizers.one_hot import OneHotTokenizer, from_one_hot, one_hot
@@ -21,13 +21,12 @@ __all__ = [
     "KmerTokenizer",
     "OneHotTokenizer",
     "PatchTokenizer",
-    "Sequences",
+    "SequenceBatch",
     "from_one_hot",
     "one_hot",
     "read_fasta",
     "read_sequences",
     "reverse_complement",
-    "soft_mask",
     "stack_codes",
     "tile",
     "to_codes",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from genoglot.errors import SequenceError
 
 Codes = NDArray[np.uint8]
+Lengths = NDArray[np.int64]
 
 LETTERS = "ACGTN"
 """The letter of each code."""
@@ -24,15 +25,15 @@ AMBIGUOUS = "NRYSWKMBDHV"
 MASKED = 8
 """Added to a code where the letter is in lower case (soft-masked), in packed genomes only."""
 
-NO_LETTER = 255
+INVALID = 255
 
 _IUPAC = "ACGTU" + AMBIGUOUS
 _COMPLEMENTS = "TGCAA" + "NYRSWMKVHDB"
 
 
 def _table(pairs: dict[str, int]) -> bytes:
-    """Build a table of 256 entries for `bytes.translate`; letters it lacks become `NO_LETTER`."""
-    table = bytearray([NO_LETTER]) * 256
+    """Build a table of 256 entries for `bytes.translate`; missing letters become `INVALID`."""
+    table = bytearray([INVALID]) * 256
     for letter, value in pairs.items():
         table[ord(letter)] = value
     return bytes(table)
@@ -59,7 +60,7 @@ _COMPLEMENT = _table(
 
 
 def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
-    """Turn DNA letters into codes.
+    """Convert DNA letters into codes.
 
     Case does not matter, U is read as T, and the IUPAC letters for more than one base as N.
 
@@ -68,11 +69,12 @@ def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
     text
         DNA.
     name
-        What an error shall call it.
+        Name of the sequence in an error.
 
     Returns
     -------
-    uint8 (length,), A C G T N = 0 1 2 3 4
+    Codes
+        uint8 (length,), A C G T N = 0 1 2 3 4.
 
     Raises
     ------
@@ -86,18 +88,18 @@ def to_codes(text: str | bytes, *, name: str = "sequence") -> Codes:
     >>> to_codes("ACEGT")
     Traceback (most recent call last):
     ...
-    genoglot.errors.SequenceError: sequence: position 3: 'E' is no letter of DNA ...
+    genoglot.errors.SequenceError: sequence: position 3: 'E' is not a DNA letter ...
     """
     letters = ascii_letters(text, name)
     codes = letters.translate(CODES)
-    at = codes.find(NO_LETTER)
+    at = codes.find(INVALID)
     if at >= 0:
         raise bad_letter(chr(letters[at]), at + 1, name)
     return np.frombuffer(bytearray(codes), np.uint8)
 
 
 def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
-    """Turn a batch of DNA into one array of codes, the shorter ones filled up with N.
+    """Convert a batch of sequences into one array of codes, padded with N.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
     Raises
     ------
     SequenceError
-        At a character that is no letter of DNA, with its sequence and position from 1.
+        At a character that is not a DNA letter, with its sequence and position from 1.
 
     Examples
     --------
@@ -138,7 +140,7 @@ def stack_codes(texts: Sequence[str]) -> tuple[Codes, NDArray[np.int64]]:
 
 
 def to_text(codes: NDArray[Any]) -> str:
-    """Turn codes back into letters.
+    """Convert codes into letters.
 
     Parameters
     ----------
@@ -153,46 +155,35 @@ def to_text(codes: NDArray[Any]) -> str:
     return np.ascontiguousarray(codes, np.uint8).tobytes().translate(_TEXT).decode("ascii")
 
 
-def soft_mask(text: str | bytes) -> NDArray[np.bool_]:
-    """Where letters are in lower case, as repeats are in a soft-masked genome.
-
-    Returns
-    -------
-    bool (length,)
-
-    Examples
-    --------
-    >>> soft_mask("ACgt").tolist()
-    [False, False, True, True]
-    """
-    return np.frombuffer(ascii_letters(text, "sequence"), np.uint8) >= ord("a")
-
-
 @overload
 def reverse_complement(sequence: str) -> str: ...
 
 
 @overload
-def reverse_complement(sequence: NDArray[np.uint8]) -> Codes: ...
+def reverse_complement(sequence: Codes, lengths: Lengths | None = None) -> Codes: ...
 
 
-def reverse_complement(sequence: str | NDArray[np.uint8]) -> str | Codes:
-    """Read the other strand.
+def reverse_complement(sequence: str | Codes, lengths: Lengths | None = None) -> str | Codes:
+    """Return the reverse complement.
 
     Parameters
     ----------
     sequence
-        DNA letters (case and IUPAC letters are kept, U becomes A), or codes, uint8 (..., length).
+        DNA letters (case and IUPAC letters stay, U becomes A), or codes, uint8 (..., length).
+    lengths
+        Number of bases of each row of codes, int64 (n,), if some rows are padded with N: the
+        reverse complements are padded at their end as well.
 
     Returns
     -------
-    A new string or array of the same shape. (A one-hot array is complemented by turning around
-    both axes: in A C G T as in A G C T complements stand at mirrored places.)
+    str or Codes
+        A new string, or a new array of the same shape. (The reverse complement of a one-hot array
+        is `values[..., ::-1, ::-1]`, with the channels in the order A C G T or A G C T.)
 
     Raises
     ------
     SequenceError
-        At a character that is no letter of DNA.
+        At a character that is not a DNA letter.
 
     Examples
     --------
@@ -200,17 +191,25 @@ def reverse_complement(sequence: str | NDArray[np.uint8]) -> str | Codes:
     'nYACGTT'
     >>> reverse_complement(to_codes("AACGN"))
     array([4, 1, 2, 3, 3], dtype=uint8)
+    >>> reverse_complement(np.array([[0, 1, 4, 4]], np.uint8), np.array([2]))
+    array([[2, 3, 4, 4]], dtype=uint8)
     """
     if isinstance(sequence, str):
         letters = ascii_letters(sequence, "sequence")
         other = letters.translate(_COMPLEMENT)
-        at = other.find(NO_LETTER)
+        at = other.find(INVALID)
         if at >= 0:
             raise bad_letter(sequence[at], at + 1, "sequence")
         return other[::-1].decode("ascii")
     # In 8 bits 3 - N is 255, so that the smaller of that and N is N.
-    other_codes: Codes = np.minimum(np.uint8(3) - sequence[..., ::-1], np.uint8(N))
-    return other_codes
+    reverse: Codes = np.minimum(np.uint8(3) - np.asarray(sequence)[..., ::-1], np.uint8(N))
+    if lengths is None:
+        return reverse
+    width = reverse.shape[1]
+    position = np.arange(width) + (width - lengths[:, None])
+    inside = position < width
+    shifted = np.take_along_axis(reverse, np.where(inside, position, 0), axis=1)
+    return np.where(inside, shifted, np.uint8(N))
 
 
 def ascii_letters(text: str | bytes, name: str) -> bytes:
@@ -224,8 +223,8 @@ def ascii_letters(text: str | bytes, name: str) -> bytes:
 
 
 def bad_letter(letter: str, position: int, name: str) -> SequenceError:
-    """Make the error for a character that is no letter of DNA; `position` counts from 1."""
+    """Make the error for a character that is not a DNA letter; `position` counts from 1."""
     return SequenceError(
-        f"{name}: position {position}: {letter!r} is no letter of DNA "
-        "(A C G T, N or another IUPAC letter, in either case); remove it or write N"
+        f"{name}: position {position}: {letter!r} is not a DNA letter (A, C, G, T, N or another "
+        "IUPAC letter); remove it or write N"
     )

@@ -1,4 +1,4 @@
-"""Reading FASTA files, plain, gzip or bgzip, and telling where they are broken."""
+"""FASTA files, plain, gzip or bgzip: records, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
 from genoglot.files import BYTE_ORDER_MARKS
-from genoglot.sequence.alphabet import MARKED_CODES, MASKED, NO_LETTER, Codes
+from genoglot.sequence.alphabet import INVALID, MARKED_CODES, MASKED, Codes
 
 logger = logging.getLogger("genoglot")
 
-_BLOCK = 1 << 22  # bytes read at a time
-_SPACE = b" \t\n"
+BLOCK = 1 << 22
+"""Bytes of a FASTA file that are read at a time."""
 
-# How other files begin that are given in the place of FASTA, and what to do about them.
+_SPACE = b" \t\n"
+_START = 1 << 16  # bytes by which a FASTA file is recognized
+_BEFORE_TEXT = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
+_SUFFIXES = (".fa", ".fasta", ".fna", ".ffn", ".fas")
+
+# First bytes of other formats that are given instead of FASTA, and what to do about them.
 _FOREIGN = {
     b"@": "FASTQ (or SAM); turn it into FASTA (seqtk seq -a, or samtools fasta)",
     b"C'A\x1a": "a .2bit file; turn it into FASTA (twoBitToFa)",
@@ -51,14 +55,11 @@ class FastaRecord:
         The rest of the header line.
     codes
         A C G T N = 0 1 2 3 4, uint8 (length,).
-    soft_mask
-        Where letters are in lower case, bool (length,).
     """
 
     name: str
     description: str
     codes: Codes
-    soft_mask: NDArray[np.bool_]
 
 
 class Header(NamedTuple):
@@ -68,25 +69,26 @@ class Header(NamedTuple):
     description: str
 
 
-def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
+def read_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[FastaRecord]:
     r"""Read a FASTA file record by record.
 
-    Blank lines, line ends of Windows (CR LF) and of old Macs (a lone CR), a byte-order mark (UTF-8,
-    UTF-16 or UTF-32) and a missing last line end are understood. U is read as T, and IUPAC letters
+    Blank lines, the line ends of Windows (CR LF) and of old Macs (CR), a byte-order mark (UTF-8,
+    UTF-16 or UTF-32) and a missing last line end are accepted. U is read as T, and IUPAC letters
     for more than one base as N.
 
     Parameters
     ----------
     path
         The file, plain, gzip or bgzip; `-` is standard input.
+    block_size
+        Number of bytes that are read at a time.
 
     Raises
     ------
     SequenceError
-        With file and line, if a name comes twice or is missing, a record is empty, a letter is
-        not one of DNA, sequence stands before the first header, or there is no record at all.
-    SequenceError
-        If the file cannot be read.
+        With file and line, if a name is missing or not unique, a record is empty, a character is
+        not a DNA letter, there is sequence before the first header, or there is no record; or if
+        the file cannot be read.
 
     Examples
     --------
@@ -98,7 +100,7 @@ def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
     """
     header: Header | None = None
     marked = bytearray()
-    for item in scan_fasta(path):
+    for item in scan_fasta(path, block_size=block_size):
         if not isinstance(item, Header):
             marked += item
             continue
@@ -109,23 +111,49 @@ def read_fasta(path: str | Path) -> Iterator[FastaRecord]:
         yield _record(header, marked)
 
 
+def is_fasta(path: str | Path) -> bool:
+    """Whether a file begins with >, or has the name of a FASTA file.
+
+    Parameters
+    ----------
+    path
+        The file, plain, gzip or bgzip; `-` is standard input; nothing of it is consumed.
+
+    Raises
+    ------
+    SequenceError
+        If the file is empty or cannot be read.
+    """
+    with _opened(path) as file:
+        start = file.peek(_START)
+        if _is_gzip(file):
+            try:
+                start = zlib.decompressobj(31).decompress(start, _START)
+            except zlib.error:
+                return True  # read_fasta says what is wrong
+    if not start.strip(_BEFORE_TEXT):
+        raise SequenceError(f"{path}: is empty; give a FASTA or a BED file")
+    bare = Path(str(path).lower().removesuffix(".gz").removesuffix(".bgz"))
+    return start.lstrip(_BEFORE_TEXT)[:1] == b">" or bare.suffix in _SUFFIXES
+
+
 def _record(header: Header, marked: bytearray) -> FastaRecord:
     codes = np.frombuffer(marked, np.uint8)
-    return FastaRecord(*header, codes & np.uint8(MASKED - 1), codes >= MASKED)
+    return FastaRecord(*header, codes & np.uint8(MASKED - 1))
 
 
-def scan_fasta(path: str | Path) -> Iterator[Header | bytes]:
-    """Read a FASTA file in pieces: each header, then its sequence in one or more.
+def scan_fasta(path: str | Path, *, block_size: int = BLOCK) -> Iterator[Header | bytes]:
+    """Read a FASTA file in chunks: each header, then its sequence in one chunk or more.
 
     Yields
     ------
-    A header, or a piece of sequence: a byte per base, its code, plus `MASKED` in lower case.
+    A header, or a chunk of sequence: a byte per base, its code, plus `MASKED` in lower case.
     """
-    return _Scan(path).pieces()
+    return _Scan(path).chunks(block_size)
 
 
 class _Scan:
-    """A walk through one file, which knows its line and record."""
+    """The state of reading one file: its line and record."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
@@ -136,9 +164,9 @@ class _Scan:
         self.lines_of: dict[str, int] = {}  # of each name
         self.foreign = False  # whether a header was not UTF-8
 
-    def pieces(self) -> Iterator[Header | bytes]:
+    def chunks(self, block_size: int) -> Iterator[Header | bytes]:
         data, at_line_start = b"", True
-        for block in _blocks(self.path):
+        for block in _blocks(self.path, block_size):
             data += block
             at = 0
             while at < len(data):
@@ -150,9 +178,9 @@ class _Scan:
                     at = stop + 1
                     continue
                 stop = _next_header(data, at)
-                piece = data[at:stop]
-                at_line_start = piece.endswith(b"\n")
-                if codes := self._sequence(piece):
+                chunk = data[at:stop]
+                at_line_start = chunk.endswith(b"\n")
+                if codes := self._sequence(chunk):
                     yield codes
                 at = stop
             data = data[at:]
@@ -174,7 +202,7 @@ class _Scan:
         if name in self.lines_of:
             raise self._error(
                 self.line,
-                f"the name {name!r} comes twice, first in line {self.lines_of[name]}; "
+                f"the name {name!r} is not unique, it is in line {self.lines_of[name]} as well; "
                 "rename or remove one of the records",
             )
         self.lines_of[name] = self.header_line = self.line
@@ -194,33 +222,33 @@ class _Scan:
             self.foreign = True
             return line.decode("cp1252", "replace")
 
-    def _sequence(self, piece: bytes) -> bytes:
-        codes = piece.translate(MARKED_CODES, _SPACE)
+    def _sequence(self, chunk: bytes) -> bytes:
+        codes = chunk.translate(MARKED_CODES, _SPACE)
         if codes and not self.lines_of:
-            before = len(piece) - len(piece.lstrip())
-            line = self.line + piece.count(b"\n", 0, before)
+            before = len(chunk) - len(chunk.lstrip())
+            line = self.line + chunk.count(b"\n", 0, before)
             raise self._error(
                 line, "sequence before the first header (a line >name); is this a FASTA file?"
             )
-        if NO_LETTER in codes:
-            raise self._bad_letter(piece)
-        self.line += piece.count(b"\n")
+        if INVALID in codes:
+            raise self._bad_letter(chunk)
+        self.line += chunk.count(b"\n")
         self.length += len(codes)
         return codes
 
-    def _bad_letter(self, piece: bytes) -> SequenceError:
-        for number, line in enumerate(piece.split(b"\n"), self.line):
+    def _bad_letter(self, chunk: bytes) -> SequenceError:
+        for number, line in enumerate(chunk.split(b"\n"), self.line):
             letters = line.translate(None, _SPACE)
-            at = letters.translate(MARKED_CODES).find(NO_LETTER)
+            at = letters.translate(MARKED_CODES).find(INVALID)
             if at >= 0:
                 return self._error(
                     number,
                     f"{chr(letters[at])!r} at position {self.length + at + 1} of record "
-                    f"{self.name!r} is no letter of DNA; "
+                    f"{self.name!r} is not a DNA letter; "
                     "remove it or write N (or is this a protein?)",
                 )
             self.length += len(letters)
-        raise AssertionError("called for a piece without a bad letter")
+        raise AssertionError("called for a chunk without a bad letter")
 
     def _close_record(self) -> None:
         if self.lines_of and not self.length:
@@ -243,10 +271,13 @@ def _next_header(data: bytes, at: int) -> int:
         at += 1
 
 
-def _blocks(path: str | Path) -> Iterator[bytes]:
+def _blocks(path: str | Path, size: int) -> Iterator[bytes]:
     """Read a file's text block by block; every line, the last one too, is ended by LF."""
-    with _opened(path) as file:
-        start = file.peek(8)  # type: ignore[attr-defined]
+    with _opened(path) as stored:
+        file = stored
+        if _is_gzip(stored):  # its reader can peek as well
+            file = cast(io.BufferedReader, gzip.GzipFile(fileobj=stored))
+        start = file.peek(8)
         mark = next((mark for mark in BYTE_ORDER_MARKS if start.startswith(mark)), b"")
         _check_start(path, start.removeprefix(mark), mark)
         # Without a mark bytes stay as they are: as Latin-1 each of them is a character.
@@ -257,7 +288,7 @@ def _blocks(path: str | Path) -> Iterator[bytes]:
             encoding, written = BYTE_ORDER_MARKS[mark], "utf-8"
         text = codecs.getincrementaldecoder(encoding)()
         lines = io.IncrementalNewlineDecoder(text, translate=True)
-        while block := file.read(_BLOCK):
+        while block := file.read(size):
             yield lines.decode(block).encode(written)
         yield lines.decode(b"", final=True).encode(written) + b"\n"
 
@@ -275,14 +306,14 @@ def _check_start(path: str | Path, start: bytes, mark: bytes) -> None:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, decompressed if it is gzip or bgzip."""
+def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or standard input (`-`), in which a reader can peek; the bytes are as stored."""
     try:
         if str(path) == "-":
-            yield _decompressed(cast(BinaryIO, sys.stdin.buffer))
+            yield cast(io.BufferedReader, sys.stdin.buffer)
             return
         with Path(path).open("rb") as file:
-            yield _decompressed(cast(BinaryIO, file))
+            yield file
     except FileNotFoundError:
         raise SequenceError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -297,8 +328,5 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    # Buffered readers and gzip files can look ahead.
-    if file.peek(2)[:2] == b"\x1f\x8b":  # type: ignore[attr-defined]
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    return file
+def _is_gzip(file: io.BufferedReader) -> bool:
+    return file.peek(2)[:2] == b"\x1f\x8b"

@@ -18,19 +18,22 @@ from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, rename_chromosome, unknown_chromosome
 from genoglot.regions.strand import read_strands
 from genoglot.sequence.alphabet import MASKED, Codes, N, reverse_complement, to_text
-from genoglot.sequence.origin import Origin, places_of
 from genoglot.sequence.packed import Packed, is_packed, open_packed, packed_from_fasta
+from genoglot.sequence.record_positions import RecordPositions, locate_records
 
 Ints = NDArray[np.int64]
 
-_BLOCK = 1 << 18  # bases fetched at a time, so that they are still in the cache when cleaned
+UNMASKED = np.uint8(MASKED - 1)
+"""Bits of a packed byte without the soft mask."""
+
+_BLOCK = 1 << 18  # bases fetched at a time, so that they are still in the cache when unmasked
 
 
 class Genome:
-    """Random access to DNA by `Regions`; made by `Genome.open`.
+    """Random access to DNA by `Regions`. `Genome.open` opens one.
 
-    A genome can be used by several threads at once, and pickled (for workers of a DataLoader):
-    only the path of the packed form travels, and all processes share its memory.
+    Several threads can use a genome at the same time. Pickling it, as for workers of a DataLoader,
+    stores only the path of the packed file, whose memory all processes share.
     """
 
     def __init__(self, packed: Packed, chroms: Sequence[str], offsets: Sequence[int]) -> None:
@@ -47,43 +50,42 @@ class Genome:
         cls,
         path: str | Path | Sequence[str | Path],
         *,
-        origin: Origin | None = None,
+        record_positions: RecordPositions | None = None,
         alias: Alias | None = None,
         packed: str | Path | None = None,
     ) -> Genome:
         r"""Open a genome.
 
-        A FASTA file is read once and packed into a file of a byte per base, which is mapped into
-        memory from then on. It is made again when the FASTA file is changed or replaced. Files of
-        less than 8 MB are read each time, into memory, unless `packed` is given.
+        A FASTA file is read once and packed into a file with a byte per base, which later calls
+        map into memory. It is packed again when the FASTA file has changed. Files below 8 MB are
+        read into memory each time, unless `packed` is given.
 
         Parameters
         ----------
         path
             FASTA, plain, gzip or bgzip; several such files, which together make the genome; or a
             packed genome.
-        origin
-            For records that are windows of a chromosome: record name -> (chromosome, 0-based
-            position of its first base there); `"names"` reads that from names such as
+        record_positions
+            Positions of records that are windows of a chromosome: record name -> (chromosome,
+            0-based position of its first base). `"names"` takes them from names such as
             `22:20000001-21000000` (from 1, both ends included, as samtools faidx writes them) and
             `22:20000000-21000000` or `name::22:20000000-21000000(+)` (from 0, half-open, as
-            bedtools getfasta does): the length of the record tells which. Records that it lacks
-            are whole chromosomes under their own names, as are all if several names are of one
-            chromosome.
+            bedtools getfasta does), which the length of the record distinguishes. Other records
+            are whole chromosomes under their own names, as are all records if several names have
+            the same chromosome.
         alias
             Spelling of the chromosomes to translate to, as for BED files: `"ucsc"` (1 to chr1),
             `"ensembl"` (chr1 to 1) or a mapping of old to new names.
         packed
-            Where the packed form lies or shall lie. By default in the cache, `$GENOGLOT_CACHE`.
+            File of the packed genome. By default a file in the cache, `$GENOGLOT_CACHE`.
 
         Raises
         ------
         SequenceError
-            With file and line, if a FASTA file is malformed: see `read_fasta`. If the name of a
-            record tells of another length than it has or of the minus strand, or if names count
-            both from 0 and from 1.
+            With file and line, if a FASTA file is malformed: see `read_fasta`. Also if the window
+            in the name of a record does not fit the record: see `locate_records`.
         ChromosomeNameError
-            If two records become one chromosome, or `origin` names a record that is not there.
+            If two records are the same chromosome, or a record in `record_positions` is missing.
 
         Examples
         --------
@@ -105,18 +107,18 @@ class Genome:
         else:
             found = packed_from_fasta(files, Path(packed) if packed else None)
         where = str(files[0]) if len(files) == 1 else "the genome"
-        places = places_of(found.names, found.lengths, origin, where)
-        chroms = [rename_chromosome(chrom, alias) for chrom, _ in places]
+        located = locate_records(found.names, found.lengths, record_positions, where)
+        chroms = [rename_chromosome(chrom, alias) for chrom, _ in located]
         record_of: dict[str, str] = {}
         for record, chrom in zip(found.names, chroms, strict=True):
             if chrom in record_of:
                 raise ChromosomeNameError(
                     f"{where}: records {record_of[chrom]!r} and {record!r} are both chromosome "
-                    f"{chrom!r}, of which a genome has one record; leave one out, or name them "
-                    "otherwise by origin= (--origin) or alias= (--alias)"
+                    f"{chrom!r}, but a genome has one record of each; leave one out, or rename "
+                    "them by record_positions= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
-        return cls(found, chroms, [offset for _, offset in places])
+        return cls(found, chroms, [offset for _, offset in located])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,14 +127,14 @@ class Genome:
 
     @property
     def chrom_sizes(self) -> dict[str, int]:
-        """End of each chromosome in bp (of a window: where it ends on its chromosome)."""
+        """End of each chromosome, or of the window that the genome has of it, in bp."""
         ends = self._offset + self._length
         return dict(zip(self._names, ends.tolist(), strict=True))
 
     @property
     def extents(self) -> Regions:
-        """What the genome holds: a region per chromosome, from 0 unless the record is a window."""
-        # Names of FASTA records need not be those that a region set may have.
+        """The sequence that the genome has of each chromosome, as regions: from 0, or a window."""
+        # FASTA records may have names that a region set cannot have.
         index = {name: code for code, name in enumerate(dict.fromkeys(self._names))}
         codes = np.array([index[name] for name in self._names], np.int32)
         return Regions.from_codes(list(index), codes, self._offset, self._offset + self._length)
@@ -144,7 +146,7 @@ class Genome:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, as hex, of names, places and bases of the chromosomes; case does not matter."""
+        """SHA-256, as hex, of names, positions and bases of the records, whatever their case."""
         content = [
             [chrom, offset, digest]
             for chrom, offset, digest in zip(
@@ -184,62 +186,55 @@ class Genome:
         regions
             n regions, in any order. They may reach past the ends of a chromosome.
         width
-            Length of the windows in bp, each centered on its region: see `window_starts`. By
-            default the regions themselves, which must be equally long.
+            Length in bp of windows around the centers of the regions: see `window_starts`. By
+            default the regions themselves, which must be of the same length.
         stranded
-            Read regions on the minus strand (column `strand`, as `read_strands` reads it) from
-            there: their bases come complemented and in the opposite order.
+            Whether regions on the minus strand (column `strand`) give their reverse complement.
 
         Returns
         -------
-        uint8 (n, width), A C G T N = 0 1 2 3 4; N where the genome holds nothing
+        Codes
+            uint8 (n, width), A C G T N = 0 1 2 3 4; N where the genome has no sequence.
 
         Raises
         ------
         ChromosomeNameError
-            If the genome lacks a chromosome, or spells it another way.
+            If the genome has no such chromosome, or another spelling of it.
         SequenceError
             If the regions have different lengths and no width is given.
         GenoglotError
-            If a strand is none.
+            If a strand is not valid.
         """
         minus = on_minus(regions) if stranded else None
-        codes = self._cut(regions, width, MASKED - 1, minus)
+        codes = self._cut(regions, width, minus)
         if minus is not None and minus.any():
             codes[minus] = reverse_complement(codes[minus])
         return codes
 
-    def soft_mask(
-        self, regions: Regions, width: int | None = None, *, stranded: bool = True
-    ) -> NDArray[np.bool_]:
-        """Where the DNA of regions is in lower case, mostly repeats: bool (n, width).
-
-        Parameters and errors are those of `fetch`.
-        """
-        minus = on_minus(regions) if stranded else None
-        masked = self._cut(regions, width, MASKED, minus) > 0
-        if minus is not None and minus.any():
-            masked[minus] = masked[minus, ::-1]
-        return masked
-
     def sequence(self, chrom: str, start: int, end: int, *, soft_mask: bool = False) -> str:
-        r"""Fetch letters of one stretch, on the plus strand.
+        r"""Fetch the letters of one region, on the plus strand.
 
         Parameters
         ----------
         chrom
             Chromosome.
         start, end
-            0-based, half-open; N stands where the genome holds nothing, before 0 too.
+            0-based, half-open; N where the genome has no sequence, also before 0.
         soft_mask
-            Write soft-masked letters in lower case.
+            Whether soft-masked letters are in lower case.
+
+        Returns
+        -------
+        str
+            Letters A C G T N.
 
         Examples
         --------
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.fa"
         >>> _ = path.write_text(">22:101-104\nAcgT\n")
-        >>> Genome.open(path, origin="names").sequence("22", 99, 106, soft_mask=True)
+        >>> genome = Genome.open(path, record_positions="names")
+        >>> genome.sequence("22", 99, 106, soft_mask=True)
         'NAcgTNN'
         """
         if end < start:
@@ -249,9 +244,7 @@ class Genome:
         text = to_text(self._stretch(record, begin, begin + end - start))
         return text if soft_mask else text.upper()
 
-    def _cut(
-        self, regions: Regions, width: int | None, kept: int, minus: NDArray[np.bool_] | None
-    ) -> Codes:
+    def _cut(self, regions: Regions, width: int | None, minus: NDArray[np.bool_] | None) -> Codes:
         start = regions.start
         if width is None:
             lengths = regions.end - start
@@ -266,7 +259,7 @@ class Genome:
         else:
             start = window_starts(regions, width, minus)
         records = self._records(regions.chrom_names)[regions.chrom_codes]
-        return self._gather(records, start - self._offset[records], width, kept)
+        return self._gather(records, start - self._offset[records], width)
 
     def _records(self, names: Sequence[str]) -> Ints:
         for name in names:
@@ -274,8 +267,8 @@ class Genome:
                 raise unknown_chromosome(name, self._code)
         return np.array([self._code[name] for name in names], np.int64)
 
-    def _gather(self, records: Ints, at: Ints, width: int, kept: int) -> Codes:
-        """Copy windows that begin `at` a base of their record, and of each byte the bits `kept`."""
+    def _gather(self, records: Ints, at: Ints, width: int) -> Codes:
+        """Copy windows that begin `at` a base of their record, without the soft mask."""
         bases = self._packed.bases
         out = np.empty((len(records), width), np.uint8)
         if width == 0:
@@ -289,10 +282,10 @@ class Genome:
             rows = np.minimum(np.maximum(first + at, 0), len(windows) - 1)
             step = max(_BLOCK // width, 1)
             for i in range(0, len(out), step):
-                np.bitwise_and(windows[rows[i : i + step]], np.uint8(kept), out=out[i : i + step])
+                np.bitwise_and(windows[rows[i : i + step]], UNMASKED, out=out[i : i + step])
         for i in outside.tolist():
             begin = int(at[i])
-            out[i] = self._stretch(int(records[i]), begin, begin + width) & np.uint8(kept)
+            out[i] = self._stretch(int(records[i]), begin, begin + width) & UNMASKED
         return out
 
     def _stretch(self, record: int, begin: int, end: int) -> Codes:
@@ -309,24 +302,25 @@ class Genome:
 
 
 def window_starts(regions: Regions, width: int, minus: NDArray[np.bool_] | None = None) -> Ints:
-    """Where windows begin that are centered on regions.
+    """Start of windows that are centered on regions.
 
-    Read along its strand, a window has as many bases of its region before base number
-    `width // 2`, counted from 0, as after it, or one more. So of a region of 1 bp, such as a
-    TSS, that base is number `width // 2` on either strand.
+    On its own strand, a window has as many bases of its region before base number `width // 2`,
+    counted from 0, as after it, or one more. If a region has 1 bp, such as a TSS, this base is
+    number `width // 2` of the window on either strand.
 
     Parameters
     ----------
     regions
         n regions.
     width
-        Of the windows, bp.
+        Length of the windows in bp.
     minus
         Which regions are on the minus strand, bool (n,); by default none.
 
     Returns
     -------
-    0-based positions on the plus strand, int64 (n,)
+    NDArray
+        int64 (n,), 0-based positions on the plus strand.
 
     Examples
     --------

@@ -1,14 +1,17 @@
-"""Motifs of transcription factors from JASPAR 2018."""
+"""Motifs of transcription factors from JASPAR 2018, and a scanner that scores DNA against them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.kmers import kmer_numbers, sliding
 
 Matrix = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -18,6 +21,8 @@ BACKGROUND = 0.25
 
 PSEUDOCOUNT = 0.01
 """Pseudocount of a position, as a fraction of its counts; it is divided among the four bases."""
+
+_BASES = 1 << 13  # bases scanned at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,3 +126,145 @@ def jaspar() -> tuple[Motif, ...]:
         for motif in found
     ]
     return tuple(sorted(motifs, key=lambda motif: motif.id))
+
+
+class SiteScores(NamedTuple):
+    """Scores of the sites of some motifs, all of one width, in some sequences.
+
+    Attributes
+    ----------
+    rows
+        Which sequences.
+    motifs
+        Indices of the motifs, (m,).
+    values
+        float32 (sequences, sites, 2, m): of each first base of a site, on the forward and on the
+        reverse strand; minus infinity where a site contains N.
+    """
+
+    rows: slice
+    motifs: NDArray[np.intp]
+    values: Floats
+
+
+class MotifScanner:
+    """Score all sites of DNA, on both strands, against many motifs.
+
+    Parameters
+    ----------
+    matrices
+        Scores of the bases at each position of each motif, (width, 4), in the order A C G T, such
+        as `Motif.log_odds` or `Motif.relative`. The score of a site is their sum.
+
+    Examples
+    --------
+    >>> from genoglot.sequence import to_codes
+    >>> scanner = MotifScanner([np.eye(4)[[3, 0, 3, 0]]])  # a point for each base of TATA
+    >>> dna = to_codes("CTATACTANA")[None]
+    >>> scanner.max_scores(dna).tolist(), scanner.count_sites(dna, 3).tolist()
+    ([[4.0]], [[1.0]])
+    """
+
+    def __init__(self, matrices: Sequence[Matrix]) -> None:
+        widths = np.array([len(matrix) for matrix in matrices])
+        self._motifs = len(matrices)
+        self._by_width = [
+            (int(width), motifs, _lookups(np.stack([matrices[int(i)] for i in motifs])))
+            for width in np.unique(widths)
+            for motifs in (np.flatnonzero(widths == width),)
+        ]
+
+    def scan(self, codes: Codes) -> Iterator[SiteScores]:
+        """Score all sites, some sequences and motifs at a time.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+
+        Yields
+        ------
+        SiteScores
+            Of motifs of one width in some sequences; none for motifs wider than the sequences.
+        """
+        n, length = codes.shape
+        step = max(_BASES // max(length, 1), 1)
+        for i in range(0, n, step):
+            block = np.asarray(codes[i : i + step])
+            unknown = block == N
+            words = kmer_numbers(np.pad(block & np.uint8(3), ((0, 0), (0, 3))), 4).astype(np.intp)
+            for width, motifs, lookups in self._by_width:
+                sites = length - width + 1
+                if sites < 1:
+                    continue
+                scores = lookups[0].take(words[:, :sites].ravel(), axis=0)
+                for j, table in enumerate(lookups[1:], start=1):
+                    scores += table.take(words[:, 4 * j : 4 * j + sites].ravel(), axis=0)
+                values = scores.reshape(len(block), sites, 2, -1)
+                if unknown.any():
+                    values[sliding(np.logical_or, unknown, width)] = -np.inf
+                yield SiteScores(slice(i, i + step), motifs, values)
+
+    def max_scores(self, codes: Codes) -> Floats:
+        """Score of the best site of each motif on either strand.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+
+        Returns
+        -------
+        Floats
+            float32 (n, motifs); minus infinity where a sequence has no site without N.
+        """
+        best = np.full((len(codes), self._motifs), -np.inf, np.float32)
+        for rows, motifs, values in self.scan(codes):
+            best[rows, motifs] = values.max(axis=(1, 2))
+        return best
+
+    def count_sites(self, codes: Codes, threshold: float) -> Floats:
+        """Count the sites of each motif whose score on either strand reaches a threshold.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+        threshold
+            Minimum score of a site.
+
+        Returns
+        -------
+        Floats
+            float32 (n, motifs).
+        """
+        counts = np.zeros((len(codes), self._motifs), np.float32)
+        for rows, motifs, values in self.scan(codes):
+            reached = values >= np.float32(threshold)
+            sites = reached[:, :, 0] | reached[:, :, 1]
+            counts[rows, motifs] = sites.view(np.uint8).sum(axis=1, dtype=np.uint32)
+        return counts
+
+
+def _lookups(matrices: Matrix) -> list[Floats]:
+    """Score of every four bases at positions 0, 4, 8, ... of motifs of one width.
+
+    Adding up three or so looked-up rows is much less work than a product with one-hot bases.
+
+    Parameters
+    ----------
+    matrices
+        (motifs, width, 4).
+
+    Returns
+    -------
+    list of Floats
+        float32 (256, 2 * motifs) each: the motifs, then their reverse complements.
+    """
+    both = np.concatenate([matrices, matrices[:, ::-1, ::-1]])
+    both = np.pad(both, ((0, 0), (0, -matrices.shape[1] % 4), (0, 0)))
+    bases = np.arange(256)[:, None] >> 2 * np.arange(3, -1, -1) & 3
+    return [
+        both[:, first + np.arange(4), bases].sum(axis=2).T.astype(np.float32)
+        for first in range(0, both.shape[1], 4)
+    ]

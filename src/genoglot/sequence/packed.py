@@ -1,8 +1,8 @@
 """Genomes packed into one file that is mapped into memory: a byte per base, then an index.
 
-A byte is the base's code, plus `MASKED` in lower case. The file ends with the index as JSON, its
-length in eight bytes, and a magic word, so that it is written in one pass. Why a byte, and not two
-or four bits: docs/decisions/0011.
+A byte is the code of a base, plus `MASKED` in lower case. The file ends with the index as JSON, the
+length of the index in eight bytes, and a magic word, so that it is written in one pass. Why a byte
+and not two or four bits: docs/decisions/0011.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from genoglot.sequence.alphabet import MASKED, Codes
 from genoglot.sequence.fasta import Header, scan_fasta
 
 SMALL = 8 << 20
-"""FASTA files of up to so many bytes are read again, in less than 0.2 s, rather than packed."""
+"""Maximum size in bytes of FASTA files that are not packed, but read each time, in 0.2 s."""
 
 _MAGIC = b"GENOGLOT"
 _FORMAT = 1
 _UNMASKED = bytes(code & (MASKED - 1) for code in range(256))
-_SAMPLE = 1 << 16  # bytes that are read in three places to recognize a file
-_AGAIN = "remove it, so that it is made again"
+_SAMPLE = 1 << 16  # bytes that are read at three positions for a fingerprint
+_AGAIN = "remove it, so that the genome is packed again"
 
 
 class Packed(NamedTuple):
@@ -38,17 +38,17 @@ class Packed(NamedTuple):
     Attributes
     ----------
     path
-        Its file; None if it is in memory only.
+        Its file; None if it is only in memory.
     bases
         Codes of all records one after the other, plus `MASKED` in lower case; uint8.
     names
-        Of the records.
+        Names of the records.
     lengths
-        Of the records, in bases.
+        Number of bases of each record.
     digests
         SHA-256 of the codes of each record, as hex, whatever their case.
     source
-        What identifies each FASTA file that it was made of: see `_stamp`.
+        Fingerprint of each FASTA file that was packed: see `_fingerprint`.
     """
 
     path: Path | None
@@ -91,22 +91,27 @@ def open_packed(path: Path) -> Packed:
 
 
 def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
-    """Pack one or more FASTA files, or map what was packed before if they have not changed.
+    """Pack FASTA files, or map the genome that was packed before if they have not changed.
 
     Parameters
     ----------
     fasta
         The files.
     path
-        Where the packed form lies or shall lie. If None: in the cache, or, of small files, in
+        File of the packed genome. If None: a file in the cache or, if the FASTA files are small,
         memory only.
+
+    Returns
+    -------
+    Packed
+        The packed genome.
 
     Raises
     ------
     SequenceError
-        If a FASTA file cannot be read, or the packed form not be written.
+        If a FASTA file cannot be read, or the packed genome cannot be written.
     """
-    source = [_stamp(file) for file in fasta]
+    source = [_fingerprint(file) for file in fasta]
     if path is None and sum(int(stamp[1]) for stamp in source) <= SMALL:
         buffer = io.BytesIO()
         _write(fasta, source, buffer)
@@ -128,18 +133,18 @@ def packed_from_fasta(fasta: Sequence[Path], path: Path | None) -> Packed:
     except OSError as error:
         raise SequenceError(
             f"{path}: the packed genome cannot be written there ({error.strerror}); choose "
-            "another place with packed= or the environment variable GENOGLOT_CACHE"
+            "another file with packed=, or another folder with the variable GENOGLOT_CACHE"
         ) from None
     return open_packed(path)
 
 
-def _stamp(file: Path) -> list[str | int]:
-    """Identify a file, so that a change is noticed, even to one of the same size and time.
+def _fingerprint(file: Path) -> list[str | int]:
+    """Compute a fingerprint of a file that changes with it, even at the same size and time.
 
-    That is its path, size, time of the content (mtime), time of the inode (ctime), number of the
-    inode, and a digest of the first, the middle and the last 64 KB. Tools that copy a file's time
-    (cp -p, rsync -t, touch -r) cannot copy its ctime; the samples help where a file system has
-    none, and cost less than a millisecond, where to read a human genome would take seconds.
+    It has the path, size, mtime, ctime, inode number, and a digest of the first, the middle and the
+    last 64 KB. Tools that copy the time of a file (cp -p, rsync -t, touch -r) cannot copy its
+    ctime; the digest helps where a file system has none, and takes less than a millisecond, where
+    reading a human genome would take seconds.
     """
     digest = hashlib.sha256()
     try:
@@ -156,7 +161,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 
 def _in_cache(fasta: Sequence[Path]) -> Path:
-    """In the cache, under a name that the paths determine."""
+    """File in the cache, whose name depends on the paths of the FASTA files."""
     key = hashlib.sha256("\n".join(str(file.resolve()) for file in fasta).encode()).hexdigest()
     return cache_folder() / "genomes" / f"{fasta[0].name}-{key[:16]}.genome"
 
@@ -175,8 +180,8 @@ def _write(fasta: Sequence[Path], source: list[list[str | int]], packed: BinaryI
             name = item.name
             if name in lengths:
                 raise SequenceError(
-                    f"{file}: record {name!r} is in a file before it as well; "
-                    "rename or remove one of them"
+                    f"{file}: record {name!r} is in an earlier file as well; rename or remove one "
+                    "of them"
                 )
             lengths[name], digests[name] = 0, hashlib.sha256()
     index = {
@@ -196,7 +201,7 @@ def _read_index(file: BinaryIO, path: Path) -> dict[str, Any]:
     file.seek(max(size - tail, 0))
     length, magic = int.from_bytes(file.read(8), "little"), file.read()
     if magic != _MAGIC or length > size - tail:
-        raise SequenceError(f"{path}: no packed genome, or a damaged one; {_AGAIN}")
+        raise SequenceError(f"{path}: not a packed genome, or damaged; {_AGAIN}")
     file.seek(size - tail - length)
     try:
         index: dict[str, Any] = json.loads(file.read(length))

@@ -1,13 +1,11 @@
-"""Sequences to read with a model: records of a FASTA file, or the regions of a BED file."""
+"""Sequences for a model: the records of a FASTA file, or the regions of a BED file."""
 
 from __future__ import annotations
 
 import logging
-import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,34 +14,29 @@ from numpy.typing import NDArray
 from genoglot.errors import SequenceError
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import check_names, unknown_chromosome
-from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.fasta import FastaRecord, Header, read_fasta, scan_fasta
+from genoglot.sequence.alphabet import Codes, Lengths, N
+from genoglot.sequence.fasta import FastaRecord, Header, is_fasta, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
-from genoglot.sequence.tokenizers.padding import Lengths
 
 logger = logging.getLogger("genoglot")
 
-FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
-
 _BASES = 1 << 24  # of a batch, unless a single sequence has more
-_LOOKED_AT = 1 << 16  # bytes from which the kind of a file is told
-_SPACE = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and the bytes of byte-order marks, and of UTF-16
 
 
-class Sequences(NamedTuple):
-    """Some sequences.
+class SequenceBatch(NamedTuple):
+    """A batch of sequences.
 
     Attributes
     ----------
-    about
-        A row of each: `name`; or `chrom`, `start`, `end` and what columns the regions have.
+    metadata
+        A row of each sequence: `name`; or `chrom`, `start`, `end` and the other columns of regions.
     codes
-        A C G T N = 0 1 2 3 4, uint8 (n, length of the longest), filled up with N.
+        A C G T N = 0 1 2 3 4, uint8 (n, length of the longest), padded with N.
     lengths
-        Bases of each, int64 (n,).
+        Number of bases of each sequence, int64 (n,).
     """
 
-    about: pl.DataFrame
+    metadata: pl.DataFrame
     codes: Codes
     lengths: NDArray[np.int64]
 
@@ -53,49 +46,54 @@ def read_sequences(
     *,
     genome: Genome | str | Path | None = None,
     width: int | None = None,
-    usual: int | None = None,
+    default_width: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     check: Callable[[int, str], None] | None = None,
     readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None = None,
     batch: int = 1024,
-) -> Iterator[Sequences]:
+) -> Iterator[SequenceBatch]:
     r"""Read sequences, a batch at a time.
 
-    Windows that reach past the end of a chromosome are filled up with N there. How many do, and
-    in how many sequences there is nothing to read, is logged.
+    Windows that reach past the end of a chromosome are padded with N. The number of such windows is
+    logged, and the number of sequences in which a model can read nothing.
 
     Parameters
     ----------
     path
-        A FASTA or a BED file, plain or gzip, told apart by how they begin; `-` is standard input.
+        A FASTA or a BED file, plain or gzip, recognized by its first bytes; `-` is standard input.
     genome
-        Genome that the regions of a BED file are of, or its FASTA file or packed form.
+        Genome of the regions of a BED file, or its FASTA file or packed file.
     width
-        Length of windows around the centers of regions, bp: see `window_starts`. By default the
-        regions themselves, which must be equally long.
-    usual
-        Without a width: length of windows if regions have another length, bp, with a notice.
+        Length in bp of windows around the centers of regions: see `window_starts`. By default the
+        regions themselves, which must be of the same length.
+    default_width
+        Length in bp of windows if no width is given and the regions have another length, which is
+        logged.
     on_error
-        `"skip"` leaves out malformed lines, and regions that lie outside of the genome, with a
-        notice of how many.
+        `"skip"` leaves malformed lines and regions outside of the genome out, and logs how many.
     check
-        Called with the length of the shortest and of the longest sequence, bp, and its name, before
-        any is given out (from standard input: as each is read); raises an error if a model cannot
-        read it.
+        Function of a length in bp and a name that raises an error if a model cannot read such a
+        sequence. It is called for the shortest and for the longest sequence before the first
+        batch (from standard input: for every sequence).
     readable
-        Function of codes and lengths that says of which sequences a model reads something, bool
-        (n,), as `DnaTokenizer.readable`; by default of all that have a known base.
+        Function of codes and lengths that returns in which sequences a model can read anything,
+        bool (n,), such as `DnaTokenizer.readable`; by default in those with a known base.
     batch
-        Sequences of a batch, at most. Long ones make smaller batches, of 16 million bases or of
-        one sequence.
+        Maximum number of sequences of a batch. Batches of long sequences are smaller: of 16 million
+        bases, or of one sequence.
+
+    Yields
+    ------
+    SequenceBatch
+        In the order of the file.
 
     Raises
     ------
     SequenceError
-        If regions come without a genome, lie outside of it, or have no length or several and no
-        width is given; or if a file cannot be read.
+        If regions have no genome or are outside of it, if they are empty or of different lengths
+        and no width is given, or if a file cannot be read.
     ChromosomeNameError
-        If the genome spells chromosomes another way.
+        If the genome has another spelling of the chromosomes.
     BedFormatError
         At a line of a BED file that cannot be read.
 
@@ -104,11 +102,11 @@ def read_sequences(
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.fa"
     >>> _ = path.write_text(">one\nACGT\n>two\nAC\n")
-    >>> for about, codes, lengths in read_sequences(path):
-    ...     print(about["name"].to_list(), codes.tolist(), lengths.tolist())
+    >>> for metadata, codes, lengths in read_sequences(path):
+    ...     print(metadata["name"].to_list(), codes.tolist(), lengths.tolist())
     ['one', 'two'] [[0, 1, 2, 3], [0, 1, 4, 4]] [4, 2]
     """
-    if _is_fasta(path):
+    if is_fasta(path):
         if genome is not None or width is not None:
             raise SequenceError(f"{path}: is FASTA; a genome and a width are for BED files")
         if check is not None and str(path) != "-":
@@ -118,39 +116,19 @@ def read_sequences(
         return _report_unreadable(_records(path, batch, check), readable, path)
     if genome is None:
         raise SequenceError(
-            f"{path}: is no FASTA file, which begins with >, and the regions of a BED file are of "
-            "a genome; give the genome's FASTA file (--genome)"
+            f"{path}: is not a FASTA file, which begins with >, and the regions of a BED file need "
+            "a genome; give its FASTA file (--genome)"
         )
     dna = genome if isinstance(genome, Genome) else Genome.open(genome)
     regions = Regions.from_bed(path, on_error=on_error)
     if not len(regions):
         raise SequenceError(f"{path}: no region in this file; give one with some")
     regions = _inside(regions, dna, path, on_error)
-    width = _width(regions, path, width, usual)
+    width = _width(regions, path, width, default_width)
     if check is not None:
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
     _report_padding(regions, dna, width, path)
     return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
-
-
-def _is_fasta(path: str | Path) -> bool:
-    """Whether a file's first letter is >, or else its name is that of a FASTA file."""
-    try:
-        if str(path) == "-":
-            start = cast(BinaryIO, sys.stdin.buffer).peek(_LOOKED_AT)  # type: ignore[attr-defined]
-        else:
-            with Path(path).open("rb") as file:
-                start = file.peek(_LOOKED_AT)
-        if start[:2] == b"\x1f\x8b":
-            start = zlib.decompressobj(31).decompress(start, _LOOKED_AT)
-    except OSError as error:
-        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
-    except zlib.error:
-        return True  # read_fasta says what is wrong
-    if not start.strip(_SPACE):
-        raise SequenceError(f"{path}: is empty; give a FASTA or a BED file")
-    bare = Path(str(path).lower().removesuffix(".gz").removesuffix(".bgz"))
-    return start.lstrip(_SPACE)[:1] == b">" or bare.suffix in FASTA
 
 
 def _extremes(path: str | Path) -> list[tuple[str, int]]:
@@ -167,7 +145,7 @@ def _extremes(path: str | Path) -> list[tuple[str, int]]:
 
 def _records(
     path: str | Path, batch: int, check: Callable[[int, str], None] | None
-) -> Iterator[Sequences]:
+) -> Iterator[SequenceBatch]:
     found: list[FastaRecord] = []
     longest = 0
     for record in read_fasta(path):
@@ -182,44 +160,46 @@ def _records(
     yield _stacked(found)
 
 
-def _stacked(records: list[FastaRecord]) -> Sequences:
+def _stacked(records: list[FastaRecord]) -> SequenceBatch:
     lengths = np.array([len(record.codes) for record in records], np.int64)
     codes = np.full((len(records), int(lengths.max())), N, np.uint8)
     for row, record in zip(codes, records, strict=True):
         row[: len(record.codes)] = record.codes
-    return Sequences(pl.DataFrame({"name": [r.name for r in records]}), codes, lengths)
+    return SequenceBatch(pl.DataFrame({"name": [r.name for r in records]}), codes, lengths)
 
 
 def _windows(
     regions: Regions, genome: Genome, width: int | None, batch: int
-) -> Iterator[Sequences]:
+) -> Iterator[SequenceBatch]:
     length = width or int(regions.end[0] - regions.start[0])
     step = max(min(batch, _BASES // length), 1)
     for i in range(0, len(regions), step):
         part = regions[i : i + step]
         codes = genome.fetch(part, width)
-        yield Sequences(part.frame, codes, np.full(len(codes), length, np.int64))
+        yield SequenceBatch(part.frame, codes, np.full(len(codes), length, np.int64))
 
 
-def _width(regions: Regions, path: str | Path, width: int | None, usual: int | None) -> int | None:
-    """Width of the windows; None if they are the regions themselves."""
+def _width(
+    regions: Regions, path: str | Path, width: int | None, default_width: int | None
+) -> int | None:
+    """Choose the width of the windows; None for the regions themselves."""
     spans = regions.end - regions.start
     low, high = int(spans.min()), int(spans.max())
-    if width is not None or (usual is None and 0 < low == high):
+    if width is not None or (default_width is None and 0 < low == high):
         return width
-    if usual is None:
+    if default_width is None:
         raise SequenceError(
             f"{path}: the regions are {_span(low, high)} bp long; give a width (--width), for "
             "windows around their centers"
         )
-    if low == high == usual:
+    if low == high == default_width:
         return None
     logger.info(
-        "%s: the regions are %s bp long; read are windows of %d bp around their centers, which "
-        "the model was trained on",
-        *(path, _span(low, high), usual),
+        "%s: the regions are %s bp long; they are replaced by windows of %d bp around their "
+        "centers, the length that the model was trained on",
+        *(path, _span(low, high), default_width),
     )
-    return usual
+    return default_width
 
 
 def _span(low: int, high: int) -> str:
@@ -229,7 +209,7 @@ def _span(low: int, high: int) -> str:
 def _inside(
     regions: Regions, genome: Genome, path: str | Path, on_error: Literal["raise", "skip"]
 ) -> Regions:
-    """Refuse regions that lie wholly outside of the genome, or leave them out and say so."""
+    """Refuse regions that are wholly outside of the genome, or leave them out and log it."""
     check_names(
         regions.chrom_names, genome.names, ours=str(path), theirs="the genome", renamed="theirs"
     )
@@ -263,7 +243,7 @@ def _inside(
 
 
 def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last position that the genome holds of each region's chromosome; none: 0, 0."""
+    """First position and end of the sequence of each region's chromosome; 0, 0 without any."""
     held = {name: i for i, name in enumerate(genome.names)}
     record = np.array([held.get(name, -1) for name in regions.chrom_names], np.int64)
     extents = genome.extents
@@ -281,18 +261,18 @@ def _report_padding(regions: Regions, genome: Genome, width: int | None, path: s
     beyond = (start < first) | (end > last)
     if beyond.any():
         logger.warning(
-            "%s: %d of %d windows reach past an end of the genome's sequence and are filled up "
-            "with N there; the first is around %s",
+            "%s: %d of %d windows reach past an end of the genome's sequence and are padded "
+            "with N; the first is around %s",
             *(path, beyond.sum(), len(beyond), regions[[int(np.flatnonzero(beyond)[0])]].loci[0]),
         )
 
 
 def _report_unreadable(
-    parts: Iterator[Sequences],
+    parts: Iterator[SequenceBatch],
     readable: Callable[[Codes, Lengths], NDArray[np.bool_]] | None,
     path: str | Path,
-) -> Iterator[Sequences]:
-    """Log in the end how many sequences a model reads nothing of, so that it predicts nothing."""
+) -> Iterator[SequenceBatch]:
+    """Log at the end in how many sequences a model can read nothing."""
     n = total = 0
     first = ""
     for part in parts:
@@ -301,7 +281,7 @@ def _report_unreadable(
         else:
             unread = ~readable(part.codes, part.lengths)
         if unread.any() and not n:
-            row = part.about.row(int(np.flatnonzero(unread)[0]), named=True)
+            row = part.metadata.row(int(np.flatnonzero(unread)[0]), named=True)
             is_region = "start" in row
             first = f"{row['chrom']}:{row['start'] + 1}-{row['end']}" if is_region else row["name"]
         n, total = n + int(unread.sum()), total + len(unread)
@@ -309,6 +289,6 @@ def _report_unreadable(
     if n:
         logger.warning(
             "%s: %d of %d sequences consist of N alone or are shorter than the model's tokens, the "
-            "first is %s; their rows mean nothing",
+            "first is %s; ignore their rows",
             *(path, n, total, first),
         )

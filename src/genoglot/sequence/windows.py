@@ -1,4 +1,4 @@
-"""Windows side by side over a whole genome, a batch at a time."""
+"""Adjacent windows over a whole genome, a batch at a time."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from genoglot.sequence.genome import Genome
 def tile(
     genome: Genome, width: int, *, max_unknown: float = 0.5, batch: int = 1024
 ) -> Iterator[Regions]:
-    r"""Cut a genome into windows that lie side by side.
+    r"""Cut a genome into adjacent windows.
 
-    The last bases of a chromosome, if fewer than a window, are left out.
+    The last bases of a chromosome are left out if they are fewer than a window.
 
     Parameters
     ----------
     genome
         The genome.
     width
-        Of the windows, bp.
+        Length of the windows in bp.
     max_unknown
-        Leave out windows of which a larger part is N.
+        Maximum proportion of N in a window; other windows are left out.
     batch
-        Windows looked at a time: a batch has so many at most.
+        Maximum number of windows in a batch.
 
     Yields
     ------
-    Non-empty batches, each on one chromosome, in the order of the genome.
+    Regions
+        Batches that are not empty, each on one chromosome, in the order of the genome.
 
     Examples
     --------
@@ -52,6 +53,6 @@ def tile(
             windows = Regions.from_codes(
                 [name], np.zeros(len(start), np.int32), start, start + width
             )
-            kept = (genome.fetch(windows) == N).mean(axis=1) <= max_unknown
-            if kept.any():
-                yield windows if kept.all() else windows[kept]
+            known = (genome.fetch(windows) == N).mean(axis=1) <= max_unknown
+            if known.any():
+                yield windows if known.all() else windows[known]

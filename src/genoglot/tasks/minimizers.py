@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers
+from genoglot.sequence.kmers import UNKNOWN, Hashes, canonical_kmers, sliding
 
 _BLOCK = 1 << 18  # bases at a time, so that what is made of them is still in the cache
 _MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))  # Wellons' lowbias32: a bijection
@@ -78,7 +78,7 @@ def find_minimizers(codes: Codes, k: int, window: int) -> Minimizers:
         unknown = kmers == UNKNOWN
         order = _scramble(kmers)
         order[unknown] = UNKNOWN
-        lowest = _sliding_minimum(order, min(window, order.shape[1]))
+        lowest = sliding(np.minimum, order, min(window, order.shape[1]))
         # Neighboring windows often have the same minimizer: take it where it is new.
         new = np.ones(lowest.shape, bool)
         new[:, 1:] = lowest[:, 1:] != lowest[:, :-1]
@@ -86,16 +86,6 @@ def find_minimizers(codes: Codes, k: int, window: int) -> Minimizers:
         hashes.append(lowest[row, column])
         rows.append(row + i)
     return Minimizers(np.concatenate(hashes), np.concatenate(rows))
-
-
-def _sliding_minimum(values: Hashes, window: int) -> Hashes:
-    """Smallest of each run of `window` columns, in log2(window) steps."""
-    width = 1
-    while width < window:
-        step = min(width, window - width)
-        values = np.minimum(values[:, :-step], values[:, step:])
-        width += step
-    return values
 
 
 def align_left(codes: Codes, width: int) -> Codes:

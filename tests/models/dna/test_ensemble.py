@@ -77,7 +77,7 @@ def test_data_decide_whether_strand_and_place_matter() -> None:
     for make, anchored in ((ordered, True), (mirrored, False)):
         fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
         networks = fitted.networks()
-        assert {m.encoder.settings.places > 0 for m in networks} == {anchored}
+        assert {m.encoder.settings.positions > 0 for m in networks} == {anchored}
         assert {m.settings.strands for m in networks} == {"forward" if anchored else "random"}
     how["trees"] = 0
     told = fit_ensemble(*ordered(80, 0), ordered(80, 1), anchored=False, **how)

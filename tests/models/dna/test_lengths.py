@@ -26,7 +26,7 @@ FILLED = np.where(np.arange(40) < LENGTHS[:, None], CODES, 4).astype(np.uint8)
 
 
 def network(codes: np.ndarray, **how: object) -> SequenceModel:
-    encoder = ResidualCnn(width=8, learned=8, motifs=False, blocks=1, places=40)
+    encoder = ResidualCnn(width=8, learned=8, motifs=False, blocks=1, positions=40)
     made = SequenceModel(encoder, max_steps=5, strands="random", learning_rate=1e-2)
     return made.fit(codes, LABELS.astype(np.float32), device=CPU, **how)
 
@@ -130,10 +130,10 @@ def test_the_lengths_of_an_ensemble_are_those_of_all_members() -> None:
     ],
 )
 def test_an_encoder_says_what_it_reads_at_most(encoder: SequenceEncoder, most: int) -> None:
-    assert encoder.most_bases == most
+    assert encoder.max_bases == most
     encoder.check_length(most)
     encoder.tokenize(np.zeros((1, most), np.uint8))
-    with pytest.raises(ModelError, match=f"{most + 1:,} bp, but this encoder reads up to"):
+    with pytest.raises(ModelError, match=f"{most + 1:,} bp, but this model reads up to"):
         encoder.check_length(most + 1)
     with pytest.raises(ModelError):
         encoder.tokenize(np.zeros((1, most + 1), np.uint8))
@@ -142,6 +142,6 @@ def test_an_encoder_says_what_it_reads_at_most(encoder: SequenceEncoder, most: i
 def test_byte_pairs_may_read_as_many_of_the_longest_token() -> None:
     tokenizer = BpeTokenizer.train(["ACGTACGTACGTNACGT"] * 10, vocab_size=13)
     encoder = AttentionEncoder(tokenizer, dim=8, heads=2, layers=1)
-    assert encoder.most_bases == 8 * 32_768  # ACGTACGT
+    assert encoder.max_bases == 8 * 32_768  # ACGTACGT
     with pytest.raises(ModelError, match="300,000 bp, but"):
         encoder.check_length(300_000)

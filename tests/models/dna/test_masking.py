@@ -72,10 +72,10 @@ def test_no_token_that_is_seen_overlaps_a_base_that_is_asked_for(
     masker = Masker(tokenizer, rate=rate, span=span)
     batch = masker(codes, lengths, generators(3, seed))
     plain = tokenizer.from_codes(codes, lengths, padding=True, add_special_tokens=False)
-    seen = np.asarray(plain["attention_mask"], bool)
-    assert "mask" not in batch or np.array_equal(batch["mask"].numpy(), seen)
+    present = np.asarray(plain["attention_mask"], bool)
+    assert "mask" not in batch or np.array_equal(batch["mask"].numpy(), present)
     for row in range(3):
-        n = int(seen[row].sum())
+        n = int(present[row].sum())
         ids, inputs = plain["input_ids"][row, :n], batch["inputs"].numpy()[row, :n]
         targets = batch["targets"].numpy()[row]
         assert (targets[n:] == IGNORED).all()
@@ -119,8 +119,8 @@ def test_so_many_tokens_are_masked(name: str, rate: float) -> None:
     batch = Masker(tokenizer, rate=rate)(dna(300, 400, unknown=0.0), None, generators(300))
     if isinstance(tokenizer, IdTokenizer):
         masked = batch["inputs"].numpy() == tokenizer.mask_token_id
-        seen = batch["mask"].numpy() if "mask" in batch else np.ones_like(masked)
-        assert masked[seen].mean() == pytest.approx(rate, abs=0.015)
+        present = batch["mask"].numpy() if "mask" in batch else np.ones_like(masked)
+        assert masked[present].mean() == pytest.approx(rate, abs=0.015)
         assert masked[:, 0].mean() == pytest.approx(rate, abs=0.09)  # at the ends as elsewhere
         assert (batch["targets"].numpy() != IGNORED).any()
     else:

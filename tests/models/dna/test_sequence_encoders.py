@@ -13,7 +13,7 @@ from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_fc import CnnFc
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
-from genoglot.models.dna.sequence_encoder import SequenceEncoder, other_strand
+from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.windowed import WindowedEncoder
 from genoglot.registry import create
 from genoglot.sequence import (
@@ -54,9 +54,9 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-fc": lambda: CnnFc(length=50, channels=(6, 8), dim=12),
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
     "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
-    "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, places=21),
-    "pieces": lambda: WindowedEncoder(
-        attention(layers=1), piece=10, context=5, frozen=False, **SMALL
+    "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, positions=21),
+    "windowed": lambda: WindowedEncoder(
+        attention(layers=1), window=10, context=5, frozen=False, **SMALL
     ),
 }
 
@@ -71,9 +71,9 @@ def test_every_combination(tokenizer: str, positions: str, pooling: str) -> None
     assert vectors.shape == (3, 16)
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
-    tokens, seen = encoder.embed_tokens(codes)
+    tokens, mask = encoder.embed_tokens(codes)
     expected = {"kmer": 40, "patch": 11, "onehot": 11}
-    assert seen.shape == tokens.shape[:2] == (3, expected.get(tokenizer, seen.shape[1]))
+    assert mask.shape == tokens.shape[:2] == (3, expected.get(tokenizer, mask.shape[1]))
     assert tokens.shape[2] == encoder.token_dim
     assert encoder.embed(codes[:0]).shape == (0, 16)
 
@@ -86,7 +86,7 @@ def test_padding_and_batches_change_nothing(kind: str) -> None:
     rubbish = codes.copy()
     rubbish[np.arange(50) >= lengths[:, None]] = 1
     np.testing.assert_allclose(encoder.embed(rubbish, lengths, batch_size=3), together, atol=1e-5)
-    if kind != "pieces":  # there, N to the common length make more pieces
+    if kind != "windowed":  # there, N to the common length make more windows
         for row, n in zip(range(4), lengths, strict=True):
             alone = encoder.embed(codes[row : row + 1, :n])[0]
             np.testing.assert_allclose(alone, together[row], atol=1e-5)
@@ -102,18 +102,10 @@ def test_both_strands_are_one(kind: str) -> None:
     assert not np.allclose(encoder.embed(codes), encoder.embed(reverse_complement(codes)))
 
 
-def test_the_other_strand_of_sequences_of_several_lengths() -> None:
-    codes, lengths = dna(6, 20), np.array([20, 1, 7, 13, 20, 19])
-    turned = other_strand(codes, lengths)
-    for row, n in enumerate(lengths):
-        assert np.array_equal(turned[row, :n], reverse_complement(codes[row, :n]))
-        assert (turned[row, n:] == 4).all()
-
-
 @pytest.mark.parametrize("kind", ALL)
 def test_gradients_reach_every_parameter(kind: str) -> None:
     encoder = ALL[kind]()
-    vectors = encoder(*encoder.tokenize(dna(4, 50)))
+    vectors = encoder(encoder.tokenize(dna(4, 50)))
     (vectors.sequence.sin().sum() + vectors.tokens.cos().sum()).backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -138,21 +130,21 @@ def test_another_seed_is_another_encoder() -> None:
 
 
 def test_a_frozen_backbone_learns_nothing_and_drops_nothing() -> None:
-    encoder = WindowedEncoder(attention(dropout=0.5), piece=10, context=5, **SMALL).train()
+    encoder = WindowedEncoder(attention(dropout=0.5), window=10, context=5, **SMALL).train()
     assert not encoder.backbone.training and encoder.upper.training
-    encoder(*encoder.tokenize(dna(2, 50))).sequence.sum().backward()
+    encoder(encoder.tokenize(dna(2, 50))).sequence.sum().backward()
     assert all(p.grad is None for p in encoder.backbone.parameters())
 
 
-def test_pieces_are_windows_with_context() -> None:
-    encoder = WindowedEncoder(attention("kmer"), piece=10, context=5, **SMALL)
+def test_windows_have_context() -> None:
+    encoder = WindowedEncoder(attention("kmer"), window=10, context=5, **SMALL)
     codes = dna(2, 45)
-    inputs, _ = encoder.tokenize(codes)
+    inputs = encoder.tokenize(codes)["inputs"]
     assert inputs.shape == (2, 5, 18)  # 20 bp are 18 3-mers
     padded = np.pad(codes, ((0, 0), (5, 10)), constant_values=4)
-    for piece in range(5):
-        expected, _ = encoder.backbone.tokenize(padded[:, piece * 10 : piece * 10 + 20])
-        assert torch.equal(inputs[:, piece], expected)
+    for i in range(5):
+        expected = encoder.backbone.tokenize(padded[:, i * 10 : i * 10 + 20])["inputs"]
+        assert torch.equal(inputs[:, i], expected)
 
 
 @pytest.mark.parametrize(
@@ -161,9 +153,12 @@ def test_pieces_are_windows_with_context() -> None:
         (lambda: attention(width=3), "has no setting 'width'"),
         (lambda: attention(positions="circular"), "positions: Input should be 'rotary'"),
         (lambda: attention(dim="wide"), "dim: Input should be a valid integer"),
-        (lambda: attention(dim=18, heads=4), "no multiple of twice the 4 heads"),
-        (lambda: attention(positions="absolute", max_length=3).embed(dna(1, 20)), "5 tokens"),
-        (lambda: CnnFc(length=20).embed(dna(1, 21)), "make it with length=21"),
+        (lambda: attention(dim=18, heads=4), "not a multiple of twice the 4 heads"),
+        (
+            lambda: attention(positions="absolute", max_length=3).embed(dna(1, 20)),
+            "5 tokens, .* larger max_length",
+        ),
+        (lambda: CnnFc(length=20).embed(dna(1, 21)), "of 21 tokens, .* with a larger length"),
         (lambda: CnnLstm(KmerTokenizer(3)), "reads one-hot DNA, not KmerTokenizer"),
         (lambda: create("rnn", KmerTokenizer(3)), "no model named 'rnn'; choose from"),
         (lambda: attention("kmer").embed(dna(1, 40_000)), "cut it into windows"),

@@ -46,8 +46,8 @@ ENCODERS: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-fc": lambda: CnnFc(length=40, channels=(16, 16), dim=16, dropout=0.0),
     "cnn-lstm": lambda: CnnLstm(channels=(16,), dim=16, dropout=0.0),
     "residual-cnn": lambda: ResidualCnn(width=16, learned=16, queries=0, blocks=1, dropout=0.0),
-    "pieces": lambda: WindowedEncoder(
-        attention(), piece=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
+    "windowed": lambda: WindowedEncoder(
+        attention(), window=10, context=5, dim=16, heads=2, layers=1, dropout=0.0, frozen=False
     ),
 }
 

@@ -165,11 +165,13 @@ def test_bpe_learns_frequent_words(bpe):
 
 def test_bpe_reads_codes_as_well_as_letters_and_is_repeatable(bpe):
     texts = ["ACGTACGTTTGCAnacg" * 9, "ggcatNNACGT" * 9]
-    saved = [
-        BpeTokenizer.train(form, vocab_size=40)._tokenizer.to_str()
+    trained = [
+        BpeTokenizer.train(form, vocab_size=40)
         for form in (texts, map(to_codes, texts), iter(texts))
     ]
-    assert saved[0] == saved[1] == saved[2]
+    vocabularies = [made.convert_ids_to_tokens(range(made.vocab_size)) for made in trained]
+    assert vocabularies[0] == vocabularies[1] == vocabularies[2]
+    assert trained[0](texts) == trained[1](texts) == trained[2](texts)
 
 
 def test_bpe_refuses_what_it_cannot_learn():

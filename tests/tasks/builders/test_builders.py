@@ -418,7 +418,7 @@ def test_windows_of_a_genome_leave_out_what_they_do_not_hold(
             for chrom, (low, high) in windows.items()
         )
     )
-    part = Genome.open(fasta, origin="names")
+    part = Genome.open(fasta, record_positions="names")
     for name in ("PromVary", "Track7878", "Methyl96", "CausalSNP", "GeneExp"):
         (data,) = TASKS[name].build(sources[name], tmp_path / name, genome=part, leakage=False)
         places = Regions.from_frame(data.examples.select("chrom", "start", "end"))

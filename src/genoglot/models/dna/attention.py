@@ -1,4 +1,4 @@
-"""The attention encoder of the seed: tokens, four layers of attention, a CLS token."""
+"""Attention encoder: embedded tokens, a stack of attention layers, a CLS token."""
 
 from __future__ import annotations
 
@@ -7,17 +7,41 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from genoglot.errors import ModelError
-from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, Vectors, seeded
-from genoglot.nn.embedding import OneHotEmbedding, PatchEmbedding, TokenEmbedding
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.nn.embedding import (
+    OneHotEmbedding,
+    PatchEmbedding,
+    TokenEmbedding,
+    patch_probabilities,
+)
 from genoglot.nn.encoder import Encoder, Positions
 from genoglot.sequence import DnaTokenizer, IdTokenizer, OneHotTokenizer, PatchTokenizer
-from genoglot.sequence.alphabet import Codes
 from genoglot.settings import Settings
+from genoglot.training.examples import Batch
 
 
 class AttentionSettings(Settings):
-    """Settings of an `AttentionEncoder`; the defaults are the seed's."""
+    """Settings of an `AttentionEncoder`.
+
+    Attributes
+    ----------
+    dim
+        Width of the vectors of tokens and of sequences.
+    heads
+        Number of attention heads; divides `dim` into even parts.
+    layers
+        Number of attention layers.
+    positions
+        See `genoglot.nn.encoder.Encoder`.
+    pooling
+        The vector of a sequence is that of its CLS token, `"cls"`, or the mean of its tokens.
+    dropout
+        Dropout rate.
+    max_length
+        Maximum number of tokens with `"absolute"` positions.
+    seed
+        Random seed of the weights.
+    """
 
     dim: int = Field(512, ge=4)
     heads: int = Field(8, ge=1)
@@ -35,18 +59,16 @@ class AttentionEncoder(SequenceEncoder):
     Parameters
     ----------
     tokenizer
-        Decides the embedding too: a table for k-mers and byte pairs; a table and a convolution
-        over 7 patches; or, for one-hot bases, a convolution over 25 bp and the maximum of every 4.
+        The tokenizer. It decides on the embedding: a table for k-mers and byte pairs; a table and
+        a convolution over 7 patches; or, for one-hot bases, a convolution over 25 bp and the
+        maximum of every 4.
     **settings
-        Those of `AttentionSettings`: `dim`, `heads`, `layers`, `positions` (`"rotary"`,
-        `"relative"`, `"absolute"`), `pooling` (the vector of a sequence is that of its CLS token,
-        `"cls"`, or the mean of its tokens, `"mean"`), `dropout`, `max_length` (most tokens with
-        absolute positions), `seed` (of the weights).
+        Fields of `AttentionSettings`; the others have their defaults.
 
     Raises
     ------
     ModelError
-        If a setting is unknown, or `dim` cannot be shared among the heads.
+        If a setting is unknown, or `dim` cannot be divided among the heads.
 
     Examples
     --------
@@ -64,49 +86,33 @@ class AttentionEncoder(SequenceEncoder):
         super().__init__(tokenizer, **settings)
         s = self.settings
         self.dim = self.token_dim = s.dim
-        with seeded(s.seed):
+        with torch_seed(s.seed):
             self.embedding = _embedding(tokenizer, s.dim)
             self.encoder = Encoder(
                 s.dim, s.heads, s.layers, positions=s.positions, dropout=s.dropout,
                 max_length=s.max_length,
             )  # fmt: skip
+        if s.positions == "absolute":
+            pool = self.embedding.pool if isinstance(self.embedding, OneHotEmbedding) else 1
+            self.max_tokens = min(self.max_tokens, s.max_length * pool)
+            self.length_setting = "max_length"
 
-    @property
-    def most_bases(self) -> int:
-        """Length of the longest sequence that can be read, bp (of byte pairs: that may be)."""
-        if self.settings.positions != "absolute":
-            return super().most_bases
-        tokens = self.settings.max_length
-        if isinstance(self.embedding, OneHotEmbedding):
-            tokens *= self.embedding.pool
-        return min(super().most_bases, self.tokenizer.most_bases(tokens))
+    def one_hot_batch(self, values: Tensor) -> Batch:  # noqa: D102  (see SequenceEncoder)
+        if not isinstance(self.tokenizer, PatchTokenizer):
+            return super().one_hot_batch(values)
+        return {"inputs": patch_probabilities(values, self.tokenizer.k)}
 
-    def tokenize(  # noqa: D102  (see SequenceEncoder)
-        self, codes: Codes, lengths: Lengths | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        inputs, seen = super().tokenize(codes, lengths)
-        tokens = inputs.shape[-1]
-        if isinstance(self.embedding, OneHotEmbedding):
-            tokens = -(-tokens // self.embedding.pool)
-        most = self.settings.max_length
-        if self.settings.positions == "absolute" and tokens > most:
-            raise ModelError(
-                f"a sequence has {tokens} tokens, but there are absolute positions for {most}; cut "
-                "it into windows, or make the encoder with a larger max_length"
-            )
-        return inputs, seen
-
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave."""
-        x, seen = self.embedding(inputs, seen)
-        cls, tokens = self.encoder(x, seen)
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`."""
+        x, mask = self.embedding(batch["inputs"], batch.get("mask"))
+        cls, tokens, _ = self.encoder(x, mask)
         if self.settings.pooling == "cls":
-            return Vectors(cls, tokens, seen)
-        if seen is None:
-            return Vectors(tokens.mean(1), tokens, None)
-        weight = seen[..., None].to(tokens.dtype)
+            return Encoding(cls, tokens, mask)
+        if mask is None:
+            return Encoding(tokens.mean(1), tokens, None)
+        weight = mask[..., None].to(tokens.dtype)
         mean = (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
-        return Vectors(mean, tokens, seen)
+        return Encoding(mean, tokens, mask)
 
 
 def _embedding(tokenizer: DnaTokenizer, dim: int) -> nn.Module:

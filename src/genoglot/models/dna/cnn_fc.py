@@ -1,23 +1,41 @@
-"""CNN + FC: convolutions over one-hot DNA, flattened and fully connected, as in DeepSEA."""
+"""CNN + FC: convolutions over one-hot DNA, then a fully connected layer, as in DeepSEA."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, Vectors, seeded
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
 from genoglot.nn.convolution import ConvolutionTower
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
-from genoglot.sequence.alphabet import Codes
 from genoglot.settings import Settings
+from genoglot.training.examples import Batch
 
 
 class CnnFcSettings(Settings):
-    """Settings of a `CnnFc`; the defaults are DeepSEA's (Zhou and Troyanskaya 2015)."""
+    """Settings of a `CnnFc`; the defaults are DeepSEA's (Zhou and Troyanskaya 2015).
+
+    Attributes
+    ----------
+    length
+        Length of the sequences in bp; shorter ones are padded with N, longer ones refused.
+    channels
+        Channels of each convolution.
+    kernel
+        Width of the convolutions.
+    pool
+        Width of the max-pool after each convolution.
+    dim
+        Width of the vector of a sequence.
+    dropout
+        Dropout rate after each max-pool.
+    seed
+        Random seed of the weights.
+    """
 
     length: int = Field(1000, ge=1)
     channels: tuple[int, ...] = Field((320, 480, 960), min_length=1)
@@ -29,15 +47,14 @@ class CnnFcSettings(Settings):
 
 
 class CnnFc(SequenceEncoder):
-    """Convolution, rectifier and max-pool, several times; then flatten and connect.
+    """Several convolutions with rectifier and max-pool, then a fully connected layer.
 
     Parameters
     ----------
     tokenizer
-        One-hot; by default in the order A C G T.
+        One-hot; by default with the channels A C G T.
     **settings
-        Those of `CnnFcSettings`: `length` (bp; shorter sequences are filled up with N, longer ones
-        refused), `channels`, `kernel`, `pool` (of each convolution), `dim`, `dropout`, `seed`.
+        Fields of `CnnFcSettings`; the others have their defaults.
 
     Raises
     ------
@@ -53,37 +70,23 @@ class CnnFc(SequenceEncoder):
         super().__init__(one_hot_only(tokenizer, "CNN+FC"), **settings)
         s = self.settings
         self.dim, self.token_dim = s.dim, s.channels[-1]
-        with seeded(s.seed):
+        with torch_seed(s.seed):
             self.tower = ConvolutionTower(s.channels, s.kernel, s.pool, s.dropout)
             self.connected = nn.Linear(self.tower.length_after(s.length) * s.channels[-1], s.dim)
+        self.rectify = nn.ReLU()
+        self.max_tokens, self.length_setting = s.length, "length"
 
-    @property
-    def most_bases(self) -> int:
-        """Length of the sequences that it reads, bp."""
-        return self.settings.length
-
-    def tokenize(  # noqa: D102  (see SequenceEncoder)
-        self, codes: Codes, lengths: Lengths | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        values, seen = super().tokenize(codes, lengths)
-        missing = self.settings.length - values.shape[-1]
-        if missing < 0:
-            raise ModelError(
-                f"a sequence has {values.shape[-1]} bp, but this network reads "
-                f"{self.settings.length}; make it with length={values.shape[-1]}"
-            )
-        if seen is not None:
-            values = values * seen[:, None]
-        return F.pad(values, (0, missing)), None
-
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave."""
-        x, _ = self.tower(inputs)
-        return Vectors(F.relu(self.connected(x.flatten(1))), x.transpose(1, 2), None)
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`."""
+        values = batch["inputs"]
+        if "mask" in batch:
+            values = values * batch["mask"][:, None]
+        x, _ = self.tower(F.pad(values, (0, self.settings.length - values.shape[2])))
+        return Encoding(self.rectify(self.connected(x.flatten(1))), x.transpose(1, 2), None)
 
 
 def one_hot_only(tokenizer: DnaTokenizer | None, model: str) -> DnaTokenizer:
-    """Refuse all but one-hot tokenizers; without any, take the usual one."""
+    """Refuse all but one-hot tokenizers; without a tokenizer, make one."""
     if tokenizer is None:
         return OneHotTokenizer()
     if not isinstance(tokenizer, OneHotTokenizer):

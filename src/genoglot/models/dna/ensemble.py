@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.lengths import TrainedLengths
-from genoglot.models.dna.sequence_encoder import Lengths
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.pretrained import Pretrained
 from genoglot.registry import load
 from genoglot.saved import Saved
 from genoglot.sequence import DnaTokenizer
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, Lengths
 
 
 class Member(Protocol):

@@ -222,7 +222,7 @@ class _Training(NamedTuple):
         s, seed = self.settings, self.seed + number
         encoder = ResidualCnn(
             width=width, learned=s.learned if motifs else 2 * s.learned, motifs=motifs,
-            places=self.codes.shape[1] if anchored else 0, blocks=s.blocks, dropout=s.dropout,
+            positions=self.codes.shape[1] if anchored else 0, blocks=s.blocks, dropout=s.dropout,
             seed=seed,
         )  # fmt: skip
         model = SequenceModel(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from genoglot.models.dna.sequence_encoder import other_strand
 from genoglot.regions import Regions
-from genoglot.sequence import DnaTokenizer, Genome, tile
+from genoglot.sequence import DnaTokenizer, Genome, reverse_complement, tile
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.training.examples import RowIndices
 
@@ -92,4 +91,5 @@ class GenomeWindows:
         forward = self.genome.fetch(regions)
         sizes = np.minimum(self._size[self._chrom[rows]], self.width)
         lengths = None if (sizes == self.width).all() else sizes
-        return np.where(reverse[:, None], other_strand(forward, lengths), forward), lengths
+        complement = reverse_complement(forward, lengths)
+        return np.where(reverse[:, None], complement, forward), lengths

@@ -1,4 +1,4 @@
-"""Heads: from the vector of a sequence to what is predicted of it."""
+"""Heads: from the vectors of an encoder to predictions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from genoglot.errors import ModelError
 from genoglot.models.dna.target import Target as Target
 
 
-class Head(nn.Module):
-    """Linear, GELU, linear.
+class SequenceHead(nn.Module):
+    """Predictions for a whole sequence, from its vector: linear, GELU, linear.
 
     Parameters
     ----------
     dim
-        Width of the vector.
+        Width of the vector of a sequence.
     outputs
         Number of labels, values or classes.
     target
-        What they are: one label (`"binary"`) or several (`"multi-label"`), each true or false;
+        What is predicted: one label (`"binary"`) or several (`"multi-label"`), each true or false;
         values (`"regression"`); or one of several classes (`"multi-class"`).
     hidden
-        Width between.
+        Width of the hidden layer.
     dropout
-        Of the vector and between.
+        Dropout rate of the vector and of the hidden layer.
 
     Attributes
     ----------
@@ -61,16 +61,59 @@ class Head(nn.Module):
         return cast(Tensor, self.layers(vectors))
 
     def answer(self, logits: Tensor) -> Tensor:
-        """From logits to probabilities, or from values in those units to values."""
+        """Turn logits into probabilities, or values in units of the training data into values."""
         if self.target == "regression":
             return logits * self.scale + self.center
         return logits.softmax(1) if self.target == "multi-class" else logits.sigmoid()
 
 
+class TrackHead(nn.Module):
+    """Tracks along a sequence, from the vectors of its tokens: one value of each token and track.
+
+    Parameters
+    ----------
+    dim
+        Width of the vector of a token.
+    tracks
+        Number of tracks.
+    crop
+        Number of bins to remove at either end, where a token has context on one side only.
+    softplus
+        Whether the values are made positive, as for counts of reads with a Poisson loss.
+
+    Examples
+    --------
+    >>> TrackHead(8, 3, crop=2)(torch.zeros(1, 10, 8)).shape
+    torch.Size([1, 6, 3])
+    """
+
+    def __init__(self, dim: int, tracks: int, *, crop: int = 0, softplus: bool = True) -> None:
+        super().__init__()
+        self.crop = crop
+        self.linear = nn.Linear(dim, tracks)
+        self.activation = nn.Softplus() if softplus else nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Predict tracks: (batch, bins, dim) -> (batch, bins - 2 * crop, tracks).
+
+        Raises
+        ------
+        ModelError
+            If no bin is left.
+        """
+        bins = tokens.shape[1]
+        if bins <= 2 * self.crop:
+            raise ModelError(
+                f"{bins} bins, but {self.crop} are removed at either end; give a longer sequence "
+                "or a smaller crop"
+            )
+        return cast(Tensor, self.activation(self.linear(tokens[:, self.crop : bins - self.crop])))
+
+
 def not_learnable(
     labels: NDArray[Any], target: Target, names: Sequence[str] | None = None
 ) -> list[str]:
-    """Name the outputs, or classes, of which training labels say nothing.
+    """Find the outputs, or classes, that cannot be learned from training labels.
 
     These are outputs with the same label in all examples, and classes without any example.
 
@@ -80,9 +123,14 @@ def not_learnable(
         (n, outputs) or (n,), NaN where a label is missing; for classes their numbers (n,) or
         (n, 1), below 0 where it is missing.
     target
-        What is predicted: see `Head`.
+        What is predicted: see `SequenceHead`.
     names
         Names of the outputs or classes; by default their numbers.
+
+    Returns
+    -------
+    list of str
+        Names of these outputs or classes.
 
     Raises
     ------

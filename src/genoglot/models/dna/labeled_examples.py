@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import Head
-from genoglot.models.dna.sequence_encoder import Lengths, SequenceEncoder, batches, other_strand
+from genoglot.models.dna.heads import SequenceHead
+from genoglot.models.dna.sequence_encoder import SequenceEncoder, batches
 from genoglot.models.dna.target import Target
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence import reverse_complement
+from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.training.examples import Batch, Draw, RowIndices
 from genoglot.training.losses import OBJECTIVES, Loss, Losses, Objective
 
@@ -98,7 +99,7 @@ class LabeledExamples:
             self.vectors = [encoder.embed(codes, lengths)]
             if strands != "forward":
                 pairs = batches(codes, lengths, 1024)
-                reverse = [encoder.embed(other_strand(*pair), pair[1]) for pair in pairs]
+                reverse = [encoder.embed(reverse_complement(*pair), pair[1]) for pair in pairs]
                 self.vectors.append(np.concatenate(reverse))
 
     def batch(self, draw: Draw) -> Batch:
@@ -118,13 +119,13 @@ class LabeledExamples:
         codes = np.asarray(self.codes[rows])
         lengths = None if self.lengths is None else self.lengths[rows]
         if reverse.any():
-            codes = np.where(reverse[:, None], other_strand(codes, lengths), codes)
+            codes = np.where(reverse[:, None], reverse_complement(codes, lengths), codes)
         if self.shift:
             low, high = -self.shift, self.shift + 1
             codes = shifted(codes, np.array([g.integers(low, high) for g in generators]))
         batch = self._inputs("forward", codes, lengths)
         if self.strands == "both":
-            batch |= self._inputs("reverse", other_strand(codes, lengths), lengths)
+            batch |= self._inputs("reverse", reverse_complement(codes, lengths), lengths)
         return {**batch, "labels": labels}
 
     def _vectors_of(self, rows: RowIndices, reverse: NDArray[np.bool_]) -> dict[str, Tensor]:
@@ -135,9 +136,8 @@ class LabeledExamples:
         return {f"{s}.vectors": torch.from_numpy(v) for s, v in zip(strands, read, strict=True)}
 
     def _inputs(self, strand: str, codes: Codes, lengths: Lengths | None) -> dict[str, Tensor]:
-        inputs, mask = self.encoder.tokenize(codes, lengths)
-        named = {f"{strand}.inputs": inputs}
-        return named if mask is None else {**named, f"{strand}.mask": mask}
+        batch = self.encoder.tokenize(codes, lengths)
+        return {f"{strand}.{name}": tensor for name, tensor in batch.items()}
 
 
 class SupervisedNetwork(nn.Module):
@@ -154,7 +154,7 @@ class SupervisedNetwork(nn.Module):
     """
 
     def __init__(
-        self, encoder: SequenceEncoder, head: Head, objective: Objective, smoothing: float
+        self, encoder: SequenceEncoder, head: SequenceHead, objective: Objective, smoothing: float
     ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
@@ -163,11 +163,8 @@ class SupervisedNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         """Return the loss of a batch; where both strands are read, of their mean logits."""
-        vectors = [
-            self._vectors(batch, strand)
-            for strand in ("forward", "reverse")
-            if f"{strand}.inputs" in batch or f"{strand}.vectors" in batch
-        ]
+        strands = [strand_batch(batch, strand) for strand in ("forward", "reverse")]
+        vectors = [self._vectors(strand) for strand in strands if strand]
         logits = torch.stack([self.head(part) for part in vectors]).mean(0)
         return {"labels": self.loss(logits, batch["labels"])}
 
@@ -178,13 +175,23 @@ class SupervisedNetwork(nn.Module):
         smoothing = self.smoothing if self.training else {}
         return self.objective(logits.float(), labels, **smoothing)
 
-    def _vectors(self, batch: Batch, strand: str) -> Tensor:
-        if f"{strand}.vectors" in batch:
-            return batch[f"{strand}.vectors"]
-        vectors: Tensor = self.encoder(
-            batch[f"{strand}.inputs"], batch.get(f"{strand}.mask")
-        ).sequence
+    def _vectors(self, batch: Batch) -> Tensor:
+        if "vectors" in batch:
+            return batch["vectors"]
+        vectors: Tensor = self.encoder(batch).sequence
         return vectors
+
+
+def strand_batch(batch: Batch, strand: str) -> dict[str, Tensor]:
+    """Select the tensors of a strand from a batch, by their names without the strand.
+
+    Examples
+    --------
+    >>> strand_batch({"forward.inputs": torch.zeros(1), "labels": torch.ones(1)}, "forward")
+    {'inputs': tensor([0.])}
+    """
+    prefix = f"{strand}."
+    return {k.removeprefix(prefix): v for k, v in batch.items() if k.startswith(prefix)}
 
 
 def shifted(codes: Codes, by: RowIndices) -> Codes:

@@ -1,4 +1,4 @@
-"""The lengths of the sequences that a model was trained on, and what it makes of others."""
+"""Lengths of sequences: which ones a model was trained on, and how it reads others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from genoglot.errors import ModelError
-from genoglot.sequence.alphabet import Codes, N
-from genoglot.sequence.tokenizers.padding import Lengths, checked_codes
+from genoglot.sequence.alphabet import Codes, Lengths, N
+from genoglot.sequence.tokenizers.padding import check_codes
 
 
 class TrainedLengths(NamedTuple):
@@ -18,32 +18,32 @@ class TrainedLengths(NamedTuple):
     ----------
     shortest, longest
         In bp.
-    filled
-        Whether the model was trained on sequences that were filled up with N to the longest, as
-        those of a task are, and not given their lengths. Predictions then fill up sequences too.
+    padded
+        Whether the model was trained on sequences that were padded with N to the longest, as those
+        of a task are, and not given their lengths. Predictions then pad sequences as well.
     """
 
     shortest: int
     longest: int
-    filled: bool
+    padded: bool
 
     @classmethod
     def of(cls, codes: Codes, lengths: Lengths | None, shortest: int | None) -> Self:
-        """Lengths of training data, with the arguments of `SequenceModel.fit`."""
+        """Find the lengths of training data, from the arguments of `SequenceModel.fit`."""
         width = int(codes.shape[1])
         if lengths is None:
             return cls(min(shortest or width, width), width, True)
         return cls(int(np.min(lengths)), int(np.max(lengths)), False)
 
     def check(self, length: int, what: str = "a sequence") -> None:
-        """Refuse another length.
+        """Refuse a length outside of those of the training.
 
         Parameters
         ----------
         length
-            In bp.
+            Length of the sequence in bp.
         what
-            What an error calls the sequence.
+            Name of the sequence in the error.
 
         Raises
         ------
@@ -52,8 +52,8 @@ class TrainedLengths(NamedTuple):
 
         Examples
         --------
-        >>> TrainedLengths(50, 70, filled=True).check(60)
-        >>> TrainedLengths(70, 70, filled=True).check(130)
+        >>> TrainedLengths(50, 70, padded=True).check(60)
+        >>> TrainedLengths(70, 70, padded=True).check(130)
         Traceback (most recent call last):
         genoglot.errors.ModelError: a sequence of 130 bp, but the model was trained on 70 bp; ...
         """
@@ -64,29 +64,40 @@ class TrainedLengths(NamedTuple):
                 "(--any-length)"
             )
 
-    def fill(self, codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths | None]:
-        """Lay a batch out as the model saw those of its training.
+    def pad(self, codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths | None]:
+        """Pad sequences with N to the longest of the training, if those were padded.
 
-        If it was trained on sequences that were filled up with N, so are these: what a model
-        answers then depends neither on the other sequences of a batch nor on who fills them up.
+        Predictions then depend neither on the other sequences of a batch nor on who pads them.
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+        lengths
+            Number of bases of each sequence, int64 (n,); by default all.
+
+        Returns
+        -------
+        tuple of Codes and Lengths
+            The padded codes, and the lengths of sequences that the model may read, or None: all.
 
         Examples
         --------
-        >>> trained = TrainedLengths(2, 4, filled=True)
-        >>> trained.fill(np.array([[0, 1, 2], [3, 3, 0]], np.uint8), np.array([3, 2]))
+        >>> trained = TrainedLengths(2, 4, padded=True)
+        >>> trained.pad(np.array([[0, 1, 2], [3, 3, 0]], np.uint8), np.array([3, 2]))
         (array([[0, 1, 2, 4],
                [3, 3, 4, 4]], dtype=uint8), None)
         """
-        if not self.filled or (lengths is None and codes.shape[1] >= self.longest):
+        if not self.padded or (lengths is None and codes.shape[1] >= self.longest):
             return codes, lengths
-        codes, lengths = checked_codes(codes, lengths)
-        counted = np.maximum(lengths, self.longest)
-        width = int(counted.max(initial=self.longest))
-        kept = codes[:, :width]
-        filled = np.full((len(codes), width), N, np.uint8)
-        place = np.arange(kept.shape[1])
-        filled[:, : len(place)] = np.where(place < lengths[:, None], kept, np.uint8(N))
-        return filled, None if (counted == width).all() else counted
+        codes, lengths = check_codes(codes, lengths)
+        padded_lengths = np.maximum(lengths, self.longest)
+        width = int(padded_lengths.max(initial=self.longest))
+        codes = codes[:, :width]
+        padded = np.full((len(codes), width), N, np.uint8)
+        position = np.arange(codes.shape[1])
+        padded[:, : len(position)] = np.where(position < lengths[:, None], codes, np.uint8(N))
+        return padded, None if (padded_lengths == width).all() else padded_lengths
 
     def __str__(self) -> str:
         if self.shortest == self.longest:
@@ -94,8 +105,46 @@ class TrainedLengths(NamedTuple):
         return f"{self.shortest:,} to {self.longest:,} bp"
 
 
-def extremes(codes: Codes, lengths: Lengths | None) -> list[int]:
-    """Bases of the shortest and of the longest sequence, with the arguments of `predict`."""
+def check_maximum(
+    length: int, maximum: int, what: str = "a sequence", *, unit: str = "bp",
+    setting: str | None = None,
+) -> None:  # fmt: skip
+    """Refuse a sequence that is too long for a model.
+
+    Parameters
+    ----------
+    length
+        Length of the sequence.
+    maximum
+        Maximum length.
+    what
+        Name of the sequence in the error.
+    unit
+        Unit of the lengths.
+    setting
+        Setting that raises the maximum, if there is one.
+
+    Raises
+    ------
+    ModelError
+        If the length is above the maximum.
+
+    Examples
+    --------
+    >>> check_maximum(60, 50)
+    Traceback (most recent call last):
+    genoglot.errors.ModelError: a sequence of 60 bp, but this model reads up to 50 bp; cut it ...
+    """
+    if length > maximum:
+        advice = f", or make the model with a larger {setting}" if setting else ""
+        raise ModelError(
+            f"{what} of {length:,} {unit}, but this model reads up to {maximum:,} {unit}; cut it "
+            f"into windows{advice}"
+        )
+
+
+def extreme_lengths(codes: Codes, lengths: Lengths | None) -> list[int]:
+    """Lengths of the shortest and of the longest sequence, in bp; none if there is none."""
     if not len(codes):
         return []
     if lengths is None:

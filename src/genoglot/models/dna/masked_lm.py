@@ -17,7 +17,7 @@ from genoglot.models.dna.attention import AttentionEncoder, AttentionSettings
 from genoglot.models.dna.genome_windows import SHORTEST, GenomeWindows
 from genoglot.models.dna.masking import IGNORED, Masker
 from genoglot.models.dna.new_tokenizer import new_tokenizer
-from genoglot.models.dna.sequence_encoder import seeded
+from genoglot.models.dna.sequence_encoder import torch_seed
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
 from genoglot.sequence import Genome
 from genoglot.settings import Settings
@@ -105,7 +105,7 @@ class MaskedLanguageModel(nn.Module):
         super().__init__()
         self.encoder, self.settings = encoder, MaskedLmSettings.of(settings, "pre-training")
         self.bases = encoder.embedding.pool if isinstance(encoder.embedding, OneHotEmbedding) else 0
-        with seeded(self.settings.seed):
+        with torch_seed(self.settings.seed):
             self.transform = nn.Sequential(
                 nn.Linear(encoder.dim, encoder.dim), nn.GELU(), nn.LayerNorm(encoder.dim)
             )
@@ -248,8 +248,7 @@ class MaskedLanguageModel(nn.Module):
         batch
             As `Masker` makes it.
         """
-        _, tokens, _ = self.encoder(batch["inputs"], batch.get("mask"))
-        targets = batch["targets"]
+        tokens, targets = self.encoder(batch).tokens, batch["targets"]
         predicted = targets != IGNORED
         if self.bases:
             scores = self.scores(self.transform(tokens)).view(len(tokens), -1, 4)

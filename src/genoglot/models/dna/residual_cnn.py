@@ -11,16 +11,48 @@ from torch.nn import functional as F
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.cnn_fc import one_hot_only
-from genoglot.models.dna.sequence_encoder import SequenceEncoder, Vectors, seeded
-from genoglot.nn.convolution import MotifScan, ResidualBlock
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.nn.convolution import MotifConvolution, ResidualBlock
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.motifs import jaspar
 from genoglot.sequence.tokenizers.one_hot import CHANNELS
 from genoglot.settings import Settings
+from genoglot.training.examples import Batch
+
+MOTIF_WIDTH = 19
+"""Maximum number of positions of a motif; of a wider one those with most information are used."""
 
 
 class ResidualCnnSettings(Settings):
-    """Settings of a `ResidualCnn`."""
+    """Settings of a `ResidualCnn`.
+
+    Attributes
+    ----------
+    width
+        Number of channels.
+    learned
+        Number of learned convolutions in the first layer.
+    kernel
+        Width of the learned convolutions.
+    motifs
+        Whether the first layer scans for known motifs too.
+    pool
+        Number of positions whose maximum goes on from the first layer.
+    blocks
+        Number of residual blocks.
+    block_kernel
+        Width of the convolutions of the blocks, an odd number.
+    queries
+        Number of weighted means over positions in the vector of a sequence.
+    positions
+        Number of bp from the start in which the position matters, as around a TSS: each position
+        has a vector of its own, and a part of the sequence's vector is made of all positions. 0 if
+        the position does not matter.
+    dropout
+        Dropout rate.
+    seed
+        Random seed of the weights.
+    """
 
     width: int = Field(128, ge=1)
     learned: int = Field(64, ge=1)
@@ -30,7 +62,7 @@ class ResidualCnnSettings(Settings):
     blocks: int = Field(3, ge=0)
     block_kernel: int = Field(5, ge=1)
     queries: int = Field(4, ge=0)
-    places: int = Field(0, ge=0)
+    positions: int = Field(0, ge=0)
     dropout: float = Field(0.2, ge=0, lt=1)
     seed: int = Field(0, ge=0)
 
@@ -38,23 +70,17 @@ class ResidualCnnSettings(Settings):
 class ResidualCnn(SequenceEncoder):
     """Convolutional encoder that knows the motifs of JASPAR from the start.
 
-    Its first layer has `learned` convolutions and the sites of the 579 motifs of JASPAR 2018 (the
-    better strand of each), which are not trained: with some thousand sequences to learn from, most
-    of what there is to know of factors' sites is not in them. Residual convolutions follow, on
-    every third position. The vector of a sequence is the maximum and the mean over positions, and
-    `queries` means that are weighted by what stands at a position.
+    Its first layer has learned convolutions and the sites of the 579 motifs of JASPAR 2018 (the
+    better strand of each), which are not trained: some thousand sequences are too few to learn
+    them. Residual convolutions follow, on every third position. The vector of a sequence is the
+    maximum and the mean over positions, and several weighted means.
 
     Parameters
     ----------
     tokenizer
-        One-hot, in the order A C G T (the default).
+        One-hot, with the channels A C G T (the default).
     **settings
-        Those of `ResidualCnnSettings`: `width` (channels), `learned` (convolutions beside the
-        motifs) and their `kernel`, `motifs` (whether to scan for them), `pool` (positions of which
-        the maximum is kept), `blocks` and their `block_kernel` (odd), `queries`, `places`
-        (bp from the start in which it matters where something stands, as around a TSS: each place
-        has a vector of its own, and a part of the sequence's vector is all of them, connected; 0:
-        it does not matter), `dropout`, `seed` (of the weights).
+        Fields of `ResidualCnnSettings`; the others have their defaults.
 
     Raises
     ------
@@ -78,69 +104,71 @@ class ResidualCnn(SequenceEncoder):
         if tokenizer is not None and cast(OneHotTokenizer, tokenizer).channels != CHANNELS:
             raise ModelError(f"residual CNN reads its channels in the order {CHANNELS}")
         s = self.settings
-        self.dim, self.token_dim = (2 + s.queries + bool(s.places)) * s.width, s.width
-        with seeded(s.seed):
+        self.dim, self.token_dim = (2 + s.queries + bool(s.positions)) * s.width, s.width
+        with torch_seed(s.seed):
             self.learned = nn.Conv1d(4, s.learned, s.kernel, padding="same")
             self.scan = None
             channels = s.learned
             if s.motifs:
-                self.scan = MotifScan([torch.from_numpy(motif.log_odds) for motif in jaspar()])
-                channels += len(self.scan.floors)
+                cores = [torch.from_numpy(motif.core(MOTIF_WIDTH)) for motif in jaspar()]
+                self.scan = MotifConvolution(cores)
+                channels += len(cores)
             self.first = nn.Sequential(
                 nn.BatchNorm1d(channels), nn.Conv1d(channels, s.width, 1), nn.Dropout(s.dropout)
             )
-            self.places = None
-            if s.places:
-                self.places = nn.Parameter(torch.zeros(s.width, -(-s.places // s.pool)))
-                self.connect = nn.Linear(self.places.numel(), s.width)
+            self.positions = None
+            if s.positions:
+                self.positions = nn.Parameter(torch.zeros(s.width, -(-s.positions // s.pool)))
+                self.connect = nn.Linear(self.positions.numel(), s.width)
             self.blocks = nn.ModuleList(
                 ResidualBlock(s.width, s.block_kernel, s.dropout) for _ in range(s.blocks)
             )
             self.last = nn.Sequential(nn.BatchNorm1d(s.width), nn.GELU())
             self.weigh = nn.Conv1d(s.width, s.queries, 1) if s.queries else None
+        self.rectify = nn.ReLU()
 
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave."""
-        if seen is not None:
-            inputs = inputs * seen[:, None]
-        sites = [F.relu(self.learned(inputs))]
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`."""
+        values, mask = batch["inputs"], batch.get("mask")
+        if mask is not None:
+            values = values * mask[:, None]
+        sites = [self.rectify(self.learned(values))]
         if self.scan is not None:
-            sites.append(self.scan(inputs))
-        if seen is not None:  # rectified: 0 is never more than what it stands beside
-            sites = [part * seen[:, None] for part in sites]
-        # Pooled apart: no gradient, and so no place of a maximum, is kept of the scan.
+            sites.append(self.scan(values))
+        if mask is not None:  # rectified: a 0 of padding is never the maximum beside other values
+            sites = [part * mask[:, None] for part in sites]
+        # Pooled apart: no gradient, and so no position of a maximum, is held of the scan.
         x = self.first(torch.cat([self._pooled(part) for part in sites], 1))
-        there = None
-        if seen is not None:
-            there = self._pooled(seen[:, None].float()) > 0
-            seen = there[:, 0]
-        if self.places is not None:
-            x = x + _as_long(self.places, x.shape[2])
+        if mask is not None:
+            mask = self._pooled(mask[:, None].float()) > 0  # (batch, 1, positions)
+        if self.positions is not None:
+            x = x + _as_long(self.positions, x.shape[2])
         for block in self.blocks:
-            x = block(x, there)
+            x = block(x, mask)
         x = self.last(x)
-        return Vectors(torch.cat(self._told(x, there), 1), x.transpose(1, 2), seen)
+        sequence = torch.cat(self._summaries(x, mask), 1)
+        return Encoding(sequence, x.transpose(1, 2), None if mask is None else mask[:, 0])
 
-    def _told(self, x: Tensor, there: Tensor | None) -> list[Tensor]:
-        """Maximum, mean and weighted means over positions: (batch, ...) each."""
+    def _summaries(self, x: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """Maximum, mean and weighted means over positions, (batch, ...) each."""
         weights = None if self.weigh is None else self.weigh(x)
-        if there is None:
-            told = [x.amax(2), x.mean(2)]
+        if mask is None:
+            summaries = [x.amax(2), x.mean(2)]
         else:
-            told = [x.masked_fill(~there, -torch.inf).amax(2)]
-            told.append((x * there).sum(2) / there.sum(2))
-            weights = None if weights is None else weights.masked_fill(~there, -torch.inf)
+            summaries = [x.masked_fill(~mask, -torch.inf).amax(2)]
+            summaries.append((x * mask).sum(2) / mask.sum(2))
+            weights = None if weights is None else weights.masked_fill(~mask, -torch.inf)
         if weights is not None:
-            told.append(torch.einsum("bqn,bcn->bqc", weights.softmax(2), x).flatten(1))
-        if self.places is not None:
-            all_of_it = _as_long(x if there is None else x * there, self.places.shape[1])
-            told.append(F.gelu(self.connect(all_of_it.flatten(1))))
-        return told
+            summaries.append(torch.einsum("bqn,bcn->bqc", weights.softmax(2), x).flatten(1))
+        if self.positions is not None:
+            all_of_it = _as_long(x if mask is None else x * mask, self.positions.shape[1])
+            summaries.append(F.gelu(self.connect(all_of_it.flatten(1))))
+        return summaries
 
     def _pooled(self, x: Tensor) -> Tensor:
         return F.max_pool1d(x, self.settings.pool, ceil_mode=True)
 
 
 def _as_long(x: Tensor, length: int) -> Tensor:
-    """Cut the last dimension to a length, or fill it up with 0."""
+    """Cut the last dimension to a length, or pad it with 0."""
     return F.pad(x[..., :length], (0, max(length - x.shape[-1], 0)))

@@ -15,40 +15,39 @@ from torch import Tensor, nn
 
 from genoglot.errors import ModelError
 from genoglot.hub import local_folder
+from genoglot.models.dna.lengths import check_maximum
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import CONFIG, Arrays, Saved
-from genoglot.sequence import DnaTokenizer, reverse_complement
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer, reverse_complement
+from genoglot.sequence.alphabet import Codes, Lengths
+from genoglot.training.examples import Batch
 
-Lengths = NDArray[np.int64]
 Strands = Literal["forward", "both"]
 
 ENCODER, TOKENIZER = "encoder", "tokenizer"  # subfolders of saved models
 
-LONGEST = 1 << 15  # tokens: beyond, attention takes minutes and gigabytes
 
-
-class Vectors(NamedTuple):
-    """What an encoder makes of a batch.
+class Encoding(NamedTuple):
+    """The encoding of a batch of sequences.
 
     Attributes
     ----------
     sequence
-        One of each sequence, (batch, dim).
+        Vector of each sequence, (batch, dim).
     tokens
-        One of each token, (batch, tokens, token_dim).
-    seen
-        (batch, tokens) bool, false for padding; None if there is none.
+        Vector of each token, (batch, tokens, token_dim).
+    mask
+        (batch, tokens) bool, True where a token is present; None if all are.
     """
 
     sequence: Tensor
     tokens: Tensor
-    seen: Tensor | None
+    mask: Tensor | None
 
 
 class SequenceEncoder(nn.Module, Pretrained):
-    """DNA to vectors. A torch module of `tokenize`d batches, with verbs for codes.
+    """DNA to vectors: a torch module of batches from `tokenize`, with methods for codes.
 
     A subclass has `model_type`, `settings_class` and `forward`, and is made of a tokenizer and
     settings.
@@ -59,7 +58,14 @@ class SequenceEncoder(nn.Module, Pretrained):
         From DNA to what the network reads.
     dim, token_dim
         Width of the vectors of sequences, and of tokens.
+    max_tokens
+        Maximum number of tokens that the tokenizer may make of a sequence (of bases, if one-hot).
+    length_setting
+        Setting that raises `max_tokens`, which errors mention; None if there is no such setting.
     """
+
+    max_tokens: int = 1 << 15
+    length_setting: str | None = None
 
     dim: int
     token_dim: int
@@ -70,68 +76,92 @@ class SequenceEncoder(nn.Module, Pretrained):
         self.tokenizer = tokenizer
 
     @abstractmethod
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave, on the device of the weights."""
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`, on the device of the weights."""
 
     @property
-    def most_bases(self) -> int:
-        """Length of the longest sequence that can be read, bp (of byte pairs: that may be)."""
-        return self.tokenizer.most_bases(LONGEST)
+    def max_bases(self) -> int:
+        """Maximum length of a sequence in bp (of byte pairs: if all are of the longest)."""
+        return self.tokenizer.max_bases(self.max_tokens)
 
     def check_length(self, length: int, what: str = "a sequence") -> None:
-        """Refuse a sequence of so many bp, before it is read.
+        """Refuse a length that the encoder cannot read, before any sequence is read.
 
         Parameters
         ----------
         length
-            In bp.
+            Length of the sequence in bp.
         what
-            What an error calls the sequence.
+            Name of the sequence in an error.
 
         Raises
         ------
         ModelError
-            If it is longer than `most_bases`.
+            If the length is above `max_bases`.
         """
-        if length > self.most_bases:
-            raise ModelError(
-                f"{what} of {length:,} bp, but this encoder reads up to {self.most_bases:,} "
-                "bp; cut it into windows"
-            )
+        check_maximum(length, self.max_bases, what, setting=self.length_setting)
 
-    def tokenize(
-        self, codes: Codes, lengths: Lengths | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Make what the network reads.
+    def tokenize(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
+        """Make the tensors that the network reads.
 
         Parameters
         ----------
         codes
             A C G T N = 0 1 2 3 4, uint8 (n, length).
         lengths
-            Bases of each sequence that count, int64 (n,); by default all.
+            Number of bases of each sequence, int64 (n,); by default all.
 
         Returns
         -------
-        Token ids (n, tokens) int64 or one-hot values (n, 4, length) float32; and which of the
-        tokens (or bases) there are, bool (n, tokens), or None if there is no padding.
+        Batch
+            `inputs`: token ids (n, tokens) int64, or one-hot values (n, 4, length) float32. `mask`,
+            if there is padding: (n, tokens or bases) bool, True where a token is present.
 
         Raises
         ------
         ModelError
             If a sequence is too long.
         """
-        tokens = self.tokenizer.from_codes(
+        found = self.tokenizer.from_codes(
             codes, lengths, padding=True, add_special_tokens=False, return_tensors="np"
         )
-        seen = np.asarray(tokens.pop("attention_mask"))
-        (inputs,) = tokens.values()
-        if seen.shape[1] > LONGEST:
+        mask = np.asarray(found.pop("attention_mask"))
+        (inputs,) = found.values()
+        tokens = mask.shape[1]
+        check_maximum(tokens, self.max_tokens, unit="tokens", setting=self.length_setting)
+        batch = {"inputs": torch.from_numpy(inputs)}
+        return batch if mask.all() else {**batch, "mask": torch.from_numpy(mask.astype(np.bool_))}
+
+    def one_hot_batch(self, values: Tensor) -> Batch:
+        """Make the tensors that the network reads from one-hot DNA, differentiably.
+
+        Parameters
+        ----------
+        values
+            Floats (n, 4, length), channels in the order A C G T; N is zero.
+
+        Returns
+        -------
+        Batch
+            As of `tokenize`, without a mask.
+
+        Raises
+        ------
+        ModelError
+            If the tokens of this encoder are not differentiable functions of the bases.
+        """
+        if not isinstance(self.tokenizer, OneHotTokenizer):
             raise ModelError(
-                f"a sequence has {seen.shape[1]} tokens, more than {LONGEST}; cut it into windows"
+                f"{type(self.tokenizer).__name__} looks up whole tokens, so that there is no "
+                "gradient to single bases; use an encoder of one-hot bases or patches"
             )
-        padded = None if seen.all() else torch.from_numpy(seen.astype(np.bool_))
-        return torch.from_numpy(inputs), padded
+        return {"inputs": values[:, ["ACGT".index(base) for base in self.tokenizer.channels]]}
+
+    def batch(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
+        """Tokenize, and move the tensors to the device of the weights."""
+        device = next(self.parameters()).device
+        found = self.tokenize(codes, lengths)
+        return {name: tensor.to(device) for name, tensor in found.items()}
 
     def embed(
         self,
@@ -146,42 +176,47 @@ class SequenceEncoder(nn.Module, Pretrained):
         Parameters
         ----------
         codes, lengths
-            As in `tokenize`.
+            See `tokenize`.
         strands
             `"both"`: the mean of the vectors of a sequence and of its reverse complement.
         batch_size
-            Sequences at a time.
+            Number of sequences that are encoded at a time.
 
         Returns
         -------
-        float32 (n, dim)
+        NDArray
+            float32 (n, dim).
 
         Raises
         ------
         ModelError
             If a sequence is too long.
         """
-        with resting(self):
-            rows = [
-                self._sequence(*batch, strands) for batch in batches(codes, lengths, batch_size)
-            ]
-        return numpy_rows(rows, self.dim)
+        with inference(self):
+            rows = [self._vectors(*batch, strands) for batch in batches(codes, lengths, batch_size)]
+        return to_numpy(rows, self.dim)
 
     def embed_tokens(
         self, codes: Codes, lengths: Lengths | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Encode the tokens of a few sequences.
+        """Encode the tokens of sequences, all in one batch.
+
+        Parameters
+        ----------
+        codes, lengths
+            See `tokenize`.
 
         Returns
         -------
-        float32 (n, tokens, token_dim), and which of them there are, bool (n, tokens).
+        tuple of NDArray and NDArray
+            float32 (n, tokens, token_dim), and bool (n, tokens), True where a token is present.
         """
-        with resting(self):
-            vectors = self(*self._inputs(codes, lengths))
-            seen = vectors.seen
-            if seen is None:
-                seen = torch.ones(vectors.tokens.shape[:2], dtype=torch.bool)
-            return vectors.tokens.float().cpu().numpy(), seen.cpu().numpy()
+        with inference(self):
+            encoding = self(self.batch(codes, lengths))
+            mask = encoding.mask
+            if mask is None:
+                mask = torch.ones(encoding.tokens.shape[:2], dtype=torch.bool)
+            return encoding.tokens.float().cpu().numpy(), mask.cpu().numpy()
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
@@ -218,40 +253,18 @@ class SequenceEncoder(nn.Module, Pretrained):
         load_state_arrays(encoder, saved.arrays)
         return encoder.eval()
 
-    def _inputs(self, codes: Codes, lengths: Lengths | None) -> tuple[Tensor, Tensor | None]:
-        inputs, seen = self.tokenize(codes, lengths)
-        device = next(self.parameters()).device
-        return inputs.to(device), None if seen is None else seen.to(device)
-
-    def _sequence(self, codes: Codes, lengths: Lengths | None, strands: Strands) -> Tensor:
-        one: Tensor = self(*self._inputs(codes, lengths)).sequence
+    def _vectors(self, codes: Codes, lengths: Lengths | None, strands: Strands) -> Tensor:
+        forward: Tensor = self(self.batch(codes, lengths)).sequence
         if strands == "forward":
-            return one
-        other: Tensor = self(*self._inputs(other_strand(codes, lengths), lengths)).sequence
-        return (one + other) / 2
-
-
-def other_strand(codes: Codes, lengths: Lengths | None = None) -> Codes:
-    """Reverse complement of sequences, which begin at the first column like those given.
-
-    Examples
-    --------
-    >>> other_strand(np.array([[0, 1, 4, 4]], np.uint8), np.array([2]))
-    array([[2, 3, 4, 4]], dtype=uint8)
-    """
-    turned = reverse_complement(np.asarray(codes))
-    if lengths is None:
-        return turned
-    width = codes.shape[1]
-    place = np.arange(width) + (width - lengths[:, None])
-    inside = place < width
-    shifted = np.take_along_axis(turned, np.where(inside, place, 0), axis=1)
-    return np.where(inside, shifted, np.uint8(N))
+            return forward
+        reverse_codes = reverse_complement(codes, lengths)
+        reverse: Tensor = self(self.batch(reverse_codes, lengths)).sequence
+        return (forward + reverse) / 2
 
 
 @contextmanager
-def resting(module: nn.Module) -> Iterator[None]:
-    """Without dropout and gradients; the module is left as it was found."""
+def inference(module: nn.Module) -> Iterator[None]:
+    """Switch dropout and gradients off; afterwards the module is in the mode it was in before."""
     training = module.training
     module.eval()
     try:
@@ -264,7 +277,7 @@ def resting(module: nn.Module) -> Iterator[None]:
 def batches(
     codes: Codes, lengths: Lengths | None, size: int
 ) -> Iterator[tuple[Codes, Lengths | None]]:
-    """Cut codes into batches, each as long as its longest sequence."""
+    """Cut codes into batches of `size` rows, each as wide as its longest sequence."""
     for i in range(0, len(codes), size):
         part = np.asarray(codes[i : i + size])
         if lengths is None:
@@ -274,17 +287,17 @@ def batches(
         yield part[:, : int(some.max())], some
 
 
-def numpy_rows(rows: list[Tensor], width: int) -> NDArray[np.float32]:
-    """Join batches of rows: float32 (n, width), also if there are none."""
-    if not rows:
+def to_numpy(batches: list[Tensor], width: int) -> NDArray[np.float32]:
+    """Concatenate batches of rows, if there are any: float32 (n, width)."""
+    if not batches:
         return np.empty((0, width), np.float32)
-    joined: NDArray[np.float32] = torch.cat(rows).float().cpu().numpy()
-    return joined
+    rows: NDArray[np.float32] = torch.cat(batches).float().cpu().numpy()
+    return rows
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw weights from a seed; torch's own random numbers go on as if nothing had been drawn."""
+def torch_seed(seed: int) -> Iterator[None]:
+    """Draw random numbers, such as weights, from a seed; torch's own state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -13,30 +13,28 @@ from pydantic import Field
 from torch import Tensor
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import Head, not_learnable
+from genoglot.models.dna.heads import SequenceHead, not_learnable
 from genoglot.models.dna.labeled_examples import (
     LabeledExamples,
     Labels,
     SupervisedNetwork,
     check_labels,
 )
-from genoglot.models.dna.lengths import TrainedLengths, extremes
+from genoglot.models.dna.lengths import TrainedLengths, extreme_lengths
 from genoglot.models.dna.sequence_encoder import (
     ENCODER,
-    Lengths,
     SequenceEncoder,
     batches,
-    numpy_rows,
-    other_strand,
-    resting,
-    seeded,
+    inference,
+    to_numpy,
+    torch_seed,
 )
 from genoglot.models.dna.target import Target
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
-from genoglot.sequence import DnaTokenizer
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence import DnaTokenizer, reverse_complement
+from genoglot.sequence.alphabet import Codes, Lengths
 from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions
 from genoglot.training.examples import Examples
@@ -157,7 +155,7 @@ class SequenceModel(Pretrained):
         s = self.settings
         self.encoder = encoder
         self.names = list(names) if names is not None else None
-        self.head: Head | None = None
+        self.head: SequenceHead | None = None
         self.lengths: TrainedLengths | None = None
         default = _OBJECTIVE_OF[s.target]
         self.objective: Objective = s.objective or default
@@ -301,10 +299,10 @@ class SequenceModel(Pretrained):
             than the encoder can read.
         """
         head = self._head()
-        for length in extremes(codes, lengths):
+        for length in extreme_lengths(codes, lengths):
             self.check_length(length, any_length=any_length)
         logits = self._logits(codes, lengths, batch_size)
-        return numpy_rows([head.answer(part).detach() for part in logits], head.center.numel())
+        return to_numpy([head.answer(part).detach() for part in logits], head.center.numel())
 
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
@@ -353,15 +351,15 @@ class SequenceModel(Pretrained):
         load_state_arrays(model.head, saved.arrays)
         return model
 
-    def _new_head(self, outputs: int) -> Head:
+    def _new_head(self, outputs: int) -> SequenceHead:
         s = self.settings
-        with seeded(s.seed):
-            return Head(
+        with torch_seed(s.seed):
+            return SequenceHead(
                 self.encoder.dim, outputs, s.target, hidden=s.hidden or self.encoder.dim,
                 dropout=s.dropout,
             )  # fmt: skip
 
-    def _head(self) -> Head:
+    def _head(self) -> SequenceHead:
         if self.head is None:
             raise ModelError("the model is not fitted; fit it to labels")
         return self.head
@@ -370,14 +368,14 @@ class SequenceModel(Pretrained):
         head = self._head()
         both = self.settings.strands != "forward"
         found = []
-        with resting(self.encoder), resting(head):
+        with inference(self.encoder), inference(head):
             for part, some in batches(codes, lengths, batch_size):
                 if self.lengths is not None:
-                    part, some = self.lengths.fill(part, some)
-                logits = head(self.encoder(*self.encoder._inputs(part, some)).sequence)
+                    part, some = self.lengths.pad(part, some)
+                logits = head(self.encoder(self.encoder.batch(part, some)).sequence)
                 if both:
-                    turned = self.encoder._inputs(other_strand(part, some), some)
-                    logits = (logits + head(self.encoder(*turned).sequence)) / 2
+                    reverse = self.encoder.batch(reverse_complement(part, some), some)
+                    logits = (logits + head(self.encoder(reverse).sequence)) / 2
                 found.append(logits)
         return found
 

@@ -14,14 +14,14 @@ from pydantic import Field
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
 from genoglot.models.dna.heads import not_learnable
-from genoglot.models.dna.lengths import TrainedLengths, extremes
-from genoglot.models.dna.sequence_encoder import LONGEST, Lengths, batches
+from genoglot.models.dna.lengths import TrainedLengths, check_maximum, extreme_lengths
+from genoglot.models.dna.sequence_encoder import batches
 from genoglot.models.dna.target import Target
-from genoglot.nn.convolution import MotifScan
+from genoglot.nn.convolution import MotifConvolution
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.sequence.motifs import jaspar
 from genoglot.settings import Settings
@@ -30,6 +30,7 @@ KMERS = (2, 3, 4, 5)
 SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
 WIDEST = 19  # places of a motif that count
 BINS = 64
+MAX_LENGTH = 1 << 15  # bp
 PATIENCE = 50  # trees without a gain after which none is added
 
 _BASES = 1 << 15  # at a time
@@ -47,7 +48,7 @@ class SequenceTreesSettings(Settings):
     Attributes
     ----------
     target
-        What is predicted: see `Head`.
+        What is predicted: see `SequenceHead`.
     trees
         The most that are grown, for each output; validation data tell how many.
     depth, learning_rate
@@ -178,14 +179,14 @@ class SequenceTrees(Pretrained):
 
         if not self._boosters:
             raise ModelError("the trees are not fitted; fit them to labels")
-        for length in extremes(codes, lengths):
+        for length in extreme_lengths(codes, lengths):
             self.check_length(length, any_length=any_length)
         told = [np.empty((0, self._outputs))]
         for part, some in batches(codes, lengths, batch_size):
             if some is not None:
                 part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
             if self.lengths is not None:
-                part, _ = self.lengths.fill(part, None)
+                part, _ = self.lengths.pad(part, None)
             found = xgboost.DMatrix(self._features(part), **self._kinds())
             told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
         return np.concatenate(told).astype(np.float32)
@@ -196,10 +197,7 @@ class SequenceTrees(Pretrained):
         """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
         if self.lengths is not None and not any_length:
             self.lengths.check(length, what)
-        if length > LONGEST:
-            raise ModelError(
-                f"{what} of {length:,} bp, but trees read up to {LONGEST:,} bp; cut it into windows"
-            )
+        check_maximum(length, MAX_LENGTH, what)
 
     @property
     def tokenizer(self) -> DnaTokenizer:
@@ -271,8 +269,8 @@ class SequenceTrees(Pretrained):
 
     def _features(self, codes: Codes) -> NDArray[np.float32]:
         """k-mer counts, best and summed sites of each motif, bases: float32 (n, features)."""
-        motifs = [torch.from_numpy(motif.log_odds) for motif in jaspar()]
-        scan = MotifScan(motifs, SITE, most=WIDEST)
+        cores = [torch.from_numpy(motif.core(WIDEST)) for motif in jaspar()]
+        scan = MotifConvolution(cores, SITE)
         found = np.empty((len(codes), len(self._kinds()["feature_types"])), np.float32)
         step = max(_BASES // max(codes.shape[1], 1), 1)
         for i in range(0, len(codes), step):

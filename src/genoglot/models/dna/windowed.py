@@ -1,4 +1,4 @@
-"""Long DNA: cut into pieces, each encoded in its context, and read by an upper transformer."""
+"""Long DNA: windows, each encoded in its context, and a transformer over their vectors."""
 
 from __future__ import annotations
 
@@ -9,32 +9,49 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from genoglot.errors import ModelError
 from genoglot.models.dna.sequence_encoder import (
-    LONGEST,
-    Lengths,
+    Encoding,
     SequenceEncoder,
-    Vectors,
     batches,
-    resting,
-    seeded,
+    inference,
+    torch_seed,
 )
 from genoglot.nn.encoder import Encoder, Positions
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.settings import Settings
+from genoglot.training.examples import Batch
 
 BACKBONE = "backbone"  # subfolder and attribute
 
-_AT_ONCE = 256  # pieces: 40 kb have 200, and the memory that a piece takes is the backbone's
+_WINDOWS = 256  # encoded at a time: 40 kb have 200; the memory of a window is the backbone's
 
 
 class WindowedSettings(Settings):
-    """Settings of a `WindowedEncoder`; the defaults are the seed's for gene expression."""
+    """Settings of a `WindowedEncoder`.
 
-    piece: int = Field(200, ge=1)
+    Attributes
+    ----------
+    window
+        Length of the windows in bp.
+    context
+        Number of bp on either side of a window that the backbone reads as well.
+    frozen
+        Whether the weights of the backbone stay as they are.
+    dim, heads, layers, positions, dropout
+        Of the transformer over windows: see `genoglot.nn.encoder.Encoder`.
+    max_length
+        Maximum number of windows with `"absolute"` positions.
+    seed
+        Random seed of the weights.
+    """
+
+    window: int = Field(200, ge=1)
     context: int = Field(400, ge=0)
     frozen: bool = True
     dim: int = Field(512, ge=4)
@@ -47,19 +64,17 @@ class WindowedSettings(Settings):
 
 
 class WindowedEncoder(SequenceEncoder):
-    """An upper transformer over the vectors of pieces, each encoded by a backbone.
+    """A transformer over the vectors of windows, which a backbone encodes.
 
-    With the defaults, 40,000 bp are 200 pieces of 200 bp, read as windows of 1,000 bp: 400 bp of
-    context on both sides, N past the ends of the sequence. Its tokens are the pieces.
+    With the defaults, 40,000 bp are 200 windows of 200 bp, each read with 400 bp of context on
+    either side, and with N past the ends of the sequence. Its tokens are the windows.
 
     Parameters
     ----------
     backbone
         An encoder of DNA, such as one that was trained on chromatin tracks.
     **settings
-        Those of `WindowedSettings`: `piece` and `context` (bp), `frozen` (the backbone stays as it
-        is), `dim`, `heads`, `layers`, `positions`, `dropout`, `max_length` (most pieces with
-        absolute positions), `seed`.
+        Fields of `WindowedSettings`; the others have their defaults.
 
     Raises
     ------
@@ -76,88 +91,89 @@ class WindowedEncoder(SequenceEncoder):
         s = self.settings
         self.dim = self.token_dim = s.dim
         self.backbone = backbone.requires_grad_(not s.frozen)
-        with seeded(s.seed):
+        with torch_seed(s.seed):
             self.project = nn.Linear(backbone.dim, s.dim)
             self.upper = Encoder(
-                s.dim, s.heads, s.layers, positions=s.positions, feed_forward="relu",
+                s.dim, s.heads, s.layers, positions=s.positions, activation="relu",
                 dropout=s.dropout, max_length=s.max_length,
             )  # fmt: skip
         self.train(self.training)
 
     @property
-    def most_bases(self) -> int:
-        """Length of the longest sequence that can be read, bp."""
+    def max_bases(self) -> int:
+        """Maximum length of a sequence in bp."""
         s = self.settings
-        return s.piece * (s.max_length if s.positions == "absolute" else LONGEST)
+        return s.window * (s.max_length if s.positions == "absolute" else self.max_tokens)
 
-    def tokenize(
-        self, codes: Codes, lengths: Lengths | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Cut sequences into pieces with their context, and tokenize these.
+    def tokenize(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
+        """Cut sequences into windows with their context, and tokenize these.
 
         Parameters
         ----------
         codes, lengths
-            As for any encoder.
+            See `SequenceEncoder.tokenize`.
 
         Returns
         -------
-        What the backbone reads, with a dimension more: (n, pieces, ...); and what of it is no
-        padding, (n, pieces, ...), or None.
+        Batch
+            The tensors that the backbone reads, with a dimension more, (n, windows, ...).
         """
         s = self.settings
         codes = np.asarray(codes)
         if lengths is not None:
             codes = np.where(np.arange(codes.shape[1]) < lengths[:, None], codes, np.uint8(N))
-        missing = -codes.shape[1] % s.piece
+        missing = -codes.shape[1] % s.window
         wide = np.pad(codes, ((0, 0), (s.context, s.context + missing)), constant_values=N)
-        windows = np.lib.stride_tricks.sliding_window_view(wide, s.piece + 2 * s.context, axis=1)
-        pieces = windows[:, :: s.piece]
-        n, m, width = pieces.shape
-        inputs, seen = self.backbone.tokenize(np.ascontiguousarray(pieces).reshape(n * m, width))
-        seen = None if seen is None else seen.view(n, m, *seen.shape[1:])
-        return inputs.view(n, m, *inputs.shape[1:]), seen
+        every = np.lib.stride_tricks.sliding_window_view(wide, s.window + 2 * s.context, axis=1)
+        windows = every[:, :: s.window]
+        n, m, width = windows.shape
+        batch = self.backbone.tokenize(np.ascontiguousarray(windows).reshape(n * m, width))
+        return {name: tensor.view(n, m, *tensor.shape[1:]) for name, tensor in batch.items()}
 
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave."""
-        n, m = inputs.shape[:2]
-        flat = inputs.flatten(0, 1)
-        masks = None if seen is None else seen.flatten(0, 1)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settings.frozen):
-            read = torch.cat(
-                [
-                    self.backbone(
-                        flat[i : i + _AT_ONCE], None if masks is None else masks[i : i + _AT_ONCE]
-                    ).sequence
-                    for i in range(0, n * m, _AT_ONCE)
-                ]
-            )
-        cls, tokens = self.upper(self.project(read.view(n, m, -1)))
-        return Vectors(cls, tokens, None)
+    def one_hot_batch(self, values: Tensor) -> Batch:  # noqa: D102  (see SequenceEncoder)
+        s = self.settings
+        missing = -values.shape[2] % s.window
+        wide = F.pad(values, (s.context, s.context + missing))
+        windows = wide.unfold(2, s.window + 2 * s.context, s.window).transpose(1, 2)
+        batch = self.backbone.one_hot_batch(windows.flatten(0, 1))
+        n, m = windows.shape[:2]
+        return {name: tensor.view(n, m, *tensor.shape[1:]) for name, tensor in batch.items()}
 
-    def read(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.float32]:
-        """Vectors of all pieces by the backbone, which an `Upper` reads in the place of DNA.
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`."""
+        n, m = batch["inputs"].shape[:2]
+        vectors = self._window_vectors({k: tensor.flatten(0, 1) for k, tensor in batch.items()})
+        cls, tokens, _ = self.upper(self.project(vectors.view(n, m, -1)))
+        return Encoding(cls, tokens, None)
+
+    def window_vectors(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.float32]:
+        """Encode the windows of sequences by the backbone, for an `UpperTransformer`.
+
+        Parameters
+        ----------
+        codes, lengths
+            See `SequenceEncoder.tokenize`.
 
         Returns
         -------
-        float32 (n, pieces, dim of the backbone)
+        NDArray
+            float32 (n, windows, dim of the backbone).
         """
-        rows = []
-        with resting(self):
+        with inference(self):
+            rows = []
             for part, some in batches(codes, lengths, 1):
-                flat, seen = self._inputs(part, some)
-                seen = None if seen is None else seen[0]
-                read = [
-                    self.backbone(
-                        flat[0, i : i + _AT_ONCE], None if seen is None else seen[i : i + _AT_ONCE]
-                    ).sequence
-                    for i in range(0, flat.shape[1], _AT_ONCE)
-                ]
-                rows.append(torch.cat(read).float().cpu().numpy())
+                batch = {name: tensor[0] for name, tensor in self.batch(part, some).items()}
+                rows.append(self._window_vectors(batch).float().cpu().numpy())
         return np.stack(rows)
 
+    def _window_vectors(self, batch: Batch) -> Tensor:
+        """Encode windows, a limited number at a time: (windows, dim of the backbone)."""
+        starts = range(0, len(batch["inputs"]), _WINDOWS)
+        parts = ({name: t[i : i + _WINDOWS] for name, t in batch.items()} for i in starts)
+        return torch.cat([self.backbone(part).sequence for part in parts])
+
     def train(self, mode: bool = True) -> Self:
-        """Switch to training; a frozen backbone stays without dropout."""
+        """Switch to training mode, in which a frozen backbone has no dropout."""
         super().train(mode)
         if self.settings.frozen:
             self.backbone.eval()
@@ -181,11 +197,11 @@ class WindowedEncoder(SequenceEncoder):
         return encoder.eval()
 
 
-class Upper(SequenceEncoder):
-    """The upper transformer of a `WindowedEncoder`: reads vectors of pieces, not DNA.
+class UpperTransformer(SequenceEncoder):
+    """The transformer of a `WindowedEncoder`, which reads vectors of windows, not DNA.
 
-    To train it is to train the whole one with its frozen backbone, whose work is done once and not
-    in every pass.
+    Training it is training the whole encoder with a frozen backbone, which then encodes each window
+    only once, not in every epoch.
 
     Parameters
     ----------
@@ -197,7 +213,8 @@ class Upper(SequenceEncoder):
     >>> from genoglot.models.dna.cnn_lstm import CnnLstm
     >>> whole = WindowedEncoder(CnnLstm(channels=(4,), dim=4), dim=8, heads=2, layers=1).eval()
     >>> codes = np.zeros((2, 400), np.uint8)
-    >>> bool(np.allclose(Upper(whole).embed(whole.read(codes)), whole.embed(codes), atol=1e-5))
+    >>> vectors = UpperTransformer(whole).embed(whole.window_vectors(codes))
+    >>> bool(np.allclose(vectors, whole.embed(codes), atol=1e-5))
     True
     """
 
@@ -209,13 +226,14 @@ class Upper(SequenceEncoder):
         self.dim, self.token_dim = whole.dim, whole.token_dim
         self.project, self.upper = whole.project, whole.upper
 
-    def tokenize(
-        self, codes: NDArray[Any], lengths: Lengths | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Take vectors of `WindowedEncoder.read`, (n, pieces, dim), as they are."""
-        return torch.from_numpy(np.asarray(codes, np.float32)), None
+    def tokenize(self, codes: NDArray[Any], lengths: Lengths | None = None) -> Batch:
+        """Take the result of `WindowedEncoder.window_vectors`, (n, windows, dim), as it is."""
+        return {"inputs": torch.from_numpy(np.asarray(codes, np.float32))}
 
-    def forward(self, inputs: Tensor, seen: Tensor | None = None) -> Vectors:
-        """Encode what `tokenize` gave."""
-        cls, tokens = self.upper(self.project(inputs))
-        return Vectors(cls, tokens, None)
+    def one_hot_batch(self, values: Tensor) -> Batch:  # noqa: D102  (see SequenceEncoder)
+        raise ModelError("an upper transformer reads vectors of windows, not DNA")
+
+    def forward(self, batch: Batch) -> Encoding:
+        """Encode a batch from `tokenize`."""
+        cls, tokens, _ = self.upper(self.project(batch["inputs"]))
+        return Encoding(cls, tokens, None)

@@ -35,7 +35,7 @@ from genoglot.models.text_to_regions.network_generator import (
     region_ids,
 )
 from genoglot.models.universe_model import SetRows
-from genoglot.nn.retrieval import MemoryAttention
+from genoglot.nn.retrieval import RetrievalAttention
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.text import MiniLM, Tfidf
@@ -185,11 +185,11 @@ class TextMemory(nn.Module):
         self, features: Tensor, codes: Tensor, ridge: Tensor, *, heads: int, key_dim: int
     ) -> None:
         super().__init__()
-        self.attention = MemoryAttention(features, codes, heads=heads, key_dim=key_dim)
+        self.attention = RetrievalAttention(features, codes, heads=heads, key_dim=key_dim)
         self.register_buffer("ridge", ridge)
 
     def forward(
-        self, text: Tensor, hidden: Tensor | None = None, ridge_code: Tensor | None = None
+        self, text: Tensor, mask: Tensor | None = None, ridge_code: Tensor | None = None
     ) -> Tensor:
         """Read codes for texts.
 
@@ -197,8 +197,8 @@ class TextMemory(nn.Module):
         ----------
         text
             (batch, feature_dim).
-        hidden
-            (batch, sets) bool: what a text may not see.
+        mask
+            (batch, sets) bool, True where a text may read a set; by default it may read all.
         ridge_code
             (batch, rank): in training, the code predicted without the set itself.
 
@@ -210,12 +210,12 @@ class TextMemory(nn.Module):
         codes = self.attention.codes
         if ridge_code is None:
             ridge_code = text @ self.ridge
-        if hidden is None:
+        if mask is None:
             mean = codes.mean(0).expand(len(text), -1)
         else:
-            seen = (~hidden).to(codes.dtype)
-            mean = (seen / seen.sum(1, keepdim=True)) @ codes
-        return torch.cat([self.attention(text, hidden), torch.stack([ridge_code, mean], 1)], 1)
+            weight = mask.to(codes.dtype)
+            mean = (weight / weight.sum(1, keepdim=True)) @ codes
+        return torch.cat([self.attention(text, mask), torch.stack([ridge_code, mean], 1)], 1)
 
 
 class MemoryNetwork(nn.Module):
@@ -376,12 +376,12 @@ class MemoryGenerator(NetworkGenerator):
 
     def _read(self, batch: Batch) -> Tensor:
         """Codes for a batch, (batch, heads, rank): a training set does not see its own group."""
-        hidden = ridge_code = None
+        mask = ridge_code = None
         if "rows" in batch:
             rows, device = batch["rows"].cpu(), batch["vectors"].device
-            hidden = (self._groups[rows][:, None] == self._groups).to(device)
+            mask = (self._groups[rows][:, None] != self._groups).to(device)
             ridge_code = self._ridge_codes[rows].to(device)
-        codes: Tensor = self.network.memory(batch["vectors"], hidden, ridge_code)
+        codes: Tensor = self.network.memory(batch["vectors"], mask, ridge_code)
         return codes
 
     @torch.inference_mode()

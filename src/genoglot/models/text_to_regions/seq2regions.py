@@ -31,7 +31,9 @@ from genoglot.models.text_to_regions.retrieval import (
 )
 from genoglot.models.text_to_regions.set_decoder import SetDecoder
 from genoglot.models.universe_model import SetRows
-from genoglot.nn.transformer import Decoder, EncoderLayer, Source, sinusoids
+from genoglot.nn.attention import EncoderLayer
+from genoglot.nn.decoder import Decoder, DecoderState
+from genoglot.nn.positions import Sinusoidal
 from genoglot.saved import Saved
 from genoglot.text import WordPiece
 from genoglot.threads import one_thread
@@ -123,20 +125,20 @@ class PublishedSeq2Regions(SetDecoder, NetworkGenerator):
         hidden = self.network(target[:, :-1].clamp(min=0), source)[target >= 0]  # (tokens, dim)
         return self.network.cross_entropy(hidden, target[target >= 0], self.settings.drawn)
 
-    def _start(self, texts: Sequence[str]) -> tuple[Tensor, Source]:
+    def _start(self, texts: Sequence[str]) -> tuple[Tensor, DecoderState]:
         source = self.network.read(self.encode(texts).to(self.device))
         begin = self.network.begin.expand(len(texts), -1)
         return self.network.decoder.step(begin, source, self.settings.set_tokens)
 
-    def _next(self, ids: Tensor, state: Source) -> tuple[Tensor, Source]:
+    def _next(self, ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         embedded = self.network.embed(ids.to(self.device))
         return self.network.decoder.step(embedded, state, self.settings.set_tokens)
 
-    def _logits_of(self, hidden: Tensor, state: Source, regions: slice | Tensor) -> Tensor:
+    def _logits_of(self, hidden: Tensor, state: DecoderState, regions: slice | Tensor) -> Tensor:
         return self.network.logits(hidden, regions)
 
-    def _reordered(self, state: Source, rows: Tensor) -> Source:
-        return state.of(rows)
+    def _reordered(self, state: DecoderState, rows: Tensor) -> DecoderState:
+        return state.select(rows)
 
     def _metadata(self) -> dict[str, Any]:
         return {**super()._metadata(), "set_size": self.set_size}
@@ -165,14 +167,12 @@ class PublishedTransformer(nn.Module):
         As in `PublishedSeq2RegionsSettings`.
     """
 
-    positions: Tensor
-
     def __init__(
         self, words: int, regions: int, dim: int, heads: int, layers: int, rank: int
     ) -> None:
         super().__init__()
         self.words = nn.Embedding(words, dim, padding_idx=0)
-        self.register_buffer("positions", sinusoids(MAX_TEXT, dim), persistent=False)
+        self.positions = Sinusoidal(MAX_TEXT, dim)
         self.encoder = nn.ModuleList(EncoderLayer(dim, heads) for _ in range(layers))
         self.encoder_norm = nn.LayerNorm(dim)
         self.decoder = Decoder(dim, heads, layers)
@@ -181,20 +181,20 @@ class PublishedTransformer(nn.Module):
         self.begin = nn.Parameter(torch.zeros(dim))
         self.enter, self.leave = nn.Linear(rank, dim), nn.Linear(dim, rank)
 
-    def read(self, tokens: Tensor) -> Source:
+    def read(self, tokens: Tensor) -> DecoderState:
         """Encode texts for the decoder: (batch, length) token ids, 0 for padding."""
-        seen = tokens != 0
-        hidden = self.words(tokens) + self.positions[: tokens.shape[1]]
+        mask = tokens != 0
+        hidden = self.positions(self.words(tokens))
         for layer in self.encoder:
-            hidden = layer(hidden, seen)
-        return self.decoder.source(self.encoder_norm(hidden), seen)
+            hidden = layer(hidden, mask).values
+        return self.decoder.start(self.encoder_norm(hidden), mask)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Input of the decoder for regions: (...) ids -> (..., dim)."""
         embedded: Tensor = self.enter(self.vectors[ids])
         return embedded
 
-    def forward(self, ids: Tensor, source: Source) -> Tensor:
+    def forward(self, ids: Tensor, source: DecoderState) -> Tensor:
         """Hidden states before each of the regions and after the last: (batch, n + 1, dim)."""
         begin = self.begin.expand(len(ids), 1, -1)
         hidden: Tensor = self.decoder(torch.cat([begin, self.embed(ids)], 1), source)
@@ -278,17 +278,17 @@ class SetNetwork(MemoryNetwork):
         self.leave = nn.Linear(dim, rank, bias=False)
         nn.init.zeros_(self.leave.weight)
 
-    def source(self, codes: Tensor) -> Source:
+    def source(self, codes: Tensor) -> DecoderState:
         """Make the codes read, (batch, heads + 1, rank), what the decoder attends to."""
         told = codes[:, :-1] / self.code_scale
-        return self.decoder.source(self.enter_code(told) + self.which_head)
+        return self.decoder.start(self.enter_code(told) + self.which_head)
 
     def embed(self, factors: Tensor) -> Tensor:
         """Input of the decoder for regions: factors (..., rank) -> (..., dim)."""
         embedded: Tensor = self.enter_region(factors / self.region_scale)
         return embedded
 
-    def forward(self, factors: Tensor, source: Source) -> Tensor:
+    def forward(self, factors: Tensor, source: DecoderState) -> Tensor:
         """Hidden states before the first region, zero, and after each: (batch, n, rank) -> n + 1.
 
         A decoder that speaks before it knows a region learns the training sets by heart: average
@@ -423,27 +423,29 @@ class Seq2Regions(SetDecoder, MemoryGenerator):
             log_p = logits[torch.from_numpy(ids).long()] - logits.logsumexp(0)
         return ids, -torch.expm1(-self.set_size * log_p.exp()).numpy()
 
-    def _start(self, texts: Sequence[str]) -> tuple[Tensor, tuple[Tensor, Source]]:
+    def _start(self, texts: Sequence[str]) -> tuple[Tensor, tuple[Tensor, DecoderState]]:
         codes = self.codes(texts)
         before = self.network.before(len(texts)).to(codes.device)
         return before, (codes, self.network.source(codes))
 
     def _next(
-        self, ids: Tensor, state: tuple[Tensor, Source]
-    ) -> tuple[Tensor, tuple[Tensor, Source]]:
+        self, ids: Tensor, state: tuple[Tensor, DecoderState]
+    ) -> tuple[Tensor, tuple[Tensor, DecoderState]]:
         codes, source = state
         embedded = self.network.embed(self._region_factors(ids)[0])
         hidden, source = self.network.decoder.step(embedded, source, self.settings.set_tokens)
         return hidden, (codes, source)
 
     def _logits_of(
-        self, hidden: Tensor, state: tuple[Tensor, Source], regions: slice | Tensor
+        self, hidden: Tensor, state: tuple[Tensor, DecoderState], regions: slice | Tensor
     ) -> Tensor:
         factors, share = self._region_factors(regions)
         return self.network.next_logits(state[0], hidden[:, None], factors, share)[:, 0]
 
-    def _reordered(self, state: tuple[Tensor, Source], rows: Tensor) -> tuple[Tensor, Source]:
-        return state[0][rows], state[1].of(rows)
+    def _reordered(
+        self, state: tuple[Tensor, DecoderState], rows: Tensor
+    ) -> tuple[Tensor, DecoderState]:
+        return state[0][rows], state[1].select(rows)
 
     def _metadata(self) -> dict[str, Any]:
         return {**super()._metadata(), "set_size": self.set_size}

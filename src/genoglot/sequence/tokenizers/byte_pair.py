@@ -11,28 +11,27 @@ import numpy as np
 
 from genoglot.errors import SequenceError
 from genoglot.saved import Saved
-from genoglot.sequence.alphabet import Codes, to_codes, to_text
-from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.alphabet import Codes, Lengths, to_codes, to_text
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _FILE = "tokenizer.json"
-_PIECE = 256  # bases; see `BpeTokenizer.train`
+_SEGMENT = 256  # bases; see `BpeTokenizer.train`
 
 
 class BpeTokenizer(IdTokenizer):
-    """Tokens that were learned from DNA by merging frequent neighbors (byte pair encoding).
+    """Tokens that are learned from DNA by merging frequent neighbors (byte pair encoding).
 
     N (and every other IUPAC letter for more than one base) is [UNK], one for each base, and no
-    token spans it; decoding writes it as N again, so that nothing but the case is lost.
+    token spans it. Decoding writes it as N, so that only the case is lost.
 
     Parameters
     ----------
     tokenizer
-        Of the library tokenizers, over the letters A C G T, with the special tokens [PAD], [UNK],
-        [CLS], [SEP], [MASK] in any order, as in DNABERT-2's `tokenizer.json`.
+        Tokenizer of the library tokenizers, with the letters A C G T and the special tokens [PAD],
+        [UNK], [CLS], [SEP], [MASK] in any order, as in DNABERT-2's `tokenizer.json`.
 
     Raises
     ------
@@ -70,24 +69,28 @@ class BpeTokenizer(IdTokenizer):
     ) -> Self:
         """Learn a vocabulary.
 
-        Sequences are cut at N and into pieces of 256 bases, all of which the library keeps: it
-        takes about 100 bytes of memory and a microsecond for every base. Of a large genome take a
-        sample, such as some batches of `tile`.
+        Sequences are split at N and into segments of 256 bases. Every base takes about 100 bytes of
+        memory and a microsecond, so use a sample of a large genome, such as some batches of `tile`.
 
         Parameters
         ----------
         sequences
             DNA letters, or codes, uint8 (length,); read once, one by one.
         vocab_size
-            Number of tokens, the special ones included. There may be less if the sequences have
-            not so many frequent neighbors.
+            Number of tokens, including the special ones. The vocabulary is smaller if the sequences
+            have too few frequent neighbors.
         min_frequency
-            Least number of times that two tokens must be neighbors to be merged.
+            Minimum number of times that two tokens are neighbors to be merged.
+
+        Returns
+        -------
+        Self
+            The tokenizer.
 
         Raises
         ------
         SequenceError
-            At a character that is no letter of DNA; or if there is no sequence.
+            At a character that is not a DNA letter; or if there is no sequence.
         """
         from tokenizers import Tokenizer, models, processors, trainers
 
@@ -101,9 +104,9 @@ class BpeTokenizer(IdTokenizer):
             initial_alphabet=list("ACGT"),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(_pieces(sequences), trainer)
+        tokenizer.train_from_iterator(_segments(sequences), trainer)
         _, _, cls_token, sep_token, _ = SPECIAL_TOKENS
-        # Not needed here, but by others that read the file.
+        # Other programs that read the file need it.
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{cls_token} $A {sep_token}",
             special_tokens=[(t, tokenizer.token_to_id(t)) for t in (cls_token, sep_token)],
@@ -112,24 +115,24 @@ class BpeTokenizer(IdTokenizer):
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens, the special ones included."""
+        """Number of tokens, including the special ones."""
         return int(self._tokenizer.get_vocab_size())
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Look up the text of each token."""
         return [str(self._tokenizer.id_to_token(int(i))) for i in ids]
 
-    def most_bases(self, tokens: int) -> int:
-        """Bases that so many tokens can hold at most, if each is the longest one."""
+    def max_bases(self, tokens: int) -> int:
+        """Return the maximum number of bases of so many tokens, if all are of the longest."""
         vocabulary = self._tokenizer.get_vocab()
         return tokens * max(len(token) for token in vocabulary if token not in SPECIAL_TOKENS)
 
     def _tokens(
-        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+        self, codes: Codes, lengths: Lengths, limit: int | None, margin: int
     ) -> tuple[Ids, Ids]:
         texts = [to_text(row[:n]) for row, n in zip(codes, lengths.tolist(), strict=True)]
         found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        rows = [encoding.ids[:room] for encoding in found]
+        rows = [encoding.ids[:limit] for encoding in found]
         counts = np.array([len(row) for row in rows], np.int64)
         ids = np.empty((len(rows), int(counts.max(initial=0)) + 2 * margin), np.int64)
         for i, row in enumerate(rows):
@@ -161,7 +164,7 @@ class BpeTokenizer(IdTokenizer):
         return cls(tokenizer)
 
 
-def _pieces(sequences: Iterable[str | Codes]) -> Iterator[str]:
+def _segments(sequences: Iterable[str | Codes]) -> Iterator[str]:
     some = False
     for number, sequence in enumerate(sequences, 1):
         some = True
@@ -169,7 +172,7 @@ def _pieces(sequences: Iterable[str | Codes]) -> Iterator[str]:
             to_codes(sequence, name=f"sequence {number}") if isinstance(sequence, str) else sequence
         )
         for run in re.finditer("[ACGT]+", to_text(codes)):
-            for i in range(run.start(), run.end(), _PIECE):
-                yield run.string[i : min(i + _PIECE, run.end())]
+            for i in range(run.start(), run.end(), _SEGMENT):
+                yield run.string[i : min(i + _SEGMENT, run.end())]
     if not some:
-        raise SequenceError("there is no sequence to learn from; give some")
+        raise SequenceError("there is no sequence to learn a vocabulary from; give at least one")

@@ -6,23 +6,22 @@ import itertools
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from genoglot.errors import GenoglotError, SequenceError
-from genoglot.sequence.alphabet import Codes, N, to_text
+from genoglot.sequence.alphabet import Codes, Lengths, N, to_text
+from genoglot.sequence.kmers import kmer_numbers, sliding
 from genoglot.sequence.tokenizers.one_hot import ordered_codes
-from genoglot.sequence.tokenizers.padding import Lengths
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 from genoglot.settings import Settings
 
 LARGEST = 8
 
 _VOCABULARY = "vocab.txt"
-_BLOCK = 1 << 15  # bases at a time, so that what is made of them is still in the cache
+_BLOCK = 1 << 15  # bases at a time, so that intermediate arrays fit into the cache
 
 
 class KmerSettings(Settings):
@@ -41,18 +40,18 @@ class KmerSettings(Settings):
 
 
 class KmerTokenizer(IdTokenizer):
-    """A token for every k-mer, from base to base: length - k + 1 tokens, the last one included.
+    """A token for the k-mer at every base: length - k + 1 tokens.
 
-    Ids 0 to 4 are the special tokens, 5 to 4^k + 4 the k-mers, sorted by `order`. A k-mer that
-    holds N (or another IUPAC letter for more than one base) is [UNK]. Decoding restores every base
-    that stands in a known k-mer, and N elsewhere; a sequence shorter than k has no token.
+    Ids 0 to 4 are the special tokens, 5 to 4^k + 4 the k-mers, sorted by `order`. A k-mer with N
+    (or another IUPAC letter for more than one base) is [UNK]. Decoding restores every base of a
+    known k-mer, and writes N elsewhere; a sequence shorter than k has no token.
 
     Parameters
     ----------
     k
-        1 to 8.
+        Number of bases of a token, 1 to 8.
     order
-        Order of the letters in the vocabulary. `"ATCG"` gives the ids of DNABERT.
+        Order of the letters A, C, G and T in the vocabulary. `"ATCG"` gives the ids of DNABERT.
 
     Raises
     ------
@@ -97,41 +96,37 @@ class KmerTokenizer(IdTokenizer):
         """Look up the text of each token."""
         return [self.vocabulary[i] for i in ids]
 
-    def most_bases(self, tokens: int) -> int:
-        """Bases that so many tokens can hold at most: they overlap."""
+    def max_bases(self, tokens: int) -> int:
+        """Return the maximum number of bases of so many tokens, which overlap."""
         return tokens + self.k - 1
 
     def _tokens(
-        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+        self, codes: Codes, lengths: Lengths, limit: int | None, margin: int
     ) -> tuple[Ids, Ids]:
         counts = np.maximum(lengths - (self.k - 1), 0)
-        if room is not None:
-            counts = np.minimum(counts, room)
-        most = int(counts.max(initial=0))
-        ids = np.empty((len(codes), most + 2 * margin), np.int64)
-        if most:
-            codes = codes[:, : most + self.k - 1]
+        if limit is not None:
+            counts = np.minimum(counts, limit)
+        longest = int(counts.max(initial=0))
+        ids = np.empty((len(codes), longest + 2 * margin), np.int64)
+        if longest:
+            codes = codes[:, : longest + self.k - 1]
             step = max(_BLOCK // codes.shape[1], 1)
             for i in range(0, len(codes), step):
-                self._write_ids(codes[i : i + step], ids[i : i + step, margin : margin + most])
+                self._write_ids(codes[i : i + step], ids[i : i + step, margin : margin + longest])
         return ids, counts
 
     def _write_ids(self, codes: Codes, ids: Ids) -> None:
         """Write the ids (n, length - k + 1) of a block of codes (n, length)."""
         known = codes.max() < N
         ranks = self._ranks(codes if known else codes & np.uint8(3))
-        numbers = _kmer_numbers(ranks, self.k)
+        numbers = kmer_numbers(ranks, self.k)
         numbers += len(SPECIAL_TOKENS)
         ids[:] = numbers
         if not known:
-            unknown = codes == N
-            within = unknown[:, : ids.shape[1]].copy()
-            for shift in range(1, self.k):
-                within |= unknown[:, shift : shift + ids.shape[1]]
-            ids[within] = self.unk_token_id
+            ids[sliding(np.logical_or, codes == N, self.k)] = self.unk_token_id
 
     def _ranks(self, codes: Codes) -> Codes:
-        """Ranks, in the order of this vocabulary, of codes 0 to 3."""
+        """Convert codes 0 to 3 into ranks in the order of this vocabulary."""
         # Any permutation of two bits is linear in them, but for a constant: three operations on
         # whole arrays are five times faster than a look-up of each code.
         of_0, of_1, of_2, _ = self._rank_of_code
@@ -148,9 +143,9 @@ class KmerTokenizer(IdTokenizer):
         known = ids >= len(SPECIAL_TOKENS)
         kmers = ids - len(SPECIAL_TOKENS)
         codes = np.full(len(ids) + self.k - 1, N, np.uint8)
-        for place in range(self.k):
-            ranks = (kmers >> 2 * (self.k - 1 - place)) & 3
-            part = codes[place : place + len(ids)]
+        for i in range(self.k):
+            ranks = (kmers >> 2 * (self.k - 1 - i)) & 3
+            part = codes[i : i + len(ids)]
             part[known] = self._code_of_rank[ranks[known]]
         return to_text(codes)
 
@@ -173,31 +168,3 @@ class KmerTokenizer(IdTokenizer):
                 "folder that save_pretrained wrote, or DNABERT's"
             )
         return tokenizer
-
-
-def _kmer_numbers(ranks: Codes, k: int) -> NDArray[Any]:
-    """Make a number of every k-mer of rows of two-bit ranks, (n, length - k + 1).
-
-    Two numbers of m letters make one of 2 m: k = 8 takes three steps, not seven. All stays in the
-    smallest type that holds it, the special tokens included.
-    """
-    numbers: NDArray[Any] = ranks
-    m = 1
-    for bit in f"{k:b}"[1:]:
-        numbers = _joined(numbers[:, :-m], numbers[:, m:], m, 2 * m)
-        m *= 2
-        if bit == "1":
-            numbers = _joined(numbers[:, :-1], ranks[:, m:], 1, m + 1)
-            m += 1
-    return numbers if k > 1 else ranks.copy()
-
-
-def _joined(left: NDArray[Any], right: NDArray[Any], letters: int, total: int) -> NDArray[Any]:
-    """Put `letters` letters behind those of `left`, for `total` letters in all."""
-    numbers: NDArray[Any] = left.astype(
-        np.uint8 if total < 4 else np.uint16 if total < 8 else np.uint32
-    )
-    # Unlike a shift, a product of small integers is made many at a time by the processor.
-    numbers *= 4**letters
-    numbers += right
-    return numbers

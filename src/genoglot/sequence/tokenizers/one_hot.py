@@ -12,29 +12,29 @@ from numpy.typing import DTypeLike, NDArray
 from genoglot.errors import SequenceError
 from genoglot.sequence.alphabet import (
     CODES,
+    INVALID,
     LETTERS,
-    NO_LETTER,
     Codes,
+    Lengths,
     N,
     ascii_letters,
     to_codes,
     to_text,
 )
 from genoglot.sequence.tokenizers.padding import (
-    Lengths,
     Padding,
     Tensors,
-    checked_codes,
-    laid_out,
-    room_for,
+    check_codes,
+    pad_rows,
+    token_limit,
 )
 from genoglot.sequence.tokenizers.tokenizer import DnaTokenizer
 from genoglot.settings import Settings
 
 CHANNELS = "ACGT"
-"""The usual order of channels. DeepSEA and ExPecto have A G C T."""
+"""The usual order of the channels; DeepSEA and ExPecto have A G C T."""
 
-_BLOCK = 1 << 17  # letters at a time, so that they are still in the cache for the next channel
+_BLOCK = 1 << 17  # letters at a time, so that they are still in the cache for every channel
 
 
 def one_hot(
@@ -43,9 +43,9 @@ def one_hot(
     channels: str = CHANNELS,
     dtype: DTypeLike = np.float32,
 ) -> NDArray[Any]:
-    """Turn DNA into one-hot arrays, channel first, as convolutions read them.
+    """Convert DNA into one-hot arrays, channel first, as convolutions read them.
 
-    An unknown base, N or another IUPAC letter for more than one, is all zero.
+    An unknown base (N or another IUPAC letter for more than one base) is all zero.
 
     Parameters
     ----------
@@ -54,16 +54,17 @@ def one_hot(
     channels
         The letters A, C, G and T in the order of the channels, such as `"AGCT"` for DeepSEA.
     dtype
-        Of the result, such as int8, bool or float32.
+        Type of the result, such as int8, bool or float32.
 
     Returns
     -------
-    (4, length) for letters, (..., 4, length) for codes
+    NDArray
+        (4, length) for letters, (..., 4, length) for codes.
 
     Raises
     ------
     SequenceError
-        If a character is no letter of DNA, a code above 4, or `channels` another set of letters.
+        If a character is not a DNA letter, a code is above 4, or `channels` are other letters.
 
     Examples
     --------
@@ -90,14 +91,14 @@ def one_hot(
     for block in _blocks(*rows.shape):
         part = rows[block]
         if part.max(initial=0) > N:
-            raise SequenceError(f"code {part.max()} is none of A C G T N = 0 1 2 3 4")
+            raise SequenceError(f"code {part.max()} is not one of A C G T N = 0 1 2 3 4")
         for channel, code in enumerate(order):
             flags[block[0], channel, block[1]] = part == code
     return out
 
 
 def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
-    """Turn one-hot arrays, or probabilities of bases, into codes.
+    """Convert one-hot arrays, or probabilities of bases, into codes.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def from_one_hot(values: NDArray[Any], *, channels: str = CHANNELS) -> Codes:
 
     Returns
     -------
-    uint8 (..., length): the base whose value exceeds one half, else N
+    Codes
+        uint8 (..., length): the base whose value is above one half, else N.
 
     Examples
     --------
@@ -139,9 +141,9 @@ class OneHotSettings(Settings):
 class OneHotTokenizer(DnaTokenizer):
     """A one-hot vector for every base, zero for N (and other IUPAC letters for several bases).
 
-    There are no ids and no special tokens: `input_values`, float32 (n, 4, length), stand in for
-    `input_ids`, channel first, as convolutions read them; padding is zero. (For ids of single
-    bases, to mask some, take `KmerTokenizer(k=1)`.)
+    There are no ids and no special tokens: `input_values`, float32 (n, 4, length), replace
+    `input_ids`; the channels come first, as convolutions read them, and padding is zero. (For ids
+    of single bases use `KmerTokenizer(k=1)`.)
 
     Parameters
     ----------
@@ -177,11 +179,11 @@ class OneHotTokenizer(DnaTokenizer):
         return_tensors: Tensors = "np",
         add_special_tokens: bool = True,
     ) -> dict[str, Any]:
-        codes, lengths = checked_codes(codes, lengths)
-        room = room_for(padding, truncation, max_length, 0)
-        if room is not None:
-            lengths = np.minimum(lengths, room)
-        rows, mask = laid_out(codes.copy(), lengths, N, padding, max_length, return_tensors)
+        codes, lengths = check_codes(codes, lengths)
+        limit = token_limit(padding, truncation, max_length, 0)
+        if limit is not None:
+            lengths = np.minimum(lengths, limit)
+        rows, mask = pad_rows(codes.copy(), lengths, N, padding, max_length, return_tensors)
         values: Any
         if return_tensors is None:
             values = [self._values(np.array(row, np.uint8)).tolist() for row in rows]
@@ -194,7 +196,7 @@ class OneHotTokenizer(DnaTokenizer):
         return {"input_values": values, "attention_mask": mask}
 
     def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:  # noqa: D102
-        codes, lengths = checked_codes(codes, lengths)
+        codes, lengths = check_codes(codes, lengths)
         known = (codes < N) & (np.arange(codes.shape[1]) < lengths[:, None])
         found: NDArray[np.bool_] = np.any(known, axis=1)
         return found
@@ -203,12 +205,12 @@ class OneHotTokenizer(DnaTokenizer):
         return one_hot(codes, channels=self.channels)
 
     def decode(self, tokens: Any) -> str:
-        """Turn the values of one sequence, (4, length), back into letters."""
+        """Convert the values of one sequence, (4, length), into letters."""
         return to_text(from_one_hot(np.asarray(tokens), channels=self.channels))
 
 
 def ordered_codes(letters: str, name: str) -> list[int]:
-    """Code of each letter; a SequenceError unless they are A, C, G and T in some order."""
+    """Look up the code of each letter, which have to be A, C, G and T in some order."""
     if sorted(letters) != sorted(CHANNELS):
         raise SequenceError(f"{name} is {letters!r}; give A, C, G and T in some order")
     return [LETTERS.index(letter) for letter in letters]
@@ -233,7 +235,7 @@ def _write_letters(text: str | bytes, order: list[int], flags: NDArray[Any]) -> 
     for at in range(0, len(text), _BLOCK):
         raw = ascii_letters(text[at : at + _BLOCK], "sequence")
         block = flags[:, at : at + len(raw)]
-        upper = np.frombuffer(raw, np.uint8) & 0xDF  # the bit that small letters have more
+        upper = np.frombuffer(raw, np.uint8) & 0xDF  # without the bit of lower case
         known = np.zeros(len(raw), np.bool_)
         for channel, letter in zip(block, letters, strict=True):
             hit = np.equal(upper, letter, out=channel if channel.dtype == np.bool_ else None)
@@ -242,7 +244,7 @@ def _write_letters(text: str | bytes, order: list[int], flags: NDArray[Any]) -> 
                 channel[:] = hit
         if not known.all():
             codes = raw.translate(CODES)
-            if NO_LETTER in codes:
-                to_codes(text)  # tells the position
+            if INVALID in codes:
+                to_codes(text)  # raises the error with the position
             for channel, code in zip(block, order, strict=True):
                 channel[:] = np.frombuffer(codes, np.uint8) == code

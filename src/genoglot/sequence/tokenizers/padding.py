@@ -1,4 +1,4 @@
-"""Batches of sequences of different lengths: cut, padded, and as lists or tensors."""
+"""Batches of sequences of different lengths: truncated, padded, as lists, arrays or tensors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import Codes, N
+from genoglot.sequence.alphabet import Codes, Lengths, N
 
-Lengths = NDArray[np.int64]
 Padding = bool | Literal["longest", "max_length"]
 Tensors = Literal["np", "pt"] | None
 
 
-def checked_codes(codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths]:
-    """Refuse what is no batch of codes; without lengths, all rows are of full length."""
+def check_codes(codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths]:
+    """Check a batch of codes and its lengths.
+
+    Parameters
+    ----------
+    codes
+        uint8 (n, length).
+    lengths
+        Number of bases of each row, int64 (n,); by default `length`.
+
+    Returns
+    -------
+    tuple of Codes and Lengths
+        Both as arrays.
+
+    Raises
+    ------
+    SequenceError
+        If the codes are not a batch, or the lengths do not fit them.
+    """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.dtype != np.uint8:
         raise SequenceError(f"the codes are {codes.dtype} {codes.shape}; give uint8 (n, length)")
     if codes.max(initial=0) > N:
-        raise SequenceError(f"code {codes.max()} is none of A C G T N = 0 1 2 3 4")
+        raise SequenceError(f"code {codes.max()} is not one of A C G T N = 0 1 2 3 4")
     if lengths is None:
         return codes, np.full(len(codes), codes.shape[1], np.int64)
     lengths = np.asarray(lengths, np.int64)
@@ -30,10 +47,10 @@ def checked_codes(codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths
     return codes, lengths
 
 
-def room_for(
+def token_limit(
     padding: Padding, truncation: bool, max_length: int | None, special: int
 ) -> int | None:
-    """Most tokens that a sequence may have beside the special ones; None if it does not matter."""
+    """Maximum number of tokens besides the `special` ones; None without a limit."""
     if padding not in (True, False, "longest", "max_length"):
         raise SequenceError(f'padding is {padding!r}; use True, False, "longest" or "max_length"')
     if max_length is None:
@@ -47,7 +64,7 @@ def room_for(
     return max_length - special if truncation else None
 
 
-def laid_out(
+def pad_rows(
     items: NDArray[Any],
     counts: Lengths,
     fill: int,
@@ -55,16 +72,23 @@ def laid_out(
     max_length: int | None,
     return_tensors: Tensors,
 ) -> tuple[Any, Any]:
-    """Pad rows of items, and return them with their attention mask as wanted.
+    """Pad rows of items to one length.
 
     Parameters
     ----------
     items
-        (n, as many as the longest row has, or more), written into.
+        (n, length of the longest row or more); padding is written into it.
     counts
         Number of items of each row, int64 (n,).
     fill
-        What to pad with.
+        Item to pad with.
+    padding, max_length, return_tensors
+        See `DnaTokenizer.__call__`.
+
+    Returns
+    -------
+    tuple
+        The items and their attention mask, as lists, arrays or tensors.
     """
     if return_tensors not in (None, "np", "pt"):
         raise SequenceError(f'return_tensors is {return_tensors!r}; use "np", "pt" or None')
@@ -91,8 +115,8 @@ def laid_out(
         items[missing] = fill
         mask = (~missing).astype(np.int64)
     if return_tensors is None:
-        kept = [width] * len(items) if padding else counts.tolist()
-        rows = [[row[:n].tolist() for row, n in zip(a, kept, strict=True)] for a in (items, mask)]
+        widths = [width] * len(items) if padding else counts.tolist()
+        rows = [[row[:n].tolist() for row, n in zip(a, widths, strict=True)] for a in (items, mask)]
         return rows[0], rows[1]
     if return_tensors == "pt":
         import torch

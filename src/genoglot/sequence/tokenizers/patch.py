@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import Field
 
-from genoglot.sequence.alphabet import Codes, N, to_text
-from genoglot.sequence.tokenizers.padding import Lengths
+from genoglot.sequence.alphabet import Codes, Lengths, N, to_text
 from genoglot.sequence.tokenizers.vocabulary import SPECIAL_TOKENS, Ids, IdTokenizer
 from genoglot.settings import Settings
 
@@ -28,17 +27,17 @@ class PatchSettings(Settings):
 
 
 class PatchTokenizer(IdTokenizer):
-    """A token for every k bases: length / k tokens, rounded up; the last is filled up with N.
+    """A token for every k bases: length / k tokens, rounded up; the last one is padded with N.
 
-    Ids 0 to 4 are the special tokens, 5 to 5^k + 4 the patches over A C G T N: N (and every other
+    Ids 0 to 4 are the special tokens, 5 to 5^k + 4 the patches of A C G T N: N (and every other
     IUPAC letter for more than one base) is a letter of its own, so that the bases beside it are
-    not lost, and [UNK] never occurs. Decoding leaves out N at the end of the last patch, unless
-    the whole patch is N.
+    not lost, and [UNK] never occurs. Decoding omits N at the end of the last patch, unless the
+    whole patch is N.
 
     Parameters
     ----------
     k
-        Bases in a patch, 1 to 8.
+        Number of bases of a patch, 1 to 8.
 
     Raises
     ------
@@ -76,29 +75,29 @@ class PatchTokenizer(IdTokenizer):
             for i in ids
         ]
 
-    def most_bases(self, tokens: int) -> int:
-        """Bases that so many tokens can hold at most: k of each."""
+    def max_bases(self, tokens: int) -> int:
+        """Return the maximum number of bases of so many tokens, k each."""
         return tokens * self.k
 
     def _tokens(
-        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+        self, codes: Codes, lengths: Lengths, limit: int | None, margin: int
     ) -> tuple[Ids, Ids]:
         counts = -(-lengths // self.k)
-        if room is not None:
-            counts = np.minimum(counts, room)
-        most = int(counts.max(initial=0))
-        ids = np.empty((len(codes), most + 2 * margin), np.int64)
-        letters = codes[:, : most * self.k]
-        missing = most * self.k - letters.shape[1]
+        if limit is not None:
+            counts = np.minimum(counts, limit)
+        longest = int(counts.max(initial=0))
+        ids = np.empty((len(codes), longest + 2 * margin), np.int64)
+        letters = codes[:, : longest * self.k]
+        missing = longest * self.k - letters.shape[1]
         if missing:
             letters = np.pad(letters, ((0, 0), (0, missing)), constant_values=N)
         if (lengths < codes.shape[1]).any():
-            letters = np.where(np.arange(most * self.k) < lengths[:, None], letters, np.uint8(N))
+            letters = np.where(np.arange(longest * self.k) < lengths[:, None], letters, np.uint8(N))
         numbers = letters[:, :: self.k].astype(np.int32)
-        for place in range(1, self.k):
+        for i in range(1, self.k):
             numbers *= N + 1
-            numbers += letters[:, place :: self.k]
-        np.add(numbers, len(SPECIAL_TOKENS), out=ids[:, margin : margin + most])
+            numbers += letters[:, i :: self.k]
+        np.add(numbers, len(SPECIAL_TOKENS), out=ids[:, margin : margin + longest])
         return ids, counts
 
     def _letters(self, ids: Ids) -> str:
@@ -107,8 +106,8 @@ class PatchTokenizer(IdTokenizer):
         return text[: -self.k] + last if last else text
 
     def _codes(self, ids: Ids) -> Codes:
-        """Letters of each patch, in one row; N for [UNK] and [MASK]."""
-        places = (N + 1) ** np.arange(self.k - 1, -1, -1)
-        codes = (ids[:, None] - len(SPECIAL_TOKENS)) // places % (N + 1)
+        """Codes of the bases of all patches, in one row; N for [UNK] and [MASK]."""
+        powers = (N + 1) ** np.arange(self.k - 1, -1, -1)
+        codes = (ids[:, None] - len(SPECIAL_TOKENS)) // powers % (N + 1)
         codes[ids < len(SPECIAL_TOKENS)] = N
         return codes.astype(np.uint8).ravel()

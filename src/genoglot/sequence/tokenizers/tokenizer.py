@@ -1,4 +1,4 @@
-"""What all tokenizers of DNA have in common: the calls of Hugging Face tokenizers."""
+"""`DnaTokenizer`: the base class of tokenizers of DNA, called like those of Hugging Face."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from genoglot.permissions import explains_denial
 from genoglot.pretrained import Pretrained
 from genoglot.registry import model_class
 from genoglot.saved import CONFIG, is_saved
-from genoglot.sequence.alphabet import Codes, stack_codes
-from genoglot.sequence.tokenizers.padding import Lengths, Padding, Tensors
+from genoglot.sequence.alphabet import Codes, Lengths, stack_codes
+from genoglot.sequence.tokenizers.padding import Padding, Tensors
 
 FILES = [CONFIG, "tokenizer_config.json", "tokenizer.json", "vocab.txt"]
 FOREIGN = {"tokenizer.json": "bpe", "vocab.txt": "kmer"}
@@ -25,7 +25,7 @@ FOREIGN = {"tokenizer.json": "bpe", "vocab.txt": "kmer"}
 
 
 class DnaTokenizer(Pretrained):
-    """DNA to what a model reads, and back.
+    """Convert DNA into tokens for a model, and back.
 
     A subclass implements `from_codes`, `readable` and `decode`.
     """
@@ -47,28 +47,29 @@ class DnaTokenizer(Pretrained):
         sequences
             DNA letters in either case, one sequence or a list of them.
         padding
-            Fill up with [PAD]: True or `"longest"` to the longest of the batch, `"max_length"` to
+            Pad with [PAD]: True or `"longest"` to the longest sequence, `"max_length"` to
             `max_length`.
         truncation
-            Cut off what exceeds `max_length` tokens.
+            Whether to truncate sequences to `max_length` tokens.
         max_length
-            Number of tokens, the special ones included.
+            Number of tokens, including the special ones.
         return_tensors
             `"np"` for numpy, `"pt"` for PyTorch; by default lists.
         add_special_tokens
-            Put [CLS] before and [SEP] behind, if the tokenizer has them.
+            Whether to put [CLS] before and [SEP] after the tokens, if the tokenizer has them.
 
         Returns
         -------
-        `input_ids` and `attention_mask` (1 for tokens, 0 for [PAD]), int64 (n, tokens); lists, of
-        one list each if a single string is given, without `return_tensors`. The numpy mask of a
-        batch without padding is read-only.
+        dict
+            `input_ids` and `attention_mask` (1 for tokens, 0 for [PAD]), int64 (n, tokens). Without
+            `return_tensors` lists; of a single string a list each. The numpy mask of a batch
+            without padding is read-only.
 
         Raises
         ------
         SequenceError
-            At a character that is no letter of DNA, with its sequence and position from 1; or if
-            tensors are asked for, but the numbers of tokens differ and there is no padding.
+            At a character that is not a DNA letter, with its sequence and position from 1; or if
+            tensors of sequences with different numbers of tokens are requested without padding.
 
         Examples
         --------
@@ -101,30 +102,42 @@ class DnaTokenizer(Pretrained):
         return_tensors: Tensors = "np",
         add_special_tokens: bool = True,
     ) -> dict[str, Any]:
-        """Tokenize codes, as `Genome.fetch` and `stack_codes` return them; else as `__call__`.
+        """Tokenize codes, as `Genome.fetch` and `stack_codes` return them.
 
         Parameters
         ----------
         codes
             A C G T N = 0 1 2 3 4, uint8 (n, length).
         lengths
-            Bases of each sequence that count, int64 (n,); by default all.
+            Number of bases of each sequence, int64 (n,); by default all.
+        padding, truncation, max_length, return_tensors, add_special_tokens
+            See `__call__`.
+
+        Returns
+        -------
+        dict
+            See `__call__`.
         """
 
-    def most_bases(self, tokens: int) -> int:
-        """Bases that so many tokens, without special ones, can hold at most."""
+    def max_bases(self, tokens: int) -> int:
+        """Return the maximum number of bases of so many tokens, without special ones."""
         return tokens
 
     @abstractmethod
     def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:
-        """Tell which sequences have at least one token of A, C, G and T alone: bool (n,).
+        """Find the sequences with at least one token of A, C, G and T alone.
 
-        To a model all others look alike, as do sequences shorter than a token, or of N.
+        A model cannot distinguish any others, which are shorter than a token, or have N everywhere.
 
         Parameters
         ----------
         codes, lengths
-            As of `from_codes`.
+            See `from_codes`.
+
+        Returns
+        -------
+        NDArray
+            bool (n,).
 
         Examples
         --------
@@ -135,10 +148,10 @@ class DnaTokenizer(Pretrained):
 
     @abstractmethod
     def decode(self, tokens: Any) -> str:
-        """Turn one tokenized sequence back into letters."""
+        """Convert one tokenized sequence into letters."""
 
     def batch_decode(self, batch: Iterable[Any], **options: Any) -> list[str]:
-        """Turn several tokenized sequences back into letters, with the options of `decode`."""
+        """Convert tokenized sequences into letters, with the options of `decode`."""
         return [self.decode(tokens, **options) for tokens in batch]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Tokens of a vocabulary: ids from DNA, with special tokens around them."""
+"""`IdTokenizer`: the base class of tokenizers with a vocabulary and special tokens."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
-from genoglot.sequence.alphabet import Codes
+from genoglot.sequence.alphabet import Codes, Lengths
 from genoglot.sequence.tokenizers.padding import (
-    Lengths,
     Padding,
     Tensors,
-    checked_codes,
-    laid_out,
-    room_for,
+    check_codes,
+    pad_rows,
+    token_limit,
 )
 from genoglot.sequence.tokenizers.tokenizer import DnaTokenizer
 
@@ -28,7 +27,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class IdTokenizer(DnaTokenizer):
-    """DNA to token ids and back.
+    """Convert DNA into token ids, and back.
 
     A subclass implements `vocab_size`, `convert_ids_to_tokens`, `_tokens` and `_letters`.
 
@@ -47,7 +46,7 @@ class IdTokenizer(DnaTokenizer):
     @property
     @abstractmethod
     def vocab_size(self) -> int:
-        """Number of tokens, the special ones included."""
+        """Number of tokens, including the special ones."""
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -63,40 +62,45 @@ class IdTokenizer(DnaTokenizer):
         return_tensors: Tensors = "np",
         add_special_tokens: bool = True,
     ) -> dict[str, Any]:
-        codes, lengths = checked_codes(codes, lengths)
+        codes, lengths = check_codes(codes, lengths)
         margin = int(add_special_tokens)
-        room = room_for(padding, truncation, max_length, 2 * margin)
-        ids, counts = self._tokens(codes, lengths, room, margin)
+        limit = token_limit(padding, truncation, max_length, 2 * margin)
+        ids, counts = self._tokens(codes, lengths, limit, margin)
         if margin:
             ids[:, 0] = self.cls_token_id
             ids[np.arange(len(ids)), counts + 1] = self.sep_token_id
             counts = counts + 2
-        tokens, mask = laid_out(ids, counts, self.pad_token_id, padding, max_length, return_tensors)
+        tokens, mask = pad_rows(ids, counts, self.pad_token_id, padding, max_length, return_tensors)
         return {"input_ids": tokens, "attention_mask": mask}
 
     @cached_property
     def of_dna(self) -> NDArray[np.bool_]:
-        """Which ids are those of A, C, G and T alone: bool (vocab_size,)."""
+        """Which tokens consist of A, C, G and T alone, bool (vocab_size,)."""
         texts = self.convert_ids_to_tokens(range(self.vocab_size))
         return np.array([set(text) <= set("ACGT") for text in texts])
 
     def readable(self, codes: Codes, lengths: Lengths | None = None) -> NDArray[np.bool_]:  # noqa: D102
         batch = self.from_codes(codes, lengths, padding=True, add_special_tokens=False)
-        seen = np.asarray(batch["attention_mask"], np.bool_)
-        found: NDArray[np.bool_] = (self.of_dna[batch["input_ids"]] & seen).any(axis=1)
+        mask = np.asarray(batch["attention_mask"], np.bool_)
+        found: NDArray[np.bool_] = (self.of_dna[batch["input_ids"]] & mask).any(axis=1)
         return found
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
-        """Turn the ids of one sequence back into letters.
+        """Convert the ids of one sequence into letters.
 
-        [PAD], [CLS] and [SEP] are left out; what [UNK] and [MASK] stand for is written as N.
+        [PAD], [CLS] and [SEP] are skipped; [UNK] and [MASK] become N.
 
         Parameters
         ----------
         ids
             List, array or tensor (tokens,).
         skip_special_tokens
-            If false: the tokens instead, special ones included, separated by spaces.
+            If false, return the tokens, including the special ones, separated by spaces.
+
+        Returns
+        -------
+        str
+            The letters.
 
         Raises
         ------
@@ -123,14 +127,17 @@ class IdTokenizer(DnaTokenizer):
 
     @abstractmethod
     def _tokens(
-        self, codes: Codes, lengths: Lengths, room: int | None, margin: int
+        self, codes: Codes, lengths: Lengths, limit: int | None, margin: int
     ) -> tuple[Ids, Ids]:
-        """Tokenize: ids (n, margin + most tokens + margin), and the number of tokens of each row.
+        """Tokenize rows, each into `limit` tokens at most.
 
-        At most `room` tokens are made of a row. What stands in the margins and behind the last
-        token of a row does not matter.
+        Returns
+        -------
+        tuple of Ids and Ids
+            (n, margin + maximum number of tokens + margin), and the number of tokens of each row.
+            Ids in the margins and after the last token of a row may be anything.
         """
 
     @abstractmethod
     def _letters(self, ids: Ids) -> str:
-        """Turn ids without [PAD], [CLS] and [SEP] back into letters."""
+        """Convert ids without [PAD], [CLS] and [SEP] into letters."""

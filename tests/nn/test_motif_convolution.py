@@ -3,19 +3,19 @@
 import numpy as np
 import torch
 
-from genoglot.nn.convolution import MotifScan
+from genoglot.nn.convolution import MotifConvolution
 from genoglot.sequence import one_hot, reverse_complement
 from genoglot.sequence.motifs import jaspar
 
 
-def scanned(codes: np.ndarray, scan: MotifScan) -> np.ndarray:
+def scanned(codes: np.ndarray, scan: MotifConvolution) -> np.ndarray:
     return scan(torch.from_numpy(one_hot(codes))).numpy()
 
 
 def test_values_are_those_of_sliding_by_hand() -> None:
     motifs = [motif.log_odds for motif in jaspar()[:40]]
     codes = np.random.default_rng(0).integers(0, 5, (3, 37)).astype(np.uint8)
-    scan = MotifScan([torch.from_numpy(motif) for motif in motifs], threshold=0.6, most=50)
+    scan = MotifConvolution([torch.from_numpy(motif) for motif in motifs], threshold=0.6)
     found = scanned(codes, scan)
     widest = max(len(motif) for motif in motifs)
     for m, motif in enumerate(motifs):
@@ -40,14 +40,6 @@ def test_values_are_those_of_sliding_by_hand() -> None:
 
 def test_the_other_strand_has_the_same_sites_from_the_other_end() -> None:
     codes = np.random.default_rng(1).integers(0, 4, (4, 60)).astype(np.uint8)
-    scan = MotifScan([torch.from_numpy(motif.log_odds) for motif in jaspar()[:100]])
+    scan = MotifConvolution([torch.from_numpy(motif.log_odds) for motif in jaspar()[:100]])
     there = scanned(reverse_complement(codes), scan)[:, :, ::-1]
     np.testing.assert_allclose(there, scanned(codes, scan), atol=1e-5)
-
-
-def test_of_a_wide_motif_the_places_that_tell_most_are_kept() -> None:
-    flat, sharp = torch.zeros(6, 4), torch.eye(4)[[0, 2, 1]] * 8 - 6
-    scan = MotifScan([torch.cat([flat, sharp, flat])], most=3)
-    assert scan.kernels.shape == (1, 4, 3)
-    codes = np.array([[0, 0, 0, 2, 1, 0, 0]], np.uint8)
-    assert scanned(codes, scan)[0, 0].round(3).tolist() == [0, 0, 0, 1, 0, 0, 0]

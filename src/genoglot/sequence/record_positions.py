@@ -1,4 +1,4 @@
-"""Where the records of a FASTA file lie, if they are windows of chromosomes."""
+"""Positions of the records of a FASTA file that are windows of chromosomes."""
 
 from __future__ import annotations
 
@@ -12,62 +12,69 @@ from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError, s
 
 logger = logging.getLogger("genoglot")
 
-Origin = Mapping[str, tuple[str, int]] | Literal["names"]
+RecordPositions = Mapping[str, tuple[str, int]] | Literal["names"]
 
-# chr1:100-200, with the name of the region before it (bedtools getfasta -name) and its strand
-# behind it (-s).
+# chr1:100-200, after the name of a region (bedtools getfasta -name), before its strand (-s).
 _WINDOW = re.compile(r"(?:.*::)?(.+):(\d+)-(\d+)(?:\(([+.-])\))?")
-_ADVICE = "give its place with origin= (--origin), or rename it"
+_ADVICE = "give its position with record_positions= (--origin), or rename it"
 
 
-def places_of(
-    names: Sequence[str], lengths: Sequence[int], origin: Origin | None, where: str
+def locate_records(
+    names: Sequence[str], lengths: Sequence[int], positions: RecordPositions | None, where: str
 ) -> list[tuple[str, int]]:
-    """Tell the chromosome of each record, and the 0-based position of its first base there.
+    """Find the chromosome of each record, and the position of its first base on it.
 
     Parameters
     ----------
     names, lengths
-        Of the records; lengths in bp.
-    origin
+        Names of the records, and their lengths in bp.
+    positions
         See `Genome.open`.
     where
-        The file, as an error calls it.
+        Name of the file in an error.
+
+    Returns
+    -------
+    list of tuple
+        Chromosome and 0-based position of each record.
 
     Raises
     ------
     SequenceError
-        If a name tells of a window that the record is not, or of the minus strand; or if some
-        names count from 0 and others from 1.
+        If the window in a name has another length than the record, or is on the minus strand; or
+        if some names count from 0 and others from 1.
     ChromosomeNameError
-        If `origin` names a record that is not there.
+        If a record in `positions` is missing.
 
     Examples
     --------
-    >>> places_of(["22:101-110", "z"], [10, 5], "names", "a.fa")  # samtools: both ends included
+    >>> locate_records(["22:101-110", "z"], [10, 5], "names", "a.fa")  # of samtools
     [('22', 100), ('z', 0)]
-    >>> places_of(["peak::22:100-110"], [10], "names", "a.fa")  # bedtools: from 0, half-open
+    >>> locate_records(["peak::22:100-110"], [10], "names", "a.fa")  # of bedtools
     [('22', 100)]
     """
-    if origin is None:
+    if positions is None:
         return [(name, 0) for name in names]
-    if not isinstance(origin, str):
-        unknown = list(origin.keys() - set(names))
+    if not isinstance(positions, str):
+        unknown = list(positions.keys() - set(names))
         if unknown:
             raise ChromosomeNameError(
-                f"origin names the record {unknown[0]!r}, but the records are {some(names)}"
+                f"a position is given for the record {unknown[0]!r}, but the records are "
+                f"{some(names)}"
             )
-        return [origin.get(name, (name, 0)) for name in names]
-    if origin != "names":
-        raise GenoglotError(f'origin is {origin!r}; use "names" or a mapping of records')
+        return [positions.get(name, (name, 0)) for name in names]
+    if positions != "names":
+        raise GenoglotError(
+            f'record_positions is {positions!r}; use "names" or a mapping of records'
+        )
     windows = [_WINDOW.fullmatch(name) for name in names]
-    most = Counter(
+    per_chromosome = Counter(
         window[1] if window else name for window, name in zip(windows, names, strict=True)
     )
-    if (several := most.most_common(1)) and several[0][1] > 1:
+    if (several := per_chromosome.most_common(1)) and several[0][1] > 1:
         logger.warning(
-            "%s: %d records are of chromosome %s, of which a genome has one; the records are read "
-            "under their own names, not as windows",
+            "%s: %d records are windows of chromosome %s, but a genome has one record of each "
+            "chromosome; the records are read under their own names, not as windows",
             *(where, several[0][1], several[0][0]),
         )
         return [(name, 0) for name in names]
@@ -92,11 +99,11 @@ def places_of(
 
 
 def _counted_from(name: str, length: int, window: re.Match[str], where: str) -> int:
-    """Whether a name counts from 0 (half-open) or from 1 (both ends included): its length tells."""
+    """Whether a name counts from 0 (half-open) or from 1 (inclusive), by the record's length."""
     start, end = int(window[2]), int(window[3])
     if window[4] == "-":
         raise SequenceError(
-            f"{where}: record {name!r} is of the minus strand; extract it from the plus strand "
+            f"{where}: record {name!r} is on the minus strand; extract it from the plus strand "
             "(bedtools getfasta without -s)"
         )
     if end - start == length:
@@ -104,6 +111,6 @@ def _counted_from(name: str, length: int, window: re.Match[str], where: str) -> 
     if end - start + 1 == length and start > 0:
         return 1
     raise SequenceError(
-        f"{where}: record {name!r} has {length} bp, but its name tells of {end - start} bp (from "
-        f"0, half-open) or {end - start + 1} bp (from 1, both ends included); {_ADVICE}"
+        f"{where}: record {name!r} has {length} bp, but its name means {end - start} bp (from 0, "
+        f"half-open) or {end - start + 1} bp (from 1, both ends included); {_ADVICE}"
     )
