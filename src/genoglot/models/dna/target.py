@@ -1,0 +1,9 @@
+"""What a DNA task asks for and a DNA model predicts: one vocabulary."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Target = Literal["binary", "multi-label", "multi-class", "regression"]
+"""`"binary"`: one label, true or false; `"multi-label"`: several of those; `"multi-class"`: one of
+several classes; `"regression"`: values."""
