@@ -18,7 +18,7 @@ import polars as pl
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.splits import make_split
-from genoglot.evaluation import Table, evaluate_annotators
+from genoglot.evaluation import ResultsTable, evaluate_annotators
 from genoglot.models import Annotator
 from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
 
@@ -42,12 +42,12 @@ def main() -> None:
                 file = options.out.with_name(f"{options.out.name}.{name}.parquet")
                 if not file.exists():
                     measured(atlas, kind, seed, fold, options.folds).to_parquet(file)
-                tables.append(Table.from_parquet(file))
+                tables.append(ResultsTable.from_parquet(file))
         pooled = pooled_over(tables)
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
 
 
-def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None) -> Table:
+def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None) -> ResultsTable:
     """The annotator and its baselines on the test part of one split."""
     parts = {"test": 0.2} if fold is None else {"fold": fold, "folds": folds}
     split = make_split(atlas.metadata, kind, seed=seed, validation=0.0, **parts)
@@ -60,15 +60,15 @@ def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | 
     return evaluate_annotators(annotators, atlas, split.test, split=kind, seed=seed)
 
 
-def pooled_over(tables: list[Table]) -> Table:
+def pooled_over(tables: list[ResultsTable]) -> ResultsTable:
     """One row per task and model; sets and groups of another world are others, whatever they are
     called, and the interval is that of other worlds, too."""
     worlds = {table.results["data"][0][:12]: table for table in tables}
     if len(worlds) == 1:
-        return Table.concat(tables).pooled()
+        return ResultsTable.concat(tables).pooled()
     about = pl.lit(f"{len(worlds)} atlases").alias("data")
-    return Table.concat(
-        Table(
+    return ResultsTable.concat(
+        ResultsTable(
             table.results.with_columns(about),
             table.per_set.with_columns(
                 about, *(pl.format("{} {}", pl.lit(world), name).alias(name) for name in SET_NAMES)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.splits import Split, make_split
-from genoglot.evaluation import Table, evaluate
-from genoglot.evaluation.evaluate import Scorer
+from genoglot.evaluation import ResultsTable, evaluate
+from genoglot.evaluation.evaluate import RegionScorer
 from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
 from genoglot.models.text_to_regions import train
 from genoglot.reports.plots import interval_plot
@@ -30,7 +30,7 @@ HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 def fitted(
     kind: str, atlas: Atlas, split: Split, seed: int, columns: list[str], world: Path | None
-) -> Scorer:
+) -> RegionScorer:
     """One model, trained on one split."""
     if kind == "oracle":
         from genoglot.simulate import World
@@ -76,8 +76,8 @@ def main() -> None:
                         scorer = fitted(model, atlas, split, seed, options.columns, options.world)
                         where = {"split": kind, "seed": seed}
                         evaluate({model: scorer}, atlas, split.test, **where).to_parquet(file)
-                    tables.append(Table.from_parquet(file))
-        pooled = Table.concat(tables).pooled()
+                    tables.append(ResultsTable.from_parquet(file))
+        pooled = ResultsTable.concat(tables).pooled()
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
         figure = interval_plot(pooled.results, "average_precision", highlight=HIGHLIGHT)
         figure.savefig(options.out.with_name(f"{options.out.name}.{kind}.svg"))

@@ -105,7 +105,7 @@ def evaluate(
         raise GenoglotError(f"--against {against}: not in the table, which has {', '.join(known)}")
     read: Callable[[str], Any] = load_annotator if backwards[0] else load
     fitted |= {name: read(path) for name, path in zip(names, models, strict=True)}
-    where: dict[str, Any] = {"split": split or "", "part": part, "seed": seed}
+    where: dict[str, Any] = {"split": split or "", "subset": part, "seed": seed}
     if backwards[0]:
         table = evaluate_annotators(fitted, opened, **where)
     else:

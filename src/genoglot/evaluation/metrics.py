@@ -1,4 +1,4 @@
-"""How well scores over the universe rank the regions of a true set."""
+"""Metrics of generated region sets: how well scores over the universe rank the true regions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from genoglot.errors import GenoglotError, ModelError, UniverseError
 
 
-class Measures(NamedTuple):
-    """The metrics of one region set, each described at the method of `Ranking` of its name."""
+class RegionMetrics(NamedTuple):
+    """Metrics of one region set; see the methods of `RankedRegions` with these names."""
 
     average_precision: float
     precision_at_n: float
@@ -22,64 +22,71 @@ class Measures(NamedTuple):
 
 
 def metric_names(n: int) -> tuple[str, ...]:
-    """Names of the metrics of `Measures`, in its order, as tables show them.
+    """Name the metrics of `RegionMetrics`, in their order, as tables do.
 
     Examples
     --------
     >>> metric_names(1000)[:3]
     ('average_precision', 'precision@1000', 'recall@1000')
     """
-    return tuple(name.replace("_at_n", f"@{n}") for name in Measures._fields)
+    return tuple(name.replace("_at_n", f"@{n}") for name in RegionMetrics._fields)
 
 
-def measure(scores: ArrayLike, ids: ArrayLike, lengths: ArrayLike, n: int = 1000) -> Measures:
-    """All metrics of one region set, with one sort of the scores.
+def region_metrics(
+    scores: ArrayLike, ids: ArrayLike, lengths: ArrayLike, n: int = 1000
+) -> RegionMetrics:
+    """Compute all metrics of one region set, with one sort of the scores.
 
     Parameters
     ----------
     scores, ids
-        See `Ranking`.
+        As in `RankedRegions`.
     lengths
-        (universe,) lengths of the universe's regions in base pairs.
+        Lengths of the regions of the universe in base pairs, (universe,).
     n
-        How many regions precision and recall look at.
+        Number of top regions that precision and recall are computed for.
+
+    Returns
+    -------
+    RegionMetrics
+        The metrics.
 
     Examples
     --------
-    >>> measure([0.9, 0.1, 0.8, 0.2], [0, 2], [100, 100, 100, 100], n=1)
-    Measures(average_precision=1.0, precision_at_n=1.0, recall_at_n=0.5, region_jaccard=1.0,
-             base_pair_jaccard=1.0, fold_enrichment=2.0)
+    >>> region_metrics([0.9, 0.1, 0.8, 0.2], [0, 2], [100, 100, 100, 100], n=1)
+    RegionMetrics(average_precision=1.0, precision_at_n=1.0, recall_at_n=0.5, region_jaccard=1.0,
+                  base_pair_jaccard=1.0, fold_enrichment=2.0)
     """
-    ranking = Ranking(scores, ids)
-    return Measures(
-        ranking.average_precision(),
-        ranking.precision_at(n),
-        ranking.recall_at(n),
-        ranking.region_jaccard(),
-        ranking.base_pair_jaccard(lengths),
-        ranking.fold_enrichment(),
+    ranked = RankedRegions(scores, ids)
+    return RegionMetrics(
+        ranked.average_precision(),
+        ranked.precision_at(n),
+        ranked.recall_at(n),
+        ranked.region_jaccard(),
+        ranked.base_pair_jaccard(lengths),
+        ranked.fold_enrichment(),
     )
 
 
-class Ranking:
-    """The universe's regions ordered by score, and which of them are true.
+class RankedRegions:
+    """The regions of a universe in the order of their scores, some of which are true.
 
-    No metric depends on the order in which regions of equal score stand. Average precision has a
-    threshold at each distinct score, as scikit-learn's has. "The top n" takes, of the regions
-    tied at its end, the share that fits: hits and base pairs are what a random order among the
-    tied gives on average.
+    No metric depends on the order of regions with equal scores. Average precision has a threshold
+    at each distinct score, as in scikit-learn. Of the regions that are tied at the end of "the top
+    n", a fraction counts, so that n regions count in all: the hits and base pairs are the average
+    over all orders of the tied regions.
 
     Parameters
     ----------
     scores
-        (universe,) higher is more likely; finite or infinite.
+        Score of each region, higher is more likely, finite or infinite, (universe,).
     ids
         Universe ids of the true regions, at least one.
 
     Raises
     ------
     ModelError
-        If a score is not a number.
+        If a score is NaN.
     UniverseError
         If an id is outside the universe.
     GenoglotError
@@ -87,8 +94,8 @@ class Ranking:
 
     Examples
     --------
-    >>> ranking = Ranking([0.9, 0.5, 0.5, 0.1], [1, 3])
-    >>> ranking.precision_at(2), ranking.recall_at(4)
+    >>> ranked = RankedRegions([0.9, 0.5, 0.5, 0.1], [1, 3])
+    >>> ranked.precision_at(2), ranked.recall_at(4)
     (0.25, 1.0)
     """
 
@@ -98,23 +105,23 @@ class Ranking:
         if self._scores.ndim != 1 or not len(self._scores):
             raise ModelError(f"scores of shape {self._scores.shape}: one per region is needed")
         if not len(self._ids):
-            raise GenoglotError("a set without true regions cannot be measured; leave it out")
+            raise GenoglotError("a set without true regions has no metrics; leave it out")
         if self._ids[0] < 0 or self._ids[-1] >= len(self._scores):
             raise UniverseError(
                 f"true regions {self._ids[0]} to {self._ids[-1]}, but scores for "
                 f"{len(self._scores)}; use the same universe"
             )
-        # Sorting values alone is half the work of an argsort, and all metrics can do with it.
+        # Sorting the values alone takes half the time of an argsort, and is enough for all metrics.
         self._sorted = np.sort(self._scores)
         self._sorted_true = np.sort(self._scores[self._ids])
-        if np.isnan(self._sorted[-1]):  # where the sort puts them
-            raise ModelError("some scores are not numbers (NaN); check the model's training")
+        if np.isnan(self._sorted[-1]):  # a sort puts NaN last
+            raise ModelError("some scores are NaN; check the training of the model")
 
     def average_precision(self) -> float:
-        """Precision at the rank of each true region, averaged over the true regions.
+        """Compute the precision at the rank of each true region, averaged over the true regions.
 
-        A region's rank is the number of regions with at least its score. This equals
-        ``sklearn.metrics.average_precision_score``.
+        The rank of a region is the number of regions with at least its score. The result is equal
+        to that of ``sklearn.metrics.average_precision_score``.
         """
         true = self._sorted_true
         ranks = len(self._sorted) - np.searchsorted(self._sorted, true, "left")
@@ -122,51 +129,58 @@ class Ranking:
         return float(np.mean(hits / ranks))
 
     def precision_at(self, n: int) -> float:
-        """Share of the top n regions that is true (of all, where there are fewer than n)."""
+        """Compute the proportion of the top n regions (of all, if there are fewer) that is true."""
         n = self._at_most_all(n)
         return self._hits(n) / n
 
     def recall_at(self, n: int) -> float:
-        """Share of the true regions that is among the top n."""
+        """Compute the proportion of the true regions that is among the top n."""
         return self._hits(self._at_most_all(n)) / len(self._ids)
 
     def region_jaccard(self) -> float:
-        """Regions in both over regions in either: the true set, and as many top regions."""
+        """Compute the Jaccard index of the true set and the same number of top regions."""
         size = len(self._ids)
         hits = self._hits(size)
         return hits / (2 * size - hits)
 
     def base_pair_jaccard(self, lengths: ArrayLike) -> float:
-        """Shared base pairs over those in either: the true set, and as many top regions.
+        """Compute the Jaccard index of the base pairs of the true set and as many top regions.
 
         Parameters
         ----------
         lengths
-            (universe,) in base pairs; regions of a universe do not overlap, so they add up.
+            Lengths in base pairs, (universe,). Regions of a universe do not overlap, so that their
+            lengths add up.
+
+        Returns
+        -------
+        float
+            Base pairs in both sets divided by base pairs in either set.
 
         Raises
         ------
         UniverseError
-            If there are not as many lengths as scores.
+            If there is not one length for each score.
         """
         bp = np.asarray(lengths)
         if bp.shape != self._scores.shape:
             raise UniverseError(f"{len(bp)} lengths for {len(self._scores)} scores")
-        threshold, share = self._cut(len(self._ids))
+        threshold, fraction = self._cut(len(self._ids))
 
         def covered(scores: NDArray[np.floating], bp: NDArray[np.integer]) -> float:
-            if share == 1:
+            if fraction == 1:
                 return float(bp[scores >= threshold].sum())
-            return float(bp[scores > threshold].sum() + share * bp[scores == threshold].sum())
+            return float(bp[scores > threshold].sum() + fraction * bp[scores == threshold].sum())
 
         both = covered(self._scores[self._ids], bp[self._ids])
         either = covered(self._scores, bp) + float(bp[self._ids].sum()) - both
         return both / either if either else 0.0
 
     def fold_enrichment(self) -> float:
-        """Precision among as many top regions as are true, over the true share of the universe.
+        """Compute the precision among as many top regions as are true, relative to chance.
 
-        1 is what random scores get.
+        Chance is the proportion of true regions in the universe: random scores have a fold
+        enrichment of 1.
         """
         size = len(self._ids)
         return self._hits(size) / size * len(self._scores) / size
@@ -177,14 +191,19 @@ class Ranking:
         return min(n, len(self._scores))
 
     def _cut(self, n: int) -> tuple[np.floating, float]:
-        """Lowest score among the top n, and the share of the regions of that score that fits."""
+        """Lowest score among the top n, and the fraction of the regions with it that counts."""
         threshold = self._sorted[-n]
-        at_least = len(self._sorted) - int(np.searchsorted(self._sorted, threshold, "left"))
-        above = len(self._sorted) - int(np.searchsorted(self._sorted, threshold, "right"))
+        above, at_least = self._above(self._sorted, threshold)
         return threshold, (n - above) / (at_least - above)
 
     def _hits(self, n: int) -> float:
-        threshold, share = self._cut(n)
-        at_least = len(self._ids) - int(np.searchsorted(self._sorted_true, threshold, "left"))
-        above = len(self._ids) - int(np.searchsorted(self._sorted_true, threshold, "right"))
-        return above + share * (at_least - above)
+        """Count the true regions among the top n."""
+        threshold, fraction = self._cut(n)
+        above, at_least = self._above(self._sorted_true, threshold)
+        return above + fraction * (at_least - above)
+
+    @staticmethod
+    def _above(ordered: NDArray[np.floating], threshold: np.floating) -> tuple[int, int]:
+        """How many values are above, and how many at least at, a threshold."""
+        first, end = (int(np.searchsorted(ordered, threshold, side)) for side in ("left", "right"))
+        return len(ordered) - end, len(ordered) - first

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from genoglot.atlas import Atlas, Split, build_atlas, split
-from genoglot.evaluation import Scorer, Table, evaluate
+from genoglot.evaluation import RegionScorer, ResultsTable, evaluate
 from genoglot.files import atomic_path
 from genoglot.models import BASELINES, Generator, create
 from genoglot.regions import Genes, Regions, Universe
@@ -42,13 +42,13 @@ class Demo:
     split: Split
     models: dict[str, Generator]
     oracle: Oracle
-    table: Table
+    table: ResultsTable
     logs: dict[str, pl.DataFrame]
     answers: dict[str, dict[str, Regions]]  # query -> model -> regions
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
+def demo(out: str | Path, *, seed: int = 0, **settings: Any) -> ResultsTable:
     """Simulate a small world, train on it, evaluate, translate three queries, write the report.
 
     Parameters
@@ -117,7 +117,7 @@ def run(folder: Path, *, seed: int, **settings: Any) -> Demo:
         logs[kind] = pl.read_csv(lines / "csv" / "metrics.csv")
         done(f"trained {kind}")
     oracle = Oracle(world, atlas)
-    scorers: dict[str, Scorer] = {**models, "oracle": oracle}
+    scorers: dict[str, RegionScorer] = {**models, "oracle": oracle}
     table = evaluate(scorers, atlas, split=parts.name, seed=seed, n=TOP, progress=False)
     done("evaluated")
     answers = _answers(models, Genes.from_file(world.genes_path))

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot import __version__
-from genoglot.evaluation import Scorer, paired_difference
+from genoglot.evaluation import RegionScorer, paired_difference
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.models.text_to_regions.generator import best
 from genoglot.regions import Genes, Regions
@@ -174,7 +174,7 @@ def genome(report: Report, demo: Demo) -> None:
         track("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
         track("true", ids, f"{len(ids):,}", judge=True),
     ]
-    scorers: dict[str, Scorer] = {**demo.models, "oracle": demo.oracle}
+    scorers: dict[str, RegionScorer] = {**demo.models, "oracle": demo.oracle}
     for name, model in scorers.items():
         top = best(model.score([text])[0], len(ids))
         tracks.append(track(name, top, f"{100 * np.isin(top, ids).mean():.0f} % true", judge=True))

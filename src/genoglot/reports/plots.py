@@ -62,7 +62,7 @@ def interval_plot(results: pl.DataFrame, metric: str, *, highlight: Sequence[str
     Parameters
     ----------
     results
-        `Table.results`.
+        `ResultsTable.results`.
     metric
         Such as "average_precision".
     highlight
