@@ -47,7 +47,9 @@ def main() -> None:
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
 
 
-def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None) -> ResultsTable:
+def measured(
+    atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None
+) -> ResultsTable:
     """The annotator and its baselines on the test part of one split."""
     parts = {"test": 0.2} if fold is None else {"fold": fold, "folds": folds}
     split = make_split(atlas.metadata, kind, seed=seed, validation=0.0, **parts)

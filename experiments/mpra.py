@@ -100,15 +100,15 @@ def predictions(data: TaskData, split: str, part: str, name: str, seed: int) -> 
     train, validation, held = (data.part(split, p) for p in ("train", "validation", part))
     if name in BASELINES:
         baseline = BASELINES[name](data.kind, 1, seed=seed)
-        baseline.fit_part(train, validation)
+        baseline.fit_subsets(train, validation)
         return baseline.predict(held.inputs)
     errors = data.examples["error"].to_numpy()
     model = SITE_MODELS["kriging" if name == MORE else name](data.kind, 1, seed=seed)
-    model.fit_part(train, validation, errors[first])
+    model.fit_subsets(train, validation, errors[first])
     if name == MORE:
         both = np.concatenate([first, second])
         again = SITE_MODELS["kriging"](data.kind, 1, seed=seed, noise=[model.noise])
-        again.fit_part(data.at(both), validation, errors[both])
+        again.fit_subsets(data.at(both), validation, errors[both])
         model = again
     return model.predict(held.inputs)
 

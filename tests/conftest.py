@@ -1,6 +1,8 @@
 """What many tests share: a tiny atlas with a structure to learn, and a cache of its own."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
 from genoglot.regions import Regions, Universe
+from genoglot.sequence import Genome
+from genoglot.simulate import World, simulate
+from genoglot.tasks import TASKS, TaskData
 
 # On a busy machine an example may take any time.
 settings.register_profile(
@@ -56,6 +61,50 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
                 )
     path = tmp_path_factory.mktemp("toy") / "atlas"
     return Atlas.from_sets(path, toy_universe, pl.DataFrame(rows), sets, strengths=strengths)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return simulate(tmp_path_factory.mktemp("world") / "small", size="small", seed=0)
+
+
+@pytest.fixture(scope="session")
+def genome(world: World) -> Genome:
+    return Genome.open(world.genome_path)
+
+
+@pytest.fixture(scope="session")
+def sources(world: World) -> dict[str, list[Path]]:
+    """The public files of each task, as the world writes them."""
+    assays = world.path / "assays"
+    peaks = sorted((world.path / "files").glob("*.bed.gz"))[:9]
+    return {
+        "PromVary": [assays / "promoters.fps"],
+        "PromFix": [assays / "promoters.bed"],
+        "Methyl96": sorted(assays.glob("*.bedMethyl.gz")),
+        "Track7878": peaks,
+        "DeepSEA919": peaks,
+        "GeneExp": [assays / "geneanno.csv", assays / "geneanno.exp.csv"],
+        "CausalSNP": [assays / "finemapping_DAPG.txt.gz"],
+        "MPRAProm": [assays / "saturation_mutagenesis.tsv.gz"],
+    }
+
+
+@pytest.fixture(scope="session")
+def built(
+    sources: dict[str, list[Path]], genome: Genome, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., TaskData]:
+    """Build a task of the world, each one once."""
+    folder = tmp_path_factory.mktemp("tasks")
+    done: dict[str, TaskData] = {}
+
+    def build(name: str) -> TaskData:
+        if name not in done:
+            dna = None if name == "MPRAProm" else genome
+            (done[name],) = TASKS[name].build(sources[name], folder / name, genome=dna)
+        return done[name]
+
+    return build
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -121,7 +121,7 @@ def test_baselines_learn_what_k_mers_tell_and_repeat_it(
     outputs = {"binary": 2, "classes": 3, "real": 1}[kind]
     told = []
     for _ in range(2):
-        model = BASELINES[name](kind, outputs, seed=3, most=350, **options)
+        model = BASELINES[name](kind, outputs, seed=3, max_examples=350, **options)
         model.fit(codes[:400], labels[:400], (codes[400:500], labels[400:500]))
         told.append(model.predict(codes[500:]))
     np.testing.assert_array_equal(told[0], told[1])
@@ -163,7 +163,7 @@ def test_variants_are_told_by_what_they_change(built: Callable[[str], TaskData])
         data.part("variant", name) for name in ("train", "validation", "test")
     )
     model = BASELINES["kmer-linear"](data.kind, 1, k=3)
-    model.fit_part(train, validation)
+    model.fit_subsets(train, validation)
     found = measure_predictions(test.labels, model.predict(test.inputs), ["AUROC"], draws=0)
     assert found[0].value > 0.6
     with pytest.raises(TaskError, match="give as many of each"):
@@ -176,7 +176,7 @@ def test_motif_counts_find_the_open_chromatin_of_the_world(
     data = built("PromVary")
     train, validation, test = (data.part(None, name) for name in ("train", "validation", "test"))
     model = BASELINES["motif-linear"](data.kind, 1)
-    model.fit_part(train, validation)
+    model.fit_subsets(train, validation)
     found = measure_predictions(test.labels, model.predict(test.inputs), ["AUROC"], draws=100)
     assert found[0].value > 0.95 and found[0].low <= found[0].value <= found[0].high
     assert to_text(test.codes[0]).strip("ACGT") == ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,25 +12,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genoglot.bench.cache import Workshop
-from genoglot.bench.contender import CONTENDERS, Contender, Problem
-from genoglot.bench.networks import piece_vectors
-from genoglot.bench.recipe import Choice, Recipe, shipped
-from genoglot.bench.results import Scoreboard, to_csv
-from genoglot.bench.run import (
-    SCHEMA,
-    Run,
-    expand,
-    find_datasets,
-    read_results,
-    run_missing,
-)
+from genoglot.bench.models import BenchModel
+from genoglot.bench.network import windowed_vectors
+from genoglot.bench.plan import Run, find_datasets, plan_runs
+from genoglot.bench.recipe import Configuration, Recipe, shipped
+from genoglot.bench.results import SCHEMA, read_results
+from genoglot.bench.run import run_missing
+from genoglot.bench.run_data import RunData
+from genoglot.bench.tables import RecipeTables, to_csv
+from genoglot.bench.workspace import Workspace
 from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.supervised import SequenceModel
 from genoglot.models.dna.windowed import PieceEncoder, Upper
-from genoglot.models.settings import Settings
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.tasks import TASKS, TaskData
 from genoglot.training.loop import Where
@@ -45,7 +38,7 @@ TINY = {
         "attention": {"dim": 16, "heads": 2, "layers": 1},
         "cnn-fc": {"channels": [4, 4], "dim": 8},
         "cnn-lstm": {"channels": [4, 4], "dim": 8},
-        "pieces": {"dim": 16, "heads": 2, "layers": 1},
+        "windowed": {"dim": 16, "heads": 2, "layers": 1},
     },
     "training": {"max_steps": 2, "batch_size": 8},
     "pretraining": {"max_steps": 2, "batch_size": 4, "window": 200},
@@ -72,9 +65,11 @@ def prom(built: Build) -> dict[str, TaskData]:
     return {"PromVary": built("PromVary")}
 
 
-def workshop(folder: Path, datasets: dict[str, TaskData], genome: Genome | None = None) -> Workshop:
+def workspace(
+    folder: Path, datasets: dict[str, TaskData], genome: Genome | None = None
+) -> Workspace:
     folder.mkdir(exist_ok=True)
-    return Workshop(folder, datasets, genome, Where("cpu"))
+    return Workspace(folder, datasets, genome, Where("cpu"))
 
 
 def test_a_grid_is_every_combination_beside_baselines(prom: dict[str, TaskData]) -> None:
@@ -88,11 +83,11 @@ def test_a_grid_is_every_combination_beside_baselines(prom: dict[str, TaskData])
         {"tasks": ["PromVary"], "model": ["cnn-fc", "cnn-lstm"]},
         {"tasks": "PromVary", "model": "cnn-fc"},  # again: not run twice
     ]
-    runs = expand(recipe(grid=grid), "small", prom)
-    choices = list(dict.fromkeys(run.choice for run in runs))
+    runs = plan_runs(recipe(grid=grid), "small", prom)
+    choices = list(dict.fromkeys(run.configuration for run in runs))
     assert len(runs) == 2 * len(choices) == len({run.key for run in runs})
     assert choices[:4] == [
-        Choice("attention", "patch", positions, "none", None, fraction)
+        Configuration("attention", "patch", positions, "none", None, fraction)
         for positions in ("rotary", "absolute")
         for fraction in (0.5, 1)
     ]
@@ -101,13 +96,13 @@ def test_a_grid_is_every_combination_beside_baselines(prom: dict[str, TaskData])
         *(("constant", 1), ("kmer-linear", 1)),
     ]
     assert [run.seed for run in runs[:2]] == [0, 1] and {run.split for run in runs} == {"random"}
-    assert {run.split for run in expand(recipe(), "small", prom, split="chromosome")} == {
+    assert {run.split for run in plan_runs(recipe(), "small", prom, split="chromosome")} == {
         "chromosome"
     }
 
 
 def test_runs_are_picked_by_patterns(prom: dict[str, TaskData]) -> None:
-    runs = expand(recipe(), "small", prom)
+    runs = plan_runs(recipe(), "small", prom)
     assert [str(r) for r in runs if r.matches({"model": "att*", "seed": "1"})] == [
         "PromVary (random): attention, patch, rotary, seed 1"
     ]
@@ -117,15 +112,16 @@ def test_runs_are_picked_by_patterns(prom: dict[str, TaskData]) -> None:
 
 def test_a_key_tells_what_decides_the_result_and_nothing_else() -> None:
     settings = {"training": {"epochs": 3}, "model": {}}
-    run = Run("a", "small", "D", "d1", "random", Choice("attention"), 0, json.dumps(settings))
+    run = Run(
+        "a", "small", "D", "d1", "random", Configuration("attention"), 0, json.dumps(settings)
+    )
     turned = json.dumps(dict(reversed(settings.items())))
-    assert run.key == "4f6e1a9a85e68722"  # results on people's disks have such keys
-    assert replace(run, recipe="b", size="seed", settings=turned).key == run.key
+    assert replace(run, recipe="b", size="published", settings=turned).key == run.key
     others = [
         replace(run, digest="d2"),
         replace(run, split="chromosome"),
         replace(run, seed=1),
-        replace(run, choice=Choice("attention", fraction=0.5)),
+        replace(run, configuration=Configuration("attention", fraction=0.5)),
         replace(run, settings=json.dumps(settings | {"model": {"dim": 8}})),
     ]
     assert len({run.key, *(other.key for other in others)}) == 6
@@ -133,10 +129,14 @@ def test_a_key_tells_what_decides_the_result_and_nothing_else() -> None:
 
 def test_train_is_drawn_by_the_seed_and_test_is_not(prom: dict[str, TaskData]) -> None:
     def parts(seed: int, fraction: float = 1.0, **bases: int) -> list[np.ndarray]:
-        problem = Problem.of(
-            prom["PromVary"], "random", Choice("x", fraction=fraction), {"bases": bases}, seed
+        examples = RunData.select(
+            prom["PromVary"],
+            "random",
+            Configuration("x", fraction=fraction),
+            {"bases": bases},
+            seed,
         )
-        return [part.codes[:] for part in (problem.train, problem.validation, problem.test)]
+        return [part.codes[:] for part in (examples.train, examples.validation, examples.test)]
 
     whole, few, limited = parts(0), parts(0, 0.01), parts(0, test=5000, train=5000)
     assert len(few[0]) == round(len(whole[0]) / 100) and len(few[2]) == len(whole[2])
@@ -155,8 +155,8 @@ def test_train_is_drawn_by_the_seed_and_test_is_not(prom: dict[str, TaskData]) -
         ("grid: []", "grid: Tuple should have at least 1 item"),
         ("published: {source: s, figures: [{dataset: D, values: {F1: 1}}]}", "no metric 'F1'"),
         ("published: {source: s, figures: [{set: D, values: {}}]}", "(there are: dataset, model"),
-        ("[", "no YAML"),
-        ("title", "no recipe"),
+        ("[", "is not YAML"),
+        ("title", "is not a recipe"),
     ],
 )
 def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_what_is_no_recipe_is_refused(text: str, problem: str, tmp_path: Path) -
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
-        ({"size": {"models": {"pieces": {"piece": 0}}}}, "pieces: piece: Input should be"),
-        ({"size": {"models": {"pieces": {"seed": 1}}}}, "is not set here"),
+        ({"size": {"models": {"windowed": {"piece": 0}}}}, "windowed: piece: Input should be"),
+        ({"size": {"models": {"windowed": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
         ({"split": "best"}, "no split 'best'"),
@@ -207,7 +207,7 @@ def test_recipes_that_do_not_fit_are_refused_before_anything_runs(
     content: dict[str, Any], problem: str, prom: dict[str, TaskData]
 ) -> None:
     with pytest.raises(TaskError) as error:
-        expand(recipe(**content), "small", prom)
+        plan_runs(recipe(**content), "small", prom)
     assert problem in str(error.value) and str(error.value).startswith("recipe x: ")
 
 
@@ -228,7 +228,7 @@ def test_a_stopped_bench_goes_on_to_the_same_table(
     prom: dict[str, TaskData], tmp_path: Path
 ) -> None:
     grid = [{"tasks": "PromVary", "model": ["attention", "cnn-fc", "cnn-lstm"]}]
-    runs = expand(recipe(grid=grid), "small", prom)
+    runs = plan_runs(recipe(grid=grid), "small", prom)
     told: list[Any] = []
 
     def stop_after_three(run: Run, row: Any) -> None:
@@ -236,14 +236,14 @@ def test_a_stopped_bench_goes_on_to_the_same_table(
         if len(told) == 3:
             raise KeyboardInterrupt
 
-    whole, parts = (workshop(tmp_path / name, prom) for name in ("whole", "parts"))
+    whole, parts = (workspace(tmp_path / name, prom) for name in ("whole", "parts"))
     assert run_missing(runs, whole, lambda run, row: None) == 0
     with pytest.raises(KeyboardInterrupt):
         run_missing(runs, parts, stop_after_three)
     assert len(read_results(parts.folder)) == 3
     run_missing(runs, parts, lambda run, row: told.append(row))
     assert len(told) == len(runs)  # none was done twice
-    tables = [read_results(shop.folder).drop("seconds") for shop in (whole, parts)]
+    tables = [read_results(shared.folder).drop("seconds") for shared in (whole, parts)]
     assert tables[0].equals(tables[1]) and len(tables[0]) == len(runs)
     assert tables[0].schema == pl.Schema({k: v for k, v in SCHEMA.items() if k != "seconds"})
     row = tables[0].row(0, named=True)
@@ -256,9 +256,9 @@ def test_a_stopped_bench_goes_on_to_the_same_table(
     assert len(both) == 2 * len(runs) and both["key"].n_unique() == len(runs)
 
 
-def replace_datasets(shop: Workshop) -> Workshop:
-    """A workshop that has no data to run anything on."""
-    return Workshop(shop.folder, {}, None, shop.where)
+def replace_datasets(shared: Workspace) -> Workspace:
+    """A workspace that has no data to run anything on."""
+    return Workspace(shared.folder, {}, None, shared.where)
 
 
 def test_a_run_that_fails_does_not_stop_the_others(
@@ -268,9 +268,11 @@ def test_a_run_that_fails_does_not_stop_the_others(
     grid = [{"tasks": "PromVary", "model": "attention", "positions": ["absolute", "rotary"]}]
     made = recipe(grid=grid, size={"models": models, "seeds": 0})
     told = {}
-    shop = workshop(tmp_path, prom)
+    shared = workspace(tmp_path, prom)
     failed = run_missing(
-        expand(made, "small", prom), shop, lambda run, row: told.update({run.choice: row})
+        plan_runs(made, "small", prom),
+        shared,
+        lambda run, row: told.update({run.configuration: row}),
     )
     assert failed == 1
     (error,) = [row for row in told.values() if isinstance(row, Exception)]
@@ -285,9 +287,9 @@ def test_tables_show_intervals_spread_and_published_figures(
     published = {"source": "a paper", "figures": [{**figure, "values": {"AUROC": 0.945}}]}
     grid = [{"tasks": "PromVary", "model": "attention", "positions": ["rotary", "absolute"]}]
     made = recipe(grid=grid, published=published)
-    run_missing(expand(made, "small", prom), workshop(tmp_path, prom), lambda run, row: None)
-    made.keep(tmp_path)
-    (board,) = Scoreboard.read(tmp_path)
+    run_missing(plan_runs(made, "small", prom), workspace(tmp_path, prom), lambda run, row: None)
+    made.copy_to(tmp_path)
+    (board,) = RecipeTables.read(tmp_path)
     text = board.to_markdown()
     header = "| model | positions | AUROC | min-max | without duplicates | AUPRC | validation AUROC"
     assert text.startswith(f"## X\n\n### PromVary\n\n{header} | seeds |\n")
@@ -299,12 +301,13 @@ def test_tables_show_intervals_spread_and_published_figures(
     assert "| published: Attention | rotary | 0.945 |  |  |  |  |  |" in rows
     assert "| published: CNN+FC |  | 0.939 |  |  | 0.880 |  |  |" in rows  # the task knows it
     assert rows[2].startswith("| constant |  | 0.500")
-    best = max(board.sections[0].lines, key=lambda line: line.validation)
-    assert [line.split(" | ")[0][2:] for line in rows if " * |" in line] == [best.choice["model"]]
+    best = board.results.filter(pl.col("validation") == pl.max("validation"))
+    starred = {line.split(" | ")[0][2:] for line in rows if " * |" in line}
+    assert starred == set(best["model"])
     for told in (
         "Simulated data",
         "Small size, trained for minutes: not the published size",
-        "published figures: a paper; the seed benchmark",
+        "published figures: a paper; Training Transformers for Genetic Sequence Tasks",
         prom["PromVary"].digest[:12],
         "CPU cores",
     ):
@@ -318,11 +321,11 @@ def test_tables_show_intervals_spread_and_published_figures(
     assert "published: CNN+FC" in console.export_text()
     # Another setting: another line, and a column that tells which is which.
     other = recipe(grid=grid, size={"draws": 30, "seeds": 0}, baselines=[])
-    run_missing(expand(other, "small", prom), workshop(tmp_path, prom), lambda run, row: None)
-    other.keep(tmp_path)
-    lines = Scoreboard.read(tmp_path)[0].sections[0].lines
-    assert len({line.settings for line in lines if line.choice["model"] == "attention"}) == 2
-    assert "| positions | settings | AUROC |" in Scoreboard.read(tmp_path)[0].to_markdown()
+    run_missing(plan_runs(other, "small", prom), workspace(tmp_path, prom), lambda run, row: None)
+    other.copy_to(tmp_path)
+    attention = RecipeTables.read(tmp_path)[0].results.filter(model="attention")
+    assert attention["settings"].n_unique() == 2
+    assert "| positions | settings | AUROC |" in RecipeTables.read(tmp_path)[0].to_markdown()
 
 
 def test_a_figure_without_test_examples_that_are_duplicates(tmp_path: Path) -> None:
@@ -349,12 +352,12 @@ def test_a_figure_without_test_examples_that_are_duplicates(tmp_path: Path) -> N
     TASKS["GUE"].build([tmp_path / "csv"], tmp_path / "data")
     data = find_datasets(tmp_path / "data")
     made = recipe(grid=[{"tasks": "GUE/*", "model": "kmer-linear"}], baselines=[])
-    run_missing(expand(made, "small", data), workshop(tmp_path / "out", data), lambda *_: None)
+    run_missing(plan_runs(made, "small", data), workspace(tmp_path / "out", data), lambda *_: None)
     row = read_results(tmp_path / "out").row(0, named=True)
     assert row["n_duplicates"] == 20 and row["n_test"] == 40
     assert row["without_duplicates"] > 0.9 > 0.5 > row["MCC"]
-    made.keep(tmp_path / "out")
-    (board,) = Scoreboard.read(tmp_path / "out")
+    made.copy_to(tmp_path / "out")
+    (board,) = RecipeTables.read(tmp_path / "out")
     assert "40 of test (20 of them duplicates, exact or near," in board.to_markdown()
 
 
@@ -371,7 +374,7 @@ def test_recipes_that_ship_run_on_simulated_data(
 ) -> None:
     made = Recipe.read(name)
     assert made.figures and made.title.endswith(f"(table {1 + TABLES.index(name)})")
-    assert expand(made, "seed", datasets, genome)[0].settings != ""
+    assert plan_runs(made, "published", datasets, genome)[0].settings != ""
     small = made.size("small")
     quick = small.model_copy(
         update={
@@ -380,15 +383,15 @@ def test_recipes_that_ship_run_on_simulated_data(
             "bases": dict.fromkeys(("train", "validation", "test"), 30_000),
         }
     )
-    runs = expand(made.model_copy(update={"sizes": {"small": quick}}), "small", datasets, genome)
+    runs = plan_runs(made.model_copy(update={"sizes": {"small": quick}}), "small", datasets, genome)
     figures = {figure.dataset for figure in made.figures}
     assert figures == {run.dataset for run in runs}
-    shop = workshop(tmp_path, datasets, genome)
-    runs = [run for run in runs if run.choice.tokenizer == "patch"]
-    assert run_missing(runs[:1], shop, lambda run, row: None) == 0
-    made.keep(tmp_path)
-    assert Recipe.kept(tmp_path, name) == made
-    (board,) = Scoreboard.read(tmp_path)
+    shared = workspace(tmp_path, datasets, genome)
+    runs = [run for run in runs if run.configuration.tokenizer == "patch"]
+    assert run_missing(runs[:1], shared, lambda run, row: None) == 0
+    made.copy_to(tmp_path)
+    assert Recipe.read_copy(tmp_path, name) == made
+    (board,) = RecipeTables.read(tmp_path)
     assert "published: Attention" in board.to_markdown()
 
 
@@ -404,9 +407,9 @@ def test_the_recipe_of_gue_runs_on_any_folder_of_csv_files(tmp_path: Path) -> No
         (tmp_path / f"csv/{part}.csv").write_text("\n".join(lines) + "\n")
     (data,) = TASKS["GUE"].build([tmp_path / "csv"], tmp_path / "tasks/ours")
     found = {f"GUE/{data.name}": data}
-    runs = expand(Recipe.read("gue"), "small", found)
-    assert len(expand(Recipe.read("gue"), "seed", found)) == 3 * len(runs) == 15
-    assert run_missing(runs[:2], workshop(tmp_path / "out", found), lambda run, row: None) == 0
+    runs = plan_runs(Recipe.read("gue"), "small", found)
+    assert len(plan_runs(Recipe.read("gue"), "published", found)) == 3 * len(runs) == 15
+    assert run_missing(runs[:2], workspace(tmp_path / "out", found), lambda run, row: None) == 0
     table = read_results(tmp_path / "out")
     assert table["model"].to_list() == ["ensemble", "constant"]
     assert table["MCC"][0] > 0.5 and table["parameters"][0] > 1000
@@ -427,15 +430,15 @@ def test_every_kind_of_task_and_of_pretraining(
     ]
     size = {"bases": dict.fromkeys(("train", "validation", "test"), 120_000)}
     made = recipe(grid=grid, baselines=[], size=size)
-    runs = [run for run in expand(made, "small", datasets, genome) if run.seed == 0]
+    runs = [run for run in plan_runs(made, "small", datasets, genome) if run.seed == 0]
     told: list[Any] = []
-    shop = workshop(tmp_path, datasets, genome)
-    run_missing(runs, shop, lambda run, row: told.append(row))
+    shared = workspace(tmp_path, datasets, genome)
+    run_missing(runs, shared, lambda run, row: told.append(row))
     assert [row for row in told if isinstance(row, Exception)] == []
     mains = {row["dataset"]: TASKS[row["task"]].metrics[0] for row in told}
     assert mains["GeneExp"] == "Spearman" and mains["CausalSNP"] == "AUPRC"
     assert all(np.isfinite(row[mains[row["dataset"]]]) for row in told)
-    kept = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "kept").iterdir())
+    kept = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "cache").iterdir())
     made_once = ["Track7878-attention", "Track7878-cnn-fc", "bpe", "mlm-bpe-rotary-0.3"]
     assert sorted(set(kept)) == made_once
     assert not list(tmp_path.rglob("*.ckpt"))
@@ -453,24 +456,24 @@ def test_classes_are_learned_too(tmp_path: Path) -> None:
     assert list(datasets) == ["GUE/tf/0"]
     grid = [{"tasks": "GUE/*", "model": ["attention", "cnn-fc"]}]
     made = recipe(grid=grid, size={"seeds": 0})
-    shop = workshop(tmp_path / "out", datasets)
-    assert run_missing(expand(made, "small", datasets), shop, lambda run, row: None) == 0
-    made.keep(shop.folder)
-    (board,) = Scoreboard.read(shop.folder)
+    shared = workspace(tmp_path / "out", datasets)
+    assert run_missing(plan_runs(made, "small", datasets), shared, lambda run, row: None) == 0
+    made.copy_to(shared.folder)
+    (board,) = RecipeTables.read(shared.folder)
     assert "published: DNABERT-2 | 0.720" in board.to_markdown()
-    assert read_results(shop.folder)["MCC"].is_not_null().all()
+    assert read_results(shared.folder)["MCC"].is_not_null().all()
 
 
 def test_long_variants_are_read_in_pieces() -> None:
     encoder = AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1)
     codes = np.random.default_rng(0).integers(0, 4, (3, 1400)).astype(np.uint8)
-    vectors = piece_vectors(encoder, codes)
+    vectors = windowed_vectors(encoder, codes)
     assert vectors.shape == (3, 48)
     for i in range(3):
         alone = encoder.embed(codes[:, 200 * i : 200 * i + 1000])
         np.testing.assert_allclose(vectors[:, 16 * i : 16 * (i + 1)], alone, atol=1e-6)
     short = encoder.embed(codes[:, :500])
-    np.testing.assert_allclose(piece_vectors(encoder, codes[:, :500]), short, atol=1e-6)
+    np.testing.assert_allclose(windowed_vectors(encoder, codes[:, :500]), short, atol=1e-6)
 
 
 def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -> None:
@@ -478,28 +481,26 @@ def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -
     groups = ["TF ChIP-seq" if i % 2 else "DNase-seq" for i in range(len(data.outputs))]
     known = TaskData(data.path, {**data.about, "output_groups": groups})
     settings = {"bases": {}, "measured": "*TF*"}
-    problem = Problem.of(known, "random", Choice("constant"), settings, 0)
-    assert problem.outputs is not None
-    assert problem.outputs.tolist() == list(range(1, len(groups), 2))
-    labels = np.asarray(problem.test.labels)
+    examples = RunData.select(known, "random", Configuration("constant"), settings, 0)
+    assert examples.outputs is not None
+    assert examples.outputs.tolist() == list(range(1, len(groups), 2))
+    labels = np.asarray(examples.test.labels)
     told = np.random.default_rng(0).random(labels.shape).astype(np.float32)
-    value = problem.measure(labels, told, 0)[0].value
+    value = examples.measure(labels, told, examples.metrics)[0].value
     told[:, ::2] = 0
-    assert problem.measure(labels, told, 0)[0].value == value
+    assert examples.measure(labels, told, examples.metrics)[0].value == value
     with pytest.raises(TaskError, match="no output is of a group 'H3'"):
-        Problem.of(known, "random", Choice("constant"), {"bases": {}, "measured": "H3"}, 0)
+        RunData.select(
+            known, "random", Configuration("constant"), {"bases": {}, "measured": "H3"}, 0
+        )
 
 
-class Upside(Contender):
-    """Predicts the share of A."""
+class AdenineContent(BenchModel):
+    """Predicts the fraction of A; it has a tokenizer in name only."""
 
     @classmethod
     def axes(cls, model: str) -> dict[str, Any]:
         return {"tokenizer": "patch"}
-
-    @classmethod
-    def check(cls, model: str, settings: Any) -> None:
-        Settings.of(settings, model)
 
     def fit(self, folder: Path) -> None:
         self.n_parameters = 0
@@ -508,20 +509,25 @@ class Upside(Contender):
         return (np.asarray(inputs) == 0).mean(axis=1, keepdims=True, dtype=np.float32)
 
 
-def test_another_kind_of_model_is_added_by_name(
-    prom: dict[str, TaskData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_recipe_can_name_a_model_of_another_package(
+    prom: dict[str, TaskData], tmp_path: Path
 ) -> None:
-    module = types.ModuleType("upside_down")
-    module.Upside = Upside  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "upside_down", module)
-    monkeypatch.setitem(CONTENDERS, "upside", "upside_down:Upside")
-    made = recipe(grid=[{"tasks": "PromVary", "model": "upside", "tokenizer": "kmer"}])
-    assert (
-        run_missing(expand(made, "small", prom), workshop(tmp_path, prom), lambda run, row: None)
-        == 0
-    )
+    name = f"{__name__}:AdenineContent"
+    made = recipe(grid=[{"tasks": "PromVary", "model": name, "tokenizer": "kmer"}], baselines=[])
+    runs = plan_runs(made, "small", prom)
+    assert run_missing(runs, workspace(tmp_path, prom), lambda run, row: None) == 0
     row = read_results(tmp_path).row(0, named=True)
-    assert row["model"] == "upside" and row["tokenizer"] == "kmer" and row["parameters"] == 0
+    assert row["model"] == name and row["tokenizer"] == "kmer" and row["parameters"] == 0
+    for model, problem in (
+        ("no_such_package:Model", "cannot be imported"),
+        (f"{__name__}:NoModel", "cannot be imported"),
+        ("pathlib:Path", "is not a genoglot.bench.models.BenchModel"),
+    ):
+        grid = [{"tasks": "PromVary", "model": model}]
+        with pytest.raises(TaskError, match=problem):
+            plan_runs(recipe(grid=grid), "small", prom)
+    with pytest.raises(TaskError, match="has no settings, but width is given"):
+        plan_runs(recipe(size={"models": {name: {"width": 3}}}), "small", prom)
 
 
 def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(

@@ -53,7 +53,7 @@ def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) 
     shown = " ".join(run("task", "info", "snps").stdout.split())
     assert "split variant, the default: 70/10/20 %" in shown
     assert "split random, the published one: 70/10/20 %" in shown
-    assert "published: Attention AUPRC 0.61 (the seed benchmark, split random)" in shown
+    assert "published: Attention AUPRC 0.61 (Training Transformers for Genetic Seq" in shown
     facts = json.loads(run("task", "info", "snps", "--json").stdout)
     told = {split: found["lookup"]["AUROC"] for split, found in facts["splits"].items()}
     assert told["variant"] == told["chromosome"] == 0.5 < told["random"] - 0.1

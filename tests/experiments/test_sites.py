@@ -258,7 +258,7 @@ def test_a_missing_label_is_no_label_and_the_seed_decides_what_is_drawn() -> Non
     np.testing.assert_allclose(told[0], told[1], atol=1e-5)
     drawn = []
     for seed in (3, 3, 4):
-        model = Kriging(likeness="place", seed=seed, most=40)
+        model = Kriging(likeness="place", seed=seed, max_examples=40)
         model.fit(rows_of(pair, train), y[train], (rows_of(pair, check), y[check]))
         drawn.append(model.predict(rows_of(pair, test)))
     np.testing.assert_array_equal(drawn[0], drawn[1])
@@ -274,10 +274,10 @@ def test_the_simulated_promoters_are_read_better_than_by_k_mers(
         data.part("positions", name) for name in ("train", "validation", "test")
     )
     barcodes = data.examples[data.rows("positions", "train")]["barcodes"].to_numpy()
-    model = SITE_MODELS["kriging"](data.kind, 1, most=1200)
-    model.fit_part(train, validation, 0.8 / np.sqrt(barcodes))
+    model = SITE_MODELS["kriging"](data.kind, 1, max_examples=1200)
+    model.fit_subsets(train, validation, 0.8 / np.sqrt(barcodes))
     cheap = BASELINES["kmer-linear"](data.kind, 1, k=4)
-    cheap.fit_part(train, validation)
+    cheap.fit_subsets(train, validation)
     truth = pl.read_parquet(world.path / "truth" / "mutagenesis.parquet")
     truth = truth.select(
         pl.format("{}:{}:{}", "Element", "Pos", "Alt").alias("key"), pl.col("effect")

@@ -1,4 +1,4 @@
-"""Linear models of many outputs at once, some of whose labels may be missing."""
+"""Linear models of many outputs at once, where some labels may be missing."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from numpy.typing import NDArray
 
 from genoglot.tasks.dataset import Floats, Kind
 
-STEPS = 200
-"""Most steps of the optimizer."""
+MAX_STEPS = 200
+"""Maximum number of optimizer steps."""
 
 
 def fit_linear(
     x: Floats, y: Floats, kind: Kind, penalty: float, start: Floats | None = None
 ) -> Floats:
-    """Minimize the mean loss plus half the penalty times the squared weights.
+    """Fit a ridge, logistic or softmax regression.
 
-    The loss is squared (real), logistic (binary), or that of the softmax (classes), over the
-    labels that are there. It is convex, and minimized by L-BFGS from 0.
+    The mean loss over the labels that are not missing, plus half the penalty times the squared
+    weights, is minimized by L-BFGS. The loss is the squared error (real), the logistic loss
+    (binary) or the cross-entropy of the softmax (classes). Each output has the same weight, however
+    many of its labels are missing.
 
     Parameters
     ----------
     x
-        float32 (n, features), standardized.
+        Standardized features, float32 (n, features).
     y
-        float32 (n, outputs), NaN where there is no label; of classes 0 and 1, one column each.
+        Labels, float32 (n, outputs), NaN where a label is missing; for classes one column of 0 and
+        1 for each class.
     kind
         Kind of the labels.
     penalty
-        Of the weights; the intercepts are free.
+        Penalty of the weights; the intercepts have none.
     start
-        Weights to begin with.
+        Weights to start from. Default: 0.
 
     Returns
     -------
-    float32 (features + 1, outputs); the last row holds the intercepts
+    float32 array
+        Weights, (features + 1, outputs); the last row holds the intercepts.
 
     Examples
     --------
@@ -47,50 +51,49 @@ def fit_linear(
     from scipy.optimize import minimize
 
     known = ~np.isnan(y)
-    target = np.where(known, y, np.float32(0))
-    # Every output weighs alike, however many of its labels are there.
+    truth = np.where(known, y, np.float32(0))
     weight = (known / np.maximum(known.sum(axis=0), 1)).astype(np.float32)
     shape = (x.shape[1] + 1, y.shape[1])
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         w = flat.reshape(shape).astype(np.float32)
         z = x @ w[:-1] + w[-1]
+        error = _activate(z, kind) - truth
         if kind == "real":
-            error = z - target
-            value = 0.5 * (weight * error**2).sum(dtype=np.float64)
+            losses = 0.5 * error**2
         elif kind == "binary":
-            error = _sigmoid(z) - target
-            value = (weight * (np.logaddexp(0, z) - target * z)).sum(dtype=np.float64)
+            losses = np.logaddexp(0, z) - truth * z
         else:
-            top = z.max(axis=1, keepdims=True)
-            log_sum = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
-            error = np.exp(z - log_sum) - target
-            value = (weight * target * (log_sum - z)).sum(dtype=np.float64)
+            losses = truth * (_log_sum_exp(z) - z)
         slope = weight * error
         gradient = np.vstack([x.T @ slope + penalty * w[:-1], slope.sum(axis=0)])
-        value += 0.5 * penalty * float((w[:-1].astype(np.float64) ** 2).sum())
+        value = (weight * losses).sum(dtype=np.float64)
+        value += 0.5 * penalty * (w[:-1].astype(np.float64) ** 2).sum()
         return float(value), gradient.astype(np.float64).ravel()
 
     begin = np.zeros(shape) if start is None else start
-    found: Any = minimize(
-        loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "ftol": 1e-7}
-    )
+    options = {"maxiter": MAX_STEPS, "ftol": 1e-7}
+    found: Any = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
     weights: Floats = found.x.reshape(shape).astype(np.float32)
     return weights
 
 
 def predict_linear(x: Floats, weights: Floats, kind: Kind) -> Floats:
-    """Values, or probabilities, float32 (n, outputs)."""
-    z: Floats = x @ weights[:-1] + weights[-1]
+    """Predict values or probabilities, float32 (n, outputs)."""
+    return _activate(x @ weights[:-1] + weights[-1], kind)
+
+
+def _activate(z: Floats, kind: Kind) -> Floats:
+    """Turn linear predictions into values or probabilities."""
+    from scipy.special import expit
+
     if kind == "real":
         return z
-    if kind == "binary":
-        return _sigmoid(z)
-    odds = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: Floats = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+    probabilities: Floats = expit(z) if kind == "binary" else np.exp(z - _log_sum_exp(z))
+    return probabilities
 
 
-def _sigmoid(z: Floats) -> Floats:
-    found: Floats = np.exp(-np.logaddexp(0, -z))
+def _log_sum_exp(z: Floats) -> Floats:
+    top = z.max(axis=1, keepdims=True)
+    found: Floats = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
     return found

@@ -34,7 +34,7 @@ class Published(NamedTuple):
     dataset: str = ""
 
 
-SEED = "the seed benchmark"
+SEED = "Training Transformers for Genetic Sequence Tasks"
 
 
 def published_figures(
