@@ -184,18 +184,6 @@ def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None
     assert file.exists()
 
 
-def test_results_of_earlier_versions_count(here: Here, bench: Path) -> None:
-    one = (*WHAT, "-o", "old", "--only", "model=constant")
-    here(*one)
-    table = read_results(bench / "old")
-    for file in bench.glob("old/results/tiny/*.parquet"):
-        file.unlink()
-    table.write_parquet(bench / "old" / "results.parquet")
-    assert "tiny: 2 runs, 2 done" in here(*one).stderr
-    here(*WHAT, "-o", "old", "--only", "model=kmer-linear")
-    assert read_results(bench / "old")["model"].to_list() == ["constant"] * 2 + ["kmer-linear"] * 2
-
-
 def test_what_there_is(run: Run) -> None:
     shown = run("bench", "list").stdout
     assert "positions\tSchemes of positions (table 1)" in shown and "PromFix\t" in shown
