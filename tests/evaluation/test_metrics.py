@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from genoglot.errors import GenoglotError, ModelError, UniverseError
-from genoglot.evaluation import RankedRegions, metric_names, region_metrics
+from genoglot.evaluation import metric_names, region_metrics
 from genoglot.regions import Regions, Universe
 
 
@@ -33,9 +33,8 @@ def lengths_for(scores: np.ndarray) -> np.ndarray:
 def test_average_precision_is_that_of_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     scores, ids = case
     truth = np.isin(np.arange(len(scores)), ids)
-    assert RankedRegions(scores, ids).average_precision() == pytest.approx(
-        average_precision_score(truth, scores)
-    )
+    found = region_metrics(scores, ids, np.ones(len(scores)))
+    assert found.average_precision == pytest.approx(average_precision_score(truth, scores))
 
 
 @given(cases(ties=False), st.integers(1, 70))
@@ -60,9 +59,9 @@ def test_jaccards_are_those_of_the_region_sets(case: tuple[np.ndarray, np.ndarra
     universe = Universe(Regions(["chr1"] * len(scores), start, start + lengths))
     true = universe.decode(ids)
     generated = universe.decode(np.argsort(-scores)[: len(ids)])
-    ranking = RankedRegions(scores, ids)
-    assert ranking.base_pair_jaccard(lengths) == pytest.approx(generated.jaccard(true))
-    assert ranking.region_jaccard() == pytest.approx(generated.region_jaccard(true))
+    found = region_metrics(scores, ids, lengths)
+    assert found.base_pair_jaccard == pytest.approx(generated.jaccard(true))
+    assert found.region_jaccard == pytest.approx(generated.region_jaccard(true))
 
 
 @given(cases(), st.integers(1, 70), st.randoms(use_true_random=False))
@@ -92,14 +91,14 @@ def test_ties_at_the_cut_count_as_the_average_over_their_orders() -> None:
     hits, shared, chosen = [], [], []
     for _ in range(20_000):
         top = np.lexsort((rng.random(5), -scores))[:2]
-        found = np.intersect1d(top, ids)
-        hits.append(len(found))
-        shared.append(lengths[found].sum())
+        both = np.intersect1d(top, ids)
+        hits.append(len(both))
+        shared.append(lengths[both].sum())
         chosen.append(lengths[top].sum())
-    ranking = RankedRegions(scores, ids)
-    assert ranking.precision_at(2) * 2 == pytest.approx(np.mean(hits), abs=0.01)
+    found = region_metrics(scores, ids, lengths, n=2)
+    assert found.precision_at_n * 2 == pytest.approx(np.mean(hits), abs=0.01)
     expected = np.mean(shared) / (np.mean(chosen) + 70 - np.mean(shared))
-    assert ranking.base_pair_jaccard(lengths) == pytest.approx(expected, abs=0.01)
+    assert found.base_pair_jaccard == pytest.approx(expected, abs=0.01)
 
 
 def test_the_truth_and_its_opposite() -> None:
@@ -124,24 +123,26 @@ def test_a_universe_smaller_than_n() -> None:
     assert (got.precision_at_n, got.recall_at_n) == (pytest.approx(1 / 3), 1)
 
 
-def test_infinite_scores_rank_last_and_first() -> None:
-    assert RankedRegions([-np.inf, 0.0, np.inf], [2]).average_precision() == 1
-    assert RankedRegions([-np.inf, 0.0, np.inf], [0]).average_precision() == pytest.approx(1 / 3)
+@pytest.mark.parametrize(("true", "expected"), [(2, 1), (0, 1 / 3)])
+def test_infinite_scores_rank_last_and_first(true: int, expected: float) -> None:
+    found = region_metrics([-np.inf, 0.0, np.inf], [true], [1, 1, 1])
+    assert found.average_precision == pytest.approx(expected)
 
 
-def test_what_cannot_be_measured_is_refused() -> None:
-    with pytest.raises(ModelError, match="NaN"):
-        RankedRegions([0.1, np.nan], [0])
-    with pytest.raises(UniverseError, match="same universe"):
-        RankedRegions([0.1, 0.2], [2])
-    with pytest.raises(GenoglotError, match="without true regions has no metrics"):
-        RankedRegions([0.1, 0.2], [])
-    with pytest.raises(UniverseError, match="3 lengths for 2 scores"):
-        RankedRegions([0.1, 0.2], [0]).base_pair_jaccard([1, 1, 1])
-    with pytest.raises(GenoglotError, match="at least 1"):
-        RankedRegions([0.1, 0.2], [0]).precision_at(0)
-    with pytest.raises(ModelError, match="shape"):
-        RankedRegions([[0.1, 0.2]], [0])
+@pytest.mark.parametrize(
+    ("scores", "ids", "lengths", "n", "error", "problem"),
+    [
+        ([0.1, np.nan], [0], [1, 1], 1, ModelError, "NaN"),
+        ([0.1, 0.2], [2], [1, 1], 1, UniverseError, "same universe"),
+        ([0.1, 0.2], [], [1, 1], 1, GenoglotError, "without true regions"),
+        ([0.1, 0.2], [0], [1, 1, 1], 1, UniverseError, "3 lengths for 2 scores"),
+        ([0.1, 0.2], [0], [1, 1], 0, GenoglotError, "at least 1"),
+        ([[0.1, 0.2]], [0], [1, 1], 1, ModelError, "shape"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(scores, ids, lengths, n, error, problem) -> None:
+    with pytest.raises(error, match=problem):
+        region_metrics(scores, ids, lengths, n)
 
 
 def test_names_of_the_metrics() -> None:

@@ -9,7 +9,7 @@ from genoglot.evaluation.differences import (
 )
 from genoglot.evaluation.evaluate import RegionScorer, evaluate
 from genoglot.evaluation.intervals import Interval, bootstrap_interval, proportion_interval
-from genoglot.evaluation.metrics import RankedRegions, RegionMetrics, metric_names, region_metrics
+from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
 from genoglot.evaluation.predictions import METRICS, MetricValue, measure_predictions
 from genoglot.evaluation.results import Result, ResultsTable
 from genoglot.evaluation.text_table import TextTable, format_interval
@@ -19,7 +19,6 @@ __all__ = [
     "Difference",
     "Interval",
     "MetricValue",
-    "RankedRegions",
     "RegionMetrics",
     "RegionScorer",
     "Result",

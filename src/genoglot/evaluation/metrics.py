@@ -11,7 +11,26 @@ from genoglot.errors import GenoglotError, ModelError, UniverseError
 
 
 class RegionMetrics(NamedTuple):
-    """Metrics of one region set; see the methods of `RankedRegions` with these names."""
+    """Metrics of one region set.
+
+    Attributes
+    ----------
+    average_precision
+        Precision at the rank of each true region, averaged over the true regions. The rank of a
+        region is the number of regions with at least its score. The result is equal to that of
+        ``sklearn.metrics.average_precision_score``.
+    precision_at_n
+        Proportion of the top n regions (of all, if there are fewer) that is true.
+    recall_at_n
+        Proportion of the true regions that is among the top n.
+    region_jaccard
+        Jaccard index of the true set and the same number of top regions.
+    base_pair_jaccard
+        Jaccard index of the base pairs of these two sets.
+    fold_enrichment
+        Precision among as many top regions as are true, divided by the proportion of true regions
+        in the universe: 1 for random scores.
+    """
 
     average_precision: float
     precision_at_n: float
@@ -35,14 +54,22 @@ def metric_names(n: int) -> tuple[str, ...]:
 def region_metrics(
     scores: ArrayLike, ids: ArrayLike, lengths: ArrayLike, n: int = 1000
 ) -> RegionMetrics:
-    """Compute all metrics of one region set, with one sort of the scores.
+    """Compute how well scores over the universe rank the regions of a true set.
+
+    No metric depends on the order of regions with equal scores. Average precision has a threshold
+    at each distinct score, as in scikit-learn. Of the regions that are tied at the end of "the top
+    n", a fraction counts, so that n regions count in all: hits and base pairs are the average over
+    all orders of the tied regions.
 
     Parameters
     ----------
-    scores, ids
-        As in `RankedRegions`.
+    scores
+        Score of each region, higher is more likely, finite or infinite, (universe,).
+    ids
+        Universe ids of the true regions, at least one.
     lengths
-        Lengths of the regions of the universe in base pairs, (universe,).
+        Length of each region in base pairs, (universe,). Regions of a universe do not overlap, so
+        that their lengths add up.
     n
         Number of top regions that precision and recall are computed for.
 
@@ -51,159 +78,82 @@ def region_metrics(
     RegionMetrics
         The metrics.
 
+    Raises
+    ------
+    ModelError
+        If a score is NaN.
+    UniverseError
+        If an id is outside the universe, or there is not one length for each score.
+    GenoglotError
+        If there is no true region, or n is below 1.
+
     Examples
     --------
     >>> region_metrics([0.9, 0.1, 0.8, 0.2], [0, 2], [100, 100, 100, 100], n=1)
     RegionMetrics(average_precision=1.0, precision_at_n=1.0, recall_at_n=0.5, region_jaccard=1.0,
                   base_pair_jaccard=1.0, fold_enrichment=2.0)
     """
-    ranked = RankedRegions(scores, ids)
+    all_scores, true, bp = np.asarray(scores), np.unique(np.asarray(ids)), np.asarray(lengths)
+    _check(all_scores, true, bp, n)
+    # Sorting the values alone takes half the time of an argsort, and is enough for all metrics.
+    ordered, ordered_true = np.sort(all_scores), np.sort(all_scores[true])
+    if np.isnan(ordered[-1]):  # a sort puts NaN last
+        raise ModelError("some scores are NaN; check the training of the model")
+    size, universe = len(true), len(ordered)
+    ranks = universe - np.searchsorted(ordered, ordered_true, "left")
+    hits_at_rank = size - np.searchsorted(ordered_true, ordered_true, "left")
+    n = min(n, universe)
+    hits_at_n = _top(ordered, ordered_true, n).hits
+    threshold, fraction, hits = _top(ordered, ordered_true, size)
+
+    def covered(scores: NDArray[np.floating], bp: NDArray[np.integer]) -> float:
+        """Sum up the base pairs of the regions among the top ones, as many as are true."""
+        if fraction == 1:
+            return float(bp[scores >= threshold].sum())
+        return float(bp[scores > threshold].sum() + fraction * bp[scores == threshold].sum())
+
+    both = covered(all_scores[true], bp[true])
+    either = covered(all_scores, bp) + float(bp[true].sum()) - both
     return RegionMetrics(
-        ranked.average_precision(),
-        ranked.precision_at(n),
-        ranked.recall_at(n),
-        ranked.region_jaccard(),
-        ranked.base_pair_jaccard(lengths),
-        ranked.fold_enrichment(),
+        average_precision=float(np.mean(hits_at_rank / ranks)),
+        precision_at_n=hits_at_n / n,
+        recall_at_n=hits_at_n / size,
+        region_jaccard=hits / (2 * size - hits),
+        base_pair_jaccard=both / either if either else 0.0,
+        fold_enrichment=hits / size * universe / size,
     )
 
 
-class RankedRegions:
-    """The regions of a universe in the order of their scores, some of which are true.
+class _Top(NamedTuple):
+    threshold: np.floating  # lowest score among the top regions
+    fraction: float  # of the regions with that score that counts
+    hits: float  # true regions among the top regions
 
-    No metric depends on the order of regions with equal scores. Average precision has a threshold
-    at each distinct score, as in scikit-learn. Of the regions that are tied at the end of "the top
-    n", a fraction counts, so that n regions count in all: the hits and base pairs are the average
-    over all orders of the tied regions.
 
-    Parameters
-    ----------
-    scores
-        Score of each region, higher is more likely, finite or infinite, (universe,).
-    ids
-        Universe ids of the true regions, at least one.
+def _top(ordered: NDArray[np.floating], ordered_true: NDArray[np.floating], n: int) -> _Top:
+    """Find the top n regions from sorted scores, and from those of the true regions."""
+    threshold = ordered[-n]
+    (above, at_least), (true_above, true_at_least) = (
+        [len(scores) - int(np.searchsorted(scores, threshold, side)) for side in ("right", "left")]
+        for scores in (ordered, ordered_true)
+    )
+    fraction = (n - above) / (at_least - above)
+    return _Top(threshold, fraction, true_above + fraction * (true_at_least - true_above))
 
-    Raises
-    ------
-    ModelError
-        If a score is NaN.
-    UniverseError
-        If an id is outside the universe.
-    GenoglotError
-        If there is no true region.
 
-    Examples
-    --------
-    >>> ranked = RankedRegions([0.9, 0.5, 0.5, 0.1], [1, 3])
-    >>> ranked.precision_at(2), ranked.recall_at(4)
-    (0.25, 1.0)
-    """
-
-    def __init__(self, scores: ArrayLike, ids: ArrayLike) -> None:
-        self._scores = np.asarray(scores)
-        self._ids = np.unique(np.asarray(ids))
-        if self._scores.ndim != 1 or not len(self._scores):
-            raise ModelError(f"scores of shape {self._scores.shape}: one per region is needed")
-        if not len(self._ids):
-            raise GenoglotError("a set without true regions has no metrics; leave it out")
-        if self._ids[0] < 0 or self._ids[-1] >= len(self._scores):
-            raise UniverseError(
-                f"true regions {self._ids[0]} to {self._ids[-1]}, but scores for "
-                f"{len(self._scores)}; use the same universe"
-            )
-        # Sorting the values alone takes half the time of an argsort, and is enough for all metrics.
-        self._sorted = np.sort(self._scores)
-        self._sorted_true = np.sort(self._scores[self._ids])
-        if np.isnan(self._sorted[-1]):  # a sort puts NaN last
-            raise ModelError("some scores are NaN; check the training of the model")
-
-    def average_precision(self) -> float:
-        """Compute the precision at the rank of each true region, averaged over the true regions.
-
-        The rank of a region is the number of regions with at least its score. The result is equal
-        to that of ``sklearn.metrics.average_precision_score``.
-        """
-        true = self._sorted_true
-        ranks = len(self._sorted) - np.searchsorted(self._sorted, true, "left")
-        hits = len(true) - np.searchsorted(true, true, "left")
-        return float(np.mean(hits / ranks))
-
-    def precision_at(self, n: int) -> float:
-        """Compute the proportion of the top n regions (of all, if there are fewer) that is true."""
-        n = self._at_most_all(n)
-        return self._hits(n) / n
-
-    def recall_at(self, n: int) -> float:
-        """Compute the proportion of the true regions that is among the top n."""
-        return self._hits(self._at_most_all(n)) / len(self._ids)
-
-    def region_jaccard(self) -> float:
-        """Compute the Jaccard index of the true set and the same number of top regions."""
-        size = len(self._ids)
-        hits = self._hits(size)
-        return hits / (2 * size - hits)
-
-    def base_pair_jaccard(self, lengths: ArrayLike) -> float:
-        """Compute the Jaccard index of the base pairs of the true set and as many top regions.
-
-        Parameters
-        ----------
-        lengths
-            Lengths in base pairs, (universe,). Regions of a universe do not overlap, so that their
-            lengths add up.
-
-        Returns
-        -------
-        float
-            Base pairs in both sets divided by base pairs in either set.
-
-        Raises
-        ------
-        UniverseError
-            If there is not one length for each score.
-        """
-        bp = np.asarray(lengths)
-        if bp.shape != self._scores.shape:
-            raise UniverseError(f"{len(bp)} lengths for {len(self._scores)} scores")
-        threshold, fraction = self._cut(len(self._ids))
-
-        def covered(scores: NDArray[np.floating], bp: NDArray[np.integer]) -> float:
-            if fraction == 1:
-                return float(bp[scores >= threshold].sum())
-            return float(bp[scores > threshold].sum() + fraction * bp[scores == threshold].sum())
-
-        both = covered(self._scores[self._ids], bp[self._ids])
-        either = covered(self._scores, bp) + float(bp[self._ids].sum()) - both
-        return both / either if either else 0.0
-
-    def fold_enrichment(self) -> float:
-        """Compute the precision among as many top regions as are true, relative to chance.
-
-        Chance is the proportion of true regions in the universe: random scores have a fold
-        enrichment of 1.
-        """
-        size = len(self._ids)
-        return self._hits(size) / size * len(self._scores) / size
-
-    def _at_most_all(self, n: int) -> int:
-        if n < 1:
-            raise GenoglotError(f"the top {n} regions: n must be at least 1")
-        return min(n, len(self._scores))
-
-    def _cut(self, n: int) -> tuple[np.floating, float]:
-        """Lowest score among the top n, and the fraction of the regions with it that counts."""
-        threshold = self._sorted[-n]
-        above, at_least = self._above(self._sorted, threshold)
-        return threshold, (n - above) / (at_least - above)
-
-    def _hits(self, n: int) -> float:
-        """Count the true regions among the top n."""
-        threshold, fraction = self._cut(n)
-        above, at_least = self._above(self._sorted_true, threshold)
-        return above + fraction * (at_least - above)
-
-    @staticmethod
-    def _above(ordered: NDArray[np.floating], threshold: np.floating) -> tuple[int, int]:
-        """How many values are above, and how many at least at, a threshold."""
-        first, end = (int(np.searchsorted(ordered, threshold, side)) for side in ("left", "right"))
-        return len(ordered) - end, len(ordered) - first
+def _check(
+    scores: NDArray[np.floating], ids: NDArray[np.integer], bp: NDArray[np.integer], n: int
+) -> None:
+    if scores.ndim != 1 or not len(scores):
+        raise ModelError(f"scores of shape {scores.shape}: one per region is needed")
+    if not len(ids):
+        raise GenoglotError("a set without true regions has no metrics; leave it out")
+    if ids[0] < 0 or ids[-1] >= len(scores):
+        raise UniverseError(
+            f"true regions {ids[0]} to {ids[-1]}, but scores for {len(scores)}; use the same "
+            "universe"
+        )
+    if bp.shape != scores.shape:
+        raise UniverseError(f"{len(bp)} lengths for {len(scores)} scores")
+    if n < 1:
+        raise GenoglotError(f"the top {n} regions: n must be at least 1")

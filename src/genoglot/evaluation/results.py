@@ -40,7 +40,7 @@ class Result:
     split, subset
         Name of the split, and the subset of it that the model was evaluated on.
     metric
-        Name of the metric; see `genoglot.evaluation.RankedRegions`.
+        Name of the metric; see `genoglot.evaluation.RegionMetrics`.
     value, low, high
         Mean over the region sets, and the bounds of its 95 % bootstrap interval.
     n_sets
