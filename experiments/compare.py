@@ -3,9 +3,9 @@
     python experiments/compare.py results/combinations.*.parquet --against ridge ridge-equal \
         [--models direct ridge popularity] [--pool] [--figure FILE.svg]
 
-The files are those that the recipe text_to_regions or `genoglot evaluate -o` writes. Folds of one
-atlas are pooled; with `--pool`, different atlases (worlds) too: their labels are independent draws,
-so that a factor of one is not the factor of that name in another.
+The files are those of experiments/text_to_regions.py or `genoglot evaluate -o`. Folds of one atlas
+are pooled; with `--pool`, different atlases (worlds), too. The labels of two worlds are
+independent, so that a factor of one world is not the factor with the same name in another.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--against", nargs="*", default=[], help="baselines to compare with")
     parser.add_argument("--models", nargs="+", help="which models, in the order of the table")
-    parser.add_argument("--metrics", nargs="+", help="columns of the table; default all")
+    parser.add_argument("--metrics", nargs="+", help="metrics of the table; default all")
     parser.add_argument("--within", help="COLUMN=VALUE that sets must have, such as factor=CTCF")
     parser.add_argument("--pool", action="store_true", help="different atlases as one")
-    parser.add_argument("--figure", type=Path, help="average precision as a picture")
+    parser.add_argument("--figure", type=Path, help="figure of the average precision")
     parser.add_argument("--highlight", nargs="*", default=[], help="models to draw in color")
     options = parser.parse_args()
     files = [file for file in options.files if not file.name.endswith(".sets.parquet")]

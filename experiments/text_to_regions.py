@@ -3,11 +3,11 @@
     python experiments/text_to_regions.py ATLAS -o OUT --splits random-group unseen-combination \
         --seeds 0 1 2 [--folds 4] [--within assay=ATAC-seq] [--world WORLD] [--models direct ridge]
 
-Each split (or fold) is drawn, every model fitted to its train part, with the settings that are its
-defaults, and evaluated on its test part. Writes, per split and seed (and fold), a Parquet file
-with one row per model and metric and one with one row per model and test set; per split, a Markdown
-table and a figure of all of them pooled. What is there already is not done again, so that a stopped
-run goes on.
+For each split (or fold), every model is fitted to the training subset, with its default settings,
+and evaluated on the test subset. Writes two Parquet files for each split, seed (and fold) and
+model, with one row per metric and with one row per test set; and a Markdown table and a figure for
+each split, with all of them pooled. Results that exist already are not computed again, so that a
+stopped run goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from genoglot.models import BASELINES, GENERATORS, ColumnOdds, create
 from genoglot.models.text_to_regions import train
 from genoglot.reports.plots import interval_plot
 
-# What the four models read, too: strength of peaks, words and meaning.
+# The inputs of the four models: signal of the peaks, words and embeddings.
 EQUAL_INPUTS = {"strength": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
