@@ -1,10 +1,10 @@
 """MPRAProm, saturation mutagenesis: baselines and site models; tables of docs/results/mpra.md.
 
-    python experiments/mpra.py TABLE -o OUT [--part validation] [--seeds 0 1 2] [--leave-out]
+    python experiments/mpra.py TABLE -o OUT [--subset validation] [--seeds 0 1 2] [--leave-out]
 
 The task is built again for each seed, so that other positions are held out. All models are fitted
 to its training subset, their settings are chosen by its validation subset, and they are measured on
-the validation subset; on the test subset only with `--part test`, once, at the very end. Then
+the validation subset; on the test subset only with `--subset test`, once, at the very end. Then
 `kriging, more data` is fitted again, with the noise that was chosen, to both other subsets. With
 `--leave-out`, each locus is left out in turn instead, and the next one validates. Writes OUT.csv
 and OUT.md.
@@ -37,13 +37,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", metavar="TABLE", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--part", choices=["validation", "test"], default="validation")
+    parser.add_argument("--subset", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--models", nargs="+", choices=list(MODELS))
     parser.add_argument("--leave-out", action="store_true", help="leave each locus out")
     options = parser.parse_args()
-    part = "test" if options.leave_out else options.part
-    about = f"Part {part}, seeds {options.seeds}; commit {code_version()}; {hardware()}"
+    subset = "test" if options.leave_out else options.subset
+    about = f"Subset {subset}, seeds {options.seeds}; commit {code_version()}; {hardware()}"
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in options.seeds:
@@ -54,11 +54,11 @@ def main() -> None:
             if options.leave_out:
                 splits = [f"leave-out:{group}" for group in data.groups]
                 models = options.models or LEFT_OUT
-            elif part == "test" and "kriging" in models:
+            elif subset == "test" and "kriging" in models:
                 models = [*models, MORE]
             for split in splits:
                 for name in models:
-                    rows.append(measured(data, split, part, name, seed))
+                    rows.append(measured(data, split, subset, name, seed))
                     print(rows[-1], flush=True)
     table = pl.DataFrame(rows)
     table.write_csv(options.out.with_suffix(".csv"))
@@ -68,13 +68,13 @@ def main() -> None:
     print(text)
 
 
-def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dict[str, Any]:
+def measured(data: TaskData, split: str, subset: str, name: str, seed: int) -> dict[str, Any]:
     """Fit one model to one split and measure it."""
-    rows = data.rows(split, part)
+    rows = data.rows(split, subset)
     examples = data.examples[rows]
     begin = time.perf_counter()
-    predicted = predictions(data, split, part, name, seed)
-    truth = np.asarray(data.part(split, part).labels)
+    predicted = predictions(data, split, subset, name, seed)
+    truth = np.asarray(data.part(split, subset).labels)
     position = examples.select(pl.format("{} {}", "group", "start")).to_series()
     found = measure_predictions(truth, predicted, ["Spearman", "MSE"], groups=position.to_numpy())
     each = [
@@ -86,7 +86,7 @@ def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dic
     first = examples["element"] == examples["group"].str.split("+").list.first()
     once = (first.to_numpy(), 0)
     return {
-        "split": split, "part": part, "seed": seed, "model": name,
+        "split": split, "subset": subset, "seed": seed, "model": name,
         "Spearman": found[0].value, "low": found[0].low, "high": found[0].high,
         "within": float(np.mean(each)),
         "one_cell_line": float(spearman(truth[once], predicted[once])[0]),
@@ -95,21 +95,21 @@ def measured(data: TaskData, split: str, part: str, name: str, seed: int) -> dic
     }  # fmt: skip
 
 
-def predictions(data: TaskData, split: str, part: str, name: str, seed: int) -> Any:
-    """Fit one model to one split and predict a part of it."""
+def predictions(data: TaskData, split: str, subset: str, name: str, seed: int) -> Any:
+    """Fit one model to one split and predict a subset of it."""
     first, second = (data.rows(split, p) for p in ("train", "validation"))
-    train, validation, held = (data.part(split, p) for p in ("train", "validation", part))
+    train, validation, held = (data.part(split, p) for p in ("train", "validation", subset))
     if name in BASELINES:
         baseline = BASELINES[name](data.kind, 1, seed=seed)
-        baseline.fit_subsets(train, validation)
+        baseline.fit_subset(train, validation)
         return baseline.predict(held.inputs)
     errors = data.examples["error"].to_numpy()
     model = SITE_MODELS["kriging" if name == MORE else name](data.kind, 1, seed=seed)
-    model.fit_subsets(train, validation, errors[first])
+    model.fit_subset(train, validation, errors[first])
     if name == MORE:
         both = np.concatenate([first, second])
         again = SITE_MODELS["kriging"](data.kind, 1, seed=seed, noise=[model.noise])
-        again.fit_subsets(data.at(both), validation, errors[both])
+        again.fit_subset(data.at(both), validation, errors[both])
         model = again
     return model.predict(held.inputs)
 

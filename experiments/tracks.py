@@ -1,11 +1,11 @@
 """Chromatin tracks, each chromosome left out in turn: the tables of docs/results/tracks.md.
 
     genoglot task build Track7878 SHEET --genome WINDOWS.fa.gz ... -o TASK
-    python experiments/tracks.py TASK -o OUT [--part validation] [--seeds 0 1 2]
+    python experiments/tracks.py TASK -o OUT [--subset validation] [--seeds 0 1 2]
 
 Of the chromosomes that are not left out, every fifth block of 50 kb is used for validation, and the
 others for training. The settings of the baselines, and the number of epochs of the network, are
-chosen by the validation blocks, which `--part validation` shows. `--part test` measures the
+chosen by the validation blocks, which `--subset validation` shows. `--subset test` measures the
 chromosome that is left out, once. Means per assay are over the tracks with positives and negatives;
 intervals draw blocks of 50 kb. Writes OUT.csv and OUT.md.
 """
@@ -38,12 +38,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", metavar="TASK", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--part", choices=["validation", "test"], default="validation")
+    parser.add_argument("--subset", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the network")
     options = parser.parse_args()
     data = TaskData.open(options.task)
     about = (
-        f"Part {options.part}, seeds {options.seeds}; data {data.digest[:12]}; "
+        f"Subset {options.subset}, seeds {options.seeds}; data {data.digest[:12]}; "
         f"commit {code_version()}; {hardware()}"
     )
     codes, labels = np.asarray(data.codes), np.asarray(data.labels)
@@ -51,10 +51,10 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for chrom in data.groups:
         out = (data.examples["chrom"] == chrom).to_numpy()
-        parts = {"test": out, "validation": ~out & (block % 5 == 4)}
-        parts["train"] = ~out & ~parts["validation"]
-        train, check = ((codes[of], labels[of]) for of in (parts["train"], parts["validation"]))
-        held = parts[options.part]
+        subsets = {"test": out, "validation": ~out & (block % 5 == 4)}
+        subsets["train"] = ~out & ~subsets["validation"]
+        train, check = ((codes[of], labels[of]) for of in (subsets["train"], subsets["validation"]))
+        held = subsets[options.subset]
         where = [f"{c} {b}" for c, b in zip(data.examples["chrom"].filter(held), block[held],
                                             strict=True)]  # fmt: skip
         for name in (*CHEAP, NETWORK):
@@ -83,7 +83,7 @@ def main() -> None:
 def predicted(
     name: str, seed: int, train: tuple[Any, Any], check: tuple[Any, Any], codes: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Fit to the training part, choose on the validation part, predict."""
+    """Fit to the training subset, choose on the validation subset, predict."""
     outputs = train[1].shape[1]
     if name in CHEAP:
         baseline = BASELINES[name]("binary", outputs)

@@ -176,7 +176,7 @@ class SiteModel(ABC):
             raise TaskError("the model is not fitted; fit it to effects")
         return np.asarray(self._predict(find_sites(inputs)), np.float32)[:, None]
 
-    def fit_subsets(self, train: Part, validation: Part, errors: ArrayLike | None = None) -> None:
+    def fit_subset(self, train: Part, validation: Part, errors: ArrayLike | None = None) -> None:
         """Fit to the subsets of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels), errors)
 

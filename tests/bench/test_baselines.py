@@ -163,7 +163,7 @@ def test_variants_are_told_by_what_they_change(built: Callable[[str], TaskData])
         data.part("variant", name) for name in ("train", "validation", "test")
     )
     model = BASELINES["kmer-linear"](data.kind, 1, k=3)
-    model.fit_subsets(train, validation)
+    model.fit_subset(train, validation)
     found = measure_predictions(test.labels, model.predict(test.inputs), ["AUROC"], draws=0)
     assert found[0].value > 0.6
     with pytest.raises(TaskError, match="give as many of each"):
@@ -176,7 +176,7 @@ def test_motif_counts_find_the_open_chromatin_of_the_world(
     data = built("PromVary")
     train, validation, test = (data.part(None, name) for name in ("train", "validation", "test"))
     model = BASELINES["motif-linear"](data.kind, 1)
-    model.fit_subsets(train, validation)
+    model.fit_subset(train, validation)
     found = measure_predictions(test.labels, model.predict(test.inputs), ["AUROC"], draws=100)
     assert found[0].value > 0.95 and found[0].low <= found[0].value <= found[0].high
     assert to_text(test.codes[0]).strip("ACGT") == ""

@@ -274,9 +274,9 @@ def test_the_simulated_promoters_are_read_better_than_by_k_mers(
     )
     barcodes = data.examples[data.rows("positions", "train")]["barcodes"].to_numpy()
     model = SITE_MODELS["kriging"](data.kind, 1, max_examples=1200)
-    model.fit_subsets(train, validation, 0.8 / np.sqrt(barcodes))
+    model.fit_subset(train, validation, 0.8 / np.sqrt(barcodes))
     cheap = BASELINES["kmer-linear"](data.kind, 1, k=4)
-    cheap.fit_subsets(train, validation)
+    cheap.fit_subset(train, validation)
     truth = pl.read_parquet(world.path / "truth" / "mutagenesis.parquet")
     truth = truth.select(
         pl.format("{}:{}:{}", "Element", "Pos", "Alt").alias("key"), pl.col("effect")

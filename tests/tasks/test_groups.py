@@ -60,7 +60,7 @@ def test_a_lookup_without_dna_reaches_much_on_the_published_split_only(built: Bu
     for split in data.splits:
         train, validation, test = (data.part(split, name) for name in PARTS)
         model = BASELINES["lookup"]("binary", 1)
-        model.fit_subsets(train, validation)
+        model.fit_subset(train, validation)
         told = model.predict(test.inputs)
         found[split] = measure_predictions(test.labels[:], told, ["AUPRC"], draws=0)[0].value
         assert found[split] == pytest.approx(looked_up(data, split), abs=1e-6)

@@ -89,7 +89,7 @@ class Baseline(ABC):
         """
         return self._predict(self._features(inputs)).astype(np.float32)
 
-    def fit_subsets(self, train: Part, validation: Part) -> None:
+    def fit_subset(self, train: Part, validation: Part) -> None:
         """Fit to the subsets of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels))
 
@@ -304,7 +304,7 @@ def lookup_metrics(data: TaskData, split: str) -> dict[str, float]:
     """Compute the task's metrics of a `Lookup` on the test subset of a split."""
     train, validation, test = (data.part(split, name) for name in ("train", "validation", "test"))
     model = Lookup(data.kind, len(data.outputs))
-    model.fit_subsets(train, validation)
+    model.fit_subset(train, validation)
     found = measure_predictions(
         np.asarray(test.labels), model.predict(test.inputs), data.about["metrics"], draws=0
     )

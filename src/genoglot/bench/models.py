@@ -108,7 +108,7 @@ class BaselineModel(BenchModel):
         not_learnable(labels, targets.get(data.kind, "multi-label"), data.outputs)
         baseline = BASELINES[run.configuration.model]
         self._model = baseline(data.kind, run.width, seed=run.seed, **run.settings["model"])
-        self._model.fit_subsets(run.train, run.validation)
+        self._model.fit_subset(run.train, run.validation)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._model.predict(inputs)
