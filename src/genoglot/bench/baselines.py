@@ -186,25 +186,34 @@ class Linear(Baseline):
         return scaled
 
 
-class KmerLinear(Linear):
-    """Linear model of k-mer frequencies: logistic regression, or ridge regression of values.
+class Kmers(Baseline):
+    """A baseline that reads k-mer counts.
 
     Parameters
     ----------
     target, n_outputs, **common
         As in `Baseline`.
     k
-        Length of the k-mers, 1 to 6.
+        Length of the k-mers, 1 to 6. Default: 6 of `KmerLinear`, 4 of `KmerBoosting`.
     """
 
-    name = "kmer-linear"
+    K: ClassVar[int]
 
-    def __init__(self, target: Target, n_outputs: int, *, k: int = 6, **common: Any) -> None:
+    def __init__(
+        self, target: Target, n_outputs: int, *, k: int | None = None, **common: Any
+    ) -> None:
         super().__init__(target, n_outputs, **common)
-        self.k = k
+        self.k = self.K if k is None else k
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
         return kmer_counts(codes, self.k)
+
+
+class KmerLinear(Kmers, Linear):
+    """Linear model of k-mer frequencies: logistic regression, or ridge regression of values."""
+
+    name = "kmer-linear"
+    K = 6
 
 
 class MotifLinear(Linear):
@@ -221,29 +230,23 @@ class MotifLinear(Linear):
         return np.hstack([composition(codes), counts])
 
 
-class KmerBoosting(Baseline):
+class KmerBoosting(Kmers):
     """Gradient-boosted trees on k-mer counts, some for each output.
 
     Parameters
     ----------
     target, n_outputs, **common
-        As in `Baseline`.
-    k
-        Length of the k-mers, 1 to 6.
+        As in `Kmers`.
     trees
         Maximum number of trees for each output; the number is chosen on validation data.
     """
 
     name = "kmer-boosting"
+    K = 4
 
-    def __init__(
-        self, target: Target, n_outputs: int, *, k: int = 4, trees: int = 200, **common: Any
-    ) -> None:
+    def __init__(self, target: Target, n_outputs: int, *, trees: int = 200, **common: Any) -> None:
         super().__init__(target, n_outputs, **common)
-        self.k, self.trees = k, trees
-
-    def _describe(self, codes: NDArray[np.uint8]) -> Floats:
-        return kmer_counts(codes, self.k)
+        self.trees = trees
 
     def _fit(self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats) -> None:
         self._models = [
