@@ -3,10 +3,11 @@
     python experiments/annotate.py ATLAS... -o OUT --splits random-group unseen-combination \
         [--seeds 1 2 3] [--folds 4]
 
-Several atlases (simulated worlds) take a seed each; the same number of both. Each split (or fold)
-is drawn, all are fitted to its training part, in which the annotator holds groups out to calibrate
-on, and evaluated on its test part. Writes, per split, atlas and seed (and fold), the results as
-Parquet; per split, a Markdown table of all of them pooled. What is there already is not done again.
+Give one seed for each atlas (simulated world). For each split (or fold), the annotator and the
+baselines are fitted to the training subset, in which the annotator holds out groups to calibrate
+itself, and evaluated on the test subset. Writes the results of each split, atlas and seed (and
+fold) as Parquet, and a Markdown table of each split with all of them pooled. Results that exist
+already are not computed again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import polars as pl
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.splits import make_split
-from genoglot.evaluation import Table, evaluate_annotators
+from genoglot.evaluation import ResultsTable, evaluate_annotators
 from genoglot.models import Annotator
 from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
 
@@ -42,13 +43,15 @@ def main() -> None:
                 file = options.out.with_name(f"{options.out.name}.{name}.parquet")
                 if not file.exists():
                     measured(atlas, kind, seed, fold, options.folds).to_parquet(file)
-                tables.append(Table.from_parquet(file))
+                tables.append(ResultsTable.from_parquet(file))
         pooled = pooled_over(tables)
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
 
 
-def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None) -> Table:
-    """The annotator and its baselines on the test part of one split."""
+def measured(
+    atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | None
+) -> ResultsTable:
+    """The annotator and its baselines on the test subset of one split."""
     parts = {"test": 0.2} if fold is None else {"fold": fold, "folds": folds}
     split = make_split(atlas.metadata, kind, seed=seed, validation=0.0, **parts)
     annotators = {
@@ -60,15 +63,15 @@ def measured(atlas: Atlas, kind: str, seed: int, fold: int | None, folds: int | 
     return evaluate_annotators(annotators, atlas, split.test, split=kind, seed=seed)
 
 
-def pooled_over(tables: list[Table]) -> Table:
-    """One row per task and model; sets and groups of another world are others, whatever they are
-    called, and the interval is that of other worlds, too."""
+def pooled_over(tables: list[ResultsTable]) -> ResultsTable:
+    """One row per task and model. Sets and groups of different worlds are different, even if their
+    names are the same, and the interval is that of other worlds, too."""
     worlds = {table.results["data"][0][:12]: table for table in tables}
     if len(worlds) == 1:
-        return Table.concat(tables).pooled()
+        return ResultsTable.concat(tables).pooled()
     about = pl.lit(f"{len(worlds)} atlases").alias("data")
-    return Table.concat(
-        Table(
+    return ResultsTable.concat(
+        ResultsTable(
             table.results.with_columns(about),
             table.per_set.with_columns(
                 about, *(pl.format("{} {}", pl.lit(world), name).alias(name) for name in SET_NAMES)

@@ -1,13 +1,13 @@
-"""MPRAProm: baselines and site models on saturation mutagenesis; tables of docs/results/mpra.md.
+"""MPRAProm, saturation mutagenesis: baselines and site models; tables of docs/results/mpra.md.
 
     python experiments/mpra.py TABLE -o OUT [--subset validation] [--seeds 0 1 2] [--leave-out]
 
-For each seed the task is built anew, so that other positions are held out. All models are fitted to
-its training subset, choose their settings on its validation subset, and are measured on the
-validation subset; on the test subset only with `--subset test`, once, at the very end. There,
+The task is built again for each seed, so that other positions are held out. All models are fitted
+to its training subset, their settings are chosen by its validation subset, and they are measured on
+the validation subset; on the test subset only with `--subset test`, once, at the very end. Then
 `kriging, more data` is fitted again, with the noise that was chosen, to both other subsets. With
-`--leave-out`, each locus is left out in turn instead (the next one validates). Writes OUT.csv and
-OUT.md.
+`--leave-out`, each locus is left out in turn instead, and the next one validates. Writes OUT.csv
+and OUT.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from kriging import SITE_MODELS
+from mpra_models.kriging import SITE_MODELS
 
 from genoglot.bench.baselines import BASELINES
-from genoglot.evaluation import measure_predictions
+from genoglot.evaluation import TextTable, format_interval, measure_predictions
 from genoglot.evaluation.predictions import spearman
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.tasks import TASKS, TaskData
@@ -73,12 +73,12 @@ def measured(data: TaskData, split: str, subset: str, name: str, seed: int) -> d
     rows = data.rows(split, subset)
     examples = data.examples[rows]
     begin = time.perf_counter()
-    told = predictions(data, split, subset, name, seed)
+    predicted = predictions(data, split, subset, name, seed)
     truth = np.asarray(data.subset(split, subset).labels)
     position = examples.select(pl.format("{} {}", "group", "start")).to_series()
-    found = measure_predictions(truth, told, ["Spearman", "MSE"], groups=position.to_numpy())
+    found = measure_predictions(truth, predicted, ["Spearman", "MSE"], groups=position.to_numpy())
     each = [
-        float(spearman(truth[of], told[of])[0])
+        float(spearman(truth[of], predicted[of])[0])
         for element in sorted(examples["element"].unique())
         for of in [((examples["element"] == element).to_numpy(), 0)]
     ]
@@ -89,7 +89,7 @@ def measured(data: TaskData, split: str, subset: str, name: str, seed: int) -> d
         "split": split, "subset": subset, "seed": seed, "model": name,
         "Spearman": found[0].value, "low": found[0].low, "high": found[0].high,
         "within": float(np.mean(each)),
-        "one_cell_line": float(spearman(truth[once], told[once])[0]),
+        "one_cell_line": float(spearman(truth[once], predicted[once])[0]),
         "MSE": found[1].value, "examples": len(rows), "positions": position.n_unique(),
         "seconds": time.perf_counter() - begin, "data": data.digest[:12],
     }  # fmt: skip
@@ -119,31 +119,31 @@ def positions(table: pl.DataFrame) -> str:
     seeds = table["seed"].unique(maintain_order=True).to_list()
     heads = ["model", *(f"seed {seed}" for seed in seeds), "mean", "sd", "within elements",
              "one cell line", "MSE", "s"]  # fmt: skip
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for (name,), rows in table.group_by("model", maintain_order=True):
         value = rows["Spearman"]
-        cells = [shown(*row) for row in rows.select("Spearman", "low", "high").iter_rows()]
         sd = float(value.std() or 0) if len(rows) > 1 else float("nan")
         others = [value.mean(), sd, rows["within"].mean(), rows["one_cell_line"].mean()]
-        lines.append([str(name), *cells, *(f"{number:.3f}" for number in others),
+        lines.append([str(name), *intervals(rows), *(f"{number:.3f}" for number in others),
                       f"{rows['MSE'].mean():.4f}", f"{rows['seconds'].mean():.0f}"])  # fmt: skip
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return TextTable(heads, lines).to_markdown()
 
 
 def left_out(table: pl.DataFrame) -> str:
     """Loci by models."""
     names = table["model"].unique(maintain_order=True).to_list()
-    lines = [["locus left out", "changes", *names], ["---"] * (len(names) + 2)]
+    lines = []
     for (split,), rows in table.group_by("split", maintain_order=True):
-        cells = [shown(*row) for row in rows.select("Spearman", "low", "high").iter_rows()]
-        lines.append([str(split).removeprefix("leave-out:"), str(rows["examples"][0]), *cells])
+        locus = str(split).removeprefix("leave-out:")
+        lines.append([locus, str(rows["examples"][0]), *intervals(rows)])
     means = table.group_by("model", maintain_order=True).agg(pl.mean("Spearman"))["Spearman"]
     lines.append(["mean", "", *(f"{mean:.3f}" for mean in means)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return TextTable(["locus left out", "changes", *names], lines).to_markdown()
 
 
-def shown(value: float, low: float, high: float) -> str:
-    return "none" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+def intervals(rows: pl.DataFrame) -> list[str]:
+    found = rows.select("Spearman", "low", "high").iter_rows()
+    return [format_interval(*row) or "none" for row in found]
 
 
 if __name__ == "__main__":

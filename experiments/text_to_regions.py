@@ -3,11 +3,11 @@
     python experiments/text_to_regions.py ATLAS -o OUT --splits random-group unseen-combination \
         --seeds 0 1 2 [--folds 4] [--within assay=ATAC-seq] [--world WORLD] [--models direct ridge]
 
-Each split (or fold) is drawn, every model fitted to its train part, with the settings that are its
-defaults, and evaluated on its test part. Writes, per split and seed (and fold), a Parquet file
-with one row per model and metric and one with one row per model and test set; per split, a Markdown
-table and a figure of all of them pooled. What is there already is not done again, so that a stopped
-run goes on.
+For each split (or fold), every model is fitted to the training subset, with its default settings,
+and evaluated on the test subset. Writes two Parquet files for each split, seed (and fold) and
+model, with one row per metric and with one row per test set; and a Markdown table and a figure for
+each split, with all of them pooled. Results that exist already are not computed again, so that a
+stopped run goes on.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from genoglot.atlas import Atlas
 from genoglot.atlas.splits import Split, make_split
-from genoglot.evaluation import Table, evaluate
-from genoglot.evaluation.evaluate import Scorer
+from genoglot.evaluation import ResultsTable, evaluate
+from genoglot.evaluation.evaluate import RegionScorer
 from genoglot.models import ColumnOdds, create, names
 from genoglot.reports.plots import plot_intervals
 
-# What the four models read, too: signal rank of peaks, words and meaning.
+# The inputs of the four models: signal rank of the peaks, words and embeddings.
 EQUAL_INPUTS = {"signal_rank": True, "text": "tfidf+minilm", "choose_penalty": True}
 HIGHLIGHT = ("text2bed", "direct", "diffusion", "seq2regions")
 
 
 def fitted(
     kind: str, atlas: Atlas, split: Split, seed: int, columns: list[str], world: Path | None
-) -> Scorer:
+) -> RegionScorer:
     """One model, trained on one split."""
     if kind == "oracle":
         from genoglot.simulate import World
@@ -76,8 +76,8 @@ def main() -> None:
                         scorer = fitted(model, atlas, split, seed, options.columns, options.world)
                         where = {"split": kind, "seed": seed}
                         evaluate({model: scorer}, atlas, split.test, **where).to_parquet(file)
-                    tables.append(Table.from_parquet(file))
-        pooled = Table.concat(tables).pooled()
+                    tables.append(ResultsTable.from_parquet(file))
+        pooled = ResultsTable.concat(tables).pooled()
         print(pooled.to_markdown(options.out.with_name(f"{options.out.name}.{kind}.md")))
         figure = plot_intervals(pooled.results, "average_precision", highlight=HIGHLIGHT)
         figure.savefig(options.out.with_name(f"{options.out.name}.{kind}.svg"))

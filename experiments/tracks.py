@@ -3,12 +3,11 @@
     genoglot task build Track7878 SHEET --genome WINDOWS.fa.gz ... -o TASK
     python experiments/tracks.py TASK -o OUT [--subset validation] [--seeds 0 1 2]
 
-Of the chromosomes that are not left out, every fifth block of 50 kb validates, the others train.
-Baselines choose their settings, and the network the number of epochs, on the validation blocks;
-that is what `--subset validation` shows. `--subset test` measures the chromosome left out, once.
-Means per assay are over the tracks with positives and negatives there; intervals draw blocks of
-50 kb.
-Writes OUT.csv and OUT.md.
+Of the chromosomes that are not left out, every fifth block of 50 kb is used for validation, and the
+others for training. The settings of the baselines, and the number of epochs of the network, are
+chosen by the validation blocks, which `--subset validation` shows. `--subset test` measures the
+chromosome that is left out, once. Means per assay are over the tracks with positives and negatives;
+intervals draw blocks of 50 kb. Writes OUT.csv and OUT.md.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.bench.baselines import BASELINES
-from genoglot.evaluation import measure_predictions
+from genoglot.evaluation import TextTable, format_interval, measure_predictions
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.models.dna.cnn_fc import CnnFc
 from genoglot.models.dna.sequence_model import SequenceModel
@@ -61,7 +60,7 @@ def main() -> None:
         for name in (*CHEAP, NETWORK):
             for seed in options.seeds if name == NETWORK else [0]:
                 begin = time.perf_counter()
-                told = predicted(name, seed, train, check, codes[held])
+                predictions = predicted(name, seed, train, check, codes[held])
                 for assay in sorted(set(data.output_groups)):
                     of = np.array(data.output_groups) == assay
                     rows += [
@@ -70,7 +69,7 @@ def main() -> None:
                          "tracks": int((~np.isnan(m.outputs)).sum()), "bins": int(held.sum()),
                          "trained_on": len(train[0]), "positive": float(labels[held][:, of].mean()),
                          "seconds": time.perf_counter() - begin}
-                        for m in measure_predictions(labels[held][:, of], told[:, of],
+                        for m in measure_predictions(labels[held][:, of], predictions[:, of],
                                                      data.metrics, groups=where)
                     ]  # fmt: skip
                     print(rows[-2], flush=True)
@@ -90,44 +89,41 @@ def predicted(
         baseline = BASELINES[name]("multi-label", outputs)
         baseline.fit(*train, check)
         return baseline.predict(codes)
-    best, told = np.inf, None
-    for epochs in EPOCHS:  # annealed anew each time: see decision 7
+    best, predictions = np.inf, None
+    for epochs in EPOCHS:  # annealed again each time: see decision 7
         encoder = CnnFc(channels=(32, 48), kernel=12, pool=8, dim=64, dropout=0.3, seed=seed)
         model = SequenceModel(
             encoder, target="multi-label", strands="random", epochs=epochs, batch_size=32,
             learning_rate=1e-3, seed=seed,
         ).fit(*train)  # fmt: skip
-        error = surprise(check[1], model.predict(check[0]))
+        error = cross_entropy(check[1], model.predict(check[0]))
         print(f"{name}, seed {seed}, {epochs} epochs: validation {error:.4f}", flush=True)
         if error < best:
-            best, told = error, model.predict(codes)
-    assert told is not None
-    return told
+            best, predictions = error, model.predict(codes)
+    assert predictions is not None
+    return predictions
 
 
-def surprise(labels: NDArray[np.float32], told: NDArray[np.float32]) -> float:
+def cross_entropy(labels: NDArray[np.float32], predictions: NDArray[np.float32]) -> float:
     """Mean cross-entropy."""
-    p = np.clip(told.astype(np.float64), 1e-6, 1 - 1e-6)
+    p = np.clip(predictions.astype(np.float64), 1e-6, 1 - 1e-6)
     return float(-(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean())
 
 
 def shown(table: pl.DataFrame) -> str:
     """A line for each assay, metric and model; of several seeds, their mean and spread."""
     chroms = table["left_out"].unique(maintain_order=True).to_list()
-    heads = ["assay", "metric", "model", *(f"{chrom} left out" for chrom in chroms), "mean"]
-    lines = [heads, ["---"] * len(heads)]
-    keys = ["assay", "metric", "model"]
-    for key, rows in table.group_by(keys, maintain_order=True):
+    lines = []
+    for key, rows in table.group_by(["assay", "metric", "model"], maintain_order=True):
         cells = []
         for chrom in chroms:
             some = rows.filter(pl.col("left_out") == chrom)
-            value, low, high = some.select(pl.mean("value", "low", "high")).row(0)
-            cells.append(f"{value:.3f} [{low:.3f}, {high:.3f}]")
+            cells.append(format_interval(*some.select(pl.mean("value", "low", "high")).row(0)))
             if len(some) > 1:
                 cells[-1] += f", sd {some['value'].std():.3f}"
         lines.append([*map(str, key), *cells, f"{rows['value'].mean():.3f}"])
-    lines[2:] = sorted(lines[2:], key=lambda line: line[:2])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    heads = ["assay", "metric", "model", *(f"{chrom} left out" for chrom in chroms), "mean"]
+    return TextTable(heads, sorted(lines, key=lambda line: line[:2])).to_markdown()
 
 
 if __name__ == "__main__":

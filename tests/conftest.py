@@ -1,6 +1,8 @@
-"""What many tests share: a tiny atlas, the small simulated world, and a cache of their own."""
+"""What many tests share: a tiny atlas, the small simulated world and its tasks, and a cache."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from genoglot.atlas import Atlas
 from genoglot.regions import Regions, Universe
+from genoglot.sequence import Genome
 from genoglot.simulate import World, simulate
+from genoglot.tasks import TASKS, TaskData
 
 # The same examples in every run, and no limit of time: a busy machine is no reason to fail.
 settings.register_profile(
@@ -67,6 +71,45 @@ def world(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> World:
     path = (base if worker_id == "master" else base.parent) / "world"
     with FileLock(f"{path}.lock"):
         return World.open(path) if path.exists() else simulate(path, size="small", seed=0)
+
+
+@pytest.fixture(scope="session")
+def genome(world: World) -> Genome:
+    return Genome.open(world.genome_path)
+
+
+@pytest.fixture(scope="session")
+def sources(world: World) -> dict[str, list[Path]]:
+    """The public files of each task, as the world writes them."""
+    assays = world.path / "assays"
+    peaks = sorted((world.path / "files").glob("*.bed.gz"))[:9]
+    return {
+        "PromVary": [assays / "promoters.fps"],
+        "PromFix": [assays / "promoters.bed"],
+        "Methyl96": sorted(assays.glob("*.bedMethyl.gz")),
+        "Track7878": peaks,
+        "DeepSEA919": peaks,
+        "GeneExp": [assays / "geneanno.csv", assays / "geneanno.exp.csv"],
+        "CausalSNP": [assays / "finemapping_DAPG.txt.gz"],
+        "MPRAProm": [assays / "saturation_mutagenesis.tsv.gz"],
+    }
+
+
+@pytest.fixture(scope="session")
+def built(
+    sources: dict[str, list[Path]], genome: Genome, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., TaskData]:
+    """Build a task of the world, each one once."""
+    folder = tmp_path_factory.mktemp("tasks")
+    done: dict[str, TaskData] = {}
+
+    def build(name: str) -> TaskData:
+        if name not in done:
+            dna = None if name == "MPRAProm" else genome
+            (done[name],) = TASKS[name].build(sources[name], folder / name, genome=dna)
+        return done[name]
+
+    return build
 
 
 @pytest.fixture(scope="session", autouse=True)

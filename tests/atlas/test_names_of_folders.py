@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from genoglot.atlas import Atlas, make_split
-from genoglot.evaluation import Table, evaluate
+from genoglot.evaluation import ResultsTable, evaluate
 from genoglot.library import Library
 from genoglot.models import create, load
 from genoglot.regions import Regions, Universe
@@ -43,6 +43,6 @@ def test_every_name_is_only_a_name(
         create("ridge").fit(atlas).save_pretrained(path + "/model")
         table = evaluate({"m": load(path + "/model")}, atlas)
         table.to_parquet(path + "/results.parquet")
-        assert Table.from_parquet(path + "/results.parquet").results.equals(table.results)
+        assert ResultsTable.from_parquet(path + "/results.parquet").results.equals(table.results)
     found = {file.name for file in tmp_path.iterdir()}
     assert found == {name.rstrip("/"), "in:side"}

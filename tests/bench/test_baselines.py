@@ -83,7 +83,7 @@ def test_baselines_learn_what_k_mers_tell_and_repeat_it(
     outputs = {"multi-label": 2, "multi-class": 3, "regression": 1}[target]
     told = []
     for _ in range(2):
-        model = BASELINES[name](target, outputs, seed=3, most=350, **options)
+        model = BASELINES[name](target, outputs, seed=3, max_examples=350, **options)
         model.fit(codes[:400], labels[:400], (codes[400:500], labels[400:500]))
         told.append(model.predict(codes[500:]))
     np.testing.assert_array_equal(told[0], told[1])

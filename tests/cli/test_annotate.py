@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from genoglot.atlas import Atlas
-from genoglot.evaluation import Table
+from genoglot.evaluation import ResultsTable
 from genoglot.models import load
 from genoglot.regions import Genes, Regions
 
@@ -118,7 +118,7 @@ def test_evaluated_beside_its_baselines(
 ) -> None:
     evaluate = ("evaluate", "annotator", "--atlas", "atlas", "--split", split)
     done = run(*evaluate, "-o", "labels.parquet", "--markdown", "labels.md")
-    table = Table.from_parquet(folder / "labels.parquet")
+    table = ResultsTable.from_parquet(folder / "labels.parquet")
     assert set(table.results["model"]) == {"majority", "nearest set", "ridge", "annotator"}
     assert {"accuracy", "ECE", "coverage"} <= set(table.results["metric"])
     assert table.results["n_sets"].max() == 14

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from genoglot.bench.run import read_results
+from genoglot.bench.results import read_results
 from genoglot.cli import app
 from genoglot.training.checkpoints import SafeCheckpointIO
 
@@ -184,18 +184,6 @@ def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None
     assert file.exists()
 
 
-def test_results_of_earlier_versions_count(here: Here, bench: Path) -> None:
-    one = (*WHAT, "-o", "old", "--only", "model=constant")
-    here(*one)
-    table = read_results(bench / "old")
-    for file in bench.glob("old/results/tiny/*.parquet"):
-        file.unlink()
-    table.write_parquet(bench / "old" / "results.parquet")
-    assert "tiny: 2 runs, 2 done" in here(*one).stderr
-    here(*WHAT, "-o", "old", "--only", "model=kmer-linear")
-    assert read_results(bench / "old")["model"].to_list() == ["constant"] * 2 + ["kmer-linear"] * 2
-
-
 def test_what_there_is(run: Run) -> None:
     shown = run("bench", "list").stdout
     assert "positions\tSchemes of positions (table 1)" in shown and "PromFix\t" in shown
@@ -216,16 +204,19 @@ def test_a_failed_run_is_told_of(here: Here, bench: Path) -> None:
     ("arguments", "problem"),
     [
         (["run", "tiny.yaml", "--data", "nowhere", "-o", "x"], "no task data in this folder"),
-        (["run", "tiny.yaml", "--data", "data", "-o", "x"], "has no size 'seed' (it has: small)"),
+        (
+            ["run", "tiny.yaml", "--data", "data", "-o", "x"],
+            "has no size 'published' (it has: small)",
+        ),
         (["run", "best", "--data", "data", "-o", "x"], "give a YAML file or one of baselines"),
         (["run", "none.yaml", "--data", "data", "-o", "x"], "none.yaml: cannot be read"),
         (["run", "bad.yaml", "--data", "data", "-o", "x"], "bad.yaml: no key 'titel'"),
         (["run", "bert.yaml", "--data", "data", "-o", "x"], "no model 'bert' (there are: "),
         (["run", "mask-rate", "--data", "data", "-o", "x"], "give it as FASTA (--genome)"),
         ([*WHAT[1:], "-o", "x", "--only", "modle=x"], "runs have no 'modle'"),
-        ([*WHAT[1:], "-o", "x", "--only", "model=x"], "no run is left by --only"),
+        ([*WHAT[1:], "-o", "x", "--only", "model=x"], "no run matches --only"),
         (["list", "tiny.yaml"], "--data is missing"),
-        (["table", "data"], "no results there"),
+        (["table", "data"], "no results in this folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -233,7 +224,7 @@ def test_bad_input_is_one_line_and_exit_2(
 ) -> None:
     (bench / "bad.yaml").write_text(RECIPE.replace("title", "titel"))
     (bench / "bert.yaml").write_text(
-        RECIPE.replace("[cnn-lstm, cnn-fc]", "bert").replace("small:", "seed:")
+        RECIPE.replace("[cnn-lstm, cnn-fc]", "bert").replace("small:", "published:")
     )
     done = here("bench", *arguments, status=2)
     lines = [line for line in done.stderr.splitlines() if "left out" not in line]

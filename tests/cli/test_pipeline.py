@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from genoglot.atlas import Atlas
-from genoglot.evaluation import Table, differences_markdown, paired_differences
+from genoglot.evaluation import ResultsTable, differences_markdown, paired_differences
 from genoglot.files import file_digest
 from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
@@ -124,7 +124,7 @@ def test_evaluating_beside_the_baselines(ridge: Path, run: Run, split: str, fold
         *("evaluate", "ridge", "--atlas", "atlas", "--split", split),
         *("-n", "100", "-o", "results.parquet", "--markdown", "results.md"),
     )
-    table = Table.from_parquet(folder / "results.parquet")
+    table = ResultsTable.from_parquet(folder / "results.parquet")
     assert table.results["model"].unique(maintain_order=True).to_list() == [
         *("popularity", "nearest", "ridge", "./ridge")
     ]
@@ -142,7 +142,7 @@ def test_evaluating_against_a_baseline_set_by_set(
         *(*evaluate, "--split", split, "--columns", "target/assay,organ", "--against", "columns"),
         *("-o", "against.parquet"),
     )
-    table = Table.from_parquet(folder / "against.parquet")
+    table = ResultsTable.from_parquet(folder / "against.parquet")
     assert "columns" in table.results["model"].to_list()
     assert differences_markdown(paired_differences(table, "columns")) in done.stdout
     refused = {
@@ -178,6 +178,6 @@ def test_evaluating_on_an_atlas_kept_aside(ridge: Path, run: Run, folder: Path) 
     )
     done = run("evaluate", "ridge", "--atlas", "aside", "-o", "aside.parquet")
     assert "no baselines" in done.stderr
-    table = Table.from_parquet(folder / "aside.parquet")
+    table = ResultsTable.from_parquet(folder / "aside.parquet")
     assert table.results["model"].unique().to_list() == ["ridge"]
     assert table.results["n_sets"].unique().to_list() == [20]

@@ -9,7 +9,7 @@ import pytest
 
 from genoglot.atlas import Atlas
 from genoglot.errors import GenoglotError, UniverseMismatchError
-from genoglot.evaluation import Table, evaluate_annotators
+from genoglot.evaluation import ResultsTable, evaluate_annotators
 from genoglot.models import Annotator
 from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
 from genoglot.regions import Regions, Universe
@@ -20,7 +20,7 @@ SEEN = [i for i in range(60) if i not in HELD]
 
 
 @pytest.fixture(scope="module")
-def table(toy_atlas: Atlas) -> Table:
+def table(toy_atlas: Atlas) -> ResultsTable:
     annotators = {
         "majority": MajorityLabels().fit(toy_atlas, SEEN),
         "nearest set": NearestSet().fit(toy_atlas, SEEN),
@@ -30,12 +30,12 @@ def table(toy_atlas: Atlas) -> Table:
     return evaluate_annotators(annotators, toy_atlas, HELD, split="toy", seed=4)
 
 
-def value(table: Table, task: str, model: str, metric: str) -> float:
+def value(table: ResultsTable, task: str, model: str, metric: str) -> float:
     (found,) = (r.value for r in table if (r.task, r.model, r.metric) == (task, model, metric))
     return found
 
 
-def test_the_annotator_beats_its_baselines(table: Table) -> None:
+def test_the_annotator_beats_its_baselines(table: ResultsTable) -> None:
     for baseline in ("majority", "nearest set", "ridge"):
         for task in ("target", "biosample"):
             ours, theirs = (value(table, task, m, "accuracy") for m in ("annotator", baseline))
@@ -44,7 +44,7 @@ def test_the_annotator_beats_its_baselines(table: Table) -> None:
     assert 0.8 < ours <= 1 and theirs <= ours
 
 
-def test_the_baseline_can_find_a_description_that_it_has_not_seen(table: Table) -> None:
+def test_the_baseline_can_find_a_description_that_it_has_not_seen(table: ResultsTable) -> None:
     """The nearest set's own description is never that of a held-out experiment."""
     assert value(table, "description", "ridge", "accuracy") > 0.2
     described = {result.model for result in table if result.task == "description"}
@@ -69,7 +69,7 @@ def test_ridge_backwards_ranks_by_the_predicted_regions(toy_atlas: Atlas) -> Non
         np.testing.assert_allclose(found, cosine, rtol=1e-3, atol=1e-3)
 
 
-def test_accuracy_is_that_of_the_answers(table: Table, toy_atlas: Atlas) -> None:
+def test_accuracy_is_that_of_the_answers(table: ResultsTable, toy_atlas: Atlas) -> None:
     nearest = []
     for row in HELD:
         ids = set(toy_atlas.tokens(row).tolist())
@@ -85,7 +85,7 @@ def test_accuracy_is_that_of_the_answers(table: Table, toy_atlas: Atlas) -> None
     assert error == pytest.approx(1 - right)
 
 
-def test_accepted_answers_are_counted_apart(table: Table) -> None:
+def test_accepted_answers_are_counted_apart(table: ResultsTable) -> None:
     rows = table.per_set.filter(model="annotator", task="biosample")
     accepted = rows.filter(rows["coverage"] == 1)
     assert value(table, "biosample", "annotator", "coverage") == len(accepted) / len(rows)
@@ -104,18 +104,18 @@ def test_labels_that_were_never_seen_cannot_be_answered(toy_atlas: Atlas) -> Non
     assert value(table, "target", "nearest", "known") == 1
 
 
-def test_tables_are_shown_kept_and_pooled(table: Table, tmp_path: Path) -> None:
+def test_tables_are_shown_kept_and_pooled(table: ResultsTable, tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "t.parquet")
-    again = Table.from_parquet(tmp_path / "t.parquet")
+    again = ResultsTable.from_parquet(tmp_path / "t.parquet")
     assert again.to_markdown() == table.to_markdown()
-    pooled = Table.concat([again]).pooled(seed=4)
+    pooled = ResultsTable.concat([again]).pooled(seed=4)
     assert pooled.to_markdown().splitlines()[2:9] == table.to_markdown().splitlines()[2:9]
     first = table.to_markdown().splitlines()[2]
     assert first.startswith("| assay | majority | 1.00 [0.63, 1.00] |")
 
 
 def test_what_is_refused(toy_atlas: Atlas) -> None:
-    with pytest.raises(GenoglotError, match="name at least one annotator"):
+    with pytest.raises(GenoglotError, match="give at least one model"):
         evaluate_annotators({}, toy_atlas)
     other = MajorityLabels().fit(toy_atlas)
     other.universe = Universe(Regions(["chr1"], [0], [9]))

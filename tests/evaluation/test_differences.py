@@ -6,24 +6,24 @@ import pytest
 
 from genoglot.errors import GenoglotError
 from genoglot.evaluation import (
-    Table,
+    ResultsTable,
     differences_markdown,
     paired_difference,
     paired_differences,
 )
-from genoglot.evaluation.table import summarize
+from genoglot.evaluation.results import summarize
 
 HARD = np.random.default_rng(0).random(24)
 
 
-def results(model: str, shift: float, split: str = "groups") -> Table:
+def results(model: str, shift: float, split: str = "groups") -> ResultsTable:
     """A model's results on 24 region sets, of six factors in four biosamples."""
     noise = np.random.default_rng(len(model)).normal(0, 0.02, 24)
     about = {
         **dict.fromkeys(("task", "subset", "data"), "same"),
         "split": split,
         "model": model,
-        "kind": model,
+        "model_type": model,
         "seed": 0,
     }
     per_set = pl.DataFrame(
@@ -38,11 +38,13 @@ def results(model: str, shift: float, split: str = "groups") -> Table:
             "fold_enrichment": 10 * HARD,
         }
     )
-    return Table.of(summarize(per_set, commit="c", hardware="h", seconds=0.0), per_set)
+    return ResultsTable.of(summarize(per_set, commit="c", hardware="h", seconds=0.0), per_set)
 
 
 def test_every_model_is_compared_with_the_baseline_set_by_set() -> None:
-    table = Table.concat([results("ridge", 0), results("direct", 0.1), results("nearest", -0.2)])
+    table = ResultsTable.concat(
+        [results("ridge", 0), results("direct", 0.1), results("nearest", -0.2)]
+    )
     found = paired_differences(table, "ridge")
     assert [(d.model, d.metric, d.sets) for d in found] == [
         ("direct", "average_precision", 24),
@@ -60,7 +62,7 @@ def test_every_model_is_compared_with_the_baseline_set_by_set() -> None:
 
 def test_splits_are_compared_apart_and_named() -> None:
     splits = ("unseen-combination", "unseen-biosample")
-    table = Table.concat(
+    table = ResultsTable.concat(
         results(model, shift, split)
         for split in splits
         for model, shift in (("ridge", 0), ("direct", 0.1))
@@ -73,7 +75,7 @@ def test_splits_are_compared_apart_and_named() -> None:
 
 
 def test_no_baseline_no_difference() -> None:
-    table = Table.concat([results("ridge", 0), results("direct", 0.1)])
+    table = ResultsTable.concat([results("ridge", 0), results("direct", 0.1)])
     with pytest.raises(GenoglotError, match=r"'oracle'.*ridge, direct"):
         paired_differences(table, "oracle")
     with pytest.raises(GenoglotError, match="nothing to compare"):

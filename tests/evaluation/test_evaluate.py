@@ -13,7 +13,7 @@ import pytest
 
 from genoglot.atlas import Atlas, make_split
 from genoglot.errors import AtlasError, GenoglotError, ModelError, UniverseMismatchError
-from genoglot.evaluation import evaluate, measure
+from genoglot.evaluation import evaluate, region_metrics
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.regions import Regions, Universe
 
@@ -92,7 +92,7 @@ def test_per_set_measures_are_those_of_each_set(atlas: Atlas, guess: Model) -> N
     assert table.per_set["id"].to_list() == [f"set{i}" for i in rows]
     for i, row in zip(rows, table.per_set.iter_rows(named=True), strict=True):
         scores = guess.answer(atlas.descriptions([i])[0]).astype(np.float32)
-        expected = measure(scores, atlas.tokens(i), lengths, 20)
+        expected = region_metrics(scores, atlas.tokens(i), lengths, 20)
         got = list(row.values())[-6:]
         assert got == pytest.approx(list(expected))
         assert (row["group"], row["n_tokens"]) == (f"experiment{i // 3}", len(atlas.tokens(i)))
@@ -128,7 +128,7 @@ def test_the_subset_of_a_split_is_evaluated_on(atlas: Atlas, guess: Model) -> No
         assert table.per_set["id"].to_list() == [f"set{i}" for i in rows]
         assert {(r.split, r.subset) for r in table} == {("random-group", subset)}
     assert {r.subset for r in evaluate({"guess": guess}, atlas)} == {"all"}
-    with pytest.raises(AtlasError, match="subset 'tests'"):
+    with pytest.raises(AtlasError, match="no subset 'tests'"):
         evaluate({"guess": guess}, atlas, split="random-group", subset="tests")
     with pytest.raises(AtlasError, match="no split"):
         evaluate({"guess": guess}, atlas, split="other")
@@ -167,7 +167,7 @@ def test_bad_scores_are_refused_with_the_name_of_the_model(atlas: Atlas) -> None
 
 def test_a_result_says_where_it_comes_from(atlas: Atlas, guess: Model) -> None:
     result = next(iter(evaluate({"guess": guess}, atlas, seed=3, task="peaks")))
-    assert (result.task, result.kind, result.seeds) == ("peaks", "random", (3,))
+    assert (result.task, result.model_type, result.seeds) == ("peaks", "random", (3,))
     assert (result.data, result.commit, result.hardware) == (
         atlas.digest,
         code_version(),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation import bootstrap_interval, paired_difference, share_interval
+from genoglot.evaluation import bootstrap_interval, paired_difference, proportion_interval
 
 
 def coverage(interval_of, truth: float) -> float:
@@ -106,32 +106,36 @@ def test_same_seed_same_interval_and_wider_at_a_higher_level() -> None:
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-def test_many_groups_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.random.default_rng(0).random(300)
-    at_once = bootstrap_interval(values, draws=2000)
-    monkeypatch.setattr("genoglot.evaluation.intervals.DRAWN_AT_ONCE", 1000)
-    assert bootstrap_interval(values, draws=2000) == pytest.approx(at_once, rel=0.02)
+def test_many_groups_are_drawn_as_few_are() -> None:
+    """So many that their draws are not held in memory all at once."""
+    values = np.random.default_rng(0).random(30_000)
+    rng = np.random.default_rng(7)
+    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(200)]
+    interval = bootstrap_interval(values, draws=200, seed=7)
+    assert interval == pytest.approx((values.mean(), *np.quantile(means, [0.025, 0.975])))
 
 
 @pytest.mark.parametrize(("right", "of"), [(22, 22), (0, 22), (21, 22), (3, 40), (1, 1)])
 def test_a_proportion_has_the_exact_interval(right: int, of: int) -> None:
     exact = binomtest(right, of).proportion_ci()
-    assert share_interval(right / of, 0.0, of) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    assert proportion_interval(right / of, 0.0, of) == pytest.approx(
+        (exact.low, exact.high), abs=1e-9
+    )
     if of > 1:
         values = [1] * right + [0] * (of - right)
-        interval = bootstrap_interval(values, share=True)
+        interval = bootstrap_interval(values, proportion=True)
         assert interval == pytest.approx((right / of, exact.low, exact.high), abs=1e-9)
 
 
 def test_replicates_widen_the_interval_of_a_proportion() -> None:
     values = np.repeat([1, 1, 1, 0, 1, 1, 1, 1, 0, 1], 5)
-    alone = bootstrap_interval(values, share=True)
-    together = bootstrap_interval(values, groups=np.repeat(np.arange(10), 5), share=True)
+    alone = bootstrap_interval(values, proportion=True)
+    together = bootstrap_interval(values, groups=np.repeat(np.arange(10), 5), proportion=True)
     exact = binomtest(8, 10).proportion_ci()
     assert together[1:] == pytest.approx((exact.low, exact.high), abs=0.02)
     assert alone.low > together.low + 0.1
     # All right, five times ten: ten experiments, not fifty.
-    certain = bootstrap_interval(np.ones(50), groups=np.repeat(np.arange(10), 5), share=True)
+    certain = bootstrap_interval(np.ones(50), groups=np.repeat(np.arange(10), 5), proportion=True)
     assert certain.low == pytest.approx(binomtest(10, 10).proportion_ci().low)
 
 
@@ -196,7 +200,7 @@ def test_what_has_no_interval_is_refused(values, options, problem) -> None:
 
 
 def per_set(model: str, values: np.ndarray, seed: int = 0, first: int = 0) -> pl.DataFrame:
-    """Measures of a model, two region sets to an experiment."""
+    """RegionMetrics of a model, two region sets to an experiment."""
     names = range(first, first + len(values))
     return pl.DataFrame(
         {

@@ -36,10 +36,10 @@ def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int
         "MSE": (scores, theirs.mean_squared_error),
     }
     assert references.keys() == METRICS.keys()
-    for name, (told, reference) in references.items():
-        found = METRICS[name](labels, told, weights)
+    for name, (predicted, reference) in references.items():
+        found = METRICS[name](labels, predicted, weights)
         for value, weight in zip(found, weights, strict=True):
-            a, b = np.repeat(labels, weight), np.repeat(told, weight)
+            a, b = np.repeat(labels, weight), np.repeat(predicted, weight)
             if name in ("AUROC", "AUPRC", "Spearman") and len(np.unique(a)) < 2:
                 assert np.isnan(value) or name == "AUPRC"
             elif name == "Spearman" and len(np.unique(b)) < 2:
@@ -53,9 +53,9 @@ def test_several_classes(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels, scores = rng.integers(0, 4, 50), rng.random((50, 4))
     mcc, accuracy = measure_predictions(labels, scores, ["MCC", "accuracy"], draws=0)
-    told = scores.argmax(1)
-    assert mcc.value == pytest.approx(theirs.matthews_corrcoef(labels, told))
-    assert accuracy.value == pytest.approx((labels == told).mean())
+    predicted = scores.argmax(1)
+    assert mcc.value == pytest.approx(theirs.matthews_corrcoef(labels, predicted))
+    assert accuracy.value == pytest.approx((labels == predicted).mean())
 
 
 def test_outputs_are_averaged_without_their_missing_labels() -> None:
@@ -89,13 +89,13 @@ def test_groups_are_drawn_whole_and_widen_the_interval() -> None:
     rng = np.random.default_rng(1)
     group = np.repeat(np.arange(12), 25)
     truth = rng.normal(size=300)
-    told = truth + np.repeat(rng.normal(0, 2, 12), 25)
+    predicted = truth + np.repeat(rng.normal(0, 2, 12), 25)
     alone, whole = (
-        measure_predictions(truth, told, ["MSE"], groups=labels)[0] for labels in (None, group)
+        measure_predictions(truth, predicted, ["MSE"], groups=labels)[0] for labels in (None, group)
     )
     assert alone.value == whole.value
     assert whole.high - whole.low > 2 * (alone.high - alone.low)
-    one = measure_predictions(truth, told, ["MSE"], groups=np.zeros(300))[0]
+    one = measure_predictions(truth, predicted, ["MSE"], groups=np.zeros(300))[0]
     assert np.isnan(one.low) and np.isnan(one.high)
 
 
@@ -114,21 +114,21 @@ def test_constant_predictions_have_no_rank_correlation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "told", "metric", "problem"),
+    ("labels", "predicted", "metric", "problem"),
     [
-        ([0, 1], [0.1, 0.2], "F1", "no metric 'F1'; choose of AUROC"),
+        ([0, 1], [0.1, 0.2], "F1", "no metric 'F1'; choose one of AUROC"),
         ([0, 1], [0.1], "AUROC", "2 labels for 1 predictions"),
         ([], [], "AUROC", "0 labels"),
-        ([0, 1], [0.1, np.nan], "AUROC", "not numbers"),
+        ([0, 1], [0.1, np.nan], "AUROC", "are NaN"),
         ([[0, 1]], [[0.1, 0.2]], "MCC", "needs class numbers"),
         ([[0, 1], [1, 0]], [0.1, 0.2], "MSE", "predictions of shape"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
-    labels: list[float], told: list[float], metric: str, problem: str
+    labels: list[float], predicted: list[float], metric: str, problem: str
 ) -> None:
     with pytest.raises(GenoglotError, match=problem):
-        measure_predictions(labels, told, [metric])
+        measure_predictions(labels, predicted, [metric])
 
 
 def test_one_column_of_probabilities_is_that_of_class_1() -> None:
@@ -143,13 +143,13 @@ def test_one_column_of_probabilities_is_that_of_class_1() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "predicted"),
     [
         ([0, 1, 2], [0.2, 0.8, 0.6]),  # three classes, one probability
         ([0, 1, 1], [-0.2, 1.8, 0.6]),  # log-odds
         ([0, 1, 1], [-1, 1, 1]),  # signs
     ],
 )
-def test_one_column_that_names_no_class_is_refused(labels, told) -> None:
+def test_one_column_that_names_no_class_is_refused(labels, predicted) -> None:
     with pytest.raises(GenoglotError, match="one column of predictions"):
-        measure_predictions(labels, told, ["MCC"])
+        measure_predictions(labels, predicted, ["MCC"])

@@ -13,7 +13,7 @@ import pytest
 from genoglot.atlas import Atlas, build_atlas
 from genoglot.cli.demo import demo as command
 from genoglot.errors import GenoglotError, TextError
-from genoglot.evaluation import Table
+from genoglot.evaluation import ResultsTable
 from genoglot.models import load
 from genoglot.regions import Genes, Regions
 from genoglot.reports.demo import QUERIES
@@ -60,7 +60,7 @@ def test_the_report_is_one_file_with_everything_in_it(made: Path) -> None:
 
 
 def test_results_are_those_of_the_report(made: Path) -> None:
-    table = Table.from_parquet(made / "results.parquet")
+    table = ResultsTable.from_parquet(made / "results.parquet")
     assert table.results["model"].unique(maintain_order=True).to_list() == MODELS
     found = table.results.filter(metric="average_precision")
     value = dict(zip(found["model"], found["value"], strict=True))

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from genoglot.bench.baselines import BASELINES
-from genoglot.bench.cache import Workshop
+from genoglot.bench.plan import plan_runs
 from genoglot.bench.recipe import Recipe
-from genoglot.bench.results import Scoreboard
-from genoglot.bench.run import expand, read_results, run_missing
+from genoglot.bench.results import read_results
+from genoglot.bench.run import run_missing
+from genoglot.bench.tables import RecipeTables
+from genoglot.bench.workspace import Workspace
 from genoglot.evaluation import measure_predictions
 from genoglot.sequence import Genome, reverse_complement
 from genoglot.tasks import TASKS, TaskData
@@ -130,9 +132,9 @@ def test_each_tissue_has_a_model_of_its_own(tmp_path: Path) -> None:
         }
     )
     datasets = {"CausalSNP": data}
-    shop = Workshop(tmp_path / "out", datasets, None)
+    shop = Workspace(tmp_path / "out", datasets, None)
     shop.folder.mkdir()
-    runs = expand(recipe, "small", datasets)
+    runs = plan_runs(recipe, "small", datasets)
     failed: list[object] = []
     assert run_missing(runs, shop, lambda run, row: failed.append(row)) == 0, failed
     table = read_results(shop.folder)
@@ -141,13 +143,13 @@ def test_each_tissue_has_a_model_of_its_own(tmp_path: Path) -> None:
     # All tissues together say nothing: which tissue it is decides.
     assert rows["kmer-linear"]["AUROC"] > 0.85 and rows["cnn-fc"]["AUROC"] > 0.75
     assert rows["constant"]["AUROC"] == 0.5
-    recipe.keep(shop.folder)
-    (board,) = Scoreboard.read(shop.folder)
+    recipe.copy_to(shop.folder)
+    (board,) = RecipeTables.read(shop.folder)
     assert (
         "Training Transformers for Genetic Sequence Tasks, of split random" in board.to_markdown()
     )
     # One tissue left out: no model of it can be, and the others' is used.
-    runs = expand(recipe, "small", datasets, split="leave-out:Liver")
+    runs = plan_runs(recipe, "small", datasets, split="leave-out:Liver")
     assert run_missing(runs[:1], shop, lambda run, row: failed.append(row)) == 0
     last = read_results(shop.folder).filter(pl.col("split") == "leave-out:Liver")
     assert last["n_test"][0] == (data.examples["group"] == "Liver").sum()

@@ -1,10 +1,10 @@
-"""Cheap predictors that stand beside every deep model.
+"""Baselines: cheap predictors to compare every deep model with.
 
-All have `fit(inputs, labels, validation)` and `predict(inputs)`. Inputs are codes, uint8 (n,
-length), or a pair of those without and with a variant; labels are float32 (n, outputs) with NaN
-where there is none, of classes their numbers (n, 1). Predictions are probabilities (of classes,
-one column each) or values. Strength of regularization and number of trees are chosen on
-validation data. Same seed, same predictions.
+Every baseline has `fit(inputs, labels, validation)` and `predict(inputs)`. Inputs are codes, uint8
+(n, length), or, for variants, a pair of codes without and with the variant. Labels are float32
+(n, outputs), NaN where a label is missing; classes are numbers (n, 1). Predictions are
+probabilities (of classes, one column each) or values. The strength of regularization and the number
+of trees are chosen on validation data. The same seed gives the same predictions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.bench.features import Inputs, chosen, composition, described
+from genoglot.bench.features import Inputs, composition, compute_features, take
 from genoglot.bench.linear import fit_linear, predict_linear
 from genoglot.errors import TaskError
 from genoglot.evaluation.predictions import measure_predictions
@@ -36,65 +36,67 @@ class Baseline(ABC):
     target
         What the labels are.
     n_outputs
-        Columns of the predictions: outputs, or classes.
+        Number of columns of the predictions: outputs, or classes.
     seed
-        Of everything random.
-    most
-        Fit on at most so many examples, drawn at random.
+        Random seed.
+    max_examples
+        Maximum number of training examples; of more, so many are drawn at random.
     """
 
     name: ClassVar[str]
     reads_dna: ClassVar[bool] = True
-    """Whether it predicts from what is in a sequence."""
+    """Whether the prediction depends on what is similar between sequences."""
 
     def __init__(
-        self, target: Target, n_outputs: int, *, seed: int = 0, most: int = 100_000
+        self, target: Target, n_outputs: int, *, seed: int = 0, max_examples: int = 100_000
     ) -> None:
-        self.target, self.n_outputs, self.seed, self.most = target, n_outputs, seed, most
+        self.target, self.n_outputs, self.seed = target, n_outputs, seed
+        self.max_examples = max_examples
 
     def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:
-        """Learn.
+        """Fit to examples.
 
         Parameters
         ----------
         inputs
-            Codes (n, length), or a pair of them.
+            Codes (n, length), or a pair of codes.
         labels
-            float32 (n, outputs), NaN where there is none; of classes (n, 1).
+            Labels, float32 (n, outputs), NaN where a label is missing; classes (n, 1).
         validation
-            Inputs and labels on which settings are chosen.
+            Inputs and labels that settings are chosen by.
 
         Raises
         ------
         TaskError
-            If there is no example, or not one label for each.
+            If there is no example, or not one row of labels for each.
         """
         n = len(inputs[0]) if isinstance(inputs, tuple) else len(inputs)
         if not n or n != len(labels):
             raise TaskError(f"{n} sequences and {len(labels)} labels; give as many of each")
-        if n > self.most:
-            rows = np.random.default_rng(self.seed).choice(n, self.most, replace=False)
-            rows.sort()
-            inputs, labels = chosen(inputs, rows), labels[rows]
-        targets = self._targets(labels)
-        check = self._features(validation[0]), self._targets(validation[1])
-        self._fit(self._features(inputs), targets, *check)
+        if n > self.max_examples:
+            rng = np.random.default_rng(self.seed)
+            rows = np.sort(rng.choice(n, self.max_examples, replace=False))
+            inputs, labels = take(inputs, rows), labels[rows]
+        y, y_validation = self._columns(labels), self._columns(validation[1])
+        x_validation = self._features(validation[0])
+        self._fit(self._features(inputs), y, x_validation, y_validation)
 
     def predict(self, inputs: Inputs) -> Floats:
         """Predict.
 
         Returns
         -------
-        float32 (n, n_outputs)
+        float32 array
+            Predictions, (n, n_outputs).
         """
         return self._predict(self._features(inputs)).astype(np.float32)
 
     def fit_subset(self, train: Examples, validation: Examples) -> None:
-        """`fit` on the parts of a split."""
+        """Fit to the subsets of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels))
 
-    def _targets(self, labels: ArrayLike) -> Floats:
-        """Labels as (n, outputs); of classes one column each, 0 or 1."""
+    def _columns(self, labels: ArrayLike) -> Floats:
+        """Labels as (n, outputs); for classes one column of 0 and 1 for each."""
         values = np.asarray(labels, np.float32)
         values = values[:, None] if values.ndim == 1 else values
         if self.target != "multi-class":
@@ -103,41 +105,23 @@ class Baseline(ABC):
         return columns
 
     def _features(self, inputs: Inputs) -> Floats:
-        return described(inputs, self._describe)
+        return compute_features(inputs, self._describe)
 
     @abstractmethod
     def _describe(self, codes: NDArray[np.uint8]) -> Floats: ...
 
     @abstractmethod
-    def _fit(self, x: Floats, y: Floats, x_check: Floats, y_check: Floats) -> None: ...
+    def _fit(self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats) -> None: ...
 
     @abstractmethod
     def _predict(self, x: Floats) -> NDArray[Any]: ...
 
 
-class Constant(Baseline):
-    """The mean label of training: the majority class, or the mean value, for everything."""
-
-    name = "constant"
-    reads_dna = False
-
-    def _describe(self, codes: NDArray[np.uint8]) -> Floats:
-        return np.zeros((len(codes), 1), np.float32)
-
-    def _fit(self, x: Floats, y: Floats, x_check: Floats, y_check: Floats) -> None:
-        known = ~np.isnan(y)
-        total = np.where(known, y, 0).sum(axis=0, dtype=np.float64)
-        self._mean = total / np.maximum(known.sum(axis=0), 1)
-
-    def _predict(self, x: Floats) -> NDArray[Any]:
-        return np.broadcast_to(self._mean, (len(x), self.n_outputs))
-
-
 class Lookup(Baseline):
-    """The mean label of the training examples with the very same sequence; else that of all.
+    """The mean label of the training examples with the same sequence; else the mean of all labels.
 
-    It learns nothing of DNA: what it reaches on the test part of a split, any model can reach by
-    remembering the training part. Of variants, both alleles must be the same.
+    The lookup learns nothing about DNA: any model can reach its figures on the test subset of a
+    split by memorizing the training subset. For variants, both alleles must be the same.
     """
 
     name = "lookup"
@@ -146,11 +130,14 @@ class Lookup(Baseline):
     def _describe(self, codes: NDArray[np.uint8]) -> Any:
         return hash_rows(codes)[:, None]
 
-    def _fit(self, x: Any, y: Floats, x_check: Floats, y_check: Floats) -> None:
+    def _fit(self, x: Any, y: Floats, x_validation: Floats, y_validation: Floats) -> None:
         keys, index = np.unique(x, axis=0, return_inverse=True)
         sums, counts = (np.zeros((len(keys) + 1, y.shape[1])) for _ in range(2))
         known = ~np.isnan(y)
-        for row in (index.ravel(), np.full(len(y), len(keys))):  # the last row is of all
+        for row in (
+            index.ravel(),
+            np.full(len(y), len(keys)),
+        ):  # the last row is that of all labels
             np.add.at(sums, row, np.where(known, y, 0))
             np.add.at(counts, row, known)
         means = sums / np.maximum(counts, 1)
@@ -164,23 +151,33 @@ class Lookup(Baseline):
         return found
 
 
-class _Linear(Baseline):
-    """Logistic regression, or ridge regression of real labels, on features."""
+class Constant(Lookup):
+    """The mean training label for every sequence: the majority class, or the mean value."""
+
+    name = "constant"
+
+    def _describe(self, codes: NDArray[np.uint8]) -> Any:
+        return np.zeros((len(codes), 1), np.float32)
+
+
+class Linear(Baseline):
+    """Logistic regression, or ridge regression of values, on features."""
 
     PENALTIES: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
 
-    def _fit(self, x: Floats, y: Floats, x_check: Floats, y_check: Floats) -> None:
+    def _fit(self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats) -> None:
         self._center = x.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = x.std(axis=0, dtype=np.float64).astype(np.float32)
         self._scale = np.where(spread > 1e-6, spread, np.float32(1))
-        x, x_check = self._scaled(x), self._scaled(x_check)
+        x, x_validation = self._scaled(x), self._scaled(x_validation)
         best, weights = np.inf, None
-        for penalty in self.PENALTIES:  # strongest first, each starting where the last one ended
+        for penalty in self.PENALTIES:  # from the strongest, each from the weights of the last one
             weights = fit_linear(x, y, self.target, penalty, start=weights)
-            error = _loss(self.target, y_check, predict_linear(x_check, weights, self.target))
-            if error >= best:  # from here on it only fits noise, and takes ever longer
+            predictions = predict_linear(x_validation, weights, self.target)
+            loss = _loss(self.target, y_validation, predictions)
+            if loss >= best:  # weaker penalties would only fit noise, and take longer
                 break
-            best, self._weights, self.penalty = error, weights, penalty
+            best, self._weights, self.penalty = loss, weights, penalty
 
     def _predict(self, x: Floats) -> NDArray[Any]:
         return predict_linear(self._scaled(x), self._weights, self.target)
@@ -190,30 +187,41 @@ class _Linear(Baseline):
         return scaled
 
 
-class KmerLinear(_Linear):
-    """Linear model of k-mer frequencies: logistic regression, or ridge for real labels.
+class Kmers(Baseline):
+    """A baseline that reads k-mer counts.
 
     Parameters
     ----------
+    target, n_outputs, **common
+        As in `Baseline`.
     k
-        1 to 6.
+        Length of the k-mers, 1 to 6. Default: 6 of `KmerLinear`, 4 of `KmerBoosting`.
     """
 
-    name = "kmer-linear"
+    K: ClassVar[int]
 
-    def __init__(self, target: Target, n_outputs: int, *, k: int = 6, **common: Any) -> None:
+    def __init__(
+        self, target: Target, n_outputs: int, *, k: int | None = None, **common: Any
+    ) -> None:
         super().__init__(target, n_outputs, **common)
-        self.k = k
+        self.k = self.K if k is None else k
 
     def _describe(self, codes: NDArray[np.uint8]) -> Floats:
         return kmer_counts(codes, self.k)
+
+
+class KmerLinear(Kmers, Linear):
+    """Linear model of k-mer frequencies: logistic regression, or ridge regression of values."""
+
+    name = "kmer-linear"
+    K = 6
 
 
 MOTIF_THRESHOLD = 0.85
 """Relative score from which a site of a motif counts: 0 is the worst site, 1 the best one."""
 
 
-class MotifLinear(_Linear):
+class MotifLinear(Linear):
     """Linear model of the composition (G + C, CpG) and the counts of JASPAR 2018 motifs."""
 
     name = "motif-linear"
@@ -227,104 +235,94 @@ class MotifLinear(_Linear):
         return np.hstack([composition(codes), counts])
 
 
-class KmerBoosting(Baseline):
-    """Gradient-boosted trees on k-mer counts, an ensemble for each output.
+class KmerBoosting(Kmers):
+    """Gradient-boosted trees on k-mer counts, some for each output.
 
     Parameters
     ----------
-    k
-        1 to 6.
+    target, n_outputs, **common
+        As in `Kmers`.
     trees
-        The most trees that an ensemble has; validation data tell how many it uses.
+        Maximum number of trees for each output; the number is chosen on validation data.
     """
 
     name = "kmer-boosting"
+    K = 4
 
-    def __init__(
-        self, target: Target, n_outputs: int, *, k: int = 4, trees: int = 200, **common: Any
-    ) -> None:
+    def __init__(self, target: Target, n_outputs: int, *, trees: int = 200, **common: Any) -> None:
         super().__init__(target, n_outputs, **common)
-        self.k, self.trees = k, trees
+        self.trees = trees
 
-    def _describe(self, codes: NDArray[np.uint8]) -> Floats:
-        return kmer_counts(codes, self.k)
-
-    def _fit(self, x: Floats, y: Floats, x_check: Floats, y_check: Floats) -> None:
+    def _fit(self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats) -> None:
         self._models = [
-            self._ensemble(x, y[:, i], x_check, y_check[:, i]) for i in range(self.n_outputs)
+            self._grow(x, y[:, i], x_validation, y_validation[:, i]) for i in range(self.n_outputs)
         ]
 
-    def _ensemble(
-        self, x: Floats, y: Floats, x_check: Floats, y_check: Floats
+    def _grow(
+        self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats
     ) -> tuple[Any, int] | float:
-        """Train an ensemble and count the trees that are best; or a constant if all are alike."""
+        """Train trees and choose their number; a constant if all labels are the same."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        known, check = ~np.isnan(y), ~np.isnan(y_check)
+        known, check = ~np.isnan(y), ~np.isnan(y_validation)
         if len(np.unique(y[known])) < 2:
             return float(y[known][0]) if known.any() else 0.0
-        settings = {"max_iter": self.trees, "early_stopping": False, "random_state": self.seed}
-        if self.target == "regression":
-            model = HistGradientBoostingRegressor(**settings)
-        else:
-            model = HistGradientBoostingClassifier(**settings)
+        regression = self.target == "regression"
+        boosting = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
+        model = boosting(max_iter=self.trees, early_stopping=False, random_state=self.seed)
         model.fit(x[known], y[known])
         if not check.any():
             return model, self.trees
-        target: Target = "regression" if self.target == "regression" else "binary"
-        errors = [
-            _loss(target, y_check[check, None], told[:, None])
-            for told in _staged(model, x_check[check], self.trees)
+        losses = [
+            _loss("regression" if regression else "binary", y_validation[check], predictions)
+            for predictions in _staged(model, x_validation[check])
         ]
-        return model, int(np.argmin(errors)) + 1
+        return model, int(np.argmin(losses)) + 1
 
     def _predict(self, x: Floats) -> NDArray[Any]:
         columns = []
         for found in self._models:
             if isinstance(found, float):
                 columns.append(np.full(len(x), found))
-                continue
-            model, trees = found
-            *_, last = _staged(model, x, trees)
-            columns.append(last)
-        told = np.stack(columns, axis=1)
+            else:
+                model, trees = found
+                columns.append(list(_staged(model, x))[trees - 1])
+        predictions = np.stack(columns, axis=1)
         if self.target == "multi-class":
-            told = told / np.maximum(told.sum(axis=1, keepdims=True), 1e-12)
-        return told
+            predictions /= np.maximum(predictions.sum(axis=1, keepdims=True), 1e-12)
+        return predictions
 
 
-def _staged(model: Any, x: Floats, trees: int) -> Any:
+def _staged(model: Any, x: Floats) -> Any:
     """Yield the predictions with 1, 2, ... trees: values, or probabilities of 1."""
     if hasattr(model, "staged_predict_proba"):
-        stages = (told[:, 1] for told in model.staged_predict_proba(x))
-    else:
-        stages = iter(model.staged_predict(x))
-    for _, told in zip(range(trees), stages, strict=False):
-        yield told
+        return (probabilities[:, 1] for probabilities in model.staged_predict_proba(x))
+    return model.staged_predict(x)
 
 
-def _loss(target: Target, labels: NDArray[Any], told: NDArray[Any]) -> float:
-    """Mean over the known labels: squared error, or what the right answer surprises by."""
+def _loss(target: Target, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+    """Mean over the labels that are not missing: squared error, or cross-entropy."""
     known = ~np.isnan(labels)
-    truth, guess = labels[known].astype(np.float64), told[known].astype(np.float64)
+    truth, p = labels[known].astype(np.float64), predictions[known].astype(np.float64)
     if target == "regression":
-        return float(((truth - guess) ** 2).mean())
-    guess = np.clip(guess, 1e-7, 1 - 1e-7)
-    return float(-(truth * np.log(guess) + (1 - truth) * np.log1p(-guess)).mean())
+        return float(((truth - p) ** 2).mean())
+    p = np.clip(p, 1e-7, 1 - 1e-7)
+    return float(-(truth * np.log(p) + (1 - truth) * np.log1p(-p)).mean())
 
 
-def lookup(data: TaskData, split: str) -> dict[str, float]:
-    """Measure `Lookup` on the test part of a split, by the task's metrics."""
+def lookup_metrics(data: TaskData, split: str) -> dict[str, float]:
+    """Compute the task's metrics of a `Lookup` on the test subset of a split."""
     train, validation, test = (data.subset(split, name) for name in ("train", "validation", "test"))
     model = Lookup(data.target, len(data.outputs))
     model.fit_subset(train, validation)
     found = measure_predictions(
         np.asarray(test.labels), model.predict(test.inputs), data.metrics, draws=0
     )
-    return {measured.metric: measured.value for measured in found}
+    return {one.metric: one.value for one in found}
 
 
 BASELINES: dict[str, type[Baseline]] = {
-    kind.name: kind for kind in (Constant, Lookup, KmerLinear, KmerBoosting, MotifLinear)
+    baseline.name: baseline
+    for baseline in (Constant, Lookup, KmerLinear, KmerBoosting, MotifLinear)
 }
 """Baselines by name."""

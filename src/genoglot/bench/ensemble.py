@@ -1,4 +1,4 @@
-"""`Ensemble`: residual CNNs and boosted trees in a bench."""
+"""`EnsembleModel`: residual CNNs and boosted trees in a benchmark."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
-from genoglot.bench.contender import Contender
 from genoglot.bench.features import Inputs
-from genoglot.bench.networks import count_parameters
+from genoglot.bench.models import BenchModel
+from genoglot.bench.network import count_parameters
+from genoglot.bench.run_data import training_labels
 from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.ensemble_training import EnsembleSettings, fit_ensemble
@@ -23,24 +22,20 @@ from genoglot.training.device import DeviceOptions
 log = logging.getLogger("genoglot")
 
 
-class Ensemble(Contender):
-    """See `genoglot.models.dna.ensemble_training`."""
+class EnsembleModel(BenchModel):
+    """An ensemble in a benchmark: see `genoglot.models.dna.ensemble_training`."""
 
-    trained = False  # its settings are its model's, one set for all tasks
-
-    @classmethod
-    def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see Contender)
-        return {}
+    trained = False  # an ensemble has one set of settings for all tasks
 
     @classmethod
-    def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
+    def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102  (see BenchModel)
         EnsembleSettings.of(settings, model)
 
     def fit(self, folder: Path) -> None:  # noqa: D102
-        p = self.problem
-        self._model = fit_to(
-            p.data, p.train, p.validation, seed=1000 * p.seed, log_folder=folder,
-            resume=True, device=self.workshop.device_options or "auto", **p.settings["model"],
+        run = self.run
+        self._model = fit_ensemble_to_task(
+            run.data, run.train, run.validation, seed=1000 * run.seed, log_folder=folder,
+            resume=True, device=self.workspace.device_options, **run.settings["model"],
         )  # fmt: skip
         self.n_parameters = sum(
             count_parameters(part)
@@ -49,10 +44,10 @@ class Ensemble(Contender):
         )
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
-        return self._model.to(self.workshop.device).predict(cast(Codes, inputs), batch_size=512)
+        return self._model.to(self.workspace.device).predict(cast(Codes, inputs), batch_size=512)
 
 
-def fit_to(
+def fit_ensemble_to_task(
     data: TaskData,
     train: Examples,
     validation: Examples,
@@ -63,44 +58,50 @@ def fit_to(
     device: str | DeviceOptions = "auto",
     **settings: Any,
 ) -> SequenceEnsemble:
-    """Fit an ensemble to parts of a dataset: see `fit_ensemble`.
+    """Fit an ensemble to the examples of a task.
+
+    Parameters
+    ----------
+    data
+        The dataset.
+    train, validation
+        Examples to train on, and to choose by.
+    seed, log_folder, resume, device, **settings
+        As in `fit_ensemble`.
+
+    Returns
+    -------
+    SequenceEnsemble
+        The fitted ensemble.
 
     Raises
     ------
     TaskError
-        If its labels are values, or all the same in the training part, or its examples variants.
+        If the labels are values, or all training labels are the same, or the examples are
+        variants.
     ModelError
         If a setting is unknown.
     """
     if data.target == "regression" or train.alternative is not None:
-        raise TaskError(f"{data.name}: ensembles are of labels and classes of sequences")
-    target = data.target
-
-    def labels(part: Examples) -> Any:
-        found = np.asarray(part.labels)
-        return found[:, 0].astype(np.int64) if target == "multi-class" else found
-
-    known = labels(train)
+        raise TaskError(
+            f"{data.name}: an ensemble predicts labels or classes of sequences, not values, and "
+            "not the effects of variants"
+        )
+    labels, validation_labels = (training_labels(data, subset) for subset in (train, validation))
     try:
-        without = not_learnable(known, target, data.outputs)
+        missing = not_learnable(labels, data.target, data.outputs)
     except ModelError as error:
         raise TaskError(f"{data.path}: {error}") from None
-    if without:
-        of = "classes have no example" if target == "multi-class" else "outputs have one label only"
+    if missing:
+        what = (
+            "classes have no example" if data.target == "multi-class" else "outputs have one label"
+        )
         log.warning(
-            "%s: %d of %d %s in the training part: %s",
-            data.path, len(without), len(data.outputs), of, some(without),
+            "%s: %d of %d %s in the training subset: %s",
+            data.path, len(missing), len(data.outputs), what, some(missing),
         )  # fmt: skip
     return fit_ensemble(
-        cast(Codes, train.codes),
-        known,
-        (cast(Codes, validation.codes), labels(validation)),
-        target=target,
-        names=data.outputs,
-        shortest=train.shortest,
-        seed=seed,
-        log_folder=log_folder,
-        resume=resume,
-        device=device,
-        **settings,
-    )
+        cast(Codes, train.codes), labels, (cast(Codes, validation.codes), validation_labels),
+        target=data.target, names=data.outputs, shortest=train.shortest, seed=seed,
+        log_folder=log_folder, resume=resume, device=device, **settings,
+    )  # fmt: skip

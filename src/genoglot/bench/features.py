@@ -1,4 +1,4 @@
-"""What cheap baselines see of a sequence: motifs on both strands, and composition."""
+"""Features of sequences that baselines read: motifs on both strands, and composition."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from genoglot.tasks.lazy_array import LazyArray
 
 Sequences = Codes | LazyArray
 Inputs = Sequences | tuple[Sequences, Sequences]
-"""Codes, or those without and with a variant."""
+"""Codes; for variants, codes without and with the variant."""
 
 _BLOCK = 1 << 21  # bases at a time
 
 
 def composition(codes: Codes) -> Floats:
-    """Share of G and C, and CpG over what that share lets expect: float32 (n, 2).
+    """Compute the G + C content, and the number of CpG relative to what that content predicts.
+
+    Parameters
+    ----------
+    codes
+        Sequences, uint8 (n, length).
+
+    Returns
+    -------
+    float32 array
+        Both features, (n, 2).
 
     Examples
     --------
@@ -36,40 +46,42 @@ def composition(codes: Codes) -> Floats:
     return np.stack([(c + g) / known, cpg / expected], axis=1).astype(np.float32)
 
 
-def described(inputs: Inputs, describe: Callable[[Codes], Floats]) -> Floats:
-    """Describe sequences block by block; of variants, the change and what stood before.
+def compute_features(inputs: Inputs, describe: Callable[[Codes], Floats]) -> Floats:
+    """Compute features block by block, so that the sequences need not fit into memory.
 
     Parameters
     ----------
     inputs
-        Codes (n, length), or those without and with a variant.
+        Codes, uint8 (n, length); for variants, codes without and with the variant.
     describe
-        uint8 (n, length) to float32 (n, features).
+        Function that computes the features of a block: uint8 (n, length) to float32 (n, features).
 
     Returns
     -------
-    float32 (n, features), of variants (n, 2 * features): with less without, then without
+    float32 array
+        Features, (n, features). For variants (n, 2 * features): the features with the variant minus
+        those without, and those without.
+
+    Raises
+    ------
+    TaskError
+        If there is no sequence.
     """
     reference, alternative = inputs if isinstance(inputs, tuple) else (inputs, None)
     step = max(_BLOCK // max(reference.shape[1], 1), 1)
-    parts = []
+    blocks = []
     for i in range(0, len(reference), step):
-        found = describe(_block(reference, i, step))
+        found = describe(np.asarray(reference[i : i + step]))
         if alternative is not None:
-            found = np.hstack([describe(_block(alternative, i, step)) - found, found])
-        parts.append(found)
-    if not parts:
+            found = np.hstack([describe(np.asarray(alternative[i : i + step])) - found, found])
+        blocks.append(found)
+    if not blocks:
         raise TaskError("there is no sequence; give at least one")
-    return np.vstack(parts)
+    return np.vstack(blocks)
 
 
-def chosen(inputs: Inputs, rows: NDArray[Any]) -> Inputs:
+def take(inputs: Inputs, rows: NDArray[Any]) -> Inputs:
     """Read some rows of the inputs into memory."""
     if isinstance(inputs, tuple):
         return np.asarray(inputs[0][rows]), np.asarray(inputs[1][rows])
     return np.asarray(inputs[rows])
-
-
-def _block(sequences: Sequences, first: int, step: int) -> Codes:
-    codes: Codes = np.asarray(sequences[first : first + step])
-    return codes

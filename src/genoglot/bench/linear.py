@@ -1,4 +1,4 @@
-"""Linear models of many outputs at once, some of whose labels may be missing."""
+"""Linear models of many outputs at once, where some labels may be missing."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ from numpy.typing import NDArray
 from genoglot.models.dna.target import Target
 from genoglot.tasks.dataset import Floats
 
-STEPS = 200
-"""Most steps of the optimizer."""
+MAX_STEPS = 200
+"""Maximum number of optimizer steps."""
 
 
 def fit_linear(
     x: Floats, y: Floats, target: Target, penalty: float, start: Floats | None = None
 ) -> Floats:
-    """Minimize the mean loss plus half the penalty times the squared weights.
+    """Fit a ridge, logistic or softmax regression.
 
-    The loss is squared (regression), logistic (binary, multi-label), or that of the softmax
-    (multi-class), over the labels that are there. It is convex, and minimized by L-BFGS from 0.
+    The mean loss over the labels that are not missing, plus half the penalty times the squared
+    weights, is minimized by L-BFGS. The loss is the squared error (regression), the logistic
+    loss (binary, multi-label) or the cross-entropy of the softmax (multi-class). Each output has
+    the same weight, however many of its labels are missing.
 
     Parameters
     ----------
     x
-        float32 (n, features), standardized.
+        Standardized features, float32 (n, features).
     y
-        float32 (n, outputs), NaN where there is no label; of classes 0 and 1, one column each.
+        Labels, float32 (n, outputs), NaN where a label is missing; for classes one column of 0 and
+        1 for each class.
     target
         What the labels are.
     penalty
-        Of the weights; the intercepts are free.
+        Penalty of the weights; the intercepts have none.
     start
-        Weights to begin with.
+        Weights to start from. Default: 0.
 
     Returns
     -------
-    float32 (features + 1, outputs); the last row holds the intercepts
+    float32 array
+        Weights, (features + 1, outputs); the last row holds the intercepts.
 
     Examples
     --------
@@ -49,49 +53,48 @@ def fit_linear(
 
     known = ~np.isnan(y)
     truth = np.where(known, y, np.float32(0))
-    # Every output weighs alike, however many of its labels are there.
     weight = (known / np.maximum(known.sum(axis=0), 1)).astype(np.float32)
     shape = (x.shape[1] + 1, y.shape[1])
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         w = flat.reshape(shape).astype(np.float32)
         z = x @ w[:-1] + w[-1]
+        error = _activate(z, target) - truth
         if target == "regression":
-            error = z - truth
-            value = 0.5 * (weight * error**2).sum(dtype=np.float64)
-        elif target != "multi-class":
-            error = _sigmoid(z) - truth
-            value = (weight * (np.logaddexp(0, z) - truth * z)).sum(dtype=np.float64)
+            losses = 0.5 * error**2
+        elif target == "multi-class":
+            losses = truth * (_log_sum_exp(z) - z)
         else:
-            top = z.max(axis=1, keepdims=True)
-            log_sum = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
-            error = np.exp(z - log_sum) - truth
-            value = (weight * truth * (log_sum - z)).sum(dtype=np.float64)
+            losses = np.logaddexp(0, z) - truth * z
         slope = weight * error
         gradient = np.vstack([x.T @ slope + penalty * w[:-1], slope.sum(axis=0)])
-        value += 0.5 * penalty * float((w[:-1].astype(np.float64) ** 2).sum())
+        value = (weight * losses).sum(dtype=np.float64)
+        value += 0.5 * penalty * (w[:-1].astype(np.float64) ** 2).sum()
         return float(value), gradient.astype(np.float64).ravel()
 
     begin = np.zeros(shape) if start is None else start
-    found: Any = minimize(
-        loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "ftol": 1e-7}
-    )
+    options = {"maxiter": MAX_STEPS, "ftol": 1e-7}
+    found: Any = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
     weights: Floats = found.x.reshape(shape).astype(np.float32)
     return weights
 
 
 def predict_linear(x: Floats, weights: Floats, target: Target) -> Floats:
-    """Values, or probabilities, float32 (n, outputs)."""
-    z: Floats = x @ weights[:-1] + weights[-1]
+    """Predict values or probabilities, float32 (n, outputs)."""
+    return _activate(x @ weights[:-1] + weights[-1], target)
+
+
+def _activate(z: Floats, target: Target) -> Floats:
+    """Turn linear predictions into values or probabilities."""
+    from scipy.special import expit
+
     if target == "regression":
         return z
-    if target != "multi-class":
-        return _sigmoid(z)
-    odds = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: Floats = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+    probabilities: Floats = np.exp(z - _log_sum_exp(z)) if target == "multi-class" else expit(z)
+    return probabilities
 
 
-def _sigmoid(z: Floats) -> Floats:
-    found: Floats = np.exp(-np.logaddexp(0, -z))
+def _log_sum_exp(z: Floats) -> Floats:
+    top = z.max(axis=1, keepdims=True)
+    found: Floats = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
     return found

@@ -1,4 +1,4 @@
-"""`Recipe`: an experiment over tasks, models and settings, read from YAML."""
+"""`Recipe`: a benchmark of models on tasks, read from YAML."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ from genoglot.files import atomic_path
 from genoglot.permissions import explains_denial
 
 T = TypeVar("T")
-Many = Annotated[
+OneOrMany = Annotated[
     tuple[T, ...],
     BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,)),
 ]
-"""One value, or a list of them."""
+"""One value, or a list of values."""
 
-SizeName = Literal["seed", "small"]
-PartName = Literal["train", "validation", "test"]
-Tokens = Literal["patch", "kmer", "bpe", "onehot"]
-Scheme = Literal["rotary", "relative", "absolute"]
+SizeName = Literal["published", "small"]
+SubsetName = Literal["train", "validation", "test"]
+TokenizerName = Literal["patch", "kmer", "bpe", "onehot"]
+PositionScheme = Literal["rotary", "relative", "absolute"]
 MaskRate = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 SHIPPED = files("genoglot.bench") / "recipes"
-KEPT = "recipes"
+COPIES = "recipes"  # folder of the results that holds a copy of each recipe
 NONE, MLM = "none", "mlm"
 
 
-class Choice(NamedTuple):
-    """A model as a grid names it; an axis that it does not have is None.
+class Configuration(NamedTuple):
+    """A model and its settings, as a grid names them. An axis that the model lacks is None.
 
     Attributes
     ----------
     model
-        Its kind.
+        Name of the model, a key of `BENCH_MODELS` or "package.module:Class".
     tokenizer
-        Of an attention model.
+        Tokenizer of an attention model.
     positions
-        Of an attention model.
+        Scheme of positions of an attention model.
     pretrained
-        What its encoder has seen before: "none", "mlm" (a genome, masked) or a task.
+        What the encoder was pre-trained on: "none", "mlm" (masked DNA of a genome), or the name of
+        a dataset.
     mask_rate
-        Of "mlm".
+        Fraction of the tokens that "mlm" masks.
     fraction
-        Of the training data.
+        Fraction of the training examples that the model is trained on.
     """
 
     model: str
@@ -61,86 +62,99 @@ class Choice(NamedTuple):
     fraction: float = 1.0
 
     def __str__(self) -> str:
-        """Join what tells it from the usual, such as "attention, patch, rotary"."""
-        told = [self.model, self.tokenizer, self.positions]
-        told.append(self.pretrained if self.pretrained != NONE else None)
-        told.append(None if self.mask_rate is None else f"masked {self.mask_rate:g}")
-        told.append(None if self.fraction == 1 else f"{self.fraction:.3g} of train")
-        return ", ".join(part for part in told if part)
+        """Join what is not the default, such as "attention, patch, rotary"."""
+        names = [self.model, self.tokenizer, self.positions]
+        names.append(self.pretrained if self.pretrained != NONE else None)
+        names.append(None if self.mask_rate is None else f"masked {self.mask_rate:g}")
+        names.append(None if self.fraction == 1 else f"{self.fraction:.3g} of train")
+        return ", ".join(name for name in names if name)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Block(_Strict):
-    """A part of the grid: every combination of what is listed.
+class Grid(_Strict):
+    """Every combination of the values that are listed for each axis.
 
     Attributes
     ----------
     tasks
-        Names of datasets, such as PromFix or GUE/tf/0; patterns such as GUE/* are allowed.
+        Names of datasets, such as PromFix or GUE/tf/0, or patterns such as GUE/*.
     model, tokenizer, positions, pretrained, mask_rate, fraction
-        See `Choice`; what is left out has the model's default.
+        Values of the attributes of `Configuration`. Default: that of the model.
     """
 
-    tasks: Many[str]
-    model: Many[str]
-    tokenizer: Many[Tokens] | None = None
-    positions: Many[Scheme] | None = None
-    pretrained: Many[str] | None = None
-    mask_rate: Many[MaskRate] | None = None
-    fraction: Many[Fraction] = (1.0,)
+    tasks: OneOrMany[str]
+    model: OneOrMany[str]
+    tokenizer: OneOrMany[TokenizerName] | None = None
+    positions: OneOrMany[PositionScheme] | None = None
+    pretrained: OneOrMany[str] | None = None
+    mask_rate: OneOrMany[MaskRate] | None = None
+    fraction: OneOrMany[Fraction] = (1.0,)
 
-    def choices(self, axes: dict[str, Any], model: str) -> Iterator[Choice]:
-        """All combinations for a model that has these axes, with their defaults.
+    def configurations(self, axes: dict[str, Any], model: str) -> Iterator[Configuration]:
+        """Go through all combinations for one model.
+
+        Parameters
+        ----------
+        axes
+            Axes that the model has, with their defaults.
+        model
+            Name of the model.
+
+        Yields
+        ------
+        Configuration
+            One combination.
 
         Raises
         ------
         TaskError
-            If the block gives an axis that the model does not have.
+            If the grid lists values for an axis that the model does not have.
         """
         listed = {}
-        for axis in Choice._fields[1:-1]:
-            given = getattr(self, axis)
-            if given is not None and axis not in axes:
-                raise TaskError(f"{model} has no {axis}; give it a block of its own")
-            listed[axis] = (axes.get(axis),) if given is None else given
-        for values in product(*listed.values(), self.fraction):
-            choice = Choice(model, *values)
-            yield choice if choice.pretrained == MLM else choice._replace(mask_rate=None)
+        for axis in Configuration._fields[1:-1]:
+            values = getattr(self, axis)
+            if values is not None and axis not in axes:
+                raise TaskError(f"{model} has no {axis}; give it a grid of its own")
+            listed[axis] = (axes.get(axis),) if values is None else values
+        for combination in product(*listed.values(), self.fraction):
+            found = Configuration(model, *combination)
+            yield found if found.pretrained == MLM else found._replace(mask_rate=None)
 
 
-class Size(_Strict):
-    """How large a model is and how long it is trained; the defaults are the published ones.
+class SizeSettings(_Strict):
+    """How large the models are, and how long they are trained. The defaults are as published.
 
     Attributes
     ----------
     seeds
-        Each configuration is trained with every one of them.
+        Random seeds: each configuration is trained with each of them.
     models
-        Settings by model, and of "windowed", the upper transformer over long DNA.
+        Settings by model; those of "windowed" are for the transformer that reads the windows of
+        long DNA.
     training
         Settings of `SequenceModel`.
     pretraining
-        Settings of `pretrain`, for "mlm".
+        Settings of `MaskedLanguageModel`, for "mlm".
     bases
-        By part: most bases that are used of it, drawn at random (the test part by no seed of a
-        run); by default all.
+        Maximum number of bases by subset, drawn at random. The test examples do not depend on the
+        seed of a run. Default: all.
     draws
-        Of the bootstrap.
+        Number of bootstrap draws.
     """
 
-    seeds: Many[Annotated[int, Field(ge=0)]] = (0, 1, 2)
+    seeds: OneOrMany[Annotated[int, Field(ge=0)]] = (0, 1, 2)
     models: dict[str, dict[str, Any]] = {}
     training: dict[str, Any] = {}
     pretraining: dict[str, Any] = {}
-    bases: dict[PartName, Annotated[int, Field(ge=1)]] = {}
+    bases: dict[SubsetName, Annotated[int, Field(ge=1)]] = {}
     draws: int = Field(1000, ge=1)
 
 
-class Figure(_Strict):
-    """What somebody published of one configuration on one dataset; values by metric."""
+class PublishedFigure(_Strict):
+    """Published values, by metric, of one configuration on one dataset."""
 
     dataset: str
     model: str = ""
@@ -152,45 +166,45 @@ class Figure(_Strict):
     values: dict[str, float]
 
 
-class Figures(_Strict):
-    """Published figures, and where they stand."""
+class PublishedFigures(_Strict):
+    """Published figures, and the publication that they are from."""
 
     source: str
-    figures: tuple[Figure, ...]
+    figures: tuple[PublishedFigure, ...]
 
 
 class Recipe(_Strict):
-    """An experiment: which models, with which settings, on which tasks.
+    """A benchmark: which models, with which settings, on which tasks.
 
     Attributes
     ----------
     name
-        That of its file.
+        Name of the recipe, that of its file.
     title
-        Heads the table.
+        Title of the tables.
     split
-        Of every dataset; by default the dataset's own.
+        Split of every dataset. Default: that of the dataset.
     grid
-        Its parts.
+        Grids; the benchmark consists of the configurations of all of them.
     baselines
-        Names of `BASELINES` that stand beside the grid, on each of its datasets.
+        Names of `BASELINES` that are run beside the grid, on each of its datasets.
     measured
-        By dataset, a pattern of the output groups (such as assays) that are measured; by default,
-        and where groups are not known, all outputs are.
+        By dataset, a pattern of the output groups (such as assays) that the metrics are computed
+        for. Default: all outputs; also where the groups of a dataset are not known.
     sizes
-        seed: the published size. small: minutes on two CPU cores.
+        Settings by size: "published", or "small", which takes minutes on two CPU cores.
     published
-        Figures to compare with, beside those that the tasks know of.
+        Figures to compare with, in addition to those of the tasks.
     """
 
     name: str
     title: str
     split: str | None = None
-    grid: tuple[Block, ...] = Field(min_length=1)
-    baselines: Many[str] = ("constant", "kmer-linear")
+    grid: tuple[Grid, ...] = Field(min_length=1)
+    baselines: OneOrMany[str] = ("constant", "kmer-linear")
     measured: dict[str, str] = {}
-    sizes: dict[SizeName, Size]
-    published: Figures | None = None
+    sizes: dict[SizeName, SizeSettings]
+    published: PublishedFigures | None = None
 
     @classmethod
     @explains_denial
@@ -200,12 +214,17 @@ class Recipe(_Strict):
         Parameters
         ----------
         recipe
-            A YAML file, or the name of one that comes with Genoglot.
+            YAML file, or name of a recipe that comes with Genoglot.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
 
         Raises
         ------
         TaskError
-            If there is none, or it is no recipe; at an unknown key with its name.
+            If there is no such file, or it is not a recipe. An unknown key is named.
 
         Examples
         --------
@@ -228,38 +247,38 @@ class Recipe(_Strict):
         except (OSError, UnicodeDecodeError) as error:
             raise TaskError(f"{path}: cannot be read ({error})") from None
         except yaml.YAMLError as error:
-            raise TaskError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+            raise TaskError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(content, dict):
-            raise TaskError(f"{path}: no recipe; it begins with a title and a grid")
+            raise TaskError(f"{path}: is not a recipe; a recipe has a title and a grid")
         try:
             made = cls.model_validate({"name": path.stem, **content})
         except ValidationError as error:
-            raise TaskError(f"{path}: {_problem(error)}") from None
+            raise TaskError(f"{path}: {_explain(error)}") from None
         wrong = [m for f in made.figures for m in f.values if m not in METRICS]
         if wrong:
-            raise TaskError(f"{path}: no metric {wrong[0]!r}; choose of {', '.join(METRICS)}")
+            raise TaskError(f"{path}: no metric {wrong[0]!r}; choose one of {', '.join(METRICS)}")
         return made
 
-    @classmethod
-    def kept(cls, out: str | Path, name: str) -> Self:
-        """Read what `keep` has written."""
-        return cls.read(Path(out) / KEPT / f"{name}.yaml")
-
-    def keep(self, out: Path) -> None:
-        """Write it beside the results of its runs, which its title and figures are shown with."""
+    def copy_to(self, out: str | Path) -> None:
+        """Write the recipe beside its results: tables take its title and figures from there."""
         import yaml
 
         content = self.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-        with atomic_path(out / KEPT / f"{self.name}.yaml") as temporary:
+        with atomic_path(Path(out) / COPIES / f"{self.name}.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
+    @classmethod
+    def read_copy(cls, out: str | Path, name: str) -> Self:
+        """Read what `copy_to` has written."""
+        return cls.read(Path(out) / COPIES / f"{name}.yaml")
+
     @property
-    def figures(self) -> tuple[Figure, ...]:
-        """Published figures that come with it."""
+    def figures(self) -> tuple[PublishedFigure, ...]:
+        """Published figures of the recipe."""
         return self.published.figures if self.published else ()
 
-    def size(self, name: str) -> Size:
-        """One of its sizes; a TaskError if it has none of that name."""
+    def size(self, name: str) -> SizeSettings:
+        """Return the settings of a size; a TaskError if the recipe does not have it."""
         for known, size in self.sizes.items():
             if known == name:
                 return size
@@ -269,25 +288,24 @@ class Recipe(_Strict):
 
 
 def shipped() -> list[str]:
-    """Names of the recipes that come with Genoglot."""
-    return sorted(
-        file.name.removesuffix(".yaml") for file in SHIPPED.iterdir() if file.name.endswith(".yaml")
-    )
+    """List the recipes that come with Genoglot."""
+    names = (file.name for file in SHIPPED.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
-def _problem(error: ValidationError) -> str:
-    """Say what is wrong first, and where."""
-    # An unknown key first: what is missing is often what it was meant to be.
+def _explain(error: ValidationError) -> str:
+    """Name the first thing that is wrong, and where it is."""
+    # An unknown key first: a key that is missing is often a misspelled one.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     *above, key = [str(part) for part in first["loc"]] or [""]
     where = f" in {'.'.join(above)}" if above else ""
     if first["type"] == "extra_forbidden":
-        known: dict[str, Any] = {"grid": Block, "sizes": Size, "published": Figures}
+        known: Any = Recipe
+        if above:
+            known = {"grid": Grid, "sizes": SizeSettings, "published": PublishedFigures}[above[0]]
         if above[-2:-1] == ["figures"]:
-            kind: Any = Figure
-        else:
-            kind = known[above[0]] if above else Recipe
-        return f"no key {key!r}{where} (there are: {', '.join(kind.model_fields)})"
+            known = PublishedFigure
+        return f"no key {key!r}{where} (there are: {', '.join(known.model_fields)})"
     if first["type"] == "missing":
         return f"the key {key!r} is missing{where}"
     return f"{key}{where}: {first['msg']}"

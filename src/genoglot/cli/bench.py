@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,37 +16,42 @@ from genoglot.cli.session import advise, check_device, read_pairs
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
+    from genoglot.bench.plan import Run
     from genoglot.bench.recipe import Recipe
-    from genoglot.bench.run import Run
     from genoglot.sequence import Genome
     from genoglot.tasks.dataset import TaskData
 
 log = logging.getLogger("genoglot")
 
 app = typer.Typer(
-    no_args_is_help=True, help="Run tasks x models x settings x seeds, and show the results."
+    no_args_is_help=True,
+    help="Run models on tasks, with several settings and seeds, and show the results.",
 )
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder with task data, in any depth.", show_default=False),
+    typer.Option(
+        "--data", help="Folder that contains task data, at any depth.", show_default=False
+    ),
 ]
 Size = Annotated[
-    Literal["seed", "small"],
-    typer.Option(help="The published size, or minutes on two CPU cores."),
+    Literal["published", "small"],
+    typer.Option(help="Published size, or a size that takes minutes on two CPU cores."),
 ]
 Fasta = Annotated[
     list[Path] | None,
-    typer.Option(help="FASTA to pre-train on and learn byte pairs from.", show_default=False),
+    typer.Option(
+        help="FASTA file to pre-train on and to learn byte pairs from.", show_default=False
+    ),
 ]
 Split = Annotated[
     str | None,
-    typer.Option(help="Of every dataset.", show_default="the recipe's, or the task's own"),
+    typer.Option(help="Split of every dataset.", show_default="the recipe's, or the task's own"),
 ]
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        help="Runs that match, as model=attention or dataset='GUE/*'.", show_default=False
+        help="Only runs that match, such as model=attention or dataset='GUE/*'.", show_default=False
     ),
 ]
 
@@ -59,50 +65,49 @@ def run(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for the results.", show_default=False)
     ],
-    size: Size = "seed",
+    size: Size = "published",
     genome: Fasta = None,
     split: Split = None,
     only: Only = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Do the runs of a recipe that are not done yet; OUT/results has a file of each.
+    """Do the runs of a recipe that are not done yet. OUT/results has one file for each run.
 
-    A run that fails is told of, and the others go on; the exit status is then 1. The same command,
-    started several times at once, shares the runs between its processes.
+    If a run fails, an error is shown, the other runs go on, and the exit status is 1. The same
+    command, started several times at once, shares the runs between its processes.
     """
-    from genoglot.bench.cache import Workshop
-    from genoglot.bench.run import done_keys, run_missing
+    from genoglot.bench.results import done_keys
+    from genoglot.bench.run import run_missing
+    from genoglot.bench.workspace import Workspace
     from genoglot.training.device import DeviceOptions
 
     check_device(device)
-    experiment, datasets, dna, runs = _planned(recipe, data, size, genome, split, only)
+    plan, datasets, dna, runs = _planned(recipe, data, size, genome, split, only)
     if not runs:
-        raise GenoglotError("no run is left by --only; genoglot bench list shows all")
+        raise GenoglotError("no run matches --only; genoglot bench list shows all runs")
     advise(lambda: "the same command goes on")
-    experiment.keep(out)
-    done = done_keys(out, experiment.name)
+    plan.copy_to(out)
+    done = done_keys(out, plan.name)
     missing = [one for one in runs if one.key not in done]
-    log.info("%s: %d runs, %d done", experiment.name, len(runs), len(runs) - len(missing))
-    number = 0
+    log.info("%s: %d runs, %d done", plan.name, len(runs), len(runs) - len(missing))
+    numbers = count(1)
 
-    def tell(one: Run, row: Mapping[str, Any] | Exception) -> None:
-        nonlocal number
-        number += 1
+    def report(one: Run, row: Mapping[str, Any] | Exception) -> None:
         if isinstance(row, GenoglotError):
-            said = f"failed: {row}"
+            outcome = f"failed: {row}"
         elif isinstance(row, Exception):
-            said = f"failed: {type(row).__name__}: {row}"
+            outcome = f"failed: {type(row).__name__}: {row}"
         else:
             main = datasets[one.dataset].metrics[0]
             value = "not defined" if math.isnan(row[main]) else f"{row[main]:.3f}"
-            took = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
-            said = f"{main} {value}{took}"
-        log.info("%d/%d %s: %s", number, len(missing), one, " ".join(said.splitlines()))
+            seconds = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
+            outcome = f"{main} {value}{seconds}"
+        outcome = " ".join(outcome.splitlines())
+        log.info("%d/%d %s: %s", next(numbers), len(missing), one, outcome)
 
-    failed = run_missing(
-        missing, Workshop(out, datasets, dna, DeviceOptions(device, precision=precision)), tell
-    )
+    options = DeviceOptions(device, precision=precision)
+    failed = run_missing(missing, Workspace(out, datasets, dna, options), report)
     if failed:
         log.error("%d of %d runs failed; run the same command to try again", failed, len(missing))
         raise typer.Exit(1)
@@ -117,14 +122,14 @@ def list_runs(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder of results.", show_default=False)
     ] = None,
-    size: Size = "seed",
+    size: Size = "published",
     genome: Fasta = None,
     split: Split = None,
     only: Only = None,
 ) -> None:
-    """List the recipes and tasks; or, with a recipe and --data, its runs and which are done."""
+    """List the recipes and tasks; or, for a recipe and --data, its runs and which are done."""
     from genoglot.bench.recipe import Recipe, shipped
-    from genoglot.bench.run import done_keys
+    from genoglot.bench.results import done_keys
     from genoglot.tasks import TASKS
 
     if recipe is None:
@@ -133,8 +138,8 @@ def list_runs(
         for task in TASKS.values():
             typer.echo(f"{task.name}\t{', '.join(task.metrics)}; from {task.sources}")
         return
-    experiment, _, _, runs = _planned(recipe, data, size, genome, split, only)
-    done = done_keys(out, experiment.name) if out else set()
+    plan, _, _, runs = _planned(recipe, data, size, genome, split, only)
+    done = done_keys(out, plan.name) if out else set()
     for one in runs:
         typer.echo(f"{'done' if one.key in done else '-'}\t{one.key}\t{one}")
 
@@ -143,23 +148,21 @@ def list_runs(
 def table(
     out: Annotated[Path, typer.Argument(help="Folder of results.", show_default=False)],
     form: Annotated[
-        Literal["rich", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
+        Literal["rich", "markdown", "csv"], typer.Option("--format", help="Format of the tables.")
     ] = "rich",
 ) -> None:
     """Show results with intervals, beside baselines and published figures."""
     from rich.console import Console
 
-    from genoglot.bench.results import Scoreboard, to_csv
+    from genoglot.bench.tables import RecipeTables, to_csv
 
-    boards = Scoreboard.read(out)
+    found = RecipeTables.read(out)
     if form == "csv":
-        typer.echo(to_csv(boards), nl=False)
+        typer.echo(to_csv(found), nl=False)
     elif form == "markdown":
-        typer.echo("\n".join(board.to_markdown() for board in boards), nl=False)
+        typer.echo("\n".join(tables.to_markdown() for tables in found), nl=False)
     else:
-        console = Console()
-        for board in boards:
-            console.print(board)
+        Console().print(*found, sep="\n")
 
 
 def _planned(
@@ -171,15 +174,15 @@ def _planned(
     only: list[str] | None,
 ) -> tuple[Recipe, dict[str, TaskData], Genome | None, list[Run]]:
     """Read a recipe and list its runs."""
+    from genoglot.bench.plan import find_datasets, plan_runs
     from genoglot.bench.recipe import Recipe
-    from genoglot.bench.run import expand, find_datasets
     from genoglot.sequence import Genome
 
-    wanted = read_pairs(only or [], "--only")
-    experiment = Recipe.read(recipe)
+    patterns = read_pairs(only or [], "--only")
+    plan = Recipe.read(recipe)
     if data is None:
         raise GenoglotError("--data is missing; give the folder with the task data")
     datasets = find_datasets(data)
     genome = Genome.open(fasta) if fasta else None
-    runs = expand(experiment, size, datasets, genome, split)
-    return experiment, datasets, genome, [one for one in runs if one.matches(wanted)]
+    runs = plan_runs(plan, size, datasets, genome, split)
+    return plan, datasets, genome, [one for one in runs if one.matches(patterns)]

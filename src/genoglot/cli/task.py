@@ -115,7 +115,7 @@ def info(
     ] = False,
 ) -> None:
     """Show what a task holds: sizes of its splits, balance of its labels, leakage, figures."""
-    from genoglot.bench.baselines import Lookup, lookup
+    from genoglot.bench.baselines import Lookup, lookup_metrics
     from genoglot.tasks import TASKS, TaskData
 
     data = TaskData.open(folder)
@@ -139,7 +139,9 @@ def info(
                 "rule": rule,
                 "subsets": data.balance(split),
                 "leakage": data.leakage.get(split),
-                "lookup": lookup(data, split) if task and Lookup.name in task.baselines else None,
+                "lookup": lookup_metrics(data, split)
+                if task and Lookup.name in task.baselines
+                else None,
             }
             for split, rule in data.split_rules.items()
         },
@@ -173,7 +175,7 @@ def train(
     """
     import numpy as np
 
-    from genoglot.bench.ensemble import fit_to
+    from genoglot.bench.ensemble import fit_ensemble_to_task
     from genoglot.evaluation import measure_predictions
     from genoglot.tasks import TaskData
     from genoglot.training.device import DeviceOptions
@@ -185,7 +187,7 @@ def train(
     data = TaskData.open(folder)
     learned, held_out = (data.subset(split, name) for name in ("train", "validation"))
     with trainer_errors():
-        model = fit_to(
+        model = fit_ensemble_to_task(
             data, learned, held_out, seed=seed, log_folder=log_folder, resume=resume,
             device=DeviceOptions(device, precision=precision), **given,
         )  # fmt: skip

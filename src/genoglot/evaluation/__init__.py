@@ -1,41 +1,39 @@
-"""How good generated region sets are: metrics, intervals and the results table."""
+"""Metrics of generators, annotators and DNA models, their intervals, and tables of results."""
 
-from genoglot.evaluation.annotation import Describer, evaluate_annotators
+from genoglot.evaluation.annotation import SetAnnotator, evaluate_annotators
 from genoglot.evaluation.differences import (
     Difference,
     differences_markdown,
+    paired_difference,
     paired_differences,
 )
-from genoglot.evaluation.evaluate import Scorer, evaluate
-from genoglot.evaluation.intervals import (
-    Interval,
-    bootstrap_interval,
-    paired_difference,
-    share_interval,
-)
-from genoglot.evaluation.metrics import Measures, Ranking, measure, metric_names
-from genoglot.evaluation.predictions import METRICS, Measured, measure_predictions
-from genoglot.evaluation.table import Result, Table
+from genoglot.evaluation.evaluate import RegionScorer, evaluate
+from genoglot.evaluation.intervals import Interval, bootstrap_interval, proportion_interval
+from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
+from genoglot.evaluation.predictions import METRICS, MetricValue, measure_predictions
+from genoglot.evaluation.results import Result, ResultsTable
+from genoglot.evaluation.text_table import TextTable, format_interval
 
 __all__ = [
     "METRICS",
-    "Describer",
     "Difference",
     "Interval",
-    "Measured",
-    "Measures",
-    "Ranking",
+    "MetricValue",
+    "RegionMetrics",
+    "RegionScorer",
     "Result",
-    "Scorer",
-    "Table",
+    "ResultsTable",
+    "SetAnnotator",
+    "TextTable",
     "bootstrap_interval",
     "differences_markdown",
     "evaluate",
     "evaluate_annotators",
-    "measure",
+    "format_interval",
     "measure_predictions",
     "metric_names",
     "paired_difference",
     "paired_differences",
-    "share_interval",
+    "proportion_interval",
+    "region_metrics",
 ]

@@ -1,4 +1,4 @@
-"""How well annotators name and describe region sets that they have not seen."""
+"""Evaluation of annotators: how well they name and describe region sets."""
 
 from __future__ import annotations
 
@@ -11,106 +11,28 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
-from genoglot.errors import GenoglotError, UniverseMismatchError
-from genoglot.evaluation.evaluate import about_sets, rows_to_evaluate
-from genoglot.evaluation.provenance import code_version, hardware
-from genoglot.evaluation.table import Table, summarize
+from genoglot.evaluation.evaluate import EvaluatedModel, describe_sets, evaluate_each
+from genoglot.evaluation.results import ResultsTable
 from genoglot.models.regions_to_text.annotation import Annotation
 from genoglot.models.regions_to_text.labels import FIELDS, Labels, known_labels, label_table
-from genoglot.regions import Universe
 
 DESCRIPTION = "description"
 
 
-class Describer(Protocol):
-    """What evaluation needs to know of an annotator."""
+class SetAnnotator(EvaluatedModel, Protocol):
+    """What `evaluate_annotators` needs of an annotator."""
 
     labels: Labels
 
-    @property
-    def model_type(self) -> str:
-        """Kind of annotator."""
-
-    @property
-    def universe(self) -> Universe:
-        """The universe whose ids it reads."""
-
     def annotate(self, ids: ArrayLike) -> Annotation:
-        """Say what a region set is."""
+        """Name the assay, target and biosample of a region set."""
 
     def rank(self, sets: Sequence[ArrayLike], texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Tell how well each text matches each set: (sets, texts); None: no opinion."""
+        """Score how well each text matches each set: (sets, texts); None if it cannot."""
 
 
-def evaluate_annotators(
-    annotators: Mapping[str, Describer],
-    atlas: Atlas,
-    rows: ArrayLike | None = None,
-    *,
-    split: str = "",
-    subset: str = "test",
-    seed: int = 0,
-) -> Table:
-    """Annotate labelled region sets and compare the answers with their labels.
-
-    The table has a task per field (assay, target, biosample) with the metrics
-
-    - `accuracy`: share of the sets whose most probable label is theirs;
-    - `known`: share whose label the annotator has seen: what accuracy cannot exceed;
-    - `coverage`: share that is answered at all, not by "none of these";
-    - `accepted_accuracy`: accuracy among the answered;
-    - `ECE`: `expected_calibration_error` of the most probable label;
-
-    and a task "description", in which all distinct descriptions of the atlas are ranked:
-    `MRR` is the mean reciprocal rank of the first description of a set of the same assay, target
-    and biosample, and `accuracy` says how often that is the first of all.
-
-    A set without an assay, target or biosample that other sets have is not judged in that field.
-
-    Parameters
-    ----------
-    annotators
-        Name -> annotator, in the order of the table.
-    atlas
-        Holds the region sets and their labels.
-    rows, split, subset, seed
-        As in `evaluate`.
-
-    Raises
-    ------
-    UniverseMismatchError
-        If an annotator is for another universe than the atlas's.
-    AtlasError
-        If there is no region set to evaluate on.
-    """
-    if not annotators:
-        raise GenoglotError("nothing to evaluate: name at least one annotator")
-    for name, annotator in annotators.items():
-        try:
-            annotator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
-        except UniverseMismatchError as error:
-            raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
-    chosen, subset = rows_to_evaluate(atlas, rows, split, subset)
-    commit, machine = code_version(), hardware()
-    frames, results = [], []
-    for name, annotator in annotators.items():
-        before = time.perf_counter()
-        frame = _per_set(annotator, atlas, chosen)
-        seconds = time.perf_counter() - before
-        about = {"split": split, "subset": subset, "data": atlas.digest, "model": name}
-        keys = {**about, "kind": annotator.model_type, "seed": seed}
-        frame = frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items())
-        frames.append(frame)
-        for _, same in frame.group_by("task", maintain_order=True):
-            results += summarize(same, commit=commit, hardware=machine, seconds=seconds, seed=seed)
-    order = [*FIELDS, DESCRIPTION]
-    results.sort(key=lambda result: order.index(result.task))
-    by_task = pl.col("task").cast(pl.Enum(order))
-    return Table.of(results, pl.concat(frames).sort(by_task, maintain_order=True))
-
-
-class Measured(NamedTuple):
-    """What is measured of one set in one task; None: does not apply."""
+class AnswerMetrics(NamedTuple):
+    """Metrics of one set in one task; None if a metric does not apply."""
 
     accuracy: float
     known: float | None = None
@@ -120,35 +42,98 @@ class Measured(NamedTuple):
     MRR: float | None = None
 
 
-def _per_set(annotator: Describer, atlas: Atlas, rows: NDArray[np.int64]) -> pl.DataFrame:
-    """Per task and set: id, group, n_tokens and the measures."""
-    about = about_sets(atlas, rows)
+def evaluate_annotators(
+    annotators: Mapping[str, SetAnnotator],
+    atlas: Atlas,
+    rows: ArrayLike | None = None,
+    *,
+    split: str = "",
+    subset: str = "test",
+    seed: int = 0,
+) -> ResultsTable:
+    """Annotate labelled region sets and compare the answers with the labels.
+
+    The table has a task per field (assay, target, biosample) with the metrics
+
+    - `accuracy`: proportion of the sets whose most probable label is the true one;
+    - `known`: proportion whose label the annotator was fitted with, which limits the accuracy;
+    - `coverage`: proportion that gets a label, and not the answer "none of these";
+    - `accepted_accuracy`: accuracy among the sets that get a label;
+    - `ECE`: `expected_calibration_error` of the most probable label;
+
+    and a task "description", in which all distinct descriptions of the atlas are ranked: `MRR` is
+    the mean reciprocal rank of the first description of a set of the same assay, target and
+    biosample, and `accuracy` is how often that description ranks first.
+
+    A set without an assay, target or biosample, where other sets have one, is left out of the task
+    of that field.
+
+    Parameters
+    ----------
+    annotators
+        Annotators by name, in the order of the table.
+    atlas
+        Atlas with the region sets and their labels.
+    rows, split, subset, seed
+        As in `evaluate`.
+
+    Returns
+    -------
+    ResultsTable
+        Means with intervals, and the metrics of each task and region set.
+
+    Raises
+    ------
+    UniverseMismatchError
+        If the universe of an annotator is not that of the atlas.
+    AtlasError
+        If there is no region set to evaluate on.
+    """
+
+    def per_set(
+        _: str, annotator: SetAnnotator, rows: NDArray[np.int64]
+    ) -> tuple[pl.DataFrame, float]:
+        before = time.perf_counter()
+        frame = _metrics_of_each(annotator, atlas, rows)
+        return frame, time.perf_counter() - before
+
+    table = evaluate_each(annotators, atlas, rows, per_set, split=split, subset=subset, seed=seed)
+    by_task = pl.col("task").cast(pl.Enum([*FIELDS, DESCRIPTION]))
+    frames = (table.results, table.per_set)
+    return ResultsTable(*(frame.sort(by_task, maintain_order=True) for frame in frames))
+
+
+def _metrics_of_each(
+    annotator: SetAnnotator, atlas: Atlas, rows: NDArray[np.int64]
+) -> pl.DataFrame:
+    """One row per task and set, with the description of the set and its metrics."""
+    metadata = describe_sets(atlas, rows)
     labels = label_table(atlas.metadata[rows])
     sets = atlas.tokens_of(rows)
-    answered = [annotator.annotate(ids) for ids in sets]
+    annotations = [annotator.annotate(ids) for ids in sets]
     tasks = {
         field: [
-            _judged(annotation, field, true, annotator.labels)
-            for annotation, true in zip(answered, labels[field], strict=True)
+            _answer_metrics(annotation, field, true, annotator.labels)
+            for annotation, true in zip(annotations, labels[field], strict=True)
         ]
         for field in FIELDS
     }
     if (ranks := _ranks(annotator, atlas, sets, labels)) is not None:
-        tasks[DESCRIPTION] = [Measured(float(rank == 1), MRR=1 / rank) for rank in ranks]
-    schema = dict.fromkeys(Measured._fields, pl.Float64)
-    known = known_labels(atlas.metadata)[rows]  # a label that is not known judges no answer
+        tasks[DESCRIPTION] = [AnswerMetrics(float(rank == 1), MRR=1 / rank) for rank in ranks]
+    schema = dict.fromkeys(AnswerMetrics._fields, pl.Float64)
+    known = known_labels(atlas.metadata)[rows]
     return pl.concat(
-        about.select(pl.lit(task).alias("task"), pl.all())
-        .hstack(pl.DataFrame(measured, schema=schema, orient="row"))
+        metadata.with_columns(pl.lit(task).alias("task"))
+        .hstack(pl.DataFrame(metrics, schema=schema, orient="row"))
         .filter(known[task] if task in FIELDS else pl.lit(value=True))
-        for task, measured in tasks.items()
+        for task, metrics in tasks.items()
     )
 
 
-def _judged(annotation: Annotation, field: str, true: str, labels: Labels) -> Measured:
+def _answer_metrics(annotation: Annotation, field: str, true: str, labels: Labels) -> AnswerMetrics:
     answer = annotation.answer(field)
     right = float(answer.labels[0] == true)
-    return Measured(
+    return AnswerMetrics(
         accuracy=right,
         known=float(true in labels.names[field]),
         coverage=float(answer.accepted),
@@ -158,19 +143,19 @@ def _judged(annotation: Annotation, field: str, true: str, labels: Labels) -> Me
 
 
 def _ranks(
-    annotator: Describer, atlas: Atlas, sets: Sequence[ArrayLike], labels: pl.DataFrame
+    annotator: SetAnnotator, atlas: Atlas, sets: Sequence[ArrayLike], labels: pl.DataFrame
 ) -> list[int] | None:
-    """Rank of the first right description of each set, among all of the atlas."""
-    every = label_table(atlas.metadata).rows()
-    right: dict[str, set[tuple[str, ...]]] = {}
-    for text, key in zip(atlas.descriptions(), every, strict=True):
-        right.setdefault(text, set()).add(key)
-    match = annotator.rank(sets, list(right))
-    if match is None:
+    """Rank of the first right description of each set, among all descriptions of the atlas."""
+    described: dict[str, set[tuple[str, ...]]] = {}
+    all_labels = label_table(atlas.metadata).rows()
+    for text, key in zip(atlas.descriptions(), all_labels, strict=True):
+        described.setdefault(text, set()).add(key)
+    scores = annotator.rank(sets, list(described))
+    if scores is None:
         return None
     ranks = []
-    for row, key in zip(match, labels.rows(), strict=True):
-        fits = np.array([key in keys for keys in right.values()])
-        # Descriptions that match as well as the right one come before it: no luck.
-        ranks.append(int((row[~fits] >= row[fits].max()).sum()) + 1)
+    for row, key in zip(scores, labels.rows(), strict=True):
+        right = np.array([key in keys for keys in described.values()])
+        # Descriptions with the score of the right one rank before it, so that luck does not help.
+        ranks.append(int((row[~right] >= row[right].max()).sum()) + 1)
     return ranks

@@ -1,4 +1,4 @@
-"""Models compared with a baseline set by set: a table of paired differences."""
+"""Differences between models on the same region sets: intervals, and a table of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import polars as pl
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation.intervals import Interval, paired_difference
-from genoglot.evaluation.table import Table
+from genoglot.evaluation.intervals import Interval, bootstrap_interval, resampling_units
+from genoglot.evaluation.results import ResultsTable
+from genoglot.evaluation.text_table import TextTable, format_interval
 
-WHAT = ("task", "split", "subset", "data")
+EVALUATED_ON = ("task", "split", "subset", "data")
 
 
 class Difference(NamedTuple):
@@ -22,11 +23,11 @@ class Difference(NamedTuple):
     task, split, subset, data
         What both were evaluated on.
     model, baseline
-        Their names.
+        Names of the two models.
     metric
-        Such as "average_precision".
+        Name of the metric, such as "average_precision".
     difference
-        Mean of the model's value less the baseline's, and its 95 % interval.
+        Mean of the model's value minus the baseline's, and its 95 % interval.
     sets
         Number of region sets that both were evaluated on.
     """
@@ -42,8 +43,54 @@ class Difference(NamedTuple):
     sets: int
 
 
+def paired_difference(
+    per_set: pl.DataFrame,
+    model_a: str,
+    model_b: str,
+    metric: str,
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Compute how much better `model_a` is than `model_b` on the same region sets.
+
+    The values of several seeds of a model are averaged for each region set first. The bootstrap
+    then draws factors and biosamples, or whole experiments where these are not known (see
+    `resampling_units`). The difference is significant, at the level, if the interval excludes 0.
+
+    Parameters
+    ----------
+    per_set
+        `ResultsTable.per_set`, or the rows of it to compare on, such as those of one split.
+    model_a, model_b
+        Names of two models in it.
+    metric
+        Name of a metric in it.
+    level, draws, seed
+        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+        Mean difference, and its bounds.
+
+    Raises
+    ------
+    GenoglotError
+        If a model or metric is not in the table, or the models have no region set in common.
+    """
+    both = _paired(per_set, model_a, model_b, metric)
+    if not len(both):
+        raise GenoglotError(
+            f"{model_a!r} and {model_b!r} have no region set in common; evaluate both on the same "
+            "rows"
+        )
+    return _difference(both, metric, level=level, draws=draws, seed=seed)
+
+
 def paired_differences(
-    table: Table, baseline: str, metrics: Sequence[str] | None = None, *, seed: int = 0
+    table: ResultsTable, baseline: str, metrics: Sequence[str] | None = None, *, seed: int = 0
 ) -> list[Difference]:
     """Compare every model of a table with a baseline, set by set.
 
@@ -54,14 +101,19 @@ def paired_differences(
     baseline
         Name of a model of the table.
     metrics
-        Names of metrics; default the first of each task.
+        Names of metrics. Default: the first metric of each task.
     seed
         Seed of the bootstrap: see `paired_difference`.
+
+    Returns
+    -------
+    list of Difference
+        One for each task, split, metric and model.
 
     Raises
     ------
     GenoglotError
-        If the table has no such model, or it is the only one.
+        If the table has no such model, or no other one.
     """
     models = table.per_set["model"].unique(maintain_order=True).to_list()
     if baseline not in models or len(models) < 2:
@@ -69,34 +121,25 @@ def paired_differences(
             f"nothing to compare with {baseline!r}: the table has the models {', '.join(models)}"
         )
     found = []
-    for key, results in table.results.group_by(WHAT, maintain_order=True):
-        same = [pl.col(name) == value for name, value in zip(WHAT, key, strict=True)]
-        frame = table.per_set.filter(*same)
-        here = [name for name in models if name in frame["model"]]
-        if baseline not in here:
-            continue
+    for key, results in table.results.group_by(EVALUATED_ON, maintain_order=True):
+        evaluated_on = dict(zip(EVALUATED_ON, map(str, key), strict=True))
+        frame = table.per_set.filter(**evaluated_on)
         for metric in metrics or [results["metric"][0]]:
-            sets = set(frame.filter(model=baseline).drop_nulls(metric)["id"])
-            for model in here:
-                both = sets & set(frame.filter(model=model).drop_nulls(metric)["id"])
-                if model != baseline and both:
-                    gain = paired_difference(frame, model, baseline, metric, seed=seed)
-                    about = dict(zip(WHAT, map(str, key), strict=True))
+            for model in models:
+                both = _paired(frame, model, baseline, metric)
+                if model != baseline and len(both):
+                    gain = _difference(both, metric, seed=seed)
+                    about = {"model": model, "baseline": baseline, "metric": metric}
                     found.append(
-                        Difference(
-                            **about,
-                            model=model,
-                            baseline=baseline,
-                            metric=metric,
-                            difference=gain,
-                            sets=len(both),
-                        )
+                        Difference(**evaluated_on, **about, difference=gain, sets=len(both))
                     )
     return found
 
 
 def differences_markdown(differences: Sequence[Difference]) -> str:
-    """Write differences as a Markdown table, one row each; what all share is left out.
+    """Write differences as a Markdown table with one row per model.
+
+    What all rows have in common is left out.
 
     Examples
     --------
@@ -107,17 +150,39 @@ def differences_markdown(differences: Sequence[Difference]) -> str:
     | --- | --- | --- |
     | direct | 0.023 [-0.009, 0.062] | 79 |
     """
-    shown = [name for name in WHAT if len({getattr(d, name) for d in differences}) > 1]
-    metrics = list(dict.fromkeys(d.metric for d in differences))
-    header = [*shown, "model", *(f"{m} less that of {differences[0].baseline}" for m in metrics)]
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for d in differences:
-        what = ((d.data[:12] if name == "data" else getattr(d, name)) for name in shown)
-        key = (*what, d.model)
-        mean, low, high = d.difference
-        row = rows.setdefault(key, {})
-        row[d.metric] = f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-        row["sets"] = str(d.sets)
-    lines = [[name.replace("_", " ") for name in [*header, "sets"]], ["---"] * (len(header) + 1)]
-    lines += [[*key, *(row.get(m, "") for m in metrics), row["sets"]] for key, row in rows.items()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    frame = pl.DataFrame(
+        [{**d._asdict(), "difference": format_interval(*d.difference)} for d in differences]
+    ).with_columns(pl.col("data").str.head(12))
+    compared = frame.select("metric", "baseline").unique(maintain_order=True)
+    columns = {
+        f"{metric} less that of {baseline}": pl.col("difference").filter(metric=metric).first()
+        for metric, baseline in compared.rows()
+    }
+    columns["sets"] = pl.col("sets").last()
+    return TextTable.pivot(frame, [*EVALUATED_ON, "model"], columns).to_markdown()
+
+
+def _paired(per_set: pl.DataFrame, model_a: str, model_b: str, metric: str) -> pl.DataFrame:
+    """One row for each region set of both models, with the metric of both, mean over seeds."""
+    if metric not in per_set.columns:
+        raise GenoglotError(f"no metric {metric!r} in the table (it has: {per_set.columns})")
+    key = [*EVALUATED_ON, "id"]
+    labels = [name for name in ("factor", "biosample") if name in per_set.columns]
+    a, b = (
+        per_set.filter(pl.col("model") == model)
+        .drop_nulls(metric)
+        .group_by(key, maintain_order=True)
+        .agg(pl.first("group", *labels), pl.mean(metric))
+        for model in (model_a, model_b)
+    )
+    return a.join(b, on=key, suffix="_b", maintain_order="left")
+
+
+def _difference(
+    both: pl.DataFrame, metric: str, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Interval:
+    groups, crossed = resampling_units(both)
+    return bootstrap_interval(
+        (both[metric] - both[f"{metric}_b"]).to_numpy(),
+        groups=groups, crossed=crossed, level=level, draws=draws, seed=seed,
+    )  # fmt: skip

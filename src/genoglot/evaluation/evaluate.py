@@ -1,12 +1,12 @@
-"""Scoring models on the region sets of an atlas."""
+"""Evaluation of models on the region sets of an atlas."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import AtlasError, GenoglotError, ModelError, UniverseMismatchError
-from genoglot.evaluation.metrics import Measures, measure, metric_names
+from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
 from genoglot.evaluation.provenance import code_version, hardware
-from genoglot.evaluation.table import Result, Table, summarize
+from genoglot.evaluation.results import RUN, Result, ResultsTable, summarize
 from genoglot.regions import Universe
 
 log = logging.getLogger("genoglot")
@@ -24,31 +24,30 @@ log = logging.getLogger("genoglot")
 SUBSETS = ("train", "validation", "test")
 
 
-class Scorer(Protocol):
-    """What evaluation needs to know of a model."""
+class EvaluatedModel(Protocol):
+    """What the evaluation of any model of region sets needs."""
 
     @property
     def model_type(self) -> str:
-        """Kind of model, such as "diffusion"."""
+        """Type of the model, such as "diffusion"."""
 
     @property
     def universe(self) -> Universe:
-        """The regions that it scores."""
+        """The universe whose regions the model reads or writes."""
+
+
+class RegionScorer(EvaluatedModel, Protocol):
+    """What `evaluate` needs of a generator."""
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score every region for every text: (n, universe), higher is more likely."""
 
 
-class Measured(NamedTuple):
-    """Measures of the region sets of one batch of texts."""
-
-    rows: list[int]
-    measures: list[Measures]
-    seconds: float  # that scoring took
+Model = TypeVar("Model", bound=EvaluatedModel)
 
 
 def evaluate(
-    generators: Mapping[str, Scorer],
+    generators: Mapping[str, RegionScorer],
     atlas: Atlas,
     rows: ArrayLike | None = None,
     *,
@@ -59,196 +58,191 @@ def evaluate(
     n: int = 1000,
     batch: int = 16,
     progress: bool = True,
-) -> Table:
-    """Query models with descriptions and compare what they score with the true region sets.
+) -> ResultsTable:
+    """Give descriptions to generators and compare the scores with the true region sets.
 
     Each distinct description is scored once. Region sets without regions are left out, with a
-    notice. Memory is that of `batch` scored texts: 68 MB for 16 at a million regions.
+    warning. The memory needed is that of `batch` scored texts: 68 MB for 16 texts and a million
+    regions.
 
     Parameters
     ----------
     generators
-        Name -> model, in the order of the table.
+        Generators by name, in the order of the table.
     atlas
-        Holds the region sets and the descriptions.
+        Atlas with the region sets and their descriptions.
     rows
-        Which region sets: indices or a mask. Default: those of `subset` of the split `split`; all
-        without a split.
-    task, split, subset
-        Recorded in the table; `subset` is "train", "validation" or "test".
+        Region sets to evaluate on: indices or a mask. Default: those of `subset` of the split
+        `split`; all, if no split is given.
+    task
+        Name of the task, for the table.
+    split, subset
+        Name of a split of the atlas, and "train", "validation" or "test".
     seed
-        That the models were fitted with, as recorded in the table; and that of the bootstrap.
+        Seed that the models were fitted with, for the table, and seed of the bootstrap.
     n
-        How many top regions precision and recall look at.
+        Number of top regions that precision and recall are computed for.
     batch
-        Texts to score at once.
+        Number of texts to score at once.
     progress
         Show a progress bar, if the error output is a terminal.
 
     Returns
     -------
-    Table
-        Means with intervals, and the measures of each region set.
+    ResultsTable
+        Means with intervals, and the metrics of each region set.
 
     Raises
     ------
     UniverseMismatchError
-        If a model is for another universe than the atlas's.
+        If the universe of a model is not that of the atlas.
     ModelError
-        If scores are of the wrong shape or not numbers.
+        If scores have the wrong shape or are NaN.
     AtlasError
         If there is no region set to evaluate on.
     """
-    if not generators:
-        raise GenoglotError("nothing to evaluate: name at least one model")
     if batch < 1 or n < 1:
         raise GenoglotError(f"batch {batch} and n {n} must be at least 1")
-    for name, generator in generators.items():
+    lengths = atlas.universe.regions.end - atlas.universe.regions.start
+
+    def per_set(
+        name: str, generator: RegionScorer, rows: NDArray[np.int64]
+    ) -> tuple[pl.DataFrame, float]:
+        rows_of_text: dict[str, list[int]] = {}  # replicates often have the same description
+        for row, text in zip(rows.tolist(), atlas.descriptions(rows), strict=True):
+            rows_of_text.setdefault(text, []).append(row)
+        metrics: dict[int, RegionMetrics] = {}
+        seconds = 0.0
+        for texts in _batches(list(rows_of_text), batch, f"Evaluating {name}" if progress else ""):
+            before = time.perf_counter()
+            scores = generator.score(texts)
+            seconds += time.perf_counter() - before
+            if scores.shape != (len(texts), len(lengths)):
+                raise ModelError(
+                    f"scores of shape {scores.shape} for {len(texts)} texts and a universe of "
+                    f"{len(lengths)} regions"
+                )
+            for text, row_scores in zip(texts, scores, strict=True):
+                for row, ids in zip(
+                    rows_of_text[text], atlas.tokens_of(rows_of_text[text]), strict=True
+                ):
+                    metrics[row] = region_metrics(row_scores, ids, lengths, n)
+            del scores, row_scores  # or two batches of scores would be in memory at once
+        values = np.array([metrics[row] for row in rows.tolist()])
+        named = pl.DataFrame(values, schema=list(metric_names(n)))
+        task_column = pl.lit(task).alias("task")
+        return describe_sets(atlas, rows).with_columns(task_column).hstack(named), seconds
+
+    return evaluate_each(generators, atlas, rows, per_set, split=split, subset=subset, seed=seed)
+
+
+def evaluate_each(
+    models: Mapping[str, Model],
+    atlas: Atlas,
+    rows: ArrayLike | None,
+    per_set: Callable[[str, Model, NDArray[np.int64]], tuple[pl.DataFrame, float]],
+    *,
+    split: str,
+    subset: str,
+    seed: int,
+) -> ResultsTable:
+    """Evaluate models one after the other, and put their results into one table.
+
+    Parameters
+    ----------
+    models
+        Models by name, in the order of the table.
+    atlas, rows, split, subset, seed
+        As in `evaluate`.
+    per_set
+        Function of a model's name, the model, and rows of the atlas. It returns one row for each
+        task and region set, with the columns of `describe_sets`, task, and one column per metric;
+        and the seconds that the model took.
+
+    Returns
+    -------
+    ResultsTable
+        The results of all models.
+
+    Raises
+    ------
+    GenoglotError
+        If there are no models, or as in `evaluate`.
+    """
+    if not models:
+        raise GenoglotError("nothing to evaluate: give at least one model")
+    for name, model in models.items():
         try:
-            generator.universe.check_same(atlas.universe_digest, genome=atlas.genome)
+            model.universe.check_same(atlas.universe_digest, genome=atlas.genome)
         except UniverseMismatchError as error:
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
-    rows, subset = rows_to_evaluate(atlas, rows, split, subset)
-    texts = _rows_of_texts(atlas, rows)
-    lengths = atlas.universe.regions.end - atlas.universe.regions.start
-    commit, machine = code_version(), hardware()
-    results: list[Result] = []
+    selected, subset = _select_rows(atlas, rows, split, subset)
+    provenance: dict[str, Any] = {"commit": code_version(), "hardware": hardware()}
     frames: list[pl.DataFrame] = []
-    for name, generator in generators.items():
-        batches = _measured(name, generator, atlas, texts, lengths, n, batch)
-        done = list(_with_progress(batches, -(-len(texts) // batch), name, progress))
-        keys: dict[str, str | int] = {
-            "task": task,
-            "split": split,
-            "subset": subset,
-            "data": atlas.digest,
-            "model": name,
-            "kind": generator.model_type,
-            "seed": seed,
-        }
-        frame = _frame(keys, atlas, done, n)
-        seconds = sum(measured.seconds for measured in done)
-        results += summarize(frame, commit=commit, hardware=machine, seconds=seconds, seed=seed)
-        frames.append(frame)
-    return Table.of(results, pl.concat(frames))
-
-
-def rows_to_evaluate(
-    atlas: Atlas, rows: ArrayLike | None, split: str, subset: str
-) -> tuple[NDArray[np.int64], str]:
-    """Distinct rows of sets with regions, and the name of the subset: see `evaluate`."""
-    chosen, subset = _rows(atlas, rows, split, subset)
-    return _not_empty(atlas, chosen), subset
-
-
-def _rows(
-    atlas: Atlas, rows: ArrayLike | None, split: str, subset: str
-) -> tuple[NDArray[np.int64], str]:
-    """Distinct rows to evaluate on, and the name of the subset that they are."""
-    if rows is not None:
-        array = np.asarray(rows)
-        if array.dtype == bool:
-            if array.shape != (len(atlas),):
-                raise AtlasError(f"mask of shape {array.shape} for {len(atlas)} region sets")
-            array = np.flatnonzero(array)
-        array = np.unique(array).astype(np.int64)
-        if len(array) and (array[0] < 0 or array[-1] >= len(atlas)):
-            raise AtlasError(f"rows {array[0]} to {array[-1]}, but {len(atlas)} region sets")
-        return array, subset
-    if not split:
-        return np.arange(len(atlas)), "all"
-    if subset not in SUBSETS:
-        raise AtlasError(f"subset {subset!r}; use one of {', '.join(SUBSETS)}")
-    held: NDArray[np.int64] = np.flatnonzero(atlas.split(split).subset == subset)
-    return held, subset
-
-
-def _not_empty(atlas: Atlas, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    about = atlas.metadata[rows]
-    empty: NDArray[np.bool_] = about["n_tokens"].to_numpy() == 0
-    if empty.any():
-        log.warning(
-            "%d of %d region sets have no region in the universe and are left out, the first: %s",
-            *(empty.sum(), len(rows), about["id"][int(np.argmax(empty))]),
-        )
-    if empty.all():
-        raise AtlasError(f"{atlas.path}: no region set to evaluate on; choose other rows")
-    return rows[~empty]
-
-
-def _rows_of_texts(atlas: Atlas, rows: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
-    """Each distinct description with its rows: replicates often share theirs."""
-    rows_of: dict[str, list[int]] = {}
-    for row, text in zip(rows.tolist(), atlas.descriptions(rows), strict=True):
-        rows_of.setdefault(text, []).append(row)
-    return list(rows_of.items())
-
-
-def _measured(
-    name: str,
-    generator: Scorer,
-    atlas: Atlas,
-    texts: list[tuple[str, list[int]]],
-    lengths: NDArray[np.int64],
-    n: int,
-    batch: int,
-) -> Iterator[Measured]:
-    """Score and measure batch by batch; no batch's scores outlive it."""
-
-    def measured(some: list[tuple[str, list[int]]]) -> Measured:
-        before = time.perf_counter()
-        scores = generator.score([text for text, _ in some])
-        seconds = time.perf_counter() - before
-        if scores.shape != (len(some), len(lengths)):
-            raise ModelError(
-                f"scores of shape {scores.shape} for {len(some)} texts and a "
-                f"universe of {len(lengths)} regions"
-            )
-        rows, measures = [], []
-        for row_scores, (_, rows_of_text) in zip(scores, some, strict=True):
-            for row, ids in zip(rows_of_text, atlas.tokens_of(rows_of_text), strict=True):
-                rows.append(row)
-                measures.append(measure(row_scores, ids, lengths, n))
-        return Measured(rows, measures, seconds)
-
-    for first in range(0, len(texts), batch):
+    results: list[Result] = []
+    for name, model in models.items():
         try:
-            yield measured(texts[first : first + batch])
+            frame, seconds = per_set(name, model, selected)
         except ModelError as error:
             raise ModelError(f"model {name!r}: {error}") from None
+        keys: dict[str, Any] = {"split": split, "subset": subset, "data": atlas.digest}
+        keys |= {"model": name, "model_type": model.model_type, "seed": seed}
+        frame = frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items())
+        frames.append(frame.select(*RUN, pl.exclude(RUN)))
+        for _, same in frame.group_by("task", maintain_order=True):
+            results += summarize(same, **provenance, seconds=seconds, seed=seed)
+    return ResultsTable.of(results, pl.concat(frames))
 
 
-def about_sets(atlas: Atlas, rows: Sequence[int] | NDArray[np.int64]) -> pl.DataFrame:
+def describe_sets(atlas: Atlas, rows: NDArray[np.int64]) -> pl.DataFrame:
     """Return id, group, factor, biosample and n_tokens of region sets.
 
     The factor is the target or, without one, the assay, as in splits. Factor and biosample are
-    empty where the atlas does not know them.
+    empty if the atlas does not know them.
     """
     factor = pl.coalesce("target", "assay", pl.lit("")).alias("factor")
     columns = ["id", "group", factor, pl.col("biosample").fill_null(""), "n_tokens"]
     return atlas.metadata[rows].select(columns)
 
 
-def _frame(
-    keys: Mapping[str, str | int], atlas: Atlas, done: list[Measured], n: int
-) -> pl.DataFrame:
-    """Per-set measures, in the order of the atlas."""
-    rows = [row for measured in done for row in measured.rows]
-    measures = np.array([m for measured in done for m in measured.measures])
-    about = about_sets(atlas, rows)
-    named = pl.DataFrame(measures, schema=list(metric_names(n)))
-    frame = pl.concat([about, named], how="horizontal")[np.argsort(rows)]
-    return frame.select(*(pl.lit(value).alias(key) for key, value in keys.items()), pl.all())
+def _select_rows(
+    atlas: Atlas, rows: ArrayLike | None, split: str, subset: str
+) -> tuple[NDArray[np.int64], str]:
+    """Sorted rows of sets with regions, and the name of the subset that they are."""
+    if rows is not None:
+        selected = np.asarray(rows)
+        if selected.dtype == bool:
+            if selected.shape != (len(atlas),):
+                raise AtlasError(f"mask of shape {selected.shape} for {len(atlas)} region sets")
+            selected = np.flatnonzero(selected)
+        selected = np.unique(selected).astype(np.int64)
+        if len(selected) and (selected[0] < 0 or selected[-1] >= len(atlas)):
+            raise AtlasError(f"rows {selected[0]} to {selected[-1]}, but {len(atlas)} region sets")
+    elif not split:
+        selected, subset = np.arange(len(atlas)), "all"
+    elif subset not in SUBSETS:
+        raise AtlasError(f"no subset {subset!r}; choose one of {', '.join(SUBSETS)}")
+    else:
+        selected = np.flatnonzero(atlas.split(split).subset == subset)
+    metadata = atlas.metadata[selected]
+    empty: NDArray[np.bool_] = metadata["n_tokens"].to_numpy() == 0
+    if empty.any():
+        log.warning(
+            "%d of %d region sets have no region in the universe and are left out, the first: %s",
+            *(empty.sum(), len(selected), metadata["id"][int(np.argmax(empty))]),
+        )
+    if empty.all():
+        raise AtlasError(f"{atlas.path}: no region set to evaluate on; choose other rows")
+    return selected[~empty], subset
 
 
-def _with_progress(
-    batches: Iterable[Measured], total: int, name: str, progress: bool
-) -> Iterator[Measured]:
-    if not (progress and sys.stderr.isatty()):
+def _batches(texts: list[str], size: int, title: str) -> Iterator[list[str]]:
+    """Cut texts into batches, with a progress bar if there is a title and a terminal."""
+    batches = [texts[first : first + size] for first in range(0, len(texts), size)]
+    if not (title and sys.stderr.isatty()):
         yield from batches
         return
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    yield from track(batches, f"Evaluating {name}", total=total, console=console, transient=True)
+    yield from track(batches, title, console=Console(stderr=True), transient=True)

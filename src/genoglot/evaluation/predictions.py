@@ -1,7 +1,7 @@
-"""How well predictions of labels are: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
+"""Metrics of predicted labels: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
 
-Every metric takes weights, many draws of them at once: a bootstrap sample is a weight for each
-example, so that examples are sorted once and not once for each draw.
+Every metric takes the weights of the examples, of many bootstrap draws at once: a draw is a weight
+for each example. Examples are then sorted once, and not once per draw as with scikit-learn.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation.intervals import DRAWN_AT_ONCE, drawn_counts, share_interval
+from genoglot.evaluation.intervals import DRAWN_AT_ONCE, proportion_interval, resample_counts
 
 Values = NDArray[np.float64]
 
 
-class Measured(NamedTuple):
-    """One metric of a set of predictions.
+class MetricValue(NamedTuple):
+    """Value of one metric of a set of predictions.
 
     Attributes
     ----------
     metric
-        Its name, a key of `METRICS`.
+        Name of the metric, a key of `METRICS`.
     value
-        Mean over the outputs for which it is defined.
+        Mean over the outputs for which the metric is defined.
     low, high
-        95 % interval of `value`; NaN if it was not asked for. Of Spearman and MSE, and of MCC short
-        of 1, percentiles of a bootstrap; of accuracy, AUPRC and AUROC that of a proportion with the
-        bootstrap's spread (`share_interval`), since percentiles are too narrow where a label is
-        rare or the value near 1.
+        Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
+        MSE, and for MCC below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
+        AUROC it is the interval of a proportion with the spread of the bootstrap
+        (`proportion_interval`), since percentiles are too narrow where a label is rare or the
+        value near 1.
     outputs
-        Its value for each output, NaN where it is not defined; float64 (outputs,).
+        Value for each output, NaN where the metric is not defined, float64 (outputs,).
     """
 
     metric: str
@@ -44,20 +45,21 @@ class Measured(NamedTuple):
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Area under the receiver operating characteristic: ties count a half.
+    """Compute the area under the receiver operating characteristic; ties count a half.
 
     Parameters
     ----------
     labels
-        0 or 1, (n,).
+        Labels, 0 or 1, (n,).
     scores
-        Higher for 1, (n,).
+        Scores, higher for label 1, (n,).
     weights
-        Of each example, (draws, n); by default all 1.
+        Weight of each example in each draw, (draws, n). Default: one draw with all weights 1.
 
     Returns
     -------
-    float64 (draws,), or (1,) without weights; NaN where one of the classes is missing
+    float64 array
+        Value for each draw, (draws,); NaN where one of the classes is missing.
 
     Examples
     --------
@@ -71,10 +73,10 @@ def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
 
 
 def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Area under the precision-recall curve, as average precision.
+    """Compute the area under the precision-recall curve, as average precision.
 
     There is a threshold at each distinct score, as in ``sklearn.metrics.average_precision_score``.
-    Parameters and result are those of `auroc`.
+    Parameters and result are as in `auroc`.
 
     Examples
     --------
@@ -88,7 +90,7 @@ def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
 
 
 def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Share of right classes; parameters as `mcc`.
+    """Compute the proportion of right classes; parameters and result are as in `mcc`.
 
     Examples
     --------
@@ -101,7 +103,7 @@ def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = 
 
 
 def mcc(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Matthews' correlation coefficient, for two classes or more (Gorodkin 2004).
+    """Compute the Matthews correlation coefficient of two or more classes (Gorodkin 2004).
 
     Parameters
     ----------
@@ -112,37 +114,41 @@ def mcc(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None)
 
     Returns
     -------
-    float64 (draws,); 0 where all labels, or all predictions, are the same class
+    float64 array
+        Value for each draw, (draws,); 0 where all labels, or all predictions, are the same class.
 
     Examples
     --------
     >>> mcc([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
     array([0.5774])
     """
-    truth, told = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
+    truth, answers = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
     weight = _weights(weights, len(truth))
-    of_class = range(int(max(truth.max(initial=0), told.max(initial=0))) + 1)
-    true = np.stack([weight[:, truth == c].sum(axis=1) for c in of_class], axis=1)
-    predicted = np.stack([weight[:, told == c].sum(axis=1) for c in of_class], axis=1)
-    total, right = weight.sum(axis=1), weight[:, truth == told].sum(axis=1)
+    numbers = range(int(max(truth.max(initial=0), answers.max(initial=0))) + 1)
+    true, predicted = (
+        np.stack([weight[:, side == number].sum(axis=1) for number in numbers], axis=1)
+        for side in (truth, answers)
+    )
+    total, right = weight.sum(axis=1), weight[:, truth == answers].sum(axis=1)
     spread = [total**2 - (counts**2).sum(axis=1) for counts in (true, predicted)]
     covariance = right * total - (true * predicted).sum(axis=1)
     return np.nan_to_num(_ratio(covariance, np.sqrt(spread[0] * spread[1])))
 
 
 def spearman(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Spearman's rank correlation; ties have their mean rank.
+    """Compute Spearman's rank correlation; ties have their mean rank.
 
     Parameters
     ----------
     labels, values
-        True and predicted, (n,).
+        True and predicted values, (n,).
     weights
         As in `auroc`.
 
     Returns
     -------
-    float64 (draws,); NaN where either side is constant
+    float64 array
+        Value for each draw, (draws,); NaN where the labels or the values are all equal.
 
     Examples
     --------
@@ -158,7 +164,7 @@ def spearman(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = N
 
 
 def mse(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
-    """Mean squared error; parameters as `spearman`.
+    """Compute the mean squared error; parameters and result are as in `spearman`.
 
     Examples
     --------
@@ -180,10 +186,10 @@ METRICS: dict[str, Metric] = {
     "Spearman": spearman,
     "MSE": mse,
 }
-"""By the name that tables show."""
+"""Metrics by the names that tables show."""
 
 OF_CLASSES = ("MCC", "accuracy")
-"""Metrics of class numbers; of probabilities of the classes, the highest counts."""
+"""Metrics of class numbers; where there are probabilities of classes, the highest one counts."""
 
 
 def measure_predictions(
@@ -195,32 +201,39 @@ def measure_predictions(
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> list[Measured]:
-    """Measure predictions, with bootstrap intervals.
+) -> list[MetricValue]:
+    """Compute metrics of predictions, with bootstrap intervals.
 
     Parameters
     ----------
     labels
-        (n, outputs) or (n,), NaN where there is none; of classes, their numbers.
+        Labels, (n, outputs) or (n,), NaN where a label is missing; or class numbers.
     predictions
-        (n, outputs) or (n,); of classes, their probabilities (n, classes) or numbers (n,). One
-        column of numbers between 0 and 1 that are not all whole is the probability of class 1.
+        Predictions, (n, outputs) or (n,); of classes, their probabilities (n, classes) or their
+        numbers (n,). One column of numbers between 0 and 1 that are not all whole is the
+        probability of class 1.
     metrics
-        Keys of `METRICS`.
+        Names of metrics, keys of `METRICS`.
     groups
-        (n,) labels of what a draw takes whole, such as elements; by default each example.
+        Labels of the groups that a draw takes as a whole, such as elements, (n,). Default: each
+        example is a group.
     draws
-        Bootstrap draws; 0 for no interval.
+        Number of bootstrap draws; 0 for no interval.
     level
-        Of the interval, between 0 and 1.
+        Level of the interval, between 0 and 1.
     seed
-        Same seed, same interval.
+        Random seed of the draws: the same seed gives the same interval.
+
+    Returns
+    -------
+    list of MetricValue
+        One for each metric.
 
     Raises
     ------
     GenoglotError
-        If a metric is unknown, shapes differ, a prediction is not a number, or classes are asked
-        for and neither numbers nor probabilities of classes are given.
+        If a metric is unknown, shapes differ, a prediction is NaN, or a metric of classes is asked
+        for and the predictions are neither numbers nor probabilities of classes.
 
     Examples
     --------
@@ -228,50 +241,50 @@ def measure_predictions(
     >>> found[0].metric, found[0].value
     ('AUROC', 1.0)
     """
-    truth, told = (np.asarray(side, np.float64) for side in (labels, predictions))
-    truth, told = (side[:, None] if side.ndim == 1 else side for side in (truth, told))
+    truth, predicted = (np.asarray(side, np.float64) for side in (labels, predictions))
+    truth, predicted = (side[:, None] if side.ndim == 1 else side for side in (truth, predicted))
     if unknown := [name for name in metrics if name not in METRICS]:
-        raise GenoglotError(f"no metric {unknown[0]!r}; choose of {', '.join(METRICS)}")
-    if len(truth) != len(told) or not len(truth):
-        raise GenoglotError(f"{len(truth)} labels for {len(told)} predictions; give one each")
-    if np.isnan(told).any():
-        raise GenoglotError("some predictions are not numbers (NaN); check the model")
+        raise GenoglotError(f"no metric {unknown[0]!r}; choose one of {', '.join(METRICS)}")
+    if len(truth) != len(predicted) or not len(truth):
+        raise GenoglotError(f"{len(truth)} labels for {len(predicted)} predictions; give one each")
+    if np.isnan(predicted).any():
+        raise GenoglotError("some predictions are NaN; check the model")
     by_class = [name for name in metrics if name in OF_CLASSES]
     if by_class and truth.shape[1] != 1:
         raise GenoglotError(f"{by_class[0]} needs class numbers, not {truth.shape[1]} labels each")
-    if len(by_class) < len(metrics) and told.shape != truth.shape:
-        raise GenoglotError(f"predictions of shape {told.shape} for labels {truth.shape}")
+    if len(by_class) < len(metrics) and predicted.shape != truth.shape:
+        raise GenoglotError(f"predictions of shape {predicted.shape} for labels {truth.shape}")
     group = np.arange(len(truth))
     if groups is not None:
         group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    classes = _classes(truth, told) if by_class else told
+    classes = _classes(truth, predicted) if by_class else predicted
     found = []
     for name in metrics:
-        given = classes if name in OF_CLASSES else told
+        given = classes if name in OF_CLASSES else predicted
         values = _each_output(name, truth, given, None)[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
         low = high = np.nan
         if draws and group.max() > 0 and not np.isnan(value):
-            means = _drawn(name, truth, given, group, draws, seed)
+            means = _drawn_means(name, truth, given, group, draws, seed)
             low, high = _bounds(name, value, means[~np.isnan(means)], truth, group, level)
-        found.append(Measured(name, value, float(low), float(high), values))
+        found.append(MetricValue(name, value, float(low), float(high), values))
     return found
 
 
-def _classes(truth: Values, told: Values) -> Values:
+def _classes(truth: Values, predicted: Values) -> Values:
     """Class numbers of predictions, (n, 1)."""
-    if told.shape[1] > 1:
-        most_probable: Values = told.argmax(axis=1)[:, None].astype(np.float64)
+    if predicted.shape[1] > 1:
+        most_probable: Values = predicted.argmax(axis=1)[:, None].astype(np.float64)
         return most_probable
-    whole, most = (told == np.rint(told)).all(), np.nanmax(truth, initial=0)
-    if whole and told.min() >= 0:
-        return told
-    if most <= 1 and told.min() >= 0 and told.max() <= 1:
-        return (told > 0.5).astype(np.float64)
+    whole, last = (predicted == np.rint(predicted)).all(), np.nanmax(truth, initial=0)
+    if whole and predicted.min() >= 0:
+        return predicted
+    if last <= 1 and predicted.min() >= 0 and predicted.max() <= 1:
+        return (predicted > 0.5).astype(np.float64)
     raise GenoglotError(
-        f"one column of predictions from {told.min():.4g} to {told.max():.4g} for classes 0 to "
-        f"{most:.0f}: give class numbers, the probability of class 1 (of two classes), or a "
-        "probability for each class"
+        f"one column of predictions from {predicted.min():.4g} to {predicted.max():.4g} for "
+        f"classes 0 to {last:.0f}: give class numbers, the probability of class 1 (of two "
+        "classes), or a probability for each class"
     )
 
 
@@ -283,7 +296,7 @@ def _bounds(
     group: NDArray[np.int64],
     level: float,
 ) -> tuple[float, float]:
-    """Interval of a metric from its draws; coverage: tests/evaluation/test_coverage.py."""
+    """Interval of a metric from its draws; tests/evaluation/test_coverage.py simulates coverage."""
     spread = float(means.std())
     edge = spread == 0 and name == "MCC" and value == 1
     if name not in ("accuracy", "AUPRC", "AUROC") and not edge:
@@ -292,34 +305,34 @@ def _bounds(
     if name == "accuracy":
         units = float(len(np.unique(group)))
         independent = units == len(group)
-        return share_interval(value, 0.0 if independent else spread, units, level=level)
+        return proportion_interval(value, 0.0 if independent else spread, units, level=level)
     if edge:  # MCC of two classes of like size is 2 * accuracy - 1
         rare = min(len(np.unique(group[truth[:, 0] == label])) for label in np.unique(truth))
-        low, high = share_interval(value, 0.0, 2 * rare, level=level)
+        low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
         return 2 * low - 1, 2 * high - 1
     positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
     if name == "AUPRC":
-        return share_interval(value, spread, positive, level=level)
-    # An AUROC is three times as precise as a proportion of the rarer class, at the most.
-    return share_interval(value, spread, 3 * min(positive, negative), level=level)
+        return proportion_interval(value, spread, positive, level=level)
+    # An AUROC is at most three times as precise as a proportion of the rarer class.
+    return proportion_interval(value, spread, 3 * min(positive, negative), level=level)
 
 
 def _units(labels: Values, group: NDArray[np.int64]) -> tuple[int, int]:
-    """How many groups have a 0, and how many have a label above 0."""
+    """Count the groups with a label 0, and those with a label above 0."""
     return len(np.unique(group[labels == 0])), len(np.unique(group[labels > 0]))
 
 
-def _drawn(
-    name: str, truth: Values, told: Values, group: NDArray[np.int64], draws: int, seed: int
+def _drawn_means(
+    name: str, truth: Values, predicted: Values, group: NDArray[np.int64], draws: int, seed: int
 ) -> Values:
-    """Mean over the outputs in each draw; the same seed draws the same for every metric."""
+    """Mean over the outputs in each draw; all metrics have the same draws for a seed."""
     rng = np.random.default_rng(seed)
     at_once = max(1, DRAWN_AT_ONCE // len(truth))
     means = []
     for first in range(0, draws, at_once):
         size = min(at_once, draws - first)
-        weights = drawn_counts(size, int(group.max()) + 1, rng)[:, group]
-        values = _each_output(name, truth, told, weights)
+        weights = resample_counts(size, int(group.max()) + 1, rng)[:, group]
+        values = _each_output(name, truth, predicted, weights)
         known = ~np.isnan(values)
         means.append(
             _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))
@@ -327,10 +340,10 @@ def _drawn(
     return np.concatenate(means)
 
 
-def _each_output(name: str, truth: Values, told: Values, weights: Values | None) -> Values:
-    """Value for each draw and output, (draws, outputs), over the labels that are there."""
+def _each_output(name: str, truth: Values, predicted: Values, weights: Values | None) -> Values:
+    """Value for each draw and output, (draws, outputs), over the examples with a label."""
     columns = []
-    for label, value in zip(truth.T, told.T, strict=True):
+    for label, value in zip(truth.T, predicted.T, strict=True):
         known = ~np.isnan(label)
         if known.any():
             some = weights if weights is None or known.all() else weights[:, known]
@@ -347,7 +360,7 @@ def _weights(weights: ArrayLike | None, n: int) -> Values:
 def _by_score(
     labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Values, Values]:
-    """Weight of positives and of negatives at each distinct score, rising: (draws, scores)."""
+    """Weight of positives and negatives at each distinct score, ascending: (draws, scores)."""
     truth, score = np.asarray(labels) > 0, np.asarray(scores)
     weight = _weights(weights, len(truth))
     order = np.argsort(score, kind="stable")
@@ -358,7 +371,7 @@ def _by_score(
 
 
 def _ranks(values: Values, weight: Values) -> Values:
-    """Mean rank of each example in each draw, but for a constant: (draws, n)."""
+    """Mean rank of each example in each draw, up to a constant: (draws, n)."""
     order = np.argsort(values, kind="stable")
     first = _first_of_each(values[order])
     tied = np.add.reduceat(weight[:, order], first, axis=1)
@@ -374,6 +387,6 @@ def _first_of_each(ordered: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _ratio(above: Values, below: Values) -> Values:
-    """Divide, with NaN where there is nothing to divide by."""
+    """Divide; NaN where the divisor is 0."""
     ratio: Values = np.full(np.shape(above), np.nan)
     return np.divide(above, below, out=ratio, where=below > 0)

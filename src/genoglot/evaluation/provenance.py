@@ -1,4 +1,4 @@
-"""Where a result comes from: the code's commit and the hardware."""
+"""Where a result comes from: the commit of the code and the hardware."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from pathlib import Path
 
 import genoglot
 
-PACKAGE = Path(genoglot.__file__).parent
 
+def code_version(package: Path | None = None) -> str:
+    """Return the commit of the code, with "-dirty" if the code was edited since.
 
-def code_version() -> str:
-    """Commit of the code that runs, with "-dirty" if it was edited; else the package's version.
+    Parameters
+    ----------
+    package
+        Folder of a Python package. Default: that of Genoglot.
 
-    A package that is installed inside some other project's repository is not of its commit.
+    Returns
+    -------
+    str
+        The first 12 digits of the commit; or "v" and the version of Genoglot, if the package is
+        not in a git repository, or is not a part of the repository that it lies in.
     """
-    if _git("ls-files", "--error-unmatch", "__init__.py"):
-        commit = _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    package = package or Path(genoglot.__file__).parent
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py"):
+        commit = _git(package, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
         if commit:
             return commit
     return f"v{genoglot.__version__}"
 
 
 def hardware() -> str:
-    """System, processor cores and, if torch is in use, the GPU.
+    """Return the system, the number of processor cores and, if torch is in use, the GPU.
 
     Examples
     --------
@@ -34,21 +42,16 @@ def hardware() -> str:
     True
     """
     name = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
-    torch = sys.modules.get("torch")  # importing it takes seconds, and who uses it has it
+    torch = sys.modules.get("torch")  # importing it takes seconds, and code that uses it has it
     if torch is not None and torch.cuda.is_available():
         name += f", {torch.cuda.get_device_name()}"
     return name
 
 
-def _git(*arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(PACKAGE), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from genoglot.atlas import Atlas, Split, build_atlas, make_split
-from genoglot.evaluation import Scorer, Table, evaluate
+from genoglot.evaluation import RegionScorer, ResultsTable, evaluate
 from genoglot.models import Generator, create, names
 from genoglot.regions import Genes, Regions, Universe
 from genoglot.reports.nearest_genes import add_nearest_gene
@@ -40,7 +40,7 @@ class DemoRun:
     split: Split
     models: dict[str, Generator]
     oracle: Oracle
-    table: Table
+    table: ResultsTable
     logs: dict[str, tuple[pl.DataFrame, pl.DataFrame]]
     answers: dict[str, dict[str, Regions]]  # query -> model -> regions
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def run_demo(folder: Path, *, seed: int, **settings: Any) -> DemoRun:
         logs[kind] = pl.read_csv(lines / LOSS), pl.read_csv(lines / VALIDATION)
         done(f"trained {kind}")
     oracle = Oracle(world, atlas)
-    scorers: dict[str, Scorer] = {**models, "oracle": oracle}
+    scorers: dict[str, RegionScorer] = {**models, "oracle": oracle}
     table = evaluate(scorers, atlas, split=parts.name, seed=seed, n=TOP, progress=False)
     done("evaluated")
     answers = _answers(models, Genes.from_file(world.genes_path))

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot import __version__
-from genoglot.evaluation import Scorer, Table, paired_difference
+from genoglot.evaluation import RegionScorer, ResultsTable, paired_difference
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.files import atomic_path
 from genoglot.models.text_to_regions.generator import best
@@ -31,7 +31,7 @@ BASELINE = "ridge"
 REPORT = "report.html"
 
 
-def write_demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
+def write_demo(out: str | Path, *, seed: int = 0, **settings: Any) -> ResultsTable:
     """Simulate a small world, train on it, evaluate, answer three queries, and write a report.
 
     Parameters
@@ -45,7 +45,7 @@ def write_demo(out: str | Path, *, seed: int = 0, **settings: Any) -> Table:
 
     Returns
     -------
-    Table
+    ResultsTable
         The results.
 
     Raises
@@ -217,7 +217,7 @@ def add_genome(report: Report, demo: DemoRun) -> None:
         plot_row("all regions", np.arange(len(regions)), f"{len(regions):,}", judge=False),
         plot_row("true", ids, f"{len(ids):,}", judge=True),
     ]
-    scorers: dict[str, Scorer] = {**demo.models, "oracle": demo.oracle}
+    scorers: dict[str, RegionScorer] = {**demo.models, "oracle": demo.oracle}
     for name, model in scorers.items():
         top = best(model.score([text])[0], len(ids))
         note = f"{100 * np.isin(top, ids).mean():.0f} % true"

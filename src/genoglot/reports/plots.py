@@ -64,7 +64,7 @@ def plot_intervals(results: pl.DataFrame, metric: str, *, highlight: Sequence[st
     Parameters
     ----------
     results
-        Results of the models: see `Table.results`.
+        Results of the models: see `ResultsTable.results`.
     metric
         Name of the metric, such as "average_precision".
     highlight

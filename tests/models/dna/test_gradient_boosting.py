@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
+from genoglot.models.dna.gradient_boosting import (
+    BoostedTrees,
+    GradientBoosting,
+    RandomForest,
+    Trees,
+    joined,
+)
 
 KINDS = [RandomForest, pytest.param(GradientBoosting, id="GradientBoosting")]
 
 
 def made(kind: type[Trees], target: str, seed: int = 0) -> Trees:
-    if kind is GradientBoosting:
-        pytest.importorskip("xgboost")
-    return kind(target, seed=seed, n_estimators=100)  # type: ignore[arg-type]
+    return kind(target, seed=seed, trees=100)  # type: ignore[arg-type]
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +49,37 @@ def test_classes_keep_their_numbers(kind: type[Trees]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_class_without_examples_has_no_probability(kind: type[Trees]) -> None:
+    vectors, _ = data()
+    classes = np.where(vectors[:, 0] > 0, 3, 1)
+    probabilities = made(kind, "multi-class").fit(vectors, classes).predict(vectors)
+    assert probabilities.shape == (200, 4) and (probabilities[:, [0, 2]] == 0).all()
+    assert (probabilities.argmax(1) == classes).mean() > 0.8
+
+
+def test_the_first_trees_are_those_of_a_smaller_number() -> None:
+    vectors, effect = data()
+    few, many = (
+        GradientBoosting("regression", trees=n, colsample_bytree=0.5).fit(vectors, effect)
+        for n in (20, 60)
+    )
+    np.testing.assert_array_equal(many.predict(vectors, trees=20), few.predict(vectors))
+    assert not np.array_equal(many.predict(vectors), few.predict(vectors))
+
+
+def test_trees_are_saved_and_stop_where_validation_does_not_gain() -> None:
+    vectors, effect = data()
+    y = (effect > 0).astype(np.float32)
+    trees = BoostedTrees.fit(
+        vectors[:100], y[:100], (vectors[100:], y[100:]), target="binary", trees=500, patience=5
+    )
+    again = BoostedTrees.from_bytes(trees.to_bytes())
+    np.testing.assert_array_equal(again.predict(vectors), trees.predict(vectors))
+    whole = BoostedTrees.fit(vectors[:100], y[:100], target="binary", trees=500)
+    assert len(trees.to_bytes()) < len(whole.to_bytes())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_decides(kind: type[Trees]) -> None:
     vectors, effect = data()
     one, same, other = (
@@ -58,7 +93,7 @@ def test_what_does_not_fit_is_named() -> None:
     vectors, effect = data()
     with pytest.raises(ModelError, match="200 vectors, but labels"):
         RandomForest().fit(vectors, effect[:10])
-    with pytest.raises(ModelError, match="no label is there"):
+    with pytest.raises(ModelError, match="all labels are missing"):
         RandomForest().fit(vectors, np.full(200, np.nan))
     with pytest.raises(ModelError, match="all 100 training examples have the same label, 1"):
         RandomForest().fit(vectors, np.where(np.arange(200) < 100, 1, np.nan))

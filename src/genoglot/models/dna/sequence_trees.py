@@ -13,6 +13,7 @@ from pydantic import Field
 
 from genoglot.errors import ModelError
 from genoglot.files import atomic_path
+from genoglot.models.dna.gradient_boosting import BoostedTrees
 from genoglot.models.dna.heads import not_learnable
 from genoglot.models.dna.lengths import TrainedLengths, check_maximum, extreme_lengths
 from genoglot.models.dna.sequence_encoder import batches
@@ -34,12 +35,6 @@ MAX_LENGTH = 1 << 15  # bp
 PATIENCE = 50  # trees without a gain after which none is added
 
 _BASES = 1 << 15  # at a time
-_OBJECTIVES: dict[Target, str] = {
-    "binary": "binary:logistic",
-    "multi-label": "binary:logistic",
-    "regression": "reg:squarederror",
-    "multi-class": "multi:softprob",
-}
 
 
 class SequenceTreesSettings(Settings):
@@ -104,7 +99,7 @@ class SequenceTrees(Pretrained):
         self.names = list(names) if names is not None else None
         self.lengths: TrainedLengths | None = None
         self._length = self._outputs = 0
-        self._boosters: list[Any] = []  # one for each output, or one for all classes
+        self._boosters: list[BoostedTrees] = []  # one for each output, or one for all classes
 
     def fit(
         self,
@@ -155,12 +150,12 @@ class SequenceTrees(Pretrained):
         for i in range(y.shape[1]):
             file = None if folder is None else folder / f"trees-{i}.ubj"
             if file is not None and file.exists():
-                self._boosters.append(_loaded(file.read_bytes()))
+                self._boosters.append(BoostedTrees.from_bytes(file.read_bytes(), self._kinds()))
                 continue
             self._boosters.append(self._grown(x, y[:, i], x_check, y_check[:, i]))
             if file is not None:
                 with atomic_path(file) as temporary:
-                    temporary.write_bytes(self._boosters[-1].save_raw("ubj"))
+                    temporary.write_bytes(self._boosters[-1].to_bytes())
         return self
 
     def predict(
@@ -175,8 +170,6 @@ class SequenceTrees(Pretrained):
 
         Parameters and errors are those of `SequenceModel.predict`.
         """
-        import xgboost
-
         if not self._boosters:
             raise ModelError("the trees are not fitted; fit them to labels")
         for length in extreme_lengths(codes, lengths):
@@ -187,7 +180,7 @@ class SequenceTrees(Pretrained):
                 part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
             if self.lengths is not None:
                 part, _ = self.lengths.pad(part, None)
-            found = xgboost.DMatrix(self._features(part), **self._kinds())
+            found = self._boosters[0].matrix(self._features(part))
             told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
         return np.concatenate(told).astype(np.float32)
 
@@ -218,7 +211,7 @@ class SequenceTrees(Pretrained):
 
     def _arrays(self) -> Arrays:
         return {
-            f"trees.{i}": np.frombuffer(booster.save_raw("ubj"), np.uint8)
+            f"trees.{i}": np.frombuffer(booster.to_bytes(), np.uint8)
             for i, booster in enumerate(self._boosters)
         }
 
@@ -228,37 +221,29 @@ class SequenceTrees(Pretrained):
         made = cls(names=config["names"], **saved.settings)
         made._length, made._outputs = config["length"], config["outputs"]
         made.lengths = TrainedLengths(*config["lengths"]) if config["lengths"] else None
-        made._boosters = [_loaded(arrays[f"trees.{i}"].tobytes()) for i in range(len(arrays))]
+        made._boosters = [
+            BoostedTrees.from_bytes(arrays[f"trees.{i}"].tobytes(), made._kinds())
+            for i in range(len(arrays))
+        ]
         return made
 
-    def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> Any:
+    def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> BoostedTrees:
         """Grow the trees of one output, or of all classes."""
-        import xgboost
-
         s = self.settings
         there, checked = ~np.isnan(y), ~np.isnan(y_check)
         if not there.any() or not checked.any():
             raise ModelError("an output has no label to learn from, or to validate on; give some")
-        options = {
-            "objective": _OBJECTIVES[s.target], "eta": s.learning_rate, "max_depth": s.depth,
-            "min_child_weight": 10, "subsample": 0.7, "colsample_bynode": 0.05, "lambda": 2,
-            "max_bin": BINS, "tree_method": "hist", "nthread": torch.get_num_threads(),
-            "seed": s.seed,
-        }  # fmt: skip
-        if s.target == "multi-class":
-            options["num_class"] = self._outputs
-        learned = xgboost.QuantileDMatrix(x[there], y[there], max_bin=BINS, **self._kinds())
-        held_out = xgboost.QuantileDMatrix(
-            x_check[checked], y_check[checked], ref=learned, max_bin=BINS, **self._kinds()
-        )
-        grown = xgboost.train(
-            options, learned, s.trees, evals=[(held_out, "validation")], verbose_eval=False,
-            early_stopping_rounds=PATIENCE,
+        classes = {"num_class": self._outputs} if s.target == "multi-class" else {}
+        return BoostedTrees.fit(
+            x[there], y[there], (x_check[checked], y_check[checked]),
+            target=s.target, trees=s.trees, patience=PATIENCE, max_bin=BINS,
+            features=self._kinds(), eta=s.learning_rate, max_depth=s.depth, min_child_weight=10,
+            subsample=0.7, colsample_bynode=0.05, reg_lambda=2, seed=s.seed,
+            nthread=torch.get_num_threads(), **classes,
         )  # fmt: skip
-        return grown[: grown.best_iteration + 1]
 
     def _kinds(self) -> dict[str, Any]:
-        """Tell XGBoost of the features: bases are letters, the others numbers."""
+        """Describe the features to XGBoost: bases are categories, the others numbers."""
         numbers = sum(kmer_counts(np.empty((0, 0), np.uint8), k).shape[1] for k in KMERS)
         numbers += 2 * len(jaspar())
         return {
@@ -295,11 +280,3 @@ class SequenceTrees(Pretrained):
         if self.settings.target == "multi-class":
             columns[columns < 0] = np.nan
         return columns
-
-
-def _loaded(trees: bytes) -> Any:
-    import xgboost
-
-    booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(trees))
-    return booster

@@ -1,7 +1,7 @@
-"""Models of what a single base changes: effects of neighboring changes, and trees on the site.
+"""Models of single-base changes: effects of neighboring changes, and trees on the site.
 
-They stand beside the baselines and are called like them: `fit(inputs, labels, validation)`,
-`predict(inputs)`, with inputs a pair of codes.
+They are called like the baselines: `fit(inputs, labels, validation)` and `predict(inputs)`, where
+inputs are a pair of codes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sites import FLANK, SiteMotifs, Sites, find_sites
 
 from genoglot.bench.baselines import Validation
 from genoglot.bench.features import Inputs
@@ -21,39 +20,40 @@ from genoglot.models.dna.gradient_boosting import GradientBoosting, joined
 from genoglot.models.dna.target import Target
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.tasks.dataset import Examples, Floats
+from mpra_models.sites import FLANK, SiteMotifs, Sites, find_sites
 
 POWER = 0.5
-"""Effects are learned as sign(y) |y|^POWER, so that a few large ones do not decide everything."""
+"""Effects are learned as sign(y) |y|^POWER, so that a few large ones do not dominate."""
 
 ERROR = 10.0
-"""An effect whose standard error is the spread (standard deviation) of the effects of its element
-is noisier (variance) by so much times the noise of one that is known exactly."""
+"""The noise variance of an effect is 1 + ERROR * e^2 times that of an exact one, where e is the
+standard error of the effect, divided by the standard deviation of the effects of its element."""
 
-MOST = 2.0
-"""Standard errors count as so many spreads of the element's effects at most."""
+MAX_ERROR = 2.0
+"""Maximum of e in the noise variance."""
 
 
-class Standard:
+class Standardizer:
     """Mean and standard deviation of the values of each sequence.
 
-    They are drawn a little to those of all values, as if `PRIOR` more of these stood in each
-    sequence; a sequence that was not seen has the latter.
+    They are shrunk towards those of all values, as if each sequence had `PRIOR` more of these. A
+    sequence without values has those of all values.
 
     Parameters
     ----------
     sites, values
-        Changes, and a value of each, (n,).
+        Changes, and a value for each, (n,).
 
     Examples
     --------
     >>> at = np.arange(8)
     >>> sites = Sites(at // 4, at, np.zeros((8, 65), np.uint8), np.ones((8, 65), np.uint8))
     >>> values = np.repeat([-1.0, 1.0], 4)
-    >>> standard = Standard(sites, values)
-    >>> mean, deviation = standard.of(sites)
+    >>> standardizer = Standardizer(sites, values)
+    >>> mean, deviation = standardizer.of(sites)
     >>> bool(mean[0] < 0 < mean[-1]), deviation.shape
     (True, (8,))
-    >>> bool(np.allclose(standard.restored(sites, standard.removed(sites, values)), values))
+    >>> bool(np.allclose(standardizer.restored(sites, standardizer.removed(sites, values)), values))
     True
     """
 
@@ -71,14 +71,14 @@ class Standard:
         self._each = np.stack([mean, np.sqrt((squares + self.PRIOR * self._all[1] ** 2) / weight)])
 
     def of(self, sites: Sites) -> NDArray[np.float64]:
-        """Mean and standard deviation of the sequence of each change, (2, n)."""
+        """Return mean and standard deviation of the sequence of each change, (2, n)."""
         at = np.searchsorted(self._numbers, sites.sequence).clip(max=len(self._numbers) - 1)
         known = self._numbers[at] == sites.sequence
         found: NDArray[np.float64] = np.where(known, self._each[:, at], self._all[:, None])
         return found
 
     def removed(self, sites: Sites, values: NDArray[Any]) -> Floats:
-        """Take the mean off and divide by the deviation, float32 (n,)."""
+        """Subtract the mean and divide by the standard deviation, float32 (n,)."""
         mean, deviation = self.of(sites)
         return np.asarray((values - mean) / deviation, np.float32)
 
@@ -94,18 +94,18 @@ class SiteModel(ABC):
     Parameters
     ----------
     target
-        Of the labels; must be real.
+        What the labels are; must be "regression".
     n_outputs
-        Of the labels; must be 1.
+        Number of labels of each example; must be 1.
     seed
-        Of everything random.
-    most
-        Fit on at most so many examples, drawn at random.
+        Random seed.
+    max_examples
+        Maximum number of training examples; of more, so many are drawn at random.
 
     Raises
     ------
     TaskError
-        If the labels are not one value each.
+        If the labels are not one value for each example.
     """
 
     name: ClassVar[str]
@@ -116,11 +116,12 @@ class SiteModel(ABC):
         n_outputs: int = 1,
         *,
         seed: int = 0,
-        most: int = 20_000,
+        max_examples: int = 20_000,
     ) -> None:
         if target != "regression" or n_outputs != 1:
             raise TaskError(f"{self.name} predicts one real value, not {n_outputs} of {target}")
-        self.target, self.n_outputs, self.seed, self.most = target, n_outputs, seed, most
+        self.target, self.n_outputs, self.seed = target, n_outputs, seed
+        self.max_examples = max_examples
         self._fitted = False
 
     def fit(
@@ -130,24 +131,26 @@ class SiteModel(ABC):
         validation: Validation,
         errors: ArrayLike | None = None,
     ) -> None:
-        """Learn.
+        """Fit to effects of changes.
 
         Parameters
         ----------
         inputs
             Codes without and with the change, uint8 (n, length) each.
         labels
-            Effects, float32 (n,) or (n, 1); NaN is a missing one.
+            Effects, float32 (n,) or (n, 1), NaN where an effect is missing.
         validation
-            Inputs and labels on which settings are chosen.
+            Inputs and labels that settings are chosen by.
         errors
-            Standard error of each of `labels`, (n,): the larger, as compared with the spread of
-            the labels of its sequence, the less it counts. By default all count alike.
+            Standard error of each effect, (n,). The larger it is, compared with the standard
+            deviation of the effects of its sequence, the less the effect counts. Default: all
+            effects count alike.
 
         Raises
         ------
         TaskError
-            If there is no label, or not one for each, or a pair differs by more than one base.
+            If there is no label, there is not one label for each pair, or a pair does not differ by
+            exactly one base.
         """
         sites, y = _labelled(inputs, labels)
         check = _labelled(*validation)
@@ -155,16 +158,16 @@ class SiteModel(ABC):
         if error.shape != y.shape:
             raise TaskError(f"{len(y)} labels and errors {error.shape}; give one each")
         rows = np.flatnonzero(~np.isnan(y))
-        if len(rows) > self.most:
+        if len(rows) > self.max_examples:
             rng = np.random.default_rng(self.seed)
-            rows = np.sort(rng.choice(rows, self.most, replace=False))
+            rows = np.sort(rng.choice(rows, self.max_examples, replace=False))
         known = ~np.isnan(check[1])
         if not len(rows) or not known.any():
-            raise TaskError("no label is there to learn from, or to validate on; give some")
-        sites, y, error = sites.some(rows), y[rows], error[rows]
-        _, deviation = Standard(sites, y).of(sites)
-        noise = 1 + ERROR * np.minimum(error / deviation, MOST) ** 2
-        self._fit(sites, y, check[0].some(known), check[1][known], noise)
+            raise TaskError("all labels of training or validation are missing; give some")
+        sites, y, error = sites.take(rows), y[rows], error[rows]
+        _, deviation = Standardizer(sites, y).of(sites)
+        noise = 1 + ERROR * np.minimum(error / deviation, MAX_ERROR) ** 2
+        self._fit(sites, y, check[0].take(known), check[1][known], noise)
         self._fitted = True
 
     def predict(self, inputs: Inputs) -> Floats:
@@ -173,7 +176,7 @@ class SiteModel(ABC):
         Raises
         ------
         TaskError
-            If the model is not fitted, or a pair differs by more than one base.
+            If the model is not fitted, or a pair does not differ by exactly one base.
         """
         if not self._fitted:
             raise TaskError("the model is not fitted; fit it to effects")
@@ -182,23 +185,23 @@ class SiteModel(ABC):
     def fit_subset(
         self, train: Examples, validation: Examples, errors: ArrayLike | None = None
     ) -> None:
-        """`fit` on the parts of a split."""
+        """Fit to the subsets of a split."""
         self.fit(train.inputs, train.labels, (validation.inputs, validation.labels), errors)
 
     @abstractmethod
     def _fit(
         self, sites: Sites, y: Floats, check: Sites, y_check: Floats, noise: NDArray[np.float64]
     ) -> None:
-        """Learn; `noise` is the variance of each label's noise, but for a factor."""
+        """Fit; `noise` is the noise variance of each label, up to a factor."""
 
     @abstractmethod
     def _predict(self, sites: Sites) -> NDArray[Any]: ...
 
 
 class Neighbors(SiteModel):
-    """Mean effect of the training changes nearby in the same sequence, weighted by distance.
+    """Mean effect of nearby training changes in the same sequence, weighted by distance.
 
-    It knows nothing of DNA: what a random split of positions tells by itself. Width of the
+    It does not read DNA: it shows what a random split of positions gives away. The width of the
     Gaussian weights (standard deviation, bp) is chosen on validation data.
     """
 
@@ -218,7 +221,7 @@ class Neighbors(SiteModel):
         self.width = min(errors, key=errors.__getitem__)
 
     def _predict(self, sites: Sites) -> NDArray[Any]:
-        told = np.full(len(sites.at), np.average(self._y, weights=self._weight))
+        predictions = np.full(len(sites.at), np.average(self._y, weights=self._weight))
         for number in np.unique(sites.sequence):
             here, there = sites.sequence == number, self._sites.sequence == number
             if not there.any():
@@ -227,22 +230,22 @@ class Neighbors(SiteModel):
             far = (sites.at[here, None] - self._sites.at[there]) / self.width
             near = np.exp(-0.5 * far**2) * weight
             mean = np.average(y, weights=weight)
-            told[here] = (near @ y + self.PRIOR * mean) / (near.sum(axis=1) + self.PRIOR)
-        return told
+            predictions[here] = (near @ y + self.PRIOR * mean) / (near.sum(axis=1) + self.PRIOR)
+        return predictions
 
 
 class SiteBoosting(SiteModel):
-    """Gradient-boosted trees (XGBoost) on both alleles, side by side, of what is at the site.
+    """Gradient-boosted trees (XGBoost) on the features of both alleles at the site.
 
-    An allele is described by the fit of motifs to it and the 4-mers around it. Neither the
-    sequence's name nor a place in it is given. All labels count alike, whatever their errors.
+    The features of an allele are the scores of motifs and the 4-mers around the site. Neither the
+    sequence nor the position in it is given. All labels count alike, whatever their errors.
 
     Parameters
     ----------
     common, named
         See `SiteModel`.
     trees
-        Numbers of trees to choose of on validation data.
+        Numbers of trees; one is chosen on validation data.
     """
 
     name = "site-boosting"
@@ -256,20 +259,19 @@ class SiteBoosting(SiteModel):
     ) -> None:
         self._motifs = SiteMotifs()
         x, x_check = self._vectors(sites), self._vectors(check)
-        best = np.inf
-        for trees in self._sizes:
-            model = GradientBoosting(
-                "regression", seed=self.seed, n_estimators=trees, colsample_bytree=0.1, n_jobs=1
-            ).fit(x, squeezed(y))
-            error = float(((model.predict(x_check)[:, 0] - squeezed(y_check)) ** 2).mean())
-            if error < best:
-                best, self.trees, self._model = error, trees, model
+        # The first 100 of 600 trees are those of 100: one fit is enough for all numbers.
+        self._model = GradientBoosting(
+            "regression", seed=self.seed, trees=max(self._sizes), colsample_bytree=0.1, nthread=1
+        ).fit(x, compressed(y))
+        found = {n: self._model.predict(x_check, trees=n)[:, 0] for n in self._sizes}
+        errors = {n: ((effects - compressed(y_check)) ** 2).mean() for n, effects in found.items()}
+        self.trees = min(errors, key=errors.__getitem__)
 
     def _predict(self, sites: Sites) -> NDArray[Any]:
-        return spread(self._model.predict(self._vectors(sites))[:, 0])
+        return expanded(self._model.predict(self._vectors(sites), trees=self.trees)[:, 0])
 
     def _vectors(self, sites: Sites) -> Floats:
-        """Describe the site without the change, and what is other with it."""
+        """Features of the site without the change, and the difference that the change makes."""
         near = slice(FLANK - 3, FLANK + 4)
         without, other = (
             np.hstack([self._motifs.occupancy(codes), kmer_counts(codes[:, near], 4)])
@@ -278,20 +280,20 @@ class SiteBoosting(SiteModel):
         return joined(without, other - without)
 
 
-def squeezed(y: Floats) -> Floats:
-    """Draw large effects in: sign(y) |y|^POWER.
+def compressed(y: Floats) -> Floats:
+    """Compress large effects: sign(y) |y|^POWER.
 
     Examples
     --------
-    >>> spread(squeezed(np.float32([-2, 0, 0.5]))).round(3).tolist()
+    >>> expanded(compressed(np.float32([-2, 0, 0.5]))).round(3).tolist()
     [-2.0, 0.0, 0.5]
     """
     drawn: Floats = np.sign(y) * np.abs(y) ** np.float32(POWER)
     return drawn
 
 
-def spread(y: NDArray[Any]) -> NDArray[Any]:
-    """Undo `squeezed`."""
+def expanded(y: NDArray[Any]) -> NDArray[Any]:
+    """Undo `compressed`."""
     undone: NDArray[Any] = np.sign(y) * np.abs(y) ** (1 / POWER)
     return undone
 

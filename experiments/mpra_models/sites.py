@@ -1,4 +1,4 @@
-"""Where two alleles of a sequence differ by one base, and what changes there."""
+"""Single-base changes: their positions, and what changes there."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from genoglot.sequence.motifs import jaspar
 from genoglot.tasks.dataset import Floats
 
 FLANK = 32
-"""Bases kept on both sides of a site; the longest motif (of 30 bp) reaches no farther."""
+"""Number of bases on both sides of a site; no motif is longer (30 bp at most)."""
 
-_BLOCK = 1 << 22  # bases of the whole sequences read at a time
-_OF_N = -3.0  # log-odds of an unknown base: a site that holds one is hardly a site
+_BLOCK = 1 << 22  # bases of whole sequences that are read at a time
+_OF_N = -3.0  # log-odds of N: a site with an N hardly counts
 
 
 class Sites(NamedTuple):
@@ -28,11 +28,11 @@ class Sites(NamedTuple):
     Attributes
     ----------
     sequence
-        A number of the whole reference sequence: equal for changes of the same element, int64 (n,).
+        Number of the whole reference sequence, equal for changes of the same element, int64 (n,).
     at
-        Where in it the change lies, from 0, int64 (n,).
+        Position of the change in that sequence, 0-based, int64 (n,).
     reference, alternative
-        The bases around it, uint8 (n, 2 * FLANK + 1), N past the ends.
+        Bases around the change, without and with it, uint8 (n, 2 * FLANK + 1), N past the ends.
     """
 
     sequence: NDArray[np.int64]
@@ -40,20 +40,20 @@ class Sites(NamedTuple):
     reference: Codes
     alternative: Codes
 
-    def some(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Sites:
-        """Take some of them."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Sites:
+        """Select some of the changes."""
         return Sites(
             self.sequence[rows], self.at[rows], self.reference[rows], self.alternative[rows]
         )
 
     @property
     def letters(self) -> tuple[Codes, Codes]:
-        """The base without and with the change, uint8 (n,) each."""
+        """Base without and with the change, uint8 (n,) each."""
         return self.reference[:, FLANK], self.alternative[:, FLANK]
 
 
 def find_sites(inputs: Inputs) -> Sites:
-    """Find where the alleles of each pair differ.
+    """Find the position at which the alleles of each pair differ.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def find_sites(inputs: Inputs) -> Sites:
     Raises
     ------
     TaskError
-        If the inputs are no pairs, or a pair differs by more or less than one base.
+        If the inputs are not pairs, or a pair does not differ by exactly one base.
 
     Examples
     --------
@@ -73,7 +73,9 @@ def find_sites(inputs: Inputs) -> Sites:
     (2, [2, 3])
     """
     if not isinstance(inputs, tuple):
-        raise TaskError("one sequence for each example; this model needs the one of each allele")
+        raise TaskError(
+            "one sequence for each example; this model needs the sequences of both alleles"
+        )
     length = inputs[0].shape[1]
     step = max(_BLOCK // max(length, 1), 1)
     parts = []
@@ -101,24 +103,24 @@ def find_sites(inputs: Inputs) -> Sites:
 
 
 def kmer_changes(sites: Sites, k: int) -> Floats:
-    """Count the k-mers that hold the changed base: with it less without, float32 (n, k-mers)."""
+    """Count the k-mers with the changed base, minus those without, float32 (n, k-mers)."""
     near = slice(FLANK - k + 1, FLANK + k)
     return kmer_counts(sites.alternative[:, near], k) - kmer_counts(sites.reference[:, near], k)
 
 
 class SiteMotifs:
-    """How strongly the motifs of JASPAR 2018 (CORE, vertebrates) fit a place.
+    """How well the motifs of JASPAR 2018 (CORE, vertebrates) fit a position.
 
     Parameters
     ----------
     threshold
-        Share of a motif's best log-odds from which its sites count. Low, so that weak sites,
-        most of those in promoters, do count.
+        Fraction of a motif's best log-odds from which its sites count. It is low, so that weak
+        sites count, which most sites in promoters are.
 
     Attributes
     ----------
     names
-        Of the motifs.
+        Names of the motifs.
     """
 
     def __init__(self, threshold: float = 0.4) -> None:
@@ -127,10 +129,10 @@ class SiteMotifs:
         self._threshold = threshold
 
     def occupancy(self, codes: Codes) -> Floats:
-        """Fit of the motifs to sites that hold the middle base, on either strand.
+        """Score the motifs on the sites that contain the middle base, on both strands.
 
-        Over all such sites i with log-odds s_i, and t the threshold: log(1 + sum exp(s_i - t)),
-        which is 0 where nothing fits and grows like the best site's log-odds.
+        The score is log(1 + sum_i exp(s_i - t)), over all such sites i with log-odds s_i, where t
+        is the threshold. It is 0 where no site fits, and grows like the log-odds of the best site.
 
         Parameters
         ----------
@@ -139,17 +141,18 @@ class SiteMotifs:
 
         Returns
         -------
-        float32 (n, motifs)
+        float32 array
+            Scores, (n, motifs).
         """
-        # The three changes of a position share what stands there without them.
+        # The three changes of a position have the same reference.
         codes, same = np.unique(codes, axis=0, return_inverse=True)
         found = np.empty((len(codes), len(self._tables)), np.float32)
         for motif, table in enumerate(self._tables):
             width = len(table)
             best = table[:, :4].max(axis=1).sum()
             total = np.zeros(len(codes), np.float32)
-            turned = table[::-1, [3, 2, 1, 0, N]]
-            for strand in (table, turned):
+            reverse = table[::-1, [3, 2, 1, 0, N]]
+            for strand in (table, reverse):
                 scores = np.zeros((len(codes), width), np.float32)  # of each site's first base
                 for i, row in enumerate(strand):
                     first = FLANK - width + 1 + i
@@ -159,18 +162,18 @@ class SiteMotifs:
         return found[same.reshape(-1)]
 
     def changes(self, sites: Sites) -> Floats:
-        """`occupancy` with the change less that without it, float32 (n, motifs)."""
+        """`occupancy` with the change minus that without it, float32 (n, motifs)."""
         return self.occupancy(sites.alternative) - self.occupancy(sites.reference)
 
 
 def _with_unknown(log_odds: NDArray[np.float64]) -> Floats:
-    """Natural log-odds of those in bits, float32 (width, 5); the last column is N's."""
+    """Turn log-odds in bits into natural ones, float32 (width, 5); the last column is for N."""
     natural = np.log(2) * log_odds
     table: Floats = np.pad(natural, ((0, 0), (0, 1)), constant_values=_OF_N).astype(np.float32)
     return table
 
 
 def _numbers(codes: Codes) -> NDArray[np.int64]:
-    """Give each sequence a number that tells of its content only."""
+    """Give each sequence a number that depends on its content only."""
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in codes)
     return np.frombuffer(digests, np.int64)

@@ -10,11 +10,13 @@ import pytest
 from rich.console import Console
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation import Table, bootstrap_interval, metric_names
-from genoglot.evaluation.table import summarize
+from genoglot.evaluation import ResultsTable, bootstrap_interval, metric_names
+from genoglot.evaluation.results import summarize
 
 
-def run(model: str = "ridge", seed: int = 0, split: str = "groups", shift: float = 0.0) -> Table:
+def run(
+    model: str = "ridge", seed: int = 0, split: str = "groups", shift: float = 0.0
+) -> ResultsTable:
     """A model's results on 20 region sets in 10 experiments."""
     difficulty = np.random.default_rng(0).random(20)
     luck = np.random.default_rng([seed, len(model)]).normal(0, 0.02, 20)
@@ -25,7 +27,7 @@ def run(model: str = "ridge", seed: int = 0, split: str = "groups", shift: float
             "subset": "test",
             "data": "0123456789abcdef",
             "model": model,
-            "kind": model,
+            "model_type": model,
             "seed": seed,
             "id": [f"set{i}" for i in range(20)],
             "group": [f"experiment{i // 2}" for i in range(20)],
@@ -34,7 +36,7 @@ def run(model: str = "ridge", seed: int = 0, split: str = "groups", shift: float
             "fold_enrichment": 20 * difficulty,
         }
     )
-    return Table.of(
+    return ResultsTable.of(
         summarize(per_set, commit=f"c0ffee{seed}", hardware="one machine", seconds=2.0), per_set
     )
 
@@ -51,9 +53,9 @@ def test_results_are_means_with_intervals_over_experiments() -> None:
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
-    table = Table.concat([run(), run("diffusion", seed=1)])
+    table = ResultsTable.concat([run(), run("diffusion", seed=1)])
     table.to_parquet(tmp_path / "out" / "results.parquet")
-    again = Table.from_parquet(tmp_path / "out" / "results.parquet")
+    again = ResultsTable.from_parquet(tmp_path / "out" / "results.parquet")
     assert again.results.equals(table.results)
     assert again.per_set.equals(table.per_set)
     assert list(again) == list(table)
@@ -62,20 +64,20 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GenoglotError, match="no results table"):
-        Table.from_parquet(tmp_path / "missing.parquet")
+    with pytest.raises(GenoglotError, match="results table"):
+        ResultsTable.from_parquet(tmp_path / "missing.parquet")
     (tmp_path / "text.parquet").write_text("hello")
-    with pytest.raises(GenoglotError, match="no results table"):
-        Table.from_parquet(tmp_path / "text.parquet")
+    with pytest.raises(GenoglotError, match="results table"):
+        ResultsTable.from_parquet(tmp_path / "text.parquet")
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "other.parquet")
     with pytest.raises(GenoglotError, match="no column 'task'"):
-        Table.from_parquet(tmp_path / "other.parquet")
-    with pytest.raises(GenoglotError, match="no tables"):
-        Table.concat([])
+        ResultsTable.from_parquet(tmp_path / "other.parquet")
+    with pytest.raises(GenoglotError, match="no tables to put together"):
+        ResultsTable.concat([])
 
 
 def test_markdown_has_a_row_per_model_and_a_column_per_metric(tmp_path: Path) -> None:
-    table = Table.concat([run(), run("diffusion", shift=-0.3)])
+    table = ResultsTable.concat([run(), run("diffusion", shift=-0.3)])
     text = table.to_markdown(tmp_path / "table.md")
     assert (tmp_path / "table.md").read_text() == text
     header, _, ridge, diffusion, _, caption = text.strip().split("\n")
@@ -91,7 +93,7 @@ def test_markdown_has_a_row_per_model_and_a_column_per_metric(tmp_path: Path) ->
 
 
 def test_what_differs_between_rows_gets_a_column() -> None:
-    text = Table.concat([run(), run(seed=1), run(split="biosamples")]).to_markdown()
+    text = ResultsTable.concat([run(), run(seed=1), run(split="biosamples")]).to_markdown()
     assert text.startswith("| split | model | seeds | average precision |")
     assert "| groups | ridge | 1 | " in text
     assert "| biosamples | ridge | 0 | " in text
@@ -105,7 +107,7 @@ def test_small_and_large_figures_keep_three_digits() -> None:
         for i, (value, low, high) in enumerate(figures)
     ]
     one = replace(result, model="one experiment", value=0.5, low=np.nan, high=np.nan)
-    text = Table.of([*rows, one], run().per_set).to_markdown()
+    text = ResultsTable.of([*rows, one], run().per_set).to_markdown()
     for cell in (
         "| 0.0123 [0.0111, 0.0139] |",
         "| 123 [100, 150] |",
@@ -130,18 +132,18 @@ def test_a_narrow_terminal_cuts_no_figure() -> None:
         for metric in metric_names(1000)
     ]
     out = io.StringIO()
-    Console(file=out, width=80).print(Table.of(rows, run().per_set))
+    Console(file=out, width=80).print(ResultsTable.of(rows, run().per_set))
     assert out.getvalue().count("0.0200]") == 6
     assert "…" not in out.getvalue()
 
 
 def test_a_metric_that_a_model_lacks_is_left_blank() -> None:
     other = run("diffusion")
-    lacking = Table(
+    lacking = ResultsTable(
         other.results.filter(pl.col("metric") != "fold_enrichment"),
         other.per_set.drop("fold_enrichment"),
     )
-    table = Table.concat([run(), lacking])
+    table = ResultsTable.concat([run(), lacking])
     assert "|  | 20 |" in table.to_markdown()
     assert table.pooled().results["metric"].to_list() == [
         "average_precision",
@@ -151,7 +153,7 @@ def test_a_metric_that_a_model_lacks_is_left_blank() -> None:
 
 
 def test_seeds_are_pooled_into_one_row() -> None:
-    table = Table.concat([run("a", seed=seed) for seed in range(3)] + [run("b")])
+    table = ResultsTable.concat([run("a", seed=seed) for seed in range(3)] + [run("b")])
     pooled = table.pooled()
     a = next(iter(pooled))
     per_seed = [r.value for r in table if (r.model, r.metric) == ("a", "average_precision")]
@@ -166,18 +168,18 @@ def test_seeds_are_pooled_into_one_row() -> None:
 def test_more_seeds_on_the_same_sets_do_not_make_an_interval_much_narrower() -> None:
     """The sets differ far more than the seeds, and there are no more of them."""
     one = next(iter(run("a")))
-    ten = next(iter(Table.concat([run("a", seed=seed) for seed in range(10)]).pooled()))
+    ten = next(iter(ResultsTable.concat([run("a", seed=seed) for seed in range(10)]).pooled()))
     assert ten.high - ten.low > 0.85 * (one.high - one.low)
 
 
 def test_splits_are_not_pooled() -> None:
-    pooled = Table.concat([run(seed=0), run(seed=1), run(split="biosamples")]).pooled()
+    pooled = ResultsTable.concat([run(seed=0), run(seed=1), run(split="biosamples")]).pooled()
     assert [r.split for r in pooled][::2] == ["groups", "biosamples"]
 
 
 def test_what_was_evaluated_twice_alike_is_kept_once() -> None:
-    table = Table.concat([run(), run("diffusion"), run()])
+    table = ResultsTable.concat([run(), run("diffusion"), run()])
     assert len(table) == 4
     assert len(table.per_set) == 40
     with pytest.raises(GenoglotError, match="evaluated twice on region set 'set0'"):
-        Table.concat([run(), run(shift=0.1)])
+        ResultsTable.concat([run(), run(shift=0.1)])

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from kriging import SITE_MODELS, Kriging
-from site_models import Standard
-from sites import FLANK, SiteMotifs, find_sites, kmer_changes
+from mpra_models.kriging import SITE_MODELS, Kriging
+from mpra_models.site_models import Standardizer
+from mpra_models.sites import FLANK, SiteMotifs, find_sites, kmer_changes
 
 from genoglot.bench.baselines import BASELINES
 from genoglot.errors import TaskError
@@ -84,21 +84,21 @@ def test_sites_are_where_the_alleles_differ() -> None:
 
 def test_what_is_no_change_of_one_base_is_refused() -> None:
     pair, _ = mutated(1, 20, shown=60)
-    with pytest.raises(TaskError, match="needs the one of each allele"):
+    with pytest.raises(TaskError, match="needs the sequences of both alleles"):
         find_sites(pair[0])
     with pytest.raises(TaskError, match="example 0 differ by 0 bases"):
         find_sites((pair[0], pair[0]))
     with pytest.raises(TaskError, match="one real value"):
         Kriging("binary", 1)
-    with pytest.raises(TaskError, match="too little to fit to"):
-        Kriging(likeness="place", noise=(-1.0,)).fit(pair, np.arange(60), (pair, np.zeros(60)))
-    with pytest.raises(TaskError, match="no likeness"):
-        Kriging(likeness="far")  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match="too small for a fit"):
+        Kriging(similarity="position", noise=(-1.0,)).fit(pair, np.arange(60), (pair, np.zeros(60)))
+    with pytest.raises(TaskError, match="no similarity"):
+        Kriging(similarity="far")  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="give one each"):
         Kriging().fit(pair, np.zeros(3), (pair, np.zeros(60)))
     with pytest.raises(TaskError, match="not fitted"):
         Kriging().predict(pair)
-    with pytest.raises(TaskError, match="no label is there"):
+    with pytest.raises(TaskError, match="all labels of training or validation"):
         Kriging().fit(pair, np.full(60, np.nan), (pair, np.zeros(60)))
 
 
@@ -192,19 +192,18 @@ def test_motifs_count_by_what_they_told_in_the_first_fit() -> None:
     changes = motifs.changes(find_sites(pair))
     y = changes[:, gata].sum(1) / changes[:, gata].sum(1).std()
     parts = [np.flatnonzero(of < 3), np.flatnonzero(of == 3)]
-    model = Kriging(likeness="sequence")
+    model = Kriging(similarity="sequence")
     model.fit(rows_of(pair, parts[0]), y[parts[0]], (rows_of(pair, parts[1]), y[parts[1]]))
-    kept = (model._known.vectors["motifs"] ** 2).sum(0)
-    plain = model._features.fit(find_sites(rows_of(pair, parts[0]))).vectors["motifs"]
-    share = [found[gata].sum() / found.sum() for found in (kept, (plain**2).sum(0))]
-    assert share[0] > 1.5 * share[1]
+    weights = model.motif_weights
+    assert weights is not None and weights.shape == (len(motifs.names),)
+    assert weights[gata].mean() > 2 * np.delete(weights, gata).mean()
 
 
 def test_labels_of_another_scale_or_unknown_sequence_are_met_in_their_own_units() -> None:
     pair, of = mutated(2, 120)
     sites = find_sites(pair)
     values = np.sin(sites.at / 6) * np.where(of == 0, 1, 3) + 2.0 * of
-    standard = Standard(sites, values)
+    standard = Standardizer(sites, values)
     z = standard.removed(sites, values)
     deviation = [z[of == element].std() for element in (0, 1)]
     assert 0.8 < deviation[0] / deviation[1] < 1.1 and abs(z.mean()) < 0.2
@@ -224,7 +223,7 @@ def test_noise_is_chosen_on_validation_and_large_errors_count_less() -> None:
     noisy = (truth + rng.normal(0, 3, len(at))).astype(np.float32)
     chosen = []
     for y in (truth, noisy):
-        model = Kriging(likeness="place", noise=(2.0, 0.02))
+        model = Kriging(similarity="position", noise=(2.0, 0.02))
         model.fit(rows_of(pair, parts[0]), y[parts[0]], (rows_of(pair, parts[1]), y[parts[1]]))
         chosen.append(model.noise)
     assert chosen == [0.02, 2.0]
@@ -233,7 +232,7 @@ def test_noise_is_chosen_on_validation_and_large_errors_count_less() -> None:
     train, check, test = parts
     found = []
     for errors in (np.where(few, 2.0, 0.0)[train], None):
-        model = Kriging(likeness="place", noise=(1.0, 0.5, 0.25))
+        model = Kriging(similarity="position", noise=(1.0, 0.5, 0.25))
         model.fit(
             rows_of(pair, train), y[train], (rows_of(pair, check), truth[check]), errors=errors
         )
@@ -252,13 +251,13 @@ def test_a_missing_label_is_no_label_and_the_seed_decides_what_is_drawn() -> Non
         (train, np.where(known, y[train], np.nan)),
         (train[known], y[train[known]]),
     ):
-        model = Kriging(likeness="place")
+        model = Kriging(similarity="position")
         model.fit(rows_of(pair, rows), labels, (rows_of(pair, check), y[check]))
         told.append(model.predict(rows_of(pair, test)))
     np.testing.assert_allclose(told[0], told[1], atol=1e-5)
     drawn = []
     for seed in (3, 3, 4):
-        model = Kriging(likeness="place", seed=seed, most=40)
+        model = Kriging(similarity="position", seed=seed, max_examples=40)
         model.fit(rows_of(pair, train), y[train], (rows_of(pair, check), y[check]))
         drawn.append(model.predict(rows_of(pair, test)))
     np.testing.assert_array_equal(drawn[0], drawn[1])
@@ -274,7 +273,7 @@ def test_the_simulated_promoters_are_read_better_than_by_k_mers(
         data.subset("positions", name) for name in ("train", "validation", "test")
     )
     barcodes = data.examples[data.rows("positions", "train")]["barcodes"].to_numpy()
-    model = SITE_MODELS["kriging"](data.target, 1, most=1200)
+    model = SITE_MODELS["kriging"](data.target, 1, max_examples=1200)
     model.fit_subset(train, validation, 0.8 / np.sqrt(barcodes))
     cheap = BASELINES["kmer-linear"](data.target, 1, k=4)
     cheap.fit_subset(train, validation)

@@ -1,0 +1,1 @@
+"""Models of the effects of single-base changes, for experiments/mpra.py."""

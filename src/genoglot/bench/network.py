@@ -1,0 +1,295 @@
+"""`NetworkModel`: DNA encoders in a benchmark, with the head or the trees that a task needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from genoglot.bench.features import Inputs
+from genoglot.bench.models import BenchModel
+from genoglot.bench.recipe import MLM, NONE, TokenizerName
+from genoglot.bench.run_data import RunData, training_labels
+from genoglot.bench.workspace import Workspace
+from genoglot.errors import ModelError, TaskError
+from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
+from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
+from genoglot.models.dna.sequence_encoder import SequenceEncoder
+from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
+from genoglot.models.dna.target import Target
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
+from genoglot.registry import create, model_class
+from genoglot.sequence import DnaTokenizer, OneHotTokenizer
+from genoglot.sequence.alphabet import Codes, N
+from genoglot.tasks.dataset import Floats, TaskData
+from genoglot.tasks.lazy_array import LazyArray
+from genoglot.training.losses import Objective
+
+HEADS: dict[str, tuple[Target, Objective]] = {
+    "Track7878": ("multi-label", "focal"),
+    "Methyl96": ("multi-label", "bce"),  # of fractions
+    "GeneExp": ("regression", "huber"),
+}
+"""Published target and loss, by task, where they are not the default for the labels."""
+
+STEP, WINDOW = 200, 1000
+"""Longer DNA is read in windows of 1,000 bp: one for each 200 bp, with 400 bp on both sides."""
+LONG = 10_000
+"""Length in bp from which a transformer reads the vectors of the windows."""
+
+
+class NetworkModel(BenchModel):
+    """An encoder with a head; for variants, trees on its vectors of both alleles."""
+
+    @classmethod
+    def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see BenchModel)
+        if model != "attention":
+            return {"pretrained": NONE}
+        return {"tokenizer": "patch", "positions": "rotary", "pretrained": NONE, "mask_rate": 0.3}
+
+    @classmethod
+    def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
+        _refuse(model, settings, ("seed", "positions", "length"))
+        model_class(model, "dna-encoder").settings_class.of(settings, model)
+
+    def __init__(self, run: RunData, workspace: Workspace) -> None:
+        super().__init__(run, workspace)
+        self.encoder = self._encoder()
+        self._model: SequenceModel | None = None
+        self._trees: Trees | None = None
+
+    def new(self, length: int, seed: int) -> SequenceEncoder:
+        """Make a new encoder for sequences of a length in bp."""
+        configuration, settings = self.run.configuration, dict(self.run.settings["model"])
+        if configuration.model == "attention":
+            name = cast(TokenizerName, configuration.tokenizer)
+            tokenizer: DnaTokenizer = self.workspace.tokenizer(name)
+            settings.setdefault("max_length", max(length, 1024))
+            settings["positions"] = configuration.positions
+        else:
+            tokenizer = OneHotTokenizer()
+        if configuration.model == "cnn-fc":
+            settings["length"] = length
+        encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)
+        return encoder
+
+    def fit(self, folder: Path) -> None:  # noqa: D102
+        run = self.run
+        self.encoder.to(self.workspace.device)
+        self.n_parameters = count_parameters(self.encoder)
+        if run.train.alternative is not None:
+            regression = run.data.target == "regression"
+            trees = GradientBoosting if regression else RandomForest
+            target: Target = "regression" if regression else "binary"
+            self._trees = trees(target, seed=run.seed).fit(
+                self._vectors(run.train.inputs), np.asarray(run.train.labels)
+            )
+            return
+        encoder = self.encoder
+        if self._frozen:  # then the windows are encoded once, and not in every epoch
+            assert isinstance(encoder, WindowedEncoder)
+            train, validation = (
+                subset._replace(codes=LazyArray(encoder.window_vectors(cast(Codes, subset.codes))))
+                for subset in (run.train, run.validation)
+            )
+            run = replace(run, train=train, validation=validation)
+            encoder = UpperTransformer(encoder)
+        self._model = train_network(encoder, run, self.workspace, folder)
+        self._model.to(self.workspace.device)
+        self.n_parameters += count_parameters(self._model.head)
+
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
+        if self._trees is not None:
+            return self._trees.predict(self._vectors(inputs))
+        assert self._model is not None
+        if self._frozen:
+            assert isinstance(self.encoder, WindowedEncoder)
+            self.encoder.to(self.workspace.device)  # a fitted model is on the CPU
+            inputs = cast(Codes, self.encoder.window_vectors(cast(Codes, inputs)))
+        return self._model.predict(cast(Codes, inputs))
+
+    @property
+    def _frozen(self) -> bool:
+        """Whether the encoder of the windows is not trained."""
+        strands = self.run.settings["training"].get("strands", "forward")
+        encoder = self.encoder
+        return (
+            isinstance(encoder, WindowedEncoder)
+            and encoder.settings.frozen
+            and strands == "forward"
+        )
+
+    def _vectors(self, inputs: Inputs) -> Floats:
+        assert isinstance(inputs, tuple)
+        reference, alternative = (windowed_vectors(self.encoder, side) for side in inputs)
+        return joined(reference, alternative)
+
+    def _encoder(self) -> SequenceEncoder:
+        """Make or load the encoder; for long DNA, with a transformer over windows."""
+        run = self.run
+        pretrained, length = run.configuration.pretrained, run.data.length
+        if pretrained == NONE:
+            longest = LONG if run.train.alternative is None else WINDOW
+            encoder = self.new(WINDOW if length > longest else length, run.seed)
+        else:
+            path = self._masked() if pretrained == MLM else self._supervised()
+            encoder = SequenceEncoder.from_pretrained(path)
+        if length > LONG:
+            return WindowedEncoder(encoder, **run.settings["windowed"], seed=run.seed)
+        return encoder
+
+    def _masked(self) -> Path:
+        """Path of the encoder that was pre-trained on masked DNA of the genome."""
+        configuration, settings, shared = self.run.configuration, self.run.settings, self.workspace
+        training = MaskedLmSettings.of(
+            settings["pretraining"] | {"mask_rate": configuration.mask_rate}, "pretraining"
+        )
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(training.window, training.seed)
+            MaskedLanguageModel(cast(Any, encoder), **training.model_dump()).fit(
+                shared.genome, log_folder=log_folder, resume=True, progress=False,
+                device=shared.device_options,
+            )  # fmt: skip
+            encoder.save_pretrained(path)
+
+        metadata = {
+            "model": self._model_settings(),
+            "pretraining": training.model_dump(),
+            "genome": shared.genome.digest,
+        }
+        names = (configuration.tokenizer, configuration.positions, configuration.mask_rate)
+        return shared.cached("-".join(map(str, ("mlm", *names))), metadata, make)
+
+    def _supervised(self) -> Path:
+        """Path of the encoder that was trained on another task, from scratch."""
+        configuration, settings = self.run.configuration, self.run.settings
+        name = cast(str, configuration.pretrained)
+        data = self.workspace.datasets[name]
+        if data.target == "multi-class" or data.paired:
+            raise TaskError(
+                f"{name}: encoders are not pre-trained on classes or variants; use Track7878"
+            )
+        source = RunData.select(
+            data, settings["source"]["split"], configuration._replace(fraction=1.0),
+            {**settings, "measured": None}, seed=0,
+        )  # fmt: skip
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(data.length, 0)
+            train_network(encoder, source, self.workspace, log_folder).save_pretrained(path)
+
+        metadata = {
+            "model": self._model_settings(),
+            "training": settings["training"],
+            "bases": settings["bases"],
+            "source": settings["source"],
+            "genome": settings.get("genome"),  # of byte pairs
+        }
+        return self.workspace.cached(f"{name}-{configuration.model}", metadata, make)
+
+    def _model_settings(self) -> list[Any]:
+        model, tokenizer, positions, *_ = self.run.configuration
+        return [model, tokenizer, positions, self.run.settings["model"]]
+
+
+def train_network(
+    encoder: SequenceEncoder, run: RunData, workspace: Workspace, folder: Path
+) -> SequenceModel:
+    """Train an encoder with a head.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    run
+        Examples and settings.
+    workspace
+        Devices.
+    folder
+        Folder for the logs and checkpoints.
+
+    Returns
+    -------
+    SequenceModel
+        The model with the weights of the epoch that is best on the validation examples.
+    """
+    data = run.data
+    target, objective = _target(data)
+    model = SequenceModel(
+        encoder, target=target, objective=objective, names=data.outputs, seed=run.seed,
+        **run.settings["training"],
+    )  # fmt: skip
+    model.fit(
+        cast(Codes, run.train.codes),
+        training_labels(data, run.train),
+        validation=(cast(Codes, run.validation.codes), training_labels(data, run.validation)),
+        choose_by=run.score,
+        log_folder=folder,
+        resume=True,
+        progress=False,
+        device=workspace.device_options,
+    )
+    return model
+
+
+def windowed_vectors(encoder: SequenceEncoder, codes: Codes | LazyArray) -> Floats:
+    """Encode sequences; those above 1,000 bp by the vectors of all windows side by side.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    codes
+        Sequences, uint8 (n, length).
+
+    Returns
+    -------
+    float32 array
+        Vectors, (n, windows * dim).
+    """
+    length = codes.shape[1]
+    if length <= WINDOW:
+        return encoder.embed(cast(Codes, codes))
+    missing = -(length - WINDOW) % STEP
+    rows = []
+    for i in range(0, len(codes), 256):
+        block = np.pad(codes[i : i + 256], ((0, 0), (0, missing)), constant_values=N)
+        windows = np.lib.stride_tricks.sliding_window_view(block, WINDOW, axis=1)[:, ::STEP]
+        flat = np.ascontiguousarray(windows).reshape(-1, WINDOW)
+        rows.append(encoder.embed(flat).reshape(len(block), -1))
+    return np.concatenate(rows)
+
+
+def count_parameters(module: Any) -> int:
+    """Count the trained numbers of a torch module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def check_training(training: Mapping[str, Any], pretraining: Mapping[str, Any]) -> None:
+    """Refuse settings that training or pre-training does not have, or that a grid or task sets.
+
+    Raises
+    ------
+    ModelError
+        If there is such a setting.
+    """
+    _refuse("training", training, ("seed", "target", "objective"))
+    _refuse("pretraining", pretraining, ("mask_rate",))
+    SequenceModelSettings.of(training, "training")
+    MaskedLmSettings.of(pretraining, "pretraining")
+
+
+def _target(data: TaskData) -> tuple[Target, Objective | None]:
+    if data.task in HEADS:
+        return HEADS[data.task]
+    return data.target, None
+
+
+def _refuse(where: str, settings: Mapping[str, Any], decided: Sequence[str]) -> None:
+    for key in decided:
+        if key in settings:
+            raise ModelError(f"{where}: {key} is not set here, but by the task, grid or seeds")

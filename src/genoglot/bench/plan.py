@@ -1,0 +1,244 @@
+"""The runs of a benchmark: each model of a recipe, on each dataset, with each seed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genoglot.bench.models import bench_model
+from genoglot.bench.recipe import MLM, NONE, Configuration, Recipe, SizeSettings
+from genoglot.bench.workspace import digest_of
+from genoglot.errors import GenoglotError, TaskError
+from genoglot.tasks.dataset import METADATA, TaskData
+from genoglot.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from genoglot.sequence import Genome
+
+log = logging.getLogger("genoglot")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model on a split of a dataset, with a seed.
+
+    Attributes
+    ----------
+    recipe, size
+        Names of the recipe and the size that the run is for.
+    dataset, digest, split
+        The dataset, the digest of its content, and the split.
+    configuration
+        The model.
+    seed
+        Random seed.
+    settings
+        All else that decides the result, as JSON: settings of the model, its training and
+        pre-training, digests of the data that it is pre-trained on, limits, and the bootstrap.
+    number
+        Position in the recipe, which is the order of the results.
+    """
+
+    recipe: str
+    size: str
+    dataset: str
+    digest: str
+    split: str
+    configuration: Configuration
+    seed: int
+    settings: str
+    number: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of what decides the result: not of the names of the recipe and the size."""
+        settings = json.loads(self.settings)
+        return digest_of([self.digest, self.split, list(self.configuration), self.seed, settings])
+
+    def __str__(self) -> str:
+        return f"{self.dataset} ({self.split}): {self.configuration}, seed {self.seed}"
+
+    def matches(self, patterns: Mapping[str, str]) -> bool:
+        """Return whether the run matches all patterns.
+
+        Parameters
+        ----------
+        patterns
+            Patterns such as GUE/*, by key, dataset, split, seed, or attribute of `Configuration`.
+
+        Raises
+        ------
+        TaskError
+            If there is a pattern for something else.
+        """
+        facts = {"key": self.key, "dataset": self.dataset, "split": self.split, "seed": self.seed}
+        facts |= self.configuration._asdict()
+        if unknown := patterns.keys() - facts.keys():
+            raise TaskError(f"runs have no {min(unknown)!r} (they have: {', '.join(facts)})")
+        return all(fnmatchcase(str(facts[key]), pattern) for key, pattern in patterns.items())
+
+
+def find_datasets(folder: str | Path) -> dict[str, TaskData]:
+    """Open all task data below a folder.
+
+    Returns
+    -------
+    dict
+        Datasets by name, such as PromFix, or GUE/tf/0 for one of several datasets of a task.
+
+    Raises
+    ------
+    TaskError
+        If there is none, or two datasets have the same name.
+    """
+    found: dict[str, TaskData] = {}
+    for file in sorted(Path(folder).rglob(METADATA)):
+        data = TaskData.open(file.parent)
+        name = data.task if data.name == data.task else f"{data.task}/{data.name}"
+        if name in found:
+            raise TaskError(f"{data.path} and {found[name].path}: both are {name}; remove one")
+        found[name] = data
+    if not found:
+        raise TaskError(f"{folder}: no task data in this folder; build some (genoglot task build)")
+    return found
+
+
+def plan_runs(
+    recipe: Recipe,
+    size: str,
+    datasets: Mapping[str, TaskData],
+    genome: Genome | None = None,
+    split: str | None = None,
+) -> list[Run]:
+    """List the runs of a recipe. Datasets that are missing are left out, with a warning.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    size
+        Name of one of its sizes.
+    datasets
+        Datasets by name.
+    genome
+        Genome to pre-train on.
+    split
+        Split of every dataset, in place of the recipe's.
+
+    Returns
+    -------
+    list of Run
+        The runs, in the order of the recipe.
+
+    Raises
+    ------
+    GenoglotError
+        If a task, model, setting or axis is unknown; there is no dataset to run on, or to pre-train
+        on; or a genome is needed.
+    """
+    try:
+        settings = recipe.size(size)
+        _check_settings(settings)
+        runs = []
+        for name, configurations in _configurations(recipe, datasets).items():
+            data = datasets[name]
+            chosen = split or recipe.split or data.default_split
+            data.assignment(chosen)  # refuses a split that the dataset does not have
+            for configuration in configurations:
+                decided = _run_settings(recipe, settings, name, configuration, datasets, genome)
+                text = json.dumps(decided, sort_keys=True)
+                runs += [
+                    Run(recipe.name, size, name, data.digest, chosen, configuration, seed, text)
+                    for seed in settings.seeds
+                ]
+    except GenoglotError as error:
+        raise TaskError(f"recipe {recipe.name}: {error}") from None
+    return [replace(run, number=number) for number, run in enumerate(runs)]
+
+
+def _configurations(
+    recipe: Recipe, datasets: Mapping[str, TaskData]
+) -> dict[str, list[Configuration]]:
+    """List the distinct configurations on each dataset, those of the baselines last."""
+    found: dict[str, list[Configuration]] = {}
+    missing: dict[str, None] = {}
+    for name in recipe.baselines:
+        bench_model(name)  # refuses an unknown one
+    for grid in recipe.grid:
+        configurations = [
+            configuration
+            for model in grid.model
+            for configuration in grid.configurations(bench_model(model).axes(model), model)
+        ]
+        for pattern in grid.tasks:
+            if not any(fnmatchcase(task, pattern.split("/")[0]) for task in TASKS):
+                raise TaskError(f"no task {pattern!r} (there are: {', '.join(TASKS)})")
+            names = [name for name in datasets if fnmatchcase(name, pattern)]
+            missing |= {} if names else {pattern: None}
+            for name in names:
+                found.setdefault(name, []).extend(configurations)
+    if not found:
+        raise TaskError(f"no data of {', '.join(missing)}; build some")
+    for pattern in missing:
+        log.warning("recipe %s: no data of %s; left out", recipe.name, pattern)
+    for name, configurations in found.items():
+        fitting = TASKS[datasets[name].task].baselines
+        for fraction in dict.fromkeys(one.fraction for one in configurations):
+            configurations += [
+                Configuration(baseline, fraction=fraction)
+                for baseline in recipe.baselines
+                if baseline in fitting
+            ]
+    return {name: list(dict.fromkeys(listed)) for name, listed in found.items()}
+
+
+def _check_settings(size: SizeSettings) -> None:
+    from genoglot.bench.network import NetworkModel, check_training
+
+    for model, settings in size.models.items():
+        found = NetworkModel if model == "windowed" else bench_model(model)
+        found.check(model, settings)
+    check_training(size.training, size.pretraining)
+
+
+def _run_settings(
+    recipe: Recipe,
+    size: SizeSettings,
+    name: str,
+    configuration: Configuration,
+    datasets: Mapping[str, TaskData],
+    genome: Genome | None,
+) -> dict[str, Any]:
+    """All that decides a result, besides dataset, split, configuration and seed."""
+    model = bench_model(configuration.model)
+    settings: dict[str, Any] = {
+        "model": size.models.get(configuration.model, {}),
+        "bases": size.bases,
+        "draws": size.draws,
+        "measured": recipe.measured.get(name),
+    }
+    if TASKS[datasets[name].task].per_group and model.reads_dna(configuration.model):
+        settings["per_group"] = True
+    if model.trained:
+        settings["training"] = size.training
+        settings["windowed"] = size.models.get("windowed", {})
+    if configuration.pretrained == MLM:
+        settings["pretraining"] = size.pretraining
+    elif configuration.pretrained not in (None, NONE):
+        source = datasets.get(configuration.pretrained)
+        if source is None:
+            raise TaskError(f"no data of {configuration.pretrained} to pre-train on; build some")
+        if configuration.pretrained == name:
+            raise TaskError(f"{name} cannot be pre-trained on itself; leave that out")
+        settings["source"] = {"digest": source.digest, "split": source.default_split}
+    if configuration.pretrained == MLM or configuration.tokenizer == "bpe":
+        if genome is None:
+            raise TaskError(f"{configuration}: needs a genome; give it as FASTA (--genome)")
+        settings["genome"] = genome.digest
+    return settings

@@ -1,0 +1,110 @@
+"""DNA encoders in a benchmark: every kind of task and of pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genoglot.bench.network import windowed_vectors
+from genoglot.bench.plan import find_datasets, plan_runs
+from genoglot.bench.recipe import Recipe
+from genoglot.bench.results import read_results
+from genoglot.bench.run import run_missing
+from genoglot.bench.tables import RecipeTables
+from genoglot.bench.workspace import Workspace
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.sequence_model import SequenceModel
+from genoglot.models.dna.windowed import Upper, WindowedEncoder
+from genoglot.sequence import Genome, PatchTokenizer
+from genoglot.tasks import TASKS, TaskData
+
+MakeRecipe = Callable[..., Recipe]
+MakeWorkspace = Callable[..., Workspace]
+
+
+def test_every_kind_of_task_and_of_pretraining(
+    datasets: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe, workspace: MakeWorkspace
+) -> None:
+    letters = np.random.default_rng(0).choice(list("ACGT"), 20_000)
+    (tmp_path / "genome.fa").write_text(f">chr1\n{''.join(letters)}\n")
+    genome = Genome.open(tmp_path / "genome.fa")
+    backbone = ["CausalSNP", "GeneExp", "MPRAProm"]
+    grid = [
+        {"tasks": "Methyl96", "model": "attention", "pretrained": "mlm", "tokenizer": "bpe"},
+        {"tasks": "Methyl96", "model": "cnn-fc", "pretrained": "Track7878"},
+        {"tasks": backbone, "model": ["attention", "cnn-fc"], "pretrained": "Track7878"},
+        {"tasks": backbone, "model": "cnn-lstm"},
+    ]
+    size = {"bases": dict.fromkeys(("train", "validation", "test"), 120_000)}
+    made = recipe(grid=grid, baselines=[], size=size)
+    runs = [run for run in plan_runs(made, "small", datasets, genome) if run.seed == 0]
+    told: list[Any] = []
+    shared = workspace(tmp_path, datasets, genome)
+    run_missing(runs, shared, lambda run, row: told.append(row))
+    assert [row for row in told if isinstance(row, Exception)] == []
+    mains = {row["dataset"]: TASKS[row["task"]].metrics[0] for row in told}
+    assert mains["GeneExp"] == "Spearman" and mains["CausalSNP"] == "AUPRC"
+    assert all(np.isfinite(row[mains[row["dataset"]]]) for row in told)
+    kept = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "cache").iterdir())
+    made_once = ["Track7878-attention", "Track7878-cnn-fc", "bpe", "mlm-bpe-rotary-0.3"]
+    assert sorted(set(kept)) == made_once
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_classes_are_learned_too(
+    tmp_path: Path, recipe: MakeRecipe, workspace: MakeWorkspace
+) -> None:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "gue" / "tf" / "0"
+    folder.mkdir(parents=True)
+    for part in ("train", "dev", "test"):
+        rows = ["".join(rng.choice(list("ACGT"), 40)) + f",{i % 3}" for i in range(30)]
+        (folder / f"{part}.csv").write_text("\n".join(["sequence,label", *rows]) + "\n")
+    TASKS["GUE"].build([tmp_path / "gue"], tmp_path / "tasks")
+    datasets = find_datasets(tmp_path / "tasks")
+    assert list(datasets) == ["GUE/tf/0"]
+    grid = [{"tasks": "GUE/*", "model": ["attention", "cnn-fc"]}]
+    made = recipe(grid=grid, size={"seeds": 0})
+    shared = workspace(tmp_path / "out", datasets)
+    assert run_missing(plan_runs(made, "small", datasets), shared, lambda run, row: None) == 0
+    made.copy_to(shared.folder)
+    (board,) = RecipeTables.read(shared.folder)
+    assert "published: DNABERT-2 | 0.720" in board.to_markdown()
+    assert read_results(shared.folder)["MCC"].is_not_null().all()
+
+
+def test_long_variants_are_read_in_pieces() -> None:
+    encoder = AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1)
+    codes = np.random.default_rng(0).integers(0, 4, (3, 1400)).astype(np.uint8)
+    vectors = windowed_vectors(encoder, codes)
+    assert vectors.shape == (3, 48)
+    for i in range(3):
+        alone = encoder.embed(codes[:, 200 * i : 200 * i + 1000])
+        np.testing.assert_allclose(vectors[:, 16 * i : 16 * (i + 1)], alone, atol=1e-6)
+    short = encoder.embed(codes[:, :500])
+    np.testing.assert_allclose(windowed_vectors(encoder, codes[:, :500]), short, atol=1e-6)
+
+
+def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
+    datasets: dict[str, TaskData], tmp_path: Path
+) -> None:
+    part = datasets["GeneExp"].at(np.arange(8))
+    labels = part.labels[:]
+
+    def whole() -> WindowedEncoder:
+        return WindowedEncoder(
+            CnnLstm(channels=(4,), dim=8, pool=8), dim=16, heads=2, layers=1, seed=0
+        )
+
+    how = {"target": "regression", "max_steps": 4, "batch_size": 4, "learning_rate": 0.01}
+    codes = part.codes[:]
+    slow = SequenceModel(whole(), **how).fit(codes, labels, device="cpu")
+    encoder = whole()
+    vectors = encoder.read(codes)
+    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, device="cpu")
+    np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
+    assert np.ptp(fast.predict(vectors)) > 1e-3
