@@ -116,10 +116,7 @@ def train(
         batch_size=None,
         collate_fn=cast(Any, _identity),
     )
-    before = next(network.parameters()).device
-    modes = {module: module.training for module in network.modules()}
-    network.train()
-    with _quiet_lightning(), torch.random.fork_rng(devices=[]):
+    with _training_mode(network), _quiet_lightning(), torch.random.fork_rng(devices=[]):
         trainer = lightning.Trainer(
             **trainer_options(device),
             logger=False,
@@ -136,9 +133,20 @@ def train(
         trainer.fit(_Module(network, schedule, seed), loader, ckpt_path=checkpoint)
     if validator is not None and validator.weights:
         network.load_state_dict(validator.weights)
-    network.to(before)
-    for module, training in modes.items():
-        module.training = training
+
+
+@contextmanager
+def _training_mode(network: nn.Module) -> Iterator[None]:
+    """Set the training mode; at the end restore the mode of each module, and the device."""
+    device = next(network.parameters()).device
+    modes = {module: module.training for module in network.modules()}
+    network.train()
+    try:
+        yield
+    finally:
+        network.to(device)
+        for module, training in modes.items():
+            module.training = training
 
 
 class _Batches:
