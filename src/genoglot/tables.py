@@ -113,7 +113,7 @@ def read_table(
         first, separator = 1, named[1]
     start, header = _header(lines, first, needed, separator)
     if start is None:
-        raise error(f"{path}: no header line in this file; give CSV or TSV with one")
+        raise error(f"{path}: no table in this file, as it has no header line; give CSV or TSV")
     lines[start] = header
     candidates = [separator] if separator else _separators(header)
     readings = [_Reading.of(lines, start, first, candidate) for candidate in candidates]
