@@ -63,7 +63,7 @@ def test_the_recipe_of_gue_runs_on_any_folder_of_csv_files(
     tmp_path: Path, workspace: MakeWorkspace
 ) -> None:
     rng = np.random.default_rng(0)
-    for part, n in (("train", 240), ("dev", 60), ("test", 60)):
+    for part, n in (("train", 120), ("dev", 40), ("test", 60)):
         lines = ["sequence,label"]
         for i in range(n):
             dna = "".join(rng.choice(list("ACGT"), 40))
@@ -73,8 +73,12 @@ def test_the_recipe_of_gue_runs_on_any_folder_of_csv_files(
         (tmp_path / f"csv/{part}.csv").write_text("\n".join(lines) + "\n")
     (data,) = TASKS["GUE"].build([tmp_path / "csv"], tmp_path / "tasks/ours")
     found = {f"GUE/{data.name}": data}
-    runs = plan_runs(Recipe.read("gue"), "small", found)
-    assert len(plan_runs(Recipe.read("gue"), "published", found)) == 3 * len(runs) == 15
+    made = Recipe.read("gue")
+    small = made.size("small")
+    ensemble = small.models["ensemble"] | {"trees": 10, "epochs": 1}
+    quick = small.model_copy(update={"models": {"ensemble": ensemble}})
+    runs = plan_runs(made.model_copy(update={"sizes": {"small": quick}}), "small", found)
+    assert len(plan_runs(made, "published", found)) == 3 * len(runs) == 15
     assert run_missing(runs[:2], workspace(tmp_path / "out", found), lambda run, row: None) == 0
     table = read_results(tmp_path / "out")
     assert table["model"].to_list() == ["ensemble", "constant"]

@@ -133,6 +133,7 @@ def test_a_killed_bench_goes_on_to_the_same_table(
     assert "kmer-linear" in here("bench", "table", "killed").stdout
 
 
+@pytest.mark.slow
 def test_several_processes_share_the_runs_of_a_bench(
     bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
 ) -> None:
