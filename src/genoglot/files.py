@@ -159,12 +159,14 @@ class ContentDigest:
         Parameters
         ----------
         content
-            Text, which counts as UTF-8; an array, which counts as little-endian bytes in C order;
-            anything else counts as its JSON, in which unknown types are text.
+            Bytes; text, as UTF-8; an array, as its little-endian bytes in C order; anything else as
+            JSON, in which unknown types are text.
         """
         data: bytes | memoryview
         if isinstance(content, np.ndarray):
             data = np.ascontiguousarray(content, content.dtype.newbyteorder("<")).data
+        elif isinstance(content, bytes):
+            data = content
         elif isinstance(content, str):
             data = content.encode()
         else:
@@ -178,7 +180,7 @@ class ContentDigest:
 
 def write_manifest(file: Path, manifest: dict[str, Any]) -> None:
     """Write the JSON file that describes a directory."""
-    file.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    file.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def read_manifest(

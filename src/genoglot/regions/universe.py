@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +12,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import BedFormatError, GenoglotError, UniverseError, UniverseMismatchError
-from genoglot.files import atomic_path, read_lines
+from genoglot.files import ContentDigest, atomic_path, read_lines
 from genoglot.permissions import explains_denial
 from genoglot.regions.assembly import same_assembly
 from genoglot.regions.bed import BedReader, line_of_region
@@ -133,9 +131,10 @@ class Universe:
 
         The name of the genome is not part of it.
         """
-        content = hashlib.sha256(json.dumps(self.regions.chrom_names).encode())
-        for array in (self.regions.chrom_codes, self.regions.start, self.regions.end):
-            content.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        content = ContentDigest()
+        regions = self.regions
+        for part in (regions.chrom_names, regions.chrom_codes, regions.start, regions.end):
+            content.add(part)
         return content.hexdigest()
 
     def encode(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ChromosomeNameError, SequenceError
+from genoglot.files import ContentDigest
 from genoglot.permissions import explains_denial
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import Alias, rename_chromosome, unknown_chromosome
@@ -147,13 +146,10 @@ class Genome:
     @cached_property
     def digest(self) -> str:
         """SHA-256, as hex, of names, positions and bases of the records, whatever their case."""
-        content = [
-            [chrom, offset, digest]
-            for chrom, offset, digest in zip(
-                self._names, self._offset.tolist(), self._packed.digests, strict=True
-            )
-        ]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        content = ContentDigest()
+        parts = zip(self._names, self._offset.tolist(), self._packed.digests, strict=True)
+        content.add(list(parts))
+        return content.hexdigest()
 
     def __len__(self) -> int:
         return len(self._names)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
+from genoglot.files import ContentDigest, read_manifest, write_manifest
 from genoglot.models.dna.target import Target
 from genoglot.permissions import explains_denial
 from genoglot.tasks.lazy_array import LazyArray, RowIndices
@@ -140,17 +139,13 @@ class TaskData:
             If it is no such directory, is of another format, or its files do not fit together.
         """
         folder = Path(folder)
+        file, advice = folder / METADATA, "build it again"
+        metadata = read_manifest(file, "task data", FORMAT, advice=advice, error=TaskError)
+        del metadata["format"]
         try:
-            metadata = json.loads((folder / METADATA).read_text("utf-8"))
-            found = metadata.pop("format", None)
-            data = cls(folder, **metadata) if found == FORMAT else None
-        except (OSError, ValueError, TypeError, AttributeError):
-            raise TaskError(f"{folder}: no task data (no readable {METADATA}); build it") from None
-        if data is None:
-            raise TaskError(
-                f"{folder}: task data of format {found}, this version reads {FORMAT}; build it "
-                "again"
-            )
+            data = cls(folder, **metadata)
+        except TypeError as error:
+            raise TaskError(f"{file}: damaged ({error}); {advice}") from None
         expected = [(CODES, (len(data), data.length)), (LABELS, (len(data),))]
         expected += [(ALTERNATIVE, (len(data), data.length))] if data.paired else []
         for name, shape in expected:
@@ -166,8 +161,7 @@ class TaskData:
         """Write the attributes into `dataset.json`."""
         metadata = {"format": FORMAT, **asdict(self)}
         del metadata["path"]
-        text = json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"
-        (self.path / METADATA).write_text(text, "utf-8")
+        write_manifest(self.path / METADATA, metadata)
 
     def __len__(self) -> int:
         return self.n_examples
@@ -347,13 +341,13 @@ class TaskData:
         """
         digests = {}
         for name in (CODES, LABELS, ALTERNATIVE) if self.paired else (CODES, LABELS):
-            digest = hashlib.sha256()
+            digest = ContentDigest()
             for block in LazyArray(self._array(name)).blocks():
-                digest.update(np.ascontiguousarray(block).tobytes())
+                digest.add(block)
             digests[name] = digest.hexdigest()
-        digest = hashlib.sha256()
+        digest = ContentDigest()
         for frame in self.examples.iter_slices(1 << 17):
-            digest.update(canonical(frame))
+            digest.add(canonical(frame))
         digests[EXAMPLES] = digest.hexdigest()
         if self.content_digest(digests) != self.digest:
             raise TaskError(f"{self.path}: the content is not what was built; build it again")
@@ -361,8 +355,9 @@ class TaskData:
     def content_digest(self, digests: dict[str, str]) -> str:
         """Return the SHA-256 of the names in a dataset, and of the digests of its files."""
         names = [self.task, self.name, self.target, self.outputs, self.output_groups]
-        content = [FORMAT, *names, self.length, len(self), self.splits, sorted(digests.items())]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        content = ContentDigest()
+        content.add([FORMAT, *names, self.length, len(self), self.splits, sorted(digests.items())])
+        return content.hexdigest()
 
     def _column(self, name: str) -> pl.Series:
         return _read_table(self.path / EXAMPLES, [name])[name]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.regions.jaccard import jaccard_index
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -26,8 +28,7 @@ def pairwise_jaccard(sets: csr_array, others: csr_array) -> NDArray[np.float32]:
     """
     shared = (sets @ others.T).toarray().astype(np.float32)
     n_sets, n_others = (np.diff(x.indptr).astype(np.float32) for x in (sets, others))
-    either = n_sets[:, None] + n_others - shared
-    indices: NDArray[np.float32] = shared / np.maximum(either, 1)
+    indices: NDArray[np.float32] = jaccard_index(shared, n_sets[:, None], n_others)
     return indices
 
 
