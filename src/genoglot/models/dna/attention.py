@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder
 from genoglot.nn.embedding import (
     OneHotEmbedding,
     PatchEmbedding,
@@ -15,6 +15,7 @@ from genoglot.nn.embedding import (
     patch_probabilities,
 )
 from genoglot.nn.encoder import Encoder, Positions
+from genoglot.nn.seed import torch_seed
 from genoglot.sequence import DnaTokenizer, IdTokenizer, OneHotTokenizer, PatchTokenizer
 from genoglot.settings import Settings
 from genoglot.training.examples import Batch

@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder
 from genoglot.nn.convolution import ConvolutionTower
+from genoglot.nn.seed import torch_seed
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.settings import Settings
 from genoglot.training.examples import Batch

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from genoglot.models.dna.cnn_fc import one_hot_only
-from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder
 from genoglot.nn.convolution import ConvolutionTower
+from genoglot.nn.seed import torch_seed
 from genoglot.sequence import DnaTokenizer
 from genoglot.settings import Settings
 from genoglot.training.examples import Batch

@@ -17,8 +17,8 @@ from genoglot.models.dna.attention import AttentionEncoder, AttentionSettings
 from genoglot.models.dna.genome_windows import SHORTEST, GenomeWindows
 from genoglot.models.dna.masking import IGNORED, Masker
 from genoglot.models.dna.new_tokenizer import new_tokenizer
-from genoglot.models.dna.sequence_encoder import torch_seed
 from genoglot.nn.embedding import OneHotEmbedding, TokenEmbedding
+from genoglot.nn.seed import torch_seed
 from genoglot.sequence import Genome
 from genoglot.settings import Settings
 from genoglot.training.device import DeviceOptions

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.cnn_fc import one_hot_only
-from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder, torch_seed
+from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder
 from genoglot.nn.convolution import MotifConvolution, ResidualBlock
+from genoglot.nn.seed import torch_seed
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.motifs import jaspar
 from genoglot.sequence.tokenizers.one_hot import CHANNELS

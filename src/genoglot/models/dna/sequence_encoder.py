@@ -293,11 +293,3 @@ def to_numpy(batches: list[Tensor], width: int) -> NDArray[np.float32]:
         return np.empty((0, width), np.float32)
     rows: NDArray[np.float32] = torch.cat(batches).float().cpu().numpy()
     return rows
-
-
-@contextmanager
-def torch_seed(seed: int) -> Iterator[None]:
-    """Draw random numbers, such as weights, from a seed; torch's own state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

@@ -27,9 +27,9 @@ from genoglot.models.dna.sequence_encoder import (
     batches,
     inference,
     to_numpy,
-    torch_seed,
 )
 from genoglot.models.dna.target import Target
+from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved

@@ -17,9 +17,9 @@ from genoglot.models.dna.sequence_encoder import (
     SequenceEncoder,
     batches,
     inference,
-    torch_seed,
 )
 from genoglot.nn.encoder import Encoder, Positions
+from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved

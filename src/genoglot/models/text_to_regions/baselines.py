@@ -1,9 +1,10 @@
-"""The three baselines that every generator is shown beside: cheap, closed-form, hard to beat."""
+"""Three baselines, which every generator is compared with: cheap, closed-form, hard to beat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from pydantic import PositiveFloat
 
 from genoglot.atlas import Atlas
 from genoglot.models.text_to_regions.generator import Generator, Scores
+from genoglot.models.text_to_regions.text_features import MAX_WORDS
 from genoglot.models.universe_model import SetRows
-from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings
 from genoglot.text import MiniLM, TextEncoder, Tfidf, TfidfMiniLM
@@ -21,86 +22,71 @@ from genoglot.text.encoder import check_texts
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-TEXT = "text_encoder"
-MAX_WORDS = 5000
-PENALTIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # to choose from
-SAMPLED_REGIONS = 4096  # to choose a penalty on
-FOLDS = 10  # regressions in which a training set is left out, once each
+PENALTIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # candidates of cross-validation
+MAX_REGIONS = 4096  # regions on which a penalty is chosen
+FOLDS = 10  # maximum number of folds of cross-validation
 
 
 class Popularity(Generator):
-    """The universe's most frequently present regions, whatever the text."""
+    """The regions that most training sets contain, whatever the text."""
 
     model_type = "popularity"
+    fitted = ("frequency",)
+    frequency: NDArray[np.float32]  # (universe,)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Count how often each region is present."""
+        """Compute the frequency of each region."""
         self.universe = atlas.universe
-        self.frequency = popularity(atlas.presence(rows))
+        self.frequency = region_frequency(atlas.presence(rows))
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score each region by the share of training sets that hold it."""
+        """Score each region by the fraction of training sets that contain it."""
         return np.repeat(self.frequency[None], len(check_texts(texts)), axis=0)
 
-    def _arrays(self) -> Arrays:
-        return {"frequency": self.frequency}
 
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
-        self = super()._load(saved)
-        self.frequency = saved.arrays["frequency"]
-        return self
+class _StoredSets(Generator):
+    """A generator that stores the training sets and weighs them by their descriptions."""
 
-
-class _Remembering(Generator):
-    """A generator that keeps the training sets and weighs them by their descriptions."""
-
-    signal_rank = False  # whether presence is the signal rank of peaks, not 0 and 1
+    fitted = ("frequency", "vectors", "text_encoder")
+    signal_rank = False  # whether presence is the signal rank of peaks instead of 0 or 1
     presence: csr_array  # (sets, universe)
     frequency: NDArray[np.float32]  # (universe,), mean presence of each region
-    encoder: TextEncoder
-    vectors: NDArray[np.float32]  # (sets, dim), what the encoder makes of the descriptions
+    text_encoder: TextEncoder
+    vectors: NDArray[np.float32]  # (sets, dim), encoded descriptions
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Keep the sets and encode their descriptions."""
+        """Store the training sets and encode their descriptions."""
         self.universe = atlas.universe
         self.presence = atlas.presence(rows, signal_rank=self.signal_rank)
         self.frequency = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)
-        self.encoder = self._new_encoder(descriptions)
-        self.vectors = self.encoder.encode(descriptions)
+        self.text_encoder = self._new_encoder(descriptions)
+        self.vectors = self.text_encoder.encode(descriptions)
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
-        raise TypeError(f"{type(self).__name__} names no text encoder")
-
-    def _parts(self) -> dict[str, Pretrained]:
-        return {TEXT: self.encoder}
+        raise NotImplementedError
 
     def _arrays(self) -> Arrays:
         values = {"values": self.presence.data.astype(np.float32)} if self.signal_rank else {}
         return {
+            **super()._arrays(),
             "indices": self.presence.indices.astype(np.int32),
             "indptr": self.presence.indptr.astype(np.int64),
-            "frequency": self.frequency,
-            "vectors": self.vectors,
             **values,
         }
 
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
+    def _restore(self, saved: Saved) -> None:
         from scipy.sparse import csr_array
 
-        self, arrays = super()._load(saved), saved.arrays
-        self.frequency, self.vectors = arrays["frequency"], arrays["vectors"]
-        values = arrays.get("values", np.ones(len(arrays["indices"]), np.float32))
-        shape = (len(arrays["indptr"]) - 1, len(self.frequency))
-        self.presence = csr_array((values, arrays["indices"], arrays["indptr"]), shape=shape)
-        self.encoder = TextEncoder.from_pretrained(saved.folder / TEXT)
-        return self
+        super()._restore(saved)
+        indices, indptr = saved.arrays["indices"], saved.arrays["indptr"]
+        values = saved.arrays.get("values", np.ones(len(indices), np.float32))
+        shape = (len(indptr) - 1, len(self.frequency))
+        self.presence = csr_array((values, indices, indptr), shape=shape)
 
 
-class Nearest(_Remembering):
-    """The training set whose description is most similar (MiniLM, cosine); then popularity."""
+class Nearest(_StoredSets):
+    """The training set with the most similar description (cosine of MiniLM), then popularity."""
 
     model_type = "nearest"
 
@@ -108,8 +94,8 @@ class Nearest(_Remembering):
         return MiniLM()
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score the nearest set's regions 0.5 and more, all others less, each by popularity."""
-        nearest = (self.encoder.encode(texts) @ self.vectors.T).argmax(1)
+        """Score regions of the nearest set 0.5 to 1 and others 0 to 0.5, each by its frequency."""
+        nearest = (self.text_encoder.encode(texts) @ self.vectors.T).argmax(1)
         scores: Scores = 0.5 * np.repeat(self.frequency[None], len(nearest), axis=0)
         for row, chosen in zip(scores, nearest, strict=True):
             row[self.presence.indices[slice(*self.presence.indptr[chosen : chosen + 2])]] += 0.5
@@ -124,12 +110,12 @@ class RidgeSettings(Settings):
     penalty
         Weight of the squared coefficients.
     choose_penalty
-        Choose the penalty by cross-validation over the experiments of the training sets, by
-        squared error, and ignore `penalty`.
+        Choose the penalty by the squared error in a cross-validation over the experiments of the
+        training sets, and ignore `penalty`.
     signal_rank
-        Learn the signal ranks of peaks (0 to 1), not only which regions are present.
+        Learn the signal ranks of peaks (0 to 1) instead of presence (0 or 1).
     text
-        What is read of a description: its words ("tfidf"), or words and meaning ("tfidf+minilm").
+        Encoder of descriptions: words ("tfidf"), or words and meaning ("tfidf+minilm").
     """
 
     penalty: PositiveFloat = 1.0
@@ -138,15 +124,16 @@ class RidgeSettings(Settings):
     text: Literal["tfidf", "tfidf+minilm"] = "tfidf"
 
 
-class Ridge(_Remembering):
-    """Ridge regression from the description's vector to the presence vector.
+class Ridge(_StoredSets):
+    """Ridge regression from the vector of a description to presence in the universe.
 
-    Solved in closed form, with popularity as the mean: no network that can't beat it has a reason
-    to be. The coefficients (words x universe) are never built: a text weighs the training sets.
+    It is solved in closed form, with the frequency of each region as the mean. A network that is
+    not better has no purpose. The coefficients (words x universe) are never computed: a text gives
+    a weight to each training set.
 
-    The defaults read presence and words alone. `direct`, `text2bed`, `diffusion` and `seq2regions`
-    also read the signal ranks of peaks and MiniLM; the fair comparison with them is a ridge of
-    equal inputs: ``Ridge(signal_rank=True, text="tfidf+minilm", choose_penalty=True)``.
+    By default it reads presence and words only. `direct`, `text2bed`, `diffusion` and `seq2regions`
+    also read the signal ranks of peaks and MiniLM; compare them with a ridge regression of equal
+    inputs: ``Ridge(signal_rank=True, text="tfidf+minilm", choose_penalty=True)``.
 
     Parameters
     ----------
@@ -156,12 +143,13 @@ class Ridge(_Remembering):
     Attributes
     ----------
     penalty
-        The penalty used: that of the settings, or the chosen one.
+        Penalty of the regression: that of the settings, or the chosen one.
     """
 
     model_type = "ridge"
     settings_class = RidgeSettings
     settings: RidgeSettings
+    fitted = (*_StoredSets.fitted, "penalty")
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -169,23 +157,25 @@ class Ridge(_Remembering):
         self.signal_rank = self.settings.signal_rank
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Remember the sets, encode their descriptions and choose the penalty."""
+        """Store the training sets, encode their descriptions and choose the penalty."""
         super().prepare(atlas, rows)
+        self.__dict__.pop("_solution", None)
         if self.settings.choose_penalty:
             groups = atlas.metadata["group"].to_numpy()
             self.penalty = self._best_penalty(groups if rows is None else groups[np.asarray(rows)])
 
     def _best_penalty(self, groups: NDArray[Any]) -> float:
-        """Return the penalty with the least squared error on experiments left out in turn."""
+        """Return the penalty with the least squared error on experiments that are left out."""
         some = np.flatnonzero(self.frequency)
-        some = some[:: -(-len(some) // SAMPLED_REGIONS) or 1]
-        truth = self.presence[:, some].toarray()
+        some = some[:: -(-len(some) // MAX_REGIONS) or 1]
+        presence = self.presence[:, some].toarray()
         group = np.unique(groups, return_inverse=True)[1]
-        errors = []
-        for penalty in PENALTIES:
-            predicted = ridge_left_out(self.vectors, truth, group, penalty=penalty, seed=0)
-            errors.append(float(((predicted - truth) ** 2).sum()))
-        return PENALTIES[int(np.argmin(errors))]
+
+        def error(penalty: float) -> float:
+            predicted = ridge_out_of_fold(self.vectors, presence, group, penalty=penalty, seed=0)
+            return float(((predicted - presence) ** 2).sum())
+
+        return min(PENALTIES, key=error)
 
     def _new_encoder(self, descriptions: list[str]) -> TextEncoder:
         if self.settings.text == TfidfMiniLM.model_type:
@@ -193,61 +183,66 @@ class Ridge(_Remembering):
         return Tfidf(max_words=MAX_WORDS).fit(descriptions)
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score each region by its predicted presence, or signal rank, cut to 0 and 1."""
+        """Score each region by its predicted presence or signal rank, clipped to 0 and 1."""
         weights = self.weights(texts)
         predicted = (self.presence.T @ weights.T).T  # (texts, universe)
         predicted += np.outer(1 - weights.sum(1), self.frequency)
         scores: Scores = np.asarray(predicted.clip(0, 1), np.float32, order="C")
         return scores
 
+    @cached_property
+    def _solution(self) -> NDArray[np.float32]:
+        return ridge_weights(self.vectors, self.penalty)
+
     def weights(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """How much each training set counts for each text: (texts, sets) float32."""
-        if not hasattr(self, "_solved"):
-            self._solved = ridge_weights(self.vectors, self.penalty)
-        weights: NDArray[np.float32] = self.encoder.encode(texts) @ self._solved
+        """Compute the weight of each training set for each text, float32 (texts, sets)."""
+        weights: NDArray[np.float32] = self.text_encoder.encode(texts) @ self._solution
         return weights
 
-    def _metadata(self) -> dict[str, Any]:
-        return {**super()._metadata(), "penalty": self.penalty}
 
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
-        self = super()._load(saved)
-        self.penalty = saved.config["penalty"]
-        return self
+def region_frequency(presence: csr_array) -> NDArray[np.float32]:
+    """Compute the fraction of region sets that contain each region.
 
+    Parameters
+    ----------
+    presence
+        Sparse matrix (sets, universe), in which any stored value means presence.
 
-def popularity(presence: csr_array) -> NDArray[np.float32]:
-    """Share of the sets that hold each region: (universe,) float32."""
+    Returns
+    -------
+    NDArray
+        float32 (universe,).
+    """
     sets, universe = presence.shape
     counts = np.bincount(presence.indices, minlength=universe).astype(np.float32)
     return counts / np.float32(max(sets, 1))
 
 
 def ridge_weights(vectors: NDArray[np.float32], penalty: float) -> NDArray[np.float32]:
-    """Ridge regression as weights: `x @ weights` says how much each training example counts.
+    """Solve a ridge regression: `x @ weights` is the weight of each training example for `x`.
 
     Parameters
     ----------
     vectors
-        (examples, dim).
+        Inputs of the training examples, float32 (examples, dim).
     penalty
         Weight of the squared coefficients.
 
     Returns
     -------
-    (dim, examples) float32: the transpose of X (X'X + penalty I)^-1, solved on the smaller side.
+    NDArray
+        float32 (dim, examples): (X'X + penalty I)^-1 X', solved on the smaller side.
     """
     x = vectors.astype(np.float64)
     examples, dim = x.shape
     if examples <= dim:
-        solved = x.T @ np.linalg.inv(x @ x.T + penalty * np.eye(examples))
+        solution = x.T @ np.linalg.inv(x @ x.T + penalty * np.eye(examples))
     else:
-        solved = np.linalg.solve(x.T @ x + penalty * np.eye(dim), x.T)
-    return solved.astype(np.float32)
+        solution = np.linalg.solve(x.T @ x + penalty * np.eye(dim), x.T)
+    return solution.astype(np.float32)
 
 
-def ridge_left_out(
+def ridge_out_of_fold(
     vectors: NDArray[np.float32],
     values: NDArray[np.float32],
     groups: NDArray[np.int64],
@@ -255,14 +250,16 @@ def ridge_left_out(
     penalty: float,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Values of each training set as predicted by a ridge regression without its group.
+    """Predict the values of each training set by a ridge regression without its group.
 
     Parameters
     ----------
-    vectors, values
-        (sets, dim) and (sets, outputs).
+    vectors
+        Inputs, float32 (sets, dim).
+    values
+        Outputs, float32 (sets, outputs).
     groups
-        (sets,) numbers from 0: sets of one experiment share one.
+        Number of each set's group, int64 (sets,), from 0: sets of an experiment have the same one.
     penalty
         Weight of the squared coefficients.
     seed
@@ -270,17 +267,18 @@ def ridge_left_out(
 
     Returns
     -------
-    (sets, outputs) float32.
+    NDArray
+        float32 (sets, outputs).
     """
-    number = int(groups.max()) + 1
-    folds = min(FOLDS, number)
-    fold = (np.random.default_rng(seed).permutation(number) % folds)[groups]
+    n_groups = int(groups.max()) + 1
+    folds = min(FOLDS, n_groups)
+    fold = (np.random.default_rng(seed).permutation(n_groups) % folds)[groups]
     predicted = np.zeros_like(values)
     for k in range(folds):
-        kept = fold != k
-        if kept.any():
-            # The mean is that of the kept sets too: that of all would tell of the others.
-            mean = values[kept].mean(0)
-            weights = ridge_weights(vectors[kept], penalty)
-            predicted[~kept] = mean + (vectors[~kept] @ weights) @ (values[kept] - mean)
+        train = fold != k
+        if train.any():
+            # The mean is that of the training sets too: that of all sets would leak the others.
+            mean = values[train].mean(0)
+            weights = ridge_weights(vectors[train], penalty)
+            predicted[~train] = mean + (vectors[~train] @ weights) @ (values[train] - mean)
     return predicted

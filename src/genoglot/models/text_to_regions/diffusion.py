@@ -1,4 +1,4 @@
-"""Diffusion: a region set is drawn out of noise, under the condition of a text."""
+"""Diffusion: a region set is drawn out of noise, with a text as the condition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from itertools import count
 from math import isqrt
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
+from genoglot.models.text_to_regions.factorization import sparse_product, standard_deviation
 from genoglot.models.text_to_regions.generator import Ids, Scores, best
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
@@ -23,25 +24,22 @@ from genoglot.models.text_to_regions.network_generator import (
 )
 from genoglot.models.text_to_regions.retrieval import (
     CHUNK,
-    MemoryGenerator,
-    MemoryNetwork,
-    MemorySettings,
-    TextMemory,
-    product,
-    spread,
+    RetrievalGenerator,
+    RetrievalNetwork,
+    RetrievalSettings,
+    TextRetrieval,
 )
 from genoglot.models.universe_model import SetRows
 from genoglot.nn.diffusion import NoiseSchedule, time_features
 from genoglot.nn.unet import DEPTH, UNet
-from genoglot.pretrained import Pretrained
-from genoglot.saved import Saved
 from genoglot.text import MiniLM
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
-DROPPED = 0.1  # share of training texts that are blanked, for classifier-free guidance
-FORGOTTEN = 0.2  # dropout of the denoising network
-PIXELS = 1 << 21  # pixels that go through the U-Net at a time
+UNCONDITIONAL = 0.1  # fraction of training examples without text, for classifier-free guidance
+DROPOUT = 0.2  # of the denoising network
+PIXELS = 1 << 21  # pixels that the U-Net processes at a time
+TIME_DIM = 64  # width of the encoded time step
 
 
 class PublishedDiffusionSettings(NetworkSettings):
@@ -65,13 +63,13 @@ class PublishedDiffusionSettings(NetworkSettings):
 
 
 class PublishedDiffusion(NetworkGenerator):
-    """The diffusion model of Fay et al. 2024, as it is described there.
+    """The diffusion model of Fay et al. 2024, as the paper describes it.
 
-    The multi-hot vector over the universe is laid out as an image (761 x 1398 for 1,063,878
-    regions), the first channel of three, the others zero. A U-Net with max pooling, which gets the
-    time step and the MiniLM embedding of the text in every block, predicts the noise; linear
-    schedule, L1, Adam. The widths, the number of time steps and the strides of the sampling are
-    ours: the paper names none.
+    The multi-hot vector over the universe is reshaped into an image (761 x 1398 for 1,063,878
+    regions), which is the first of three channels; the others are zero. A U-Net with max pooling,
+    which reads the time step and the MiniLM embedding of the text in every block, predicts the
+    noise. The schedule is linear, the loss the absolute error, the optimizer Adam. The paper does
+    not give the widths, the number of time steps and the steps of sampling.
 
     Parameters
     ----------
@@ -82,30 +80,25 @@ class PublishedDiffusion(NetworkGenerator):
     model_type = "diffusion-published"
     settings_class = PublishedDiffusionSettings
     settings: PublishedDiffusionSettings
+    fitted = ("minilm",)
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.noising = NoiseSchedule("linear", self.settings.steps)
-
-    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Make the network."""
-        self.universe = atlas.universe
         self.minilm = MiniLM()
-        torch.manual_seed(self.settings.seed)
-        self.network = self._unet()
 
-    def _unet(self) -> UNet:
+    def _new_network(self) -> UNet:
         return UNet(3, condition_dim=self.minilm.dim, widths=self.settings.widths)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """MiniLM embeddings: (texts, 384)."""
+        """Compute MiniLM embeddings: (texts, 384)."""
         return torch.from_numpy(self.minilm.encode(texts))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean absolute error of the predicted noise."""
-        device = batch["vectors"].device
-        flat = torch.zeros(len(region_ids(batch)), 3, self.shape[0] * self.shape[1], device=device)
-        for image, ids in zip(flat, region_ids(batch), strict=True):
+        """Compute the mean absolute error of the predicted noise."""
+        device, sets = self.device, region_ids(batch)
+        flat = torch.zeros(len(sets), 3, self.shape[0] * self.shape[1], device=device)
+        for image, ids in zip(flat, sets, strict=True):
             image[0, torch.from_numpy(ids).long().to(device)] = 1
         images = flat.view(len(flat), 3, *self.shape)
         noise = torch.randn(images.shape, device=device)
@@ -115,46 +108,45 @@ class PublishedDiffusion(NetworkGenerator):
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Draw one image for each text, on the network's device; a pixel of 1/2 scores 1/2."""
-        device, network = self.device, self.network
-        noising = self.noising.to(device)
+        """Draw an image for each text; a pixel of 1/2 scores 1/2."""
         scores = np.empty((len(texts), len(self.universe)), np.float32)
         at_once = max(1, PIXELS // (self.shape[0] * self.shape[1]))
-        vectors = self.encode(texts).to(device)
+        vectors = self.encode(texts).to(self.device)
         for start in range(0, len(texts), at_once):
-            part = slice(start, start + at_once)
-            condition, draw = (
-                vectors[part],
-                noise_of(texts[part], (3, *self.shape), self.settings.seed),
-            )
-            image = noising.sample(
-                lambda noisy, step: network(noisy, step, condition),  # noqa: B023
-                lambda: draw().to(device),  # noqa: B023
-                steps=self.settings.sampling_steps,
-                eta=1.0,
-            )
-            presence = image[:, 0].flatten(1)[:, : len(self.universe)]
-            scores[part] = sharpened(presence).sigmoid().cpu().numpy()
+            chunk = slice(start, start + at_once)
+            presence = self._sample(vectors[chunk], texts[chunk])
+            scores[chunk] = presence_logits(presence).sigmoid().cpu().numpy()
         return scores
+
+    def _sample(self, condition: Tensor, texts: Sequence[str]) -> Tensor:
+        """Draw presence for texts and their embeddings: (texts, universe)."""
+        draw = noise_source(texts, (3, *self.shape), self.settings.seed)
+        image = self.noising.to(self.device).sample(
+            lambda noisy, step: self.network(noisy, step, condition),
+            lambda: draw().to(self.device),
+            steps=self.settings.sampling_steps,
+            eta=1.0,
+        )
+        return image[:, 0].flatten(1)[:, : len(self.universe)]
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the image."""
         return image_shape(len(self.universe))
 
-    def _parts(self) -> dict[str, Pretrained]:
-        return {"minilm": self.minilm}
-
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
-        self = super()._load(saved)
-        self.minilm = MiniLM.from_pretrained(saved.folder / "minilm")
-        self._load_network(self._unet(), saved)
-        return self
-
 
 def image_shape(size: int) -> tuple[int, int]:
-    """Height and width of the smallest image, at most twice as wide as high, for `size` pixels.
+    """Find the smallest image with enough pixels that is at most twice as wide as high.
+
+    Parameters
+    ----------
+    size
+        Minimum number of pixels.
+
+    Returns
+    -------
+    tuple of int
+        Height and width.
 
     Examples
     --------
@@ -168,14 +160,24 @@ def image_shape(size: int) -> tuple[int, int]:
     raise AssertionError
 
 
-def noise_of(texts: Sequence[str], shape: tuple[int, ...], seed: int) -> Callable[[], Tensor]:
-    """Source of standard normal noise that depends on each text and the seed alone.
+def noise_source(texts: Sequence[str], shape: tuple[int, ...], seed: int) -> Callable[[], Tensor]:
+    """Make a source of standard normal noise that depends on each text and the seed alone.
 
-    So an answer is the same whatever other texts are asked for with it.
+    So the answer to a text does not depend on the other texts of a batch.
+
+    Parameters
+    ----------
+    texts
+        The texts.
+    shape
+        Shape of the noise for one text.
+    seed
+        Seed of the noise.
 
     Returns
     -------
-    A function that gives (texts, *shape), other noise at each call.
+    Callable
+        A function that returns noise of shape (texts, *shape), other noise at each call.
     """
     generators = [
         torch.Generator().manual_seed(1_000_003 * seed + zlib.crc32(text.encode()))
@@ -184,79 +186,74 @@ def noise_of(texts: Sequence[str], shape: tuple[int, ...], seed: int) -> Callabl
     return lambda: torch.stack([torch.randn(shape, generator=g) for g in generators])
 
 
-def sharpened(presence: Tensor) -> Tensor:
-    """Log-odds for a predicted presence, which is near 0 or 1 but not bounded; 0 for 1/2."""
+def presence_logits(presence: Tensor) -> Tensor:
+    """Compute logits of a predicted presence, which is near 0 or 1 but not bounded; 0 for 1/2."""
     return 6 * (presence - 0.5)
 
 
-class Denoiser(MemoryNetwork):
-    """What a noisy code and a text's reading of the memory say about the clean code.
+class Denoiser(RetrievalNetwork):
+    """A network that predicts clean set factors from noisy ones and what a text has retrieved.
 
-    Codes have unit variance in each dimension here.
+    Its inputs and outputs are set factors that are scaled to unit variance.
 
     Parameters
     ----------
-    memory
-        From text to codes.
-    heads
-        How many codes it gives; the last one, popularity, is not used.
-    scale
-        (rank,) standard deviation of the codes.
+    retrieval
+        From text to set factors; its last head, the mean of the training sets, is not used.
     hidden
         Width of the hidden layers.
     """
 
-    scale: Tensor
+    scale: Tensor  # (rank,) standard deviation of the set factors
 
-    def __init__(self, memory: TextMemory, *, heads: int, scale: Tensor, hidden: int) -> None:
-        super().__init__(memory)
-        self.register_buffer("scale", scale)
-        self.hidden = hidden
-        rank = len(scale)
-        # How much of the noisy code, of each head, and of the layers' correction, by time step.
-        last = nn.Linear(64, heads + 1)
+    def __init__(self, retrieval: TextRetrieval, *, hidden: int) -> None:
+        super().__init__(retrieval)
+        self.register_buffer("scale", standard_deviation(retrieval.attention.values))
+        heads, rank = retrieval.heads - 1, len(self.scale)
+        # Weights of the noisy set factors and of each head, by time step.
+        last = nn.Linear(TIME_DIM, heads + 1)
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, 1 / heads)  # it starts from what the heads say on average
-        self.weights = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), last)
-        self.entry = nn.Linear((heads + 1) * rank + 64, hidden)
+        nn.init.constant_(last.bias, 1 / heads)  # at the start about the mean of the heads
+        self.weights = nn.Sequential(nn.Linear(TIME_DIM, TIME_DIM), nn.SiLU(), last)
+        self.input = nn.Linear((heads + 1) * rank + TIME_DIM, hidden)
         self.layers = nn.Sequential(
-            nn.SiLU(), nn.Dropout(FORGOTTEN), nn.Linear(hidden, hidden), nn.SiLU(),
-            nn.Dropout(FORGOTTEN),
+            nn.SiLU(), nn.Dropout(DROPOUT), nn.Linear(hidden, hidden), nn.SiLU(),
+            nn.Dropout(DROPOUT),
         )  # fmt: skip
-        self.exit = nn.Linear(hidden, rank)
-        nn.init.zeros_(self.exit.weight)
-        nn.init.zeros_(self.exit.bias)
+        self.output = nn.Linear(hidden, rank)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
-    def forward(self, noisy: Tensor, step: Tensor, told: Tensor) -> Tensor:
-        """Predict clean codes.
+    def forward(self, noisy: Tensor, step: Tensor, retrieved: Tensor) -> Tensor:
+        """Predict clean set factors.
 
         Parameters
         ----------
         noisy
-            (batch, rank).
+            Noisy set factors, (batch, rank).
         step
-            (batch,).
-        told
-            (batch, heads, rank): what the memory gives, in unit variance; zeros for no text.
+            Time steps, (batch,).
+        retrieved
+            Scaled set factors that the text has retrieved, (batch, heads, rank); zeros for no text.
 
         Returns
         -------
-        (batch, rank).
+        Tensor
+            (batch, rank).
         """
-        time = time_features(step, 64)
-        known = torch.cat([noisy[:, None], told], 1)
-        weights = self.weights(time)
-        mixed = torch.einsum("bh,bhr->br", weights, known)
-        hidden = self.entry(torch.cat([known.flatten(1), time], 1))
-        predicted: Tensor = mixed + self.exit(self.layers(hidden))
+        time = time_features(step, TIME_DIM)
+        inputs = torch.cat([noisy[:, None], retrieved], 1)
+        mixed = torch.einsum("bh,bhr->br", self.weights(time), inputs)
+        hidden = self.input(torch.cat([inputs.flatten(1), time], 1))
+        predicted: Tensor = mixed + self.output(self.layers(hidden))
         return predicted
 
-    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
-        """Log-odds by presence, which is near 0 or 1: codes (batch, 1, rank); `MemoryNetwork`."""
-        return sharpened(codes[:, 0] @ factors.T + share)
+    def logits(self, set_factors: Tensor, region_factors: Tensor, frequency: Tensor) -> Tensor:
+        """Compute logits from sampled set factors, (batch, 1, rank): see `RetrievalNetwork`."""
+        return presence_logits(set_factors[:, 0] @ region_factors.T + frequency)
 
 
-class DiffusionSettings(MemorySettings):
+class DiffusionSettings(RetrievalSettings):
     """Settings of a `Diffusion`.
 
     Attributes
@@ -267,9 +264,9 @@ class DiffusionSettings(MemorySettings):
         Number of time steps that sampling visits.
     guidance
         Weight of classifier-free guidance (Ho and Salimans 2022). 1: as trained; larger: further
-        from what is common to all texts.
+        from what all texts have in common.
     samples
-        Number of samples whose mean is the answer.
+        Number of samples, whose mean is the answer.
     hidden
         Width of the denoising network.
     """
@@ -281,12 +278,13 @@ class DiffusionSettings(MemorySettings):
     hidden: PositiveInt = 256
 
 
-class Diffusion(MemoryGenerator):
-    """Diffusion, better: over the low-rank code of a region set instead of over its pixels.
+class Diffusion(RetrievalGenerator):
+    """Diffusion, improved: over the low-rank factors of a region set instead of over its pixels.
 
-    Cosine schedule, prediction of the clean code with an error weighed by what each dimension
-    means for presence, classifier-free guidance, DDIM sampling. The condition is what the text
-    reads from the memory of described sets. A score is that of the mean of several samples.
+    The schedule is a cosine; the network predicts clean set factors, and the error of each factor
+    is weighted by its effect on presence. Sampling is that of DDIM with classifier-free guidance.
+    The condition is what the text has retrieved from described region sets. The score is that of
+    the mean of several samples.
 
     Parameters
     ----------
@@ -298,85 +296,91 @@ class Diffusion(MemoryGenerator):
     settings_class = DiffusionSettings
     settings: DiffusionSettings
     network: Denoiser
-    _projection: Tensor  # (rank, rank), from sums of factors to codes
-    _squares: Tensor  # (rank,), of the factors
-    _usual: Tensor  # (rank,)
-    _known: Tensor  # (sets, rank), of the training sets
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.noising = NoiseSchedule("cosine", self.settings.steps)
 
-    def _network(self, memory: TextMemory) -> Denoiser:
-        s, scale = self.settings, spread(memory.attention.codes)
-        return Denoiser(memory, heads=2 * s.heads + 1, scale=scale, hidden=s.hidden)
+    def _new_network(self) -> Denoiser:
+        return Denoiser(self._new_retrieval(), hidden=self.settings.hidden)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Fit text features, region factors and ridge regressions; make the network."""
+        """Fit text features, factors and ridge regressions; make the network."""
         super().prepare(atlas, rows)
-        squares = torch.zeros(self.factors.shape[1], self.factors.shape[1], dtype=torch.float64)
-        for part in torch.split(self.factors, CHUNK):
-            squares += part.double().T @ part.double()
-        self._squares = squares.diagonal().float()
-        self._projection = torch.linalg.pinv(squares, hermitian=True, rtol=1e-6).float()
-        self._usual = torch.from_numpy(self.share) @ self.factors
-        sums = product(atlas.presence(rows), self.factors.numpy())
-        self._known = self._codes_of(torch.from_numpy(sums))
+        rank = self.region_factors.shape[1]
+        gram = torch.zeros(rank, rank, dtype=torch.float64)
+        for chunk in torch.split(torch.from_numpy(self.region_factors), CHUNK):
+            gram += chunk.double().T @ chunk.double()
+        self._squares = gram.diagonal().float()  # (rank,), sums of squared region factors
+        self._inverse = torch.linalg.pinv(gram, hermitian=True, rtol=1e-6).float()
+        self._mean_sum = torch.from_numpy(self.frequency) @ torch.from_numpy(self.region_factors)
+        sums = sparse_product(atlas.presence(rows), self.region_factors)
+        self._clean = self.fit_set_factors(torch.from_numpy(sums))  # (training sets, rank)
 
-    def _codes_of(self, sums: Tensor) -> Tensor:
-        """Code of each set by least squares, from the sum of its factors: (sets, rank)."""
-        codes: Tensor = (sums - self._usual) @ self._projection
-        return codes
+    def fit_set_factors(self, sums: Tensor) -> Tensor:
+        """Fit the set factors that reproduce the presence of regions best, by least squares.
+
+        Parameters
+        ----------
+        sums
+            Sum of the region factors over the regions of each set, (sets, rank).
+
+        Returns
+        -------
+        Tensor
+            (sets, rank).
+        """
+        return (sums - self._mean_sum) @ self._inverse
 
     def loss(self, batch: Batch) -> Tensor:
-        """Squared error of the clean code, weighed as errors of presence are."""
-        device, scale = batch["vectors"].device, self.network.scale
+        """Compute the squared error of clean set factors, weighted as errors of presence."""
+        device, scale = self.device, self.network.scale
         if "rows" in batch:
-            codes = self._known[batch["rows"].cpu()]
+            clean = self._clean[batch["rows"].cpu()]
         else:
-            sums = [self.factors[torch.from_numpy(ids).long()].sum(0) for ids in region_ids(batch)]
-            codes = self._codes_of(torch.stack(sums))
-        clean = codes.to(device) / scale
-        told = self._read(batch)[:, :-1] / scale
-        blank = (torch.rand(len(told), 1, 1) < DROPPED).to(device)
+            factors = torch.from_numpy(self.region_factors)
+            sums = [factors[torch.from_numpy(ids).long()].sum(0) for ids in region_ids(batch)]
+            clean = self.fit_set_factors(torch.stack(sums))
+        clean = clean.to(device) / scale
+        retrieved = self._retrieve(batch)[:, :-1] / scale
+        unconditional = (torch.rand(len(retrieved), 1, 1) < UNCONDITIONAL).to(device)
         step = torch.randint(self.settings.steps, (len(clean),)).to(device)
         noise = torch.randn(clean.shape).to(device)
         noisy = self.noising.to(device).noised(clean, step, noise)
-        predicted: Tensor = self.network(noisy, step, told.masked_fill(blank, 0))
+        predicted: Tensor = self.network(noisy, step, retrieved.masked_fill(unconditional, 0))
         weight = scale**2 * self._squares.to(device)
         return ((predicted - clean).square() * (weight / weight.mean())).mean()
 
     @torch.inference_mode()
-    def codes(self, texts: Sequence[str]) -> Tensor:
-        """Mean of the sampled codes of each text: (texts, 1, rank)."""
-        s = self.settings
-        told = super().codes(texts)[:, :-1] / self.network.scale
-        told = told.repeat_interleave(s.samples, 0)
+    def predict_set_factors(self, texts: Sequence[str]) -> Tensor:
+        """Sample set factors and return the mean of the samples: (texts, 1, rank)."""
+        s, scale = self.settings, self.network.scale
+        retrieved = super().predict_set_factors(texts)[:, :-1] / scale
+        retrieved = retrieved.repeat_interleave(s.samples, 0)
         noising = self.noising.to(self.device)
 
-        def predicted_noise(noisy: Tensor, step: Tensor) -> Tensor:
-            clean: Tensor = self.network(noisy, step, told)
+        def predict_noise(noisy: Tensor, step: Tensor) -> Tensor:
+            clean: Tensor = self.network(noisy, step, retrieved)
             if s.guidance != 1:
-                plain = self.network(noisy, step, torch.zeros_like(told))
-                clean = plain + s.guidance * (clean - plain)
+                unconditional = self.network(noisy, step, torch.zeros_like(retrieved))
+                clean = unconditional + s.guidance * (clean - unconditional)
             signal = noising.signal[step][:, None]
             return (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
 
-        draw = noise_of(texts, (s.samples, len(self.network.scale)), s.seed)
-        drawn = noising.sample(
-            predicted_noise,
+        draw = noise_source(texts, (s.samples, len(scale)), s.seed)
+        samples = noising.sample(
+            predict_noise,
             lambda: draw().flatten(0, 1).to(self.device),
             steps=s.sampling_steps,
             eta=0.0,
         )
-        mean = drawn.view(len(texts), s.samples, -1).mean(1) * self.network.scale
-        return mean[:, None]
+        return samples.view(len(texts), s.samples, -1).mean(1)[:, None] * scale
 
     @torch.inference_mode()
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
-        """Ids and scores of the `n` best regions, best first."""
+        """Find the best regions for a text: see `Generator.top`."""
         with one_thread():
-            code = self.codes([text])[0, 0].cpu().numpy()
-        presence = self.factors.numpy() @ code + self.share  # by numpy: see `direct`
+            set_factors = self.predict_set_factors([text])[0, 0].cpu().numpy()
+        presence = self.region_factors @ set_factors + self.frequency  # by numpy: see `Direct.top`
         ids = best(presence, n)
-        return ids, sharpened(torch.from_numpy(presence[ids])).sigmoid().numpy()
+        return ids, presence_logits(torch.from_numpy(presence[ids])).sigmoid().numpy()

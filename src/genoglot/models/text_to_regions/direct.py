@@ -1,9 +1,9 @@
-"""Direct encoder: from a text straight to one value per region of the universe."""
+"""Direct encoder: from a text straight to one value for each region of the universe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,20 +19,19 @@ from genoglot.models.text_to_regions.network_generator import (
     region_ids,
 )
 from genoglot.models.text_to_regions.retrieval import (
-    MemoryGenerator,
-    MemoryNetwork,
-    MemorySettings,
-    TextMemory,
+    RetrievalGenerator,
+    RetrievalNetwork,
+    RetrievalSettings,
+    TextRetrieval,
+    log_odds,
 )
 from genoglot.models.universe_model import SetRows
-from genoglot.pretrained import Pretrained
-from genoglot.saved import Saved
 from genoglot.text import Tfidf
 from genoglot.threads import one_thread
 from genoglot.training.examples import Batch
 
 WIDTHS = (512, 256, 128, 64, 32)
-SHORTLIST = 1 << 14  # regions that are scored in full when only the top is asked for
+SHORTLIST = 1 << 14  # regions that are scored by the whole network if only the best are wanted
 
 
 class PublishedDirectSettings(NetworkSettings):
@@ -42,11 +41,11 @@ class PublishedDirectSettings(NetworkSettings):
 
 
 class PublishedDirect(NetworkGenerator):
-    """The direct encoder of Fay et al. 2024, as it is described there.
+    """The direct encoder of Fay et al. 2024, as the paper describes it.
 
-    TF-IDF vector -> five linear layers -> decoder over the universe; mean squared error against
-    the multi-hot vector, Adam, 10 epochs, batches of 5. The widths and the rectifiers between the
-    layers are ours: the paper names none.
+    TF-IDF vector -> five linear layers -> decoder over the universe. It is trained with the mean
+    squared error against the multi-hot vector, by Adam, for 10 epochs with batches of 5. The paper
+    does not give the widths of the layers and what is between them; we use rectifiers.
 
     Parameters
     ----------
@@ -57,20 +56,26 @@ class PublishedDirect(NetworkGenerator):
     model_type = "direct-published"
     settings_class = PublishedDirectSettings
     settings: PublishedDirectSettings
+    fitted = ("tfidf",)
+    tfidf: Tfidf
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit TF-IDF and make the network."""
-        self.universe = atlas.universe
         self.tfidf = Tfidf(pairs=False).fit(atlas.descriptions(rows))
-        torch.manual_seed(self.settings.seed)
-        self.network = _published_network(self.tfidf.dim, len(self.universe))
+        super().prepare(atlas, rows)
+
+    def _new_network(self) -> nn.Module:
+        layers: list[nn.Module] = []
+        for before, after in pairwise((self.tfidf.dim, *WIDTHS)):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(WIDTHS[-1], len(self.universe)))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """TF-IDF vectors: (texts, words)."""
+        """Compute TF-IDF vectors: (texts, words)."""
         return torch.from_numpy(self.tfidf.encode(texts))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean squared error against the multi-hot vectors."""
+        """Compute the mean squared error against the multi-hot vectors."""
         predicted = self.network(batch["vectors"])
         target = torch.zeros_like(predicted)
         for row, ids in zip(target, region_ids(batch), strict=True):
@@ -79,114 +84,86 @@ class PublishedDirect(NetworkGenerator):
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by its predicted presence, cut to 0 and 1."""
+        """Score every region by its predicted presence, clipped to 0 and 1."""
         scores: Scores = self.network(self.encode(texts).to(self.device)).clamp_(0, 1).cpu().numpy()
         return scores
 
-    def _parts(self) -> dict[str, Pretrained]:
-        return {"tfidf": self.tfidf}
-
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
-        self = super()._load(saved)
-        self.tfidf = Tfidf.from_pretrained(saved.folder / "tfidf")
-        network = _published_network(self.tfidf.dim, len(self.universe))
-        self._load_network(network, saved)
-        return self
-
-
-def _published_network(words: int, regions: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in zip((words, *WIDTHS), WIDTHS, strict=False):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    network = nn.Sequential()
-    network.add_module("encoder", nn.Sequential(*layers))
-    network.add_module("decoder", nn.Linear(WIDTHS[-1], regions))
-    return network
-
 
 class Mixer(nn.Module):
-    """From what each head says of a region to its log-odds of presence.
+    """From the frequencies of a region according to several heads to its log-odds of presence.
 
-    One small network for all regions, so that it can learn how "bound by this factor elsewhere"
-    and "open in these cells" go together. It starts as the log-odds of the heads'
-    mean and learns what to add.
+    All regions share one small network, so that it can learn how "bound by this factor elsewhere"
+    and "open in these cells" go together. It starts as the log-odds of the mean of the heads and
+    learns a correction.
 
     Parameters
     ----------
-    inputs
+    heads
         Number of heads.
     hidden
         Width of the two hidden layers.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, heads: int, hidden: int) -> None:
         super().__init__()
         last = nn.Linear(hidden, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(
-            nn.Linear(2 * inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last
+            nn.Linear(2 * heads, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last
         )  # fmt: skip
 
-    def forward(self, evidence: Tensor) -> Tensor:
-        """(..., inputs) of shares between 0 and 1 -> (...) log-odds."""
-        share = evidence.clamp(0, 1)
-        # The logarithm spreads small shares, which most are.
-        features = torch.cat([share, 0.2 * log_odds(share)], -1)
-        logits: Tensor = log_odds(share.mean(-1)) + self.layers(features).squeeze(-1)
+    def forward(self, frequency: Tensor) -> Tensor:
+        """Compute log-odds: (..., heads) -> (...). Frequencies are clipped to 0 and 1."""
+        frequency = frequency.clamp(0, 1)
+        # The logarithm distinguishes small frequencies, as most are.
+        inputs = torch.cat([frequency, 0.2 * log_odds(frequency)], -1)
+        logits: Tensor = log_odds(frequency.mean(-1)) + self.layers(inputs).squeeze(-1)
         return logits
 
 
-def log_odds(share: Tensor) -> Tensor:
-    """Log-odds of shares, bounded at about 7 either way."""
-    return ((share + 1e-3) / (1.001 - share)).log()
-
-
-class DirectNetwork(MemoryNetwork):
-    """Each head's code is decoded apart; a `Mixer` makes one value of them.
+class DirectNetwork(RetrievalNetwork):
+    """A network that decodes each head by itself; a `Mixer` makes one value of them.
 
     Parameters
     ----------
-    memory
-        From text to codes.
-    heads
-        How many codes it gives.
+    retrieval
+        From text to set factors.
     hidden
         Width of the mixer.
     """
 
-    def __init__(self, memory: TextMemory, *, heads: int, hidden: int) -> None:
-        super().__init__(memory)
-        self.mixer = Mixer(heads, hidden)
+    def __init__(self, retrieval: TextRetrieval, *, hidden: int) -> None:
+        super().__init__(retrieval)
+        self.mixer = Mixer(retrieval.heads, hidden)
 
-    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
-        """Log-odds of presence: see `MemoryNetwork`."""
-        told = torch.einsum("bhe,re->brh", codes, factors) + share[None, :, None]
-        logits: Tensor = self.mixer(told)
-        # What no training set holds was in no loss: it comes last.
-        return logits.masked_fill(share == 0, -10.0)
+    def logits(self, set_factors: Tensor, region_factors: Tensor, frequency: Tensor) -> Tensor:
+        """Compute the log-odds of presence: see `RetrievalNetwork`."""
+        decoded = torch.einsum("bhe,re->brh", set_factors, region_factors)
+        logits: Tensor = self.mixer(decoded + frequency[None, :, None])
+        # Regions that no training set contains are not in the loss: they come last.
+        return logits.masked_fill(frequency == 0, -10.0)
 
 
-class DirectSettings(MemorySettings):
+class DirectSettings(RetrievalSettings):
     """Settings of a `Direct`.
 
     Attributes
     ----------
     hidden
-        Width of the network that mixes what the heads read.
+        Width of the network that mixes the heads.
     """
 
     hidden: PositiveInt = 32
 
 
-class Direct(MemoryGenerator):
-    """Direct encoder, better: what each head reads is decoded apart, then mixed per region.
+class Direct(RetrievalGenerator):
+    """The direct encoder, improved: each head is decoded by itself, then mixed for each region.
 
-    The output is of low rank (codes times region factors, popularity as the mean), so that a
-    universe of a million regions is no obstacle, and a small network shared by all regions turns
-    the heads' shares into a score. Trained with binary cross-entropy; the score is not calibrated,
-    so it is no probability.
+    The output is of low rank (set factors times region factors, plus frequency), so that a universe
+    of a million regions is possible. A small network, the same for all regions, computes a score
+    from the frequencies that the heads give. It is trained with the binary cross-entropy; the score
+    is not a calibrated probability.
 
     Parameters
     ----------
@@ -198,25 +175,24 @@ class Direct(MemoryGenerator):
     settings_class = DirectSettings
     settings: DirectSettings
 
-    def _network(self, memory: TextMemory) -> DirectNetwork:
-        s = self.settings
-        return DirectNetwork(memory, heads=2 * s.heads + 2, hidden=s.hidden)
+    def _new_network(self) -> DirectNetwork:
+        return DirectNetwork(self._new_retrieval(), hidden=self.settings.hidden)
 
     @torch.inference_mode()
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
-        """Ids and scores of the `n` best regions, best first.
+        """Find the best regions for a text: see `Generator.top`.
 
-        Of a large universe only a shortlist is scored in full: the regions to which the heads
-        together give the largest shares.
+        In a large universe the whole network scores a shortlist only: the regions to which the
+        heads together give the highest frequencies.
         """
         shortlist = max(SHORTLIST, 8 * n)
         if len(self.universe) <= 4 * shortlist:
             return super().top(text, n)
         with one_thread():
-            codes = self.codes([text])
-            # By numpy: this product takes 15 ms for a million regions, 72 ms by torch 2.13.
-            shares = self.factors.numpy() @ codes[0].mean(0).cpu().numpy() + self.share
-            listed = torch.from_numpy(np.sort(best(shares, shortlist)))
-            scores = self._logits(codes, listed)[0].sigmoid_().cpu().numpy()
+            set_factors = self.predict_set_factors([text])
+            # numpy takes 15 ms for this product with a million regions, torch 2.13 72 ms.
+            frequency = self.region_factors @ set_factors[0].mean(0).cpu().numpy() + self.frequency
+            listed = torch.from_numpy(np.sort(best(frequency, shortlist)))
+            scores = self._logits(set_factors, listed)[0].sigmoid_().cpu().numpy()
         chosen = best(scores, n)
         return listed.numpy()[chosen].astype(np.int32), scores[chosen]

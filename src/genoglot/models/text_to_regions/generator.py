@@ -28,21 +28,23 @@ Ids = NDArray[np.int32]
 class Generator(UniverseModel):
     """A model that answers a text with regions of its universe.
 
-    A subclass implements `fit`, `score` and what it saves; ranking and generating are done here.
-    Scores are in the order of the universe.
+    A subclass implements `prepare` and `score` and names in `fitted` what is saved; ranking and
+    generating are done here. Scores are in the order of the universe.
     """
 
     @abstractmethod
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Fit everything that has no gradient; make the network, if the model has one.
+        """Fit everything that has no gradient, and make the network if the model has one.
 
-        Deterministic: called again with the same seed it gives the same result, so that a
-        checkpoint can be loaded into it.
+        The result depends on the data and the seed alone, so that a checkpoint of a training can be
+        loaded into it. The state of PyTorch's random number generator does not change.
 
         Parameters
         ----------
-        atlas, rows
-            As for `fit`.
+        atlas
+            Collection of region sets to learn from.
+        rows
+            Indices of the sets to learn from; by default all.
         """
 
     def fit(
@@ -71,19 +73,24 @@ class Generator(UniverseModel):
         validation
             Indices of sets on which the loss is measured after every epoch.
         patience
-            Stop when the validation loss has not improved for so many epochs, and keep the weights
-            of the best one; 0: never. By default 10, and 0 for a model whose learning rate falls
-            to zero by its schedule, of which the last epoch ranks best (docs/decisions/0007).
+            Stop when the validation loss has not improved for this number of epochs, and use the
+            weights of the best one; 0: never. By default 10, and 0 for a model whose learning rate
+            falls to zero by its schedule, since its last epoch ranks best (docs/decisions/0007).
         log_folder
-            Where `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoints are written;
-            by default nowhere. A checkpoint is written after every epoch and each minute.
+            Folder of `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoints; by
+            default nothing is written. A checkpoint is written after every epoch and each minute.
         resume
             Continue from the last checkpoint in `log_folder`, if there is one: the result is that
-            of a training that was never interrupted.
+            of a training without interruption.
         progress
             Show a progress bar; by default in a terminal.
         device
             Device to train on; by default a GPU if there is one, in bf16 mixed precision.
+
+        Returns
+        -------
+        Generator
+            The model itself, fitted.
 
         Raises
         ------
@@ -97,17 +104,23 @@ class Generator(UniverseModel):
         return self
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the network, if the model has one, to a device; a closed form stays on the CPU."""
+        """Move the network to a device; a model without a network stays on the CPU."""
         return self
 
     @abstractmethod
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region of the universe for each text.
 
+        Parameters
+        ----------
+        texts
+            Descriptions of region sets.
+
         Returns
         -------
-        (texts, universe) float32 between 0 and 1, higher for regions more likely in the set. A
-        score ranks regions; it is not calibrated, so it is no probability.
+        NDArray
+            float32 (texts, universe), between 0 and 1. The higher a score, the more likely the
+            region is in the set; a score is not calibrated, so that it is not a probability.
 
         Raises
         ------
@@ -116,7 +129,20 @@ class Generator(UniverseModel):
         """
 
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
-        """Ids and scores of the `n` best regions for a text, best first."""
+        """Find the best regions for a text.
+
+        Parameters
+        ----------
+        text
+            Description of a region set.
+        n
+            Number of regions.
+
+        Returns
+        -------
+        tuple of NDArray
+            Universe ids, int32 (n,), and scores, float32 (n,), best first.
+        """
         scores = self.score([text])[0]
         ids = best(scores, n)
         return ids, scores[ids]
@@ -127,14 +153,16 @@ class Generator(UniverseModel):
         Parameters
         ----------
         text
-            A description of the wanted region set, as `"open chromatin, human kidney"`.
+            Description of the wanted region set, such as `"open chromatin, human kidney"`.
         n
-            How many regions.
+            Number of regions.
 
         Returns
         -------
-        Regions, best first, with columns `name` (`region_<id>`), `score` (0 to 1000, as in BED),
-        `strand` (`.`), `rank` (from 1) and `raw` (the score between 0 and 1, not calibrated).
+        Regions
+            Regions, best first, with columns `name` (`region_<id>`), `score` (0 to 1000, as in
+            BED), `strand` (`.`), `rank` (from 1) and `raw` (the score between 0 and 1, which is
+            not calibrated).
 
         Raises
         ------
@@ -143,10 +171,10 @@ class Generator(UniverseModel):
         TextError
             If the text is empty, overlong or not in Latin letters.
         """
-        self._check(text, n)
+        self._check_request(text, n)
         return self._answer(*self.top(text, n))
 
-    def _check(self, text: str, n: int) -> None:
+    def _check_request(self, text: str, n: int) -> None:
         check_query(text)
         if not 1 <= n <= len(self.universe):
             raise ModelError(
@@ -164,7 +192,19 @@ class Generator(UniverseModel):
 
 
 def best(scores: Scores, n: int) -> Ids:
-    """Ids of the `n` highest scores, highest first; equal ones in order of id.
+    """Find the highest scores.
+
+    Parameters
+    ----------
+    scores
+        float32 (universe,).
+    n
+        Number of scores to find, or more than there are.
+
+    Returns
+    -------
+    NDArray
+        Ids, int32 (n,), highest score first; equal scores are in the order of their ids.
 
     Examples
     --------
@@ -172,27 +212,27 @@ def best(scores: Scores, n: int) -> Ids:
     array([1, 3, 2], dtype=int32)
     """
     n = min(n, len(scores))
-    likely = _likely(scores, n)
-    values = scores[likely]
-    if n < len(likely):
-        # A strict cut first: everything above the n-th value, then the first ones equal to it.
+    ids = _candidates(scores, n)
+    values = scores[ids]
+    if n < len(ids):
+        # Everything above the n-th value, then the first ones that are equal to it.
         cut = np.partition(values, len(values) - n)[len(values) - n]
         above = np.flatnonzero(values > cut)
-        kept = np.concatenate([above, np.flatnonzero(values == cut)[: n - len(above)]])
-        likely, values = likely[kept], values[kept]
-    return likely[np.lexsort((likely, -values))].astype(np.int32)
+        chosen = np.concatenate([above, np.flatnonzero(values == cut)[: n - len(above)]])
+        ids, values = ids[chosen], values[chosen]
+    return ids[np.lexsort((ids, -values))].astype(np.int32)
 
 
-def _likely(scores: Scores, n: int) -> NDArray[np.int64]:
-    """Ids, in order, of all scores that can be among the `n` highest, and not many more.
+def _candidates(scores: Scores, n: int) -> NDArray[np.int64]:
+    """Return the ids, in order, of all scores that can be among the `n` highest, and few others.
 
-    Every 64th score tells about where the cut is. `np.partition` alone takes 130 ms for a million
-    scores of which most are nearly alike, as popularities are.
+    Every 64th score shows about where the cut is. `np.partition` alone takes 130 ms for a million
+    scores if most are nearly equal, as popularities are.
     """
     sample = np.sort(scores[::64])[::-1]
-    place = 2 * n // 64 + 32
-    if place < len(sample):
-        ids = np.flatnonzero(scores >= sample[place])
+    position = 2 * n // 64 + 32
+    if position < len(sample):
+        ids = np.flatnonzero(scores >= sample[position])
         if len(ids) >= n:
             return ids
     return np.arange(len(scores))

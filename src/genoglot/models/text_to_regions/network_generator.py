@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from genoglot.atlas import Atlas
 from genoglot.models.text_to_regions.generator import Generator
 from genoglot.models.universe_model import SetRows, check_training_sets
+from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.saved import Arrays, Saved
 from genoglot.settings import Settings
@@ -25,7 +26,7 @@ from genoglot.training.losses import Loss, Losses
 from genoglot.training.schedule import Schedule
 from genoglot.training.validation import Validation
 
-NETWORK = "network."  # what the names of a network's arrays begin with
+NETWORK = "network."  # prefix of the names of a network's arrays
 PATIENCE = 10  # epochs
 
 
@@ -37,11 +38,11 @@ class NetworkSettings(Settings):
     epochs
         Number of passes over the training sets.
     batch_size
-        Number of region sets of a step.
+        Number of region sets in a training step.
     learning_rate
         Learning rate of the optimizer.
     seed
-        Seed of everything random.
+        Seed of all random numbers.
     """
 
     epochs: PositiveInt = 10
@@ -53,8 +54,8 @@ class NetworkSettings(Settings):
 class NetworkGenerator(Generator):
     """A generator with a network.
 
-    A subclass gives `prepare`, which fits everything that has no gradient and makes `network`, the
-    `loss` of a batch, and how texts are encoded.
+    A subclass implements `_new_network`, the `loss` of a batch, and `encode` for texts. If something
+    has to be fitted before the network is made, it overrides `prepare` and names it in `fitted`.
     """
 
     settings_class: ClassVar[type[NetworkSettings]] = NetworkSettings
@@ -62,30 +63,45 @@ class NetworkGenerator(Generator):
     network: nn.Module
 
     @abstractmethod
-    def loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch, a scalar.
+    def _new_network(self) -> nn.Module:
+        """Make the network, with initial weights; everything in `fitted` is set before."""
 
-        Random numbers are drawn from torch's global generator.
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
+        """Make the network, with initial weights that depend on the seed alone."""
+        self.universe = atlas.universe
+        with torch_seed(self.settings.seed):
+            self.network = self._new_network()
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """Compute the mean loss of a batch.
+
+        Random numbers are drawn from PyTorch's global generator.
 
         Parameters
         ----------
         batch
-            `vectors`: encoded descriptions, (batch, dim) float32. `ids`: universe ids of all sets,
-            one after another, int32, and `sizes`: how many of each, (batch,) int64; see
-            `region_ids`. `rows`: indices among the training sets, (batch,) int64; missing for
-            validation sets.
+            `vectors`: encoded descriptions, float32 (batch, dim). `ids`: universe ids of all sets,
+            one set after another, int32. `sizes`: number of ids of each set, int64 (batch,); see
+            `region_ids`. `rows`: indices among the training sets, int64 (batch,); only for training
+            sets, not for validation sets.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
         """
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Encode texts for the network, (texts, dim) float32."""
+        """Encode texts for the network, as float32 (texts, dim)."""
 
     def schedule(self, steps: int) -> Schedule:
-        """Return the schedule of a training of so many steps."""
+        """Return the learning rates of a training with this number of steps."""
         return Schedule(steps, self.settings.learning_rate, weight_decay=0.0, clip_norm=None)
 
     def n_epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of passes over the training sets."""
+        """Return the number of passes over the training sets, each of which has so many steps."""
         return self.settings.epochs
 
     @property
@@ -94,7 +110,7 @@ class NetworkGenerator(Generator):
         return next(self.network.parameters()).device
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the network to a device; `"auto"` is a GPU if there is one."""
+        """Move the network to a device; `"auto"` means a GPU if there is one."""
         self.network.to(choose_device(device))
         return self
 
@@ -160,21 +176,22 @@ class NetworkGenerator(Generator):
         def measure() -> dict[str, float]:
             total = 0.0
             for i, start in enumerate(range(0, len(sets), self.settings.batch_size)):
-                torch.manual_seed(i)
                 chosen = np.arange(start, min(start + self.settings.batch_size, len(sets)))
                 batch = {k: v.to(self.device) for k, v in sets.batch(chosen).items()}
-                total += float(self.loss(batch)) * len(chosen)
+                with torch_seed(i):
+                    total += float(self.loss(batch)) * len(chosen)
             return {"loss": total / len(sets)}
 
         return Validation(measure, best_by="loss" if patience else None, patience=patience)
 
     def _arrays(self) -> Arrays:
-        return state_arrays(self.network, NETWORK)
+        return {**super()._arrays(), **state_arrays(self.network, NETWORK)}
 
-    def _load_network(self, network: nn.Module, saved: Saved) -> None:
-        """Take a network and fill it with its saved weights."""
-        load_state_arrays(network, saved.arrays, NETWORK)
-        self.network = network.eval()
+    def _restore(self, saved: Saved) -> None:
+        super()._restore(saved)
+        with torch_seed(self.settings.seed):
+            self.network = self._new_network().eval()
+        load_state_arrays(self.network, saved.arrays, NETWORK)
 
 
 def region_ids(batch: Batch) -> list[NDArray[np.int32]]:
@@ -195,7 +212,7 @@ class _Sets:
 
     def __init__(self, generator: NetworkGenerator, atlas: Atlas, rows: SetRows | None) -> None:
         presence = atlas.presence(rows)
-        # The values, which are all 1, are not stored: of 20,000 sets they are 1 GB.
+        # The values, which are all 1, are not stored: those of 20,000 sets would take 1 GB.
         self.ids, self.starts = presence.indices, presence.indptr
         self.vectors = generator.encode(atlas.descriptions(rows))
 
@@ -212,13 +229,13 @@ class _Sets:
 
 
 class _Training(nn.Module):
-    """A generator as the training loop needs it."""
+    """A generator as the training loop needs it: from a batch to its losses."""
 
     def __init__(self, generator: NetworkGenerator) -> None:
         super().__init__()
         self.generator, self.network = generator, generator.network
 
     def forward(self, batch: Batch) -> Losses:
-        # Each step draws its own regions or noise, in a resumed training the same as in others.
+        # Seeded by the step, so that a resumed training draws the same regions and noise.
         torch.manual_seed(1_000_003 * self.generator.settings.seed + int(batch["step"]))
         return {"sets": Loss(self.generator.loss(batch), len(batch["rows"]))}

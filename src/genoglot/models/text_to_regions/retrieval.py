@@ -1,21 +1,21 @@
-"""What the better presets share: a text reads codes from a memory of described region sets.
+"""What the improved generators share: a text retrieves the factors of described region sets.
 
-Region sets are factored, presence = popularity + codes x region factors. A text attends to the
-descriptions of the training sets and reads their codes, in several heads; ridge regression from
-text to codes is one more head, so that a network starts from the hardest baseline. Each head's code
-times the region factors says how strongly the sets that it attended to hold each region.
+Region sets are factorized: presence is about frequency + set factors x region factors. A text
+attends to the descriptions of the training sets and retrieves their set factors, in several heads.
+Two more heads are a ridge regression from text to set factors, so that a network starts from the
+strongest baseline, and the mean of the training sets. The set factors of a head times the region
+factors give the log-odds of each region in the sets to which the head attends.
 
-In training a set never reads from its own experiment, its ridge code comes from regressions that
-did not see it, and popularity is that among the others: what is learned is how to answer a
-description that is not in memory.
+In training a set never retrieves from its own experiment, the ridge regression is one that was
+fitted without it, and the mean is that of the other sets: the network learns to answer descriptions
+that no training set has.
 """
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,24 +26,24 @@ from torch.nn import functional as F
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models.text_to_regions.baselines import popularity, ridge_left_out, ridge_weights
+from genoglot.models.text_to_regions.baselines import (
+    region_frequency,
+    ridge_out_of_fold,
+    ridge_weights,
+)
+from genoglot.models.text_to_regions.factorization import factorize
 from genoglot.models.text_to_regions.generator import Scores
 from genoglot.models.text_to_regions.network_generator import (
-    NETWORK,
     NetworkGenerator,
     NetworkSettings,
     region_ids,
 )
+from genoglot.models.text_to_regions.text_features import TextFeatures
 from genoglot.models.universe_model import SetRows
 from genoglot.nn.retrieval import RetrievalAttention
-from genoglot.pretrained import Pretrained
-from genoglot.saved import Arrays, Saved
 from genoglot.text import MiniLM, Tfidf
 from genoglot.training.examples import Batch
 from genoglot.training.schedule import Schedule
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 Floats = NDArray[np.float32]
 
@@ -51,220 +51,145 @@ RIDGE_PENALTY = 0.5
 CHUNK = 1 << 16  # regions scored at a time
 
 
-class TextFeatures:
-    """Words (TF-IDF, reduced to their principal directions) and meaning (MiniLM) side by side.
+class TextRetrieval(nn.Module):
+    """From text features to set factors: attention over the training sets, and ridge regression.
 
-    Words tell factors apart that mean much the same to MiniLM; MiniLM knows words that no training
-    description holds.
-
-    Parameters
-    ----------
-    tfidf, minilm
-        The encoders.
-    directions
-        (words, kept) float32.
-    """
-
-    def __init__(self, tfidf: Tfidf, minilm: MiniLM, directions: Floats) -> None:
-        self.tfidf, self.minilm, self.directions = tfidf, minilm, directions
-
-    @classmethod
-    def fit(cls, texts: list[str], *, dim: int, seed: int) -> Self:
-        """Take words and directions from training descriptions; at most `dim` directions."""
-        from sklearn.decomposition import TruncatedSVD
-
-        tfidf = Tfidf(max_words=5000).fit(texts)
-        words = tfidf.encode_sparse(texts)
-        kept = min(dim, words.shape[0], words.shape[1])
-        svd = TruncatedSVD(kept, algorithm="randomized", n_iter=4, random_state=seed).fit(words)
-        return cls(tfidf, MiniLM(), svd.components_.T.astype(np.float32))
-
-    @classmethod
-    def load(cls, saved: Saved) -> Self:
-        """Take the encoders and directions that a model saved."""
-        tfidf = Tfidf.from_pretrained(saved.folder / "tfidf")
-        minilm = MiniLM.from_pretrained(saved.folder / "minilm")
-        return cls(tfidf, minilm, saved.arrays["directions"])
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(texts, kept + 384) float32."""
-        words = self.tfidf.encode(texts) @ self.directions
-        return torch.from_numpy(np.concatenate([words, self.minilm.encode(texts)], axis=1))
-
-
-class Factors(NamedTuple):
-    """presence = share + codes @ regions.T, nearly: see `factorize`."""
-
-    codes: Floats  # (sets, rank)
-    regions: Floats  # (universe, rank)
-
-
-def factorize(presence: csr_array, share: Floats, rank: int, *, seed: int) -> Factors:
-    """Factor centered presence by a randomized singular value decomposition.
-
-    Halko, Martinsson and Tropp 2011, with the centering applied on the fly: `presence - share` is
-    never built. Exact when `rank` reaches the number of sets.
-
-    Parameters
-    ----------
-    presence
-        (sets, universe) sparse; values between 0 and 1.
-    share
-        (universe,) float32, what is subtracted from every row.
-    rank
-        Length of a code; cut to the number of sets.
-    seed
-        Seed of the random projection.
-    """
-    sets = presence.shape[0]
-    rank = min(rank, sets)
-
-    transposed = presence.T.tocsr()
-
-    def towards_regions(m: Floats) -> Floats:  # (sets, k) -> (universe, k)
-        return product(transposed, m) - np.outer(share, m.sum(0))
-
-    def towards_sets(m: Floats) -> Floats:  # (universe, k) -> (sets, k)
-        return product(presence, m) - share @ m
-
-    start = np.random.default_rng(seed).standard_normal((sets, min(rank + 16, sets)))
-    basis = np.linalg.qr(start.astype(np.float32)).Q
-    for _ in range(3):
-        basis = np.linalg.qr(towards_sets(towards_regions(basis))).Q
-    small = towards_regions(basis)
-    squares, turn = np.linalg.eigh((small.T @ small).astype(np.float64))
-    strongest = np.argsort(squares)[::-1][:rank]
-    root = np.maximum(squares[strongest], 1e-12) ** 0.25  # split evenly between the two sides
-    turn = turn[:, strongest]
-    codes = (basis @ turn) * root
-    regions = small @ (turn / root).astype(np.float32)
-    return Factors(codes.astype(np.float32), regions)
-
-
-def product(sparse: csr_array, dense: Floats) -> Floats:
-    """Multiply a sparse matrix by a dense one on all CPU cores, by PyTorch: scipy uses one.
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_array
-    >>> product(csr_array(np.eye(2, 3, dtype=np.float32)), np.ones((3, 1), np.float32))
-    array([[1.],
-           [1.]], dtype=float32)
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse")  # is in beta; is not checked
-        tensor = torch.sparse_csr_tensor(
-            torch.from_numpy(sparse.indptr),
-            torch.from_numpy(sparse.indices),
-            torch.from_numpy(sparse.data),
-            size=sparse.shape,
-            check_invariants=False,
-        )
-        result: Floats = (tensor @ torch.from_numpy(dense)).numpy()
-    return result
-
-
-class TextMemory(nn.Module):
-    """Text features to codes: attention over the training sets, and ridge regression.
+    The three arrays are not part of the state dict.
 
     Parameters
     ----------
     features
-        (sets, feature_dim): the training descriptions.
-    codes
-        (sets, rank): the training sets.
+        Encoded descriptions of the training sets, (sets, feature_dim).
+    set_factors
+        Factors of the training sets, (sets, rank).
     ridge
-        (feature_dim, rank): coefficients of the ridge regression.
-    heads, key_dim
-        Of each of the two hops.
+        Coefficients of the ridge regression, (feature_dim, rank).
+    heads
+        Number of heads of each of the two hops of attention.
+    key_dim
+        Width of the keys of a head.
     """
 
     ridge: Tensor
 
     def __init__(
-        self, features: Tensor, codes: Tensor, ridge: Tensor, *, heads: int, key_dim: int
+        self, features: Tensor, set_factors: Tensor, ridge: Tensor, *, heads: int, key_dim: int
     ) -> None:
         super().__init__()
-        self.attention = RetrievalAttention(features, codes, heads=heads, key_dim=key_dim)
-        self.register_buffer("ridge", ridge)
+        self.attention = RetrievalAttention(features, set_factors, heads=heads, key_dim=key_dim)
+        self.register_buffer("ridge", ridge, persistent=False)
+        self.heads = 2 * heads + 2  # of the output
 
     def forward(
-        self, text: Tensor, mask: Tensor | None = None, ridge_code: Tensor | None = None
+        self, text: Tensor, mask: Tensor | None = None, ridge_factors: Tensor | None = None
     ) -> Tensor:
-        """Read codes for texts.
+        """Retrieve set factors for texts.
 
         Parameters
         ----------
         text
             (batch, feature_dim).
         mask
-            (batch, sets) bool, True where a text may read a set; by default it may read all.
-        ridge_code
-            (batch, rank): in training, the code predicted without the set itself.
+            bool (batch, sets), True where a text can read a set; by default it can read all.
+        ridge_factors
+            Set factors of the ridge regression, (batch, rank); in training those that were
+            predicted without the set itself. By default they are computed here.
 
         Returns
         -------
-        (batch, 2 * heads + 2, rank): what the heads of attention read, the ridge regression's code
-        and, last, the mean code of all sets that the text may see, which is popularity.
+        Tensor
+            (batch, heads, rank): what the `2 * heads` heads of attention have retrieved, the
+            prediction of the ridge regression and, last, the mean of all sets that a text can read.
         """
-        codes = self.attention.codes
-        if ridge_code is None:
-            ridge_code = text @ self.ridge
+        set_factors = self.attention.values
+        if ridge_factors is None:
+            ridge_factors = text @ self.ridge
         if mask is None:
-            mean = codes.mean(0).expand(len(text), -1)
+            mean = set_factors.mean(0).expand(len(text), -1)
         else:
-            weight = mask.to(codes.dtype)
-            mean = (weight / weight.sum(1, keepdim=True)) @ codes
-        return torch.cat([self.attention(text, mask), torch.stack([ridge_code, mean], 1)], 1)
+            weight = mask.to(set_factors.dtype)
+            mean = (weight / weight.sum(1, keepdim=True)) @ set_factors
+        return torch.cat([self.attention(text, mask), torch.stack([ridge_factors, mean], 1)], 1)
 
 
-class MemoryNetwork(nn.Module):
-    """A memory, and what is made of the codes that it gives.
+class RetrievalNetwork(nn.Module):
+    """A network that retrieves set factors for a text and computes log-odds from them.
 
     Parameters
     ----------
-    memory
-        From text to codes.
+    retrieval
+        From text to set factors.
     """
 
-    def __init__(self, memory: TextMemory) -> None:
+    def __init__(self, retrieval: TextRetrieval) -> None:
         super().__init__()
-        self.memory = memory
+        self.retrieval = retrieval
 
     @abstractmethod
-    def logits(self, codes: Tensor, factors: Tensor, share: Tensor) -> Tensor:
-        """Log-odds of presence.
+    def logits(self, set_factors: Tensor, region_factors: Tensor, frequency: Tensor) -> Tensor:
+        """Compute the log-odds of presence.
 
         Parameters
         ----------
-        codes
-            (batch, heads, rank), from the memory.
-        factors, share
-            (regions, rank) and (regions,): factors and popularity of some regions.
+        set_factors
+            What a text has retrieved, (batch, heads, rank).
+        region_factors
+            Factors of some regions, (regions, rank).
+        frequency
+            Frequency of these regions, (regions,).
 
         Returns
         -------
-        (batch, regions).
+        Tensor
+            (batch, regions).
         """
 
 
-class MemorySettings(NetworkSettings):
-    """Settings of a `MemoryGenerator`, besides those of every generator with a network.
+class WeightedHeads(RetrievalNetwork):
+    """A network in which the heads, except for the last one, are added up with learned weights.
+
+    The last head, the mean of the training sets, gives the popularity of the regions, which has a
+    weight of its own.
+
+    Parameters
+    ----------
+    retrieval
+        From text to set factors.
+    """
+
+    def __init__(self, retrieval: TextRetrieval) -> None:
+        super().__init__(retrieval)
+        self.head_weight = nn.Parameter(torch.full((retrieval.heads - 1,), 2.0))
+        self.popularity_weight = nn.Parameter(torch.ones(1))
+
+    def weighted_sum(self, set_factors: Tensor) -> Tensor:
+        """Add up the heads: (batch, heads, rank) -> (batch, rank)."""
+        return torch.einsum("bhe,h->be", set_factors[:, :-1], self.head_weight)
+
+    def popularity(self, set_factors: Tensor, region_factors: Tensor, frequency: Tensor) -> Tensor:
+        """Compute weighted log-odds of the mean of the training sets: as `logits`."""
+        mean = set_factors[:, -1] @ region_factors.T + frequency
+        return self.popularity_weight * log_odds(mean.clamp(0, 1))
+
+
+class RetrievalSettings(NetworkSettings):
+    """Settings of a `RetrievalGenerator`, besides those of every generator with a network.
 
     Attributes
     ----------
     rank
-        Length of the codes: 128 keep a universe of a million regions within 0.6 GB.
+        Number of factors of a set and of a region. With 128, those of a million regions take
+        0.5 GB.
     heads
-        Number of attention heads.
+        Number of attention heads of each hop.
     key_dim
         Width of the keys of an attention head.
-    words
-        Maximum number of dimensions to which the descriptions' TF-IDF vectors are reduced.
+    tfidf_dim
+        Maximum number of dimensions to which the TF-IDF vectors of descriptions are reduced.
     min_steps
-        Minimum number of training steps; with few sets, epochs are added.
+        Minimum number of training steps; if there are few sets, epochs are added.
     regions_per_step
-        Number of regions drawn for the loss of each step.
+        Number of regions that are sampled for the loss of each step.
     """
 
     epochs: PositiveInt = 20
@@ -273,44 +198,36 @@ class MemorySettings(NetworkSettings):
     rank: PositiveInt = 128
     heads: PositiveInt = 6
     key_dim: PositiveInt = 64
-    words: PositiveInt = 256
+    tfidf_dim: PositiveInt = 256
     min_steps: PositiveInt = 300
     regions_per_step: PositiveInt = 2048
 
 
-class MemoryGenerator(NetworkGenerator):
-    """A generator that reads its answer from a memory of the training sets.
+class RetrievalGenerator(NetworkGenerator):
+    """A generator that answers a text with what it retrieves from the training sets.
 
     Parameters
     ----------
     **settings
-        Fields of `MemorySettings`.
+        Fields of `RetrievalSettings`.
     """
 
-    settings_class: ClassVar[type[MemorySettings]] = MemorySettings
-    settings: MemorySettings
-
-    network: MemoryNetwork
-    features: TextFeatures
-    share: Floats  # (universe,)
-    factors: Tensor  # (universe, rank)
-
-    @abstractmethod
-    def _network(self, memory: TextMemory) -> MemoryNetwork:
-        """Make the network around a memory."""
-
-    def _logits(self, codes: Tensor, regions: slice | Tensor) -> Tensor:
-        """Log-odds of presence: codes (batch, heads, rank) -> (batch, regions)."""
-        return self.network.logits(codes, *self._region_factors(regions))
-
-    def _region_factors(self, regions: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Factors and popularity of some regions, on the device of the network."""
-        chosen = regions if isinstance(regions, slice) else regions.cpu()
-        factors, share = self.factors[chosen], torch.from_numpy(self.share)[chosen]
-        return factors.to(self.device), share.to(self.device)
+    settings_class: ClassVar[type[RetrievalSettings]] = RetrievalSettings
+    settings: RetrievalSettings
+    network: RetrievalNetwork
+    fitted = (*TextFeatures._fields, "frequency", "region_factors", "features", "set_factors",
+              "ridge")  # fmt: skip
+    tfidf: Tfidf
+    minilm: MiniLM
+    directions: Floats
+    frequency: Floats  # (universe,), mean signal rank
+    region_factors: Floats  # (universe, rank)
+    features: Floats  # (sets, feature_dim), encoded descriptions
+    set_factors: Floats  # (sets, rank)
+    ridge: Floats  # (feature_dim, rank)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Fit text features, region factors and ridge regressions; make the network.
+        """Fit text features, factors and ridge regressions; make the network.
 
         Raises
         ------
@@ -325,124 +242,120 @@ class MemoryGenerator(NetworkGenerator):
                 f"{self.model_type} learns one experiment from others, but there are only "
                 f"{len(names)} experiment groups to learn from; give more, or train a baseline"
             )
-        self.universe = atlas.universe
         descriptions = atlas.descriptions(rows)
         signal_rank = atlas.presence(rows, signal_rank=True)
-        self.share = (signal_rank.sum(0) / len(descriptions)).astype(np.float32)
-        codes, regions = factorize(signal_rank, self.share, s.rank, seed=s.seed)
-        self.factors = torch.from_numpy(regions)
-        self.features = TextFeatures.fit(descriptions, dim=s.words, seed=s.seed)
-        vectors = self.features.encode(descriptions)
-        self._groups = torch.from_numpy(groups)
-        self._ridge_codes = torch.from_numpy(
-            ridge_left_out(vectors.numpy(), codes, groups, penalty=RIDGE_PENALTY, seed=s.seed)
+        self.frequency = (signal_rank.sum(0) / len(descriptions)).astype(np.float32)
+        self.set_factors, self.region_factors = factorize(
+            signal_rank, self.frequency, s.rank, seed=s.seed
         )
-        ridge = ridge_weights(vectors.numpy(), RIDGE_PENALTY) @ codes
-        # Regions that no training set holds say nothing: the loss is taken over the others.
-        self._candidates = torch.from_numpy(np.flatnonzero(popularity(signal_rank)))
-        torch.manual_seed(s.seed)
-        self.network = self._network(
-            TextMemory(
-                vectors,
-                torch.from_numpy(codes),
-                torch.from_numpy(ridge),
-                heads=s.heads,
-                key_dim=s.key_dim,
+        text_features = TextFeatures.fit(descriptions, dim=s.tfidf_dim, seed=s.seed)
+        self.tfidf, self.minilm, self.directions = text_features
+        self.features = text_features.encode(descriptions).numpy()
+        self.ridge = ridge_weights(self.features, RIDGE_PENALTY) @ self.set_factors
+        self._groups = torch.from_numpy(groups)
+        self._out_of_fold = torch.from_numpy(
+            ridge_out_of_fold(
+                self.features, self.set_factors, groups, penalty=RIDGE_PENALTY, seed=s.seed
             )
         )
+        # The loss ignores regions that no training set contains: they teach nothing.
+        self._candidates = torch.from_numpy(np.flatnonzero(region_frequency(signal_rank)))
+        super().prepare(atlas, rows)
+
+    def _new_retrieval(self) -> TextRetrieval:
+        arrays = map(torch.from_numpy, (self.features, self.set_factors, self.ridge))
+        return TextRetrieval(*arrays, heads=self.settings.heads, key_dim=self.settings.key_dim)
 
     def schedule(self, steps: int) -> Schedule:
-        """Return a schedule of one cycle."""
+        """Return a one-cycle schedule of the learning rate."""
         return Schedule(
             steps, self.settings.learning_rate, decay="one-cycle", weight_decay=1e-4, clip_norm=None
         )
 
     def n_epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of passes over the training sets, enough for `min_steps`."""
+        """Return the number of passes over the training sets: enough for `min_steps`."""
         return max(self.settings.epochs, -(-self.settings.min_steps // steps_per_epoch))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Words and meaning: (texts, feature_dim)."""
-        return self.features.encode(texts)
+        """Encode words and meaning: (texts, feature_dim)."""
+        return TextFeatures(self.tfidf, self.minilm, self.directions).encode(texts)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Binary cross-entropy over regions drawn at random."""
-        device = batch["vectors"].device
-        drawn = torch.randint(len(self._candidates), (self.settings.regions_per_step,))
-        regions = self._candidates[drawn]
-        target = torch.from_numpy(membership(region_ids(batch), regions.numpy())).to(device)
-        logits = self._logits(self._read(batch), regions)
-        return F.binary_cross_entropy_with_logits(logits, target)
+        """Compute the binary cross-entropy over a random sample of regions."""
+        regions = self._sample_candidates()
+        target = contains(region_ids(batch), regions.numpy())
+        logits = self._logits(self._retrieve(batch), regions)
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(target).to(self.device))
 
-    def _read(self, batch: Batch) -> Tensor:
-        """Codes for a batch, (batch, heads, rank): a training set does not see its own group."""
-        mask = ridge_code = None
+    def _sample_candidates(self) -> Tensor:
+        sample = torch.randint(len(self._candidates), (self.settings.regions_per_step,))
+        return self._candidates[sample]
+
+    def _retrieve(self, batch: Batch) -> Tensor:
+        """Retrieve set factors, (batch, heads, rank); training sets do not read their own group."""
+        mask = ridge_factors = None
         if "rows" in batch:
-            rows, device = batch["rows"].cpu(), batch["vectors"].device
-            mask = (self._groups[rows][:, None] != self._groups).to(device)
-            ridge_code = self._ridge_codes[rows].to(device)
-        codes: Tensor = self.network.memory(batch["vectors"], mask, ridge_code)
-        return codes
+            rows = batch["rows"].cpu()
+            mask = (self._groups[rows][:, None] != self._groups).to(self.device)
+            ridge_factors = self._out_of_fold[rows].to(self.device)
+        retrieved: Tensor = self.network.retrieval(batch["vectors"], mask, ridge_factors)
+        return retrieved
 
     @torch.inference_mode()
-    def codes(self, texts: Sequence[str]) -> Tensor:
-        """Read codes for texts: (texts, heads, rank)."""
-        read: Tensor = self.network.memory(self.encode(texts).to(self.device))
-        return read
+    def predict_set_factors(self, texts: Sequence[str]) -> Tensor:
+        """Compute the set factors from which regions are scored: (texts, heads, rank)."""
+        predicted: Tensor = self.network.retrieval(self.encode(texts).to(self.device))
+        return predicted
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region between 0 and 1; the score is not calibrated, so no probability."""
-        codes = self.codes(texts)
+        """Score every region between 0 and 1; scores are not calibrated probabilities."""
+        set_factors = self.predict_set_factors(texts)
         scores = torch.empty(len(texts), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
-            part = slice(start, start + CHUNK)
-            scores[:, part] = self._logits(codes, part).sigmoid_().cpu()
+            chunk = slice(start, start + CHUNK)
+            scores[:, chunk] = self._logits(set_factors, chunk).sigmoid_().cpu()
         return scores.numpy()
 
-    def _parts(self) -> dict[str, Pretrained]:
-        return {"tfidf": self.features.tfidf, "minilm": self.features.minilm}
+    def _logits(self, set_factors: Tensor, regions: slice | Tensor) -> Tensor:
+        """Compute log-odds of presence: (batch, heads, rank) -> (batch, regions)."""
+        return self.network.logits(set_factors, *self._regions(regions))
 
-    def _arrays(self) -> Arrays:
-        return {
-            "share": self.share,
-            "factors": self.factors.numpy(),
-            "directions": self.features.directions,
-            **super()._arrays(),
-        }
-
-    @classmethod
-    def _load(cls, saved: Saved) -> Self:
-        self, arrays = super()._load(saved), saved.arrays
-        self.features = TextFeatures.load(saved)
-        self.share, self.factors = arrays["share"], torch.from_numpy(arrays["factors"])
-        features, codes, ridge = (
-            torch.from_numpy(arrays[f"{NETWORK}memory.{name}"])
-            for name in ("attention.features", "attention.codes", "ridge")
-        )
-        s = self.settings
-        memory = TextMemory(features, codes, ridge, heads=s.heads, key_dim=s.key_dim)
-        self._load_network(self._network(memory), saved)
-        return self
+    def _regions(self, regions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Return factors and frequency of some regions, on the device of the network."""
+        chosen = regions if isinstance(regions, slice) else regions.cpu()
+        factors, frequency = map(torch.from_numpy, (self.region_factors, self.frequency))
+        return factors[chosen].to(self.device), frequency[chosen].to(self.device)
 
 
-def membership(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) -> Floats:
-    """Whether each set holds each region: (sets, regions) float32 of 0 and 1.
+def contains(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) -> Floats:
+    """Find out which sets contain which regions.
+
+    Parameters
+    ----------
+    sets
+        Sorted universe ids of each set.
+    regions
+        Universe ids, in any order.
+
+    Returns
+    -------
+    NDArray
+        float32 (sets, regions), 1 where a set contains a region, else 0.
 
     Examples
     --------
-    >>> membership([np.array([2, 5], np.int32)], np.array([5, 3, 2]))
+    >>> contains([np.array([2, 5], np.int32)], np.array([5, 3, 2]))
     array([[1., 0., 1.]], dtype=float32)
     """
-    held = np.zeros((len(sets), len(regions)), np.float32)
-    for row, ids in zip(held, sets, strict=True):
+    found = np.zeros((len(sets), len(regions)), np.float32)
+    for row, ids in zip(found, sets, strict=True):
         if len(ids):
-            place = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
-            row[:] = ids[place] == regions
-    return held
+            position = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
+            row[:] = ids[position] == regions
+    return found
 
 
-def spread(vectors: Tensor) -> Tensor:
-    """Take the standard deviation of each dimension, kept off zero: (n, dim) -> (dim,)."""
-    deviation = vectors.std(0, correction=0)
-    return deviation.clamp(min=1e-2 * float(deviation.max()))
+def log_odds(frequency: Tensor) -> Tensor:
+    """Compute log-odds of frequencies between 0 and 1, bounded at about -7 and 7."""
+    return ((frequency + 1e-3) / (1.001 - frequency)).log()

@@ -19,44 +19,44 @@ from genoglot.regions import Regions
 
 Decoding = Literal["greedy", "beam", "sample"]
 
-SHORTLIST = 1 << 15  # regions among which a set is decoded
+SHORTLIST = 1 << 15  # candidates of decoding
 
 
 class SetDecoder(Generator):
-    """A generator that can also decode a set region by region, each knowing those before it."""
+    """A generator that can also decode a set region by region, each given those before it."""
 
     set_size: float  # mean number of regions of a training set
 
     @abstractmethod
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, Any]:
-        """Hidden states (texts, dim) before any region, and the state to go on with."""
+        """Return hidden states (texts, dim) before the first region, and the decoder's state."""
 
     @abstractmethod
     def _next(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Hidden states (batch, dim) after one more region each, and the state."""
+        """Return hidden states (batch, dim) after one more region each, and the state."""
 
     @abstractmethod
-    def _logits_of(self, hidden: Tensor, state: Any, regions: slice | Tensor) -> Tensor:
-        """Logits of the next region: hidden states (..., dim) -> (..., regions)."""
+    def _next_logits(self, hidden: Tensor, state: Any, regions: slice | Tensor) -> Tensor:
+        """Compute logits of the next region: hidden states (batch, dim) -> (batch, regions)."""
 
     @abstractmethod
-    def _reordered(self, state: Any, rows: Tensor) -> Any:
-        """Rows of the state's batch."""
+    def _select(self, state: Any, rows: Tensor) -> Any:
+        """Return the state of some rows of the batch."""
 
     def _all_logits(self, hidden: Tensor, state: Any) -> Tensor:
-        """Logits over the universe, part by part: (texts, universe)."""
+        """Compute logits over the universe, in chunks: (texts, universe)."""
         logits = torch.empty(len(hidden), len(self.universe))
         for start in range(0, len(self.universe), CHUNK):
-            part = slice(start, start + CHUNK)
-            logits[:, part] = self._logits_of(hidden, state, part).cpu()
+            chunk = slice(start, start + CHUNK)
+            logits[:, chunk] = self._next_logits(hidden, state, chunk).cpu()
         return logits
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region by how sure it is among as many draws as a usual set has regions.
+        """Score every region by the probability that it is in a set of the usual size.
 
-        Draws are from the softmax of the first region decoded, before any other is known; it is
-        not calibrated, so the score is no probability.
+        The regions of the set are drawn, independently, by the softmax of the first region that is
+        decoded. Scores are not calibrated probabilities.
         """
         logits = self._all_logits(*self._start(texts))
         return -torch.expm1(-self.set_size * logits.softmax(1)).numpy()
@@ -68,36 +68,37 @@ class SetDecoder(Generator):
     ) -> Regions:  # fmt: skip
         """Decode a region set, each region given those before it, none twice.
 
-        Of a large universe, the regions that are likely at the start are candidates, and the
+        In a large universe the candidates are the regions that are likely at the start, and the
         softmax is over them.
 
         Parameters
         ----------
         text
-            A description.
+            Description of the wanted region set.
         n
-            How many regions.
+            Number of regions.
         method
-            `"greedy"`: always the best; `"beam"`: the best of `beams`
+            `"greedy"`: the most likely region each time; `"beam"`: the most likely of `beams`
             sequences; `"sample"`: at random.
         beams
-            How many sequences are kept.
+            Number of sequences that beam search compares.
         temperature, top_p, seed
-            Of sampling: see `genoglot.nn.decoding.sample`.
+            Options of sampling: see `genoglot.nn.decoding.sample`.
 
         Returns
         -------
-        Regions in the order of decoding, with columns as `generate` gives them; `raw` is the
-        softmax given the regions before, which is not calibrated.
+        Regions
+            Regions in the order of decoding, with the columns of `generate`; `raw` is the softmax
+            given the regions before, which is not calibrated.
 
         Raises
         ------
         ModelError
-            If `n` is not between 1 and the size of the universe, or the decoding is none.
+            If `n` is not between 1 and the size of the universe, or an option is not valid.
         TextError
             If the text is empty, overlong or not in Latin letters.
         """
-        self._check(text, n)
+        self._check_request(text, n)
         if method not in get_args(Decoding):
             raise ModelError(f"no decoding named {method!r}; choose greedy, beam or sample")
         if not (beams >= 1 and temperature > 0 and 0 < top_p <= 1):
@@ -111,15 +112,15 @@ class SetDecoder(Generator):
 
         def step(last: Tensor | None, state: Any) -> tuple[Tensor, Any]:
             if last is None:
-                return self._logits_of(hidden, state, listed).cpu(), state
+                return self._next_logits(hidden, state, listed).cpu(), state
             after, state = self._next(listed[last], state)
-            return self._logits_of(after, state, listed).cpu(), state
+            return self._next_logits(after, state, listed).cpu(), state
 
         if method == "sample":
-            own = 1_000_003 * seed + zlib.crc32(text.encode())
-            found = sample(step, state, n, temperature=temperature, top_p=top_p, seed=own)
+            text_seed = 1_000_003 * seed + zlib.crc32(text.encode())
+            found = sample(step, state, n, temperature=temperature, top_p=top_p, seed=text_seed)
         elif method == "beam":
-            found = beam_search(step, state, n, width=beams, reorder=self._reordered)
+            found = beam_search(step, state, n, width=beams, reorder=self._select)
         else:
             found = greedy(step, state, n)
         return self._answer(listed[found.ids].numpy(), found.probabilities.numpy())

@@ -1,4 +1,4 @@
-"""Finding the nearest of a million vectors: exactly, or by HNSW."""
+"""The nearest of a million vectors: exact search, or HNSW."""
 
 from __future__ import annotations
 
@@ -9,25 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
+from genoglot.models.text_to_regions.generator import Ids, best
 
 Floats = NDArray[np.float32]
-Ids = NDArray[np.int32]
 
 
 class VectorIndex(Protocol):
     """An index of vectors, searched by inner product."""
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
-        """Ids and inner products of `n` vectors, (n,) each, best first."""
+        """Find the vectors with the largest inner products.
+
+        Parameters
+        ----------
+        query
+            float32 (dim,).
+        n
+            Number of vectors to find.
+
+        Returns
+        -------
+        tuple of NDArray
+            Indices of the vectors, int32 (n,), and inner products, float32 (n,), best first.
+        """
 
 
 class ExactIndex:
-    """Every inner product by one matrix product: recall 1 and nothing to build.
+    """All inner products by one matrix product: recall is 1 and nothing has to be built.
 
     Parameters
     ----------
     vectors
-        (n, dim) float32.
+        float32 (n, dim).
 
     Examples
     --------
@@ -40,30 +53,28 @@ class ExactIndex:
         self.vectors = vectors
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
-        """Ids and inner products of the `n` best vectors, best first."""
-        from genoglot.models.text_to_regions.generator import best
-
+        """Find the vectors with the largest inner products: see `VectorIndex`."""
         products = self.vectors @ query.astype(np.float32)
         ids = best(products, n)
         return ids, products[ids]
 
 
 class HnswIndex:
-    """Hierarchical navigable small worlds (usearch), the index of Fay et al. 2024: approximate.
+    """Hierarchical navigable small worlds (usearch), as in Fay et al. 2024: approximate search.
 
-    The largest inner product is found as the smallest distance, once one more coordinate has made
-    all vectors equally long (Bachrach et al. 2014).
+    One more coordinate makes all vectors equally long, so that the largest inner product becomes
+    the smallest distance (Bachrach et al. 2014).
 
     Parameters
     ----------
     vectors
-        (n, dim) float32.
+        float32 (n, dim).
     links
-        Links of each vector (M): more are slower to build and more exact.
+        Number of links of each vector (M): with more, the index is slower to build and more exact.
     build_width
-        Candidates kept when a vector is added (ef_construction).
+        Number of candidates that are compared when a vector is added (ef_construction).
     threads
-        Threads that build it. With one, the same vectors give the same index.
+        Number of threads that build the index. With one, the same vectors give the same index.
     """
 
     def __init__(
@@ -71,7 +82,7 @@ class HnswIndex:
     ) -> None:
         from usearch.index import Index as Graph
 
-        self._hold(vectors)
+        self._set_vectors(vectors)
         self.graph: Any = Graph(
             ndim=vectors.shape[1] + 1,
             metric="l2sq",
@@ -80,23 +91,36 @@ class HnswIndex:
             expansion_add=build_width,
         )
         squares = np.einsum("nd,nd->n", vectors, vectors)
-        rest = np.sqrt(np.maximum(self._longest - squares, 0))
+        rest = np.sqrt(np.maximum(self._max_square - squares, 0))
         self.graph.add(np.arange(len(vectors)), np.column_stack([vectors, rest]), threads=threads)
 
-    def _hold(self, vectors: Floats) -> None:
+    def _set_vectors(self, vectors: Floats) -> None:
         self.vectors = vectors
-        self._longest = float(np.einsum("nd,nd->n", vectors, vectors).max())  # squared
+        self._max_square = float(np.einsum("nd,nd->n", vectors, vectors).max())  # squared length
 
     def top(self, query: Floats, n: int) -> tuple[Ids, Floats]:
-        """Ids and inner products of about the `n` best vectors, best first."""
+        """Find most of the vectors with the largest inner products: see `VectorIndex`."""
         query = query.astype(np.float32)
         self.graph.expansion_search = max(2 * n, 200)
         found = self.graph.search(np.append(query, np.float32(0)), n)
-        products = (query @ query + self._longest - found.distances) / 2
+        products = (query @ query + self._max_square - found.distances) / 2
         return found.keys.astype(np.int32), products.astype(np.float32)
 
     def recall(self, queries: Floats, n: int) -> float:
-        """Share of the exact `n` best that `top` finds, over some queries."""
+        """Compute the fraction of the exact `n` best vectors that `top` finds.
+
+        Parameters
+        ----------
+        queries
+            float32 (queries, dim).
+        n
+            Number of vectors to find for each query.
+
+        Returns
+        -------
+        float
+            Mean over the queries, between 0 and 1.
+        """
         exact = ExactIndex(self.vectors)
         found = [
             len(np.intersect1d(self.top(q, n)[0], exact.top(q, n)[0], assume_unique=True))
@@ -105,26 +129,38 @@ class HnswIndex:
         return float(np.mean(found)) / n
 
     def save(self, path: Path) -> None:
-        """Write the graph in usearch's own format."""
+        """Write the graph in the format of usearch, without the vectors."""
         self.graph.save(str(path))
 
     @classmethod
     def load(cls, path: Path, vectors: Floats) -> HnswIndex:
-        """Read a graph that `save` wrote for these vectors.
+        """Read a graph that `save` has written.
+
+        Parameters
+        ----------
+        path
+            File of the graph.
+        vectors
+            The vectors from which it was built.
+
+        Returns
+        -------
+        HnswIndex
+            The index.
 
         Raises
         ------
         ModelError
-            If the file is damaged or the graph of other vectors.
+            If the file is damaged, or the graph is one of other vectors.
         """
         from usearch.index import Index as Graph
 
         self = cls.__new__(cls)
-        self._hold(vectors)
+        self._set_vectors(vectors)
         try:
             self.graph = Graph.restore(str(path))
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: damaged HNSW index ({error}); build it again") from None
         if self.graph is None or len(self.graph) != len(vectors):
-            raise ModelError(f"{path}: no HNSW index of these vectors; build it again")
+            raise ModelError(f"{path}: not an HNSW index of these vectors; build it again")
         return self

@@ -1,4 +1,4 @@
-"""Additive log-odds over columns of the sample sheet: a baseline that reads no text."""
+"""Additive log-odds over columns of the sample sheet: a baseline that does not read the text."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError, TextError
-from genoglot.models.text_to_regions.baselines import popularity
+from genoglot.models.text_to_regions.baselines import region_frequency
 from genoglot.models.text_to_regions.generator import Scores
 
-PRIOR = 1.0  # region sets of average presence that are added to those of each label
+PRIOR = 1.0  # number of average region sets that are added to those of each label
 
 
 class ColumnOdds:
-    """Log-odds of presence, added up over labels of the sample sheet; nothing is optimized.
+    """Log-odds of presence, summed over labels of the sample sheet, without any optimization.
 
-    A region's log-odds in a set are its popularity's, plus, for each column, how much larger its
-    log-odds are among the training sets of the same label. What a factor and a biosample say is
-    added up: no model that reads the same labels in the description should be below it.
+    The log-odds of a region in a set are those of its frequency plus, for each column, the
+    difference that the training sets with the same label make: the contributions of a factor and of
+    a biosample are added. A model that reads the same labels in the description should not be
+    worse.
 
-    Only descriptions of the atlas can be scored, by the labels of their rows. It is a baseline for
-    evaluation, which cannot be saved.
+    Only descriptions of the atlas can be scored, by the labels of their rows. This is a baseline
+    for evaluation, which cannot be saved.
 
     Parameters
     ----------
@@ -33,22 +34,22 @@ class ColumnOdds:
         The region sets and their labels.
     columns
         Columns of its sample sheet, such as "target" and "biosample". "target/assay" means the
-        target or, where it is empty, the assay. A label that is empty, or that no training set
-        has, says nothing.
+        target or, if it is empty, the assay. A label that is empty, or that no training set has,
+        contributes nothing.
 
     Raises
     ------
     ModelError
-        If the atlas lacks a column.
+        If the atlas has no such column.
 
     Examples
     --------
     >>> import tempfile
     >>> from genoglot.regions import Regions, Universe
     >>> universe = Universe(Regions(["chr1"] * 3, [0, 100, 200], [100, 200, 300]))
-    >>> about = pl.DataFrame({"id": list("abc"), "group": list("abc"), "target": ["x", "x", "y"],
+    >>> sheet = pl.DataFrame({"id": list("abc"), "group": list("abc"), "target": ["x", "x", "y"],
     ...                       "description": ["x in a", "x in b", "y in a"]})
-    >>> atlas = Atlas.from_sets(f"{tempfile.mkdtemp()}/atlas", universe, about, [[0, 1], [0], [2]])
+    >>> atlas = Atlas.from_sets(f"{tempfile.mkdtemp()}/atlas", universe, sheet, [[0, 1], [0], [2]])
     >>> ColumnOdds(atlas, ["target"]).fit([0, 1]).score(["y in a"]).round(2)
     array([[0.83, 0.5 , 0.17]], dtype=float32)
     """
@@ -71,38 +72,54 @@ class ColumnOdds:
         return self.atlas.metadata.select(pl.coalesce(*given, pl.lit(""))).to_series().to_numpy()
 
     def fit(self, rows: Sequence[int] | NDArray[Any] | None = None) -> Self:
-        """Take shares from training sets.
+        """Compute the log-odds of all regions and the contribution of each label.
 
         Parameters
         ----------
         rows
-            Indices of the training sets, by default all.
+            Indices of the training sets; by default all.
+
+        Returns
+        -------
+        ColumnOdds
+            The model itself, fitted.
         """
+        from scipy.special import logit
+
         chosen = np.arange(len(self.atlas)) if rows is None else np.asarray(rows)
         presence = self.atlas.presence(chosen)
-        share = popularity(presence)
+        frequency = region_frequency(presence)
         bound = 0.5 / (len(chosen) + 1)  # no region is impossible or certain
-        self.base = _log_odds(share.clip(bound, 1 - bound))
+        self.base: Scores = logit(frequency.clip(bound, 1 - bound))
         self.effects: list[dict[str, Scores]] = []
         for labels in self.labels:
             effects = {}
-            for label in np.unique(labels[chosen]):
-                if label:
-                    same = presence[np.flatnonzero(labels[chosen] == label)]
-                    held = (same.sum(0) + PRIOR * share) / (same.shape[0] + PRIOR)
-                    effects[str(label)] = _log_odds(held.clip(bound, 1 - bound)) - self.base
+            for label in filter(None, np.unique(labels[chosen])):
+                same = presence[np.flatnonzero(labels[chosen] == label)]
+                smoothed = (same.sum(0) + PRIOR * frequency) / (same.shape[0] + PRIOR)
+                effects[str(label)] = logit(smoothed.clip(bound, 1 - bound)) - self.base
             self.effects.append(effects)
         return self
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Score every region for descriptions of the atlas: (texts, universe), 0 to 1.
+        """Score every region for descriptions of the atlas.
 
-        A description that sets of different labels share has their mean.
+        If sets with different labels have the same description, its score is the mean of theirs.
+
+        Parameters
+        ----------
+        texts
+            Descriptions of the atlas.
+
+        Returns
+        -------
+        NDArray
+            float32 (texts, universe), between 0 and 1.
 
         Raises
         ------
         TextError
-            If a text is no description of the atlas.
+            If a text is not a description of the atlas.
         """
         rows_of: dict[str, list[int]] = {}
         for row, text in enumerate(self.atlas.descriptions()):
@@ -116,14 +133,8 @@ class ColumnOdds:
         return np.array(scores, np.float32)
 
     def _score(self, labels: tuple[str, ...]) -> Scores:
-        odds = self.base.copy()
-        for effects, label in zip(self.effects, labels, strict=True):
-            if (effect := effects.get(label)) is not None:
-                odds += effect
-        share: Scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
-        return share
+        from scipy.special import expit
 
-
-def _log_odds(share: Scores) -> Scores:
-    odds: Scores = np.log(share / (1 - share)).astype(np.float32)
-    return odds
+        given = zip(self.effects, labels, strict=True)
+        scores: Scores = expit(self.base + sum(effects.get(label, 0) for effects, label in given))
+        return scores
