@@ -45,6 +45,7 @@ PAGES = [
     pytest.param("docs/pretrain.md", marks=SLOW),
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
+    "docs/extending.md",
     "docs/world.md",
 ]
 
