@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import polars as pl
 import pytest
-from genoglot.atlas.world import World
 from markdown_it import MarkdownIt
+
+from genoglot.simulate import World
 
 ROOT = Path(__file__).parents[2]
 # bedtools, where it is not installed, passes on what it reads.
@@ -44,6 +45,7 @@ PAGES = [
     pytest.param("docs/pretrain.md", marks=SLOW),
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
+    "docs/extending.md",
     "docs/world.md",
 ]
 
