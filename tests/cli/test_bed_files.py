@@ -60,7 +60,7 @@ def test_a_broadpeak_has_its_signal_ranks_whatever_it_is_called(build, folder: P
     assert "signal ranks: 1 sets by score\n" in done.stderr
     assert signal_ranks(folder, "scored") == [first[::-1]]
     message = build("short", {"a.bed": b"chr1\t1\t2\n"}, "--format", "narrowPeak", status=2).stderr
-    assert "has 3 columns, and the signal of a narrowPeak file is in column 7" in message
+    assert "has 3 columns, but the signal of a narrowPeak file is in column 7" in message
 
 
 def test_missing_and_unreadable_signals_are_said(build, folder: Path) -> None:  # type: ignore[no-untyped-def]
@@ -148,7 +148,7 @@ def test_a_library_reads_files_as_an_atlas_does(run: Run, folder: Path) -> None:
     assert "--alias ucsc" in run(*add, status=2).stderr
     options = ("--alias", "ucsc", "--on-error", "skip", "-f", "0.9", "-F", "0.9", "--format", "bed")
     done = run(*add, *options)
-    assert "skipped 1 malformed lines, kept 40" in done.stderr
+    assert "skipped 1 malformed lines, read 40" in done.stderr
     assert re.search(r"a\.bed.*empty set|empty sets?: 'a\.bed'", done.stderr)  # half as long
     assert "signal ranks: 1 sets by score, 1 sets without a signal" in done.stderr
 

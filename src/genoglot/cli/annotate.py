@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genoglot.cli.options import Alias, AsJson, OnError, Overlap, with_groups
+from genoglot.cli.options import Alias, OnError, Overlap, with_groups
 from genoglot.cli.output import print_json, print_table
 
 
@@ -19,7 +19,6 @@ def annotate(
         list[Path],
         typer.Argument(metavar="BED...", help="BED files, plain or gzip.", show_default=False),
     ],
-    overlap: Overlap,
     top: Annotated[
         int, typer.Option(min=1, help="Number of labels and of similar sets to show.")
     ] = 5,
@@ -28,6 +27,8 @@ def annotate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: a list with one object for each file.")
     ] = False,
+    *,
+    overlap: Overlap,
 ) -> None:
     """Annotate BED files: assay, target and biosample, and the descriptions that fit best.
 

@@ -30,9 +30,10 @@ def build(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder of the new atlas.", show_default=False)
     ],
+    overwrite: Overwrite = False,
+    *,
     files: BedFolder,
     overlap: Overlap,
-    overwrite: Overwrite = False,
 ) -> None:
     """Build an atlas from BED files and their metadata.
 

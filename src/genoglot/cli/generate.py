@@ -67,15 +67,15 @@ def generate(
     temperature: Annotated[
         float,
         typer.Option(
-            help="With --decode sample: temperature. Below 1, probable regions become even more "
-            "probable."
+            help="With --decode sample: temperature. Below 1, likely regions are drawn even more "
+            "often."
         ),
     ] = 1.0,
     top_p: Annotated[
         float,
         typer.Option(
-            help="With --decode sample: draw from the most probable regions that together have "
-            "this probability."
+            help="With --decode sample: draw only from the most likely regions, which together "
+            "make up this fraction of all draws."
         ),
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="With --decode sample: random seed.")] = 0,
@@ -85,7 +85,7 @@ def generate(
 
     Columns: chrom, start, end, name, score (raw times 1000), strand, rank, raw (the model's score,
     0 to 1); with --genes also gene and distance (bp, negative upstream of the gene's start).
-    Scores rank regions; they are not calibrated probabilities.
+    Scores rank regions; they are not calibrated and not probabilities.
     """
     from genoglot.models import load
     from genoglot.regions import Genes

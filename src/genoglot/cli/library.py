@@ -42,8 +42,6 @@ Server = Annotated[
 @with_groups
 def add(
     library: LibraryName,
-    files: BedFolder,
-    overlap: Overlap,
     folder: Annotated[
         Path | None, typer.Argument(help="Folder with the BED files.", show_default=False)
     ] = None,
@@ -71,6 +69,9 @@ def add(
         typer.Option("--acknowledge", help="Print the id of each set as soon as it is stored."),
     ] = False,
     store: Server = None,
+    *,
+    files: BedFolder,
+    overlap: Overlap,
 ) -> None:
     """Add region sets from BED files or an atlas; a library that does not exist is created.
 
@@ -114,7 +115,6 @@ def add(
 @with_groups
 def search(
     library: LibraryName,
-    overlap: Overlap,
     text: Annotated[
         str | None, typer.Argument(help="Text to search for.", show_default=False)
     ] = None,
@@ -144,6 +144,8 @@ def search(
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Maximum number of results.")] = 10,
     as_json: AsJson = False,
     store: Server = None,
+    *,
+    overlap: Overlap,
 ) -> None:
     """Search region sets by text, keywords, a BED file, or several of them together.
 
@@ -177,7 +179,7 @@ def remove(
     ],
     store: Server = None,
 ) -> None:
-    """Remove region sets: all of the given ids, or none if the library does not have one of them."""
+    """Remove the region sets of the given ids, or none if one of them is not in the library."""
     from genoglot.library import Library
 
     opened = Library.open(library, store=store)

@@ -66,7 +66,7 @@ def embed(
         strands=strands,
         on_error=on_error,
     )
-    log.info("%s: %d vectors of %d numbers", *written)
+    log.info("%s: %d vectors of %d numbers", out, *written)
 
 
 @with_groups
@@ -119,4 +119,4 @@ def predict(
         any_length=any_length,
         on_error=on_error,
     )
-    log.info("%s: %d predictions of %d outputs", *written)
+    log.info("%s: %d predictions of %d outputs", out, *written)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genoglot.cli.options import Devices, GenomeAlias, Origin, Training, with_groups
-from genoglot.cli.session import is_first_process, open_genome, trainer_errors
+from genoglot.cli.session import is_first_process, merge_settings, open_genome, trainer_errors
 from genoglot.registry import names
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def pretrain(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder of the new encoder.", show_default=False)
     ],
-    training: Training,
     origin: Origin = None,
     alias: GenomeAlias = None,
     preset: Annotated[
@@ -59,6 +58,8 @@ def pretrain(
         ),
     ] = None,
     devices: Devices = 1,
+    *,
+    training: Training,
 ) -> None:
     """Pre-train an encoder of DNA on a genome, by predicting masked tokens.
 
@@ -70,9 +71,8 @@ def pretrain(
     from genoglot.models.dna.masked_lm import MaskedLanguageModel
 
     settings, arguments = training.begin(out, devices=devices)
-    settings |= {"positions": positions, "seed": training.seed}
-    settings |= {} if epochs is None else {"epochs": epochs}
-    settings |= {} if max_steps is None else {"max_steps": max_steps}
+    own = {"positions": positions, "epochs": epochs, "max_steps": max_steps, "seed": training.seed}
+    settings = merge_settings(settings, **own)
     genome = open_genome(fasta, origin, alias, named=False)
     assert genome is not None
     model = MaskedLanguageModel.from_preset(preset, genome, tokenizer, k=k, **settings)

@@ -179,6 +179,20 @@ def read_settings(options: list[str] | None) -> dict[str, Any]:
     return settings
 
 
+def merge_settings(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Add the settings that have options of their own, if they are given.
+
+    Examples
+    --------
+    >>> merge_settings({"dim": 64}, epochs=3, max_steps=None)
+    {'dim': 64, 'epochs': 3}
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in settings.keys() & given.keys():
+        raise GenoglotError(f"--set {name}: use the option --{name.replace('_', '-')} instead")
+    return settings | given
+
+
 def report_skipped(skipped: list[tuple[str, str]], n_read: int) -> None:
     """Report the files that could not be read, if there are any, and exit.
 

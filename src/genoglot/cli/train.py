@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genoglot.cli.options import Devices, Training, with_groups
-from genoglot.cli.session import is_first_process, trainer_errors
+from genoglot.cli.session import is_first_process, merge_settings, trainer_errors
 from genoglot.errors import ModelError
 from genoglot.registry import create, model_class, names
 
@@ -36,7 +36,6 @@ def train(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder of the new model.", show_default=False)
     ],
-    training: Training,
     split: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +72,8 @@ def train(
         typer.Option(help="Vector index to save with text2bed.", show_default="exact"),
     ] = None,
     devices: Devices = 1,
+    *,
+    training: Training,
 ) -> None:
     """Train a generator or an annotator, or fit a baseline.
 
@@ -91,7 +92,7 @@ def train(
         raise ModelError(f"{name} has no vector index; --index is for text2bed")
     model_type = f"{name}{PUBLISHED}" if preset == "published" else name
     settings, arguments = training.begin(out, devices=devices)
-    settings |= _settings(model_type, training.seed, epochs)
+    settings = merge_settings(settings, **_settings(model_type, training.seed, epochs))
     model: Any = create(model_type, **settings)
     opened = Atlas.open(atlas)
     subsets = opened.split(split) if split is not None else None

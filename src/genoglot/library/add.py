@@ -1,4 +1,4 @@
-"""Adding region sets to a library that may not exist yet."""
+"""Adding region sets to a library, which is created if it does not exist."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,21 +18,6 @@ from genoglot.regions.chromosomes import Alias
 log = logging.getLogger("genoglot")
 
 NONE = "none of these"
-
-
-class AnnotationTable(NamedTuple):
-    """A table for people.
-
-    Attributes
-    ----------
-    header
-        Names of the columns.
-    rows
-        Cells of each row.
-    """
-
-    header: list[str]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -88,16 +73,22 @@ class FileAnnotation:
             return line
         return f"{line}\nIt resembles no labeled set: do not take anything below for an answer."
 
-    def tables(self) -> list[AnnotationTable]:
-        """Return tables of the answers, of the descriptions, and of the nearest labeled sets."""
+    def tables(self) -> list[tuple[list[str], list[list[str]]]]:
+        """Return tables of the answers, of the descriptions, and of the nearest labeled sets.
+
+        Returns
+        -------
+        list of (list of str, list of list of str)
+            Header and rows of each table.
+        """
         annotation = self.annotation
         answers = [row for answer in annotation.answers for row in _rows(answer)]
         described = [[f"{match:.3f}", text] for text, match in annotation.descriptions]
         nearest = [[f"{n.jaccard:.3f}", n.id, n.description] for n in annotation.nearest]
         return [
-            AnnotationTable(["field", "answer", "label", "probability"], answers),
-            AnnotationTable(["match", "description"], described),
-            AnnotationTable(["Jaccard", "nearest labeled set", "description"], nearest),
+            (["field", "answer", "label", "probability"], answers),
+            (["match", "description"], described),
+            (["Jaccard", "nearest labeled set", "description"], nearest),
         ]
 
 

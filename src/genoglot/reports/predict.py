@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -25,24 +25,6 @@ MAX_BASES = 1 << 16
 Floats = NDArray[np.float32]
 
 
-class WrittenRows(NamedTuple):
-    """What a file contains.
-
-    Attributes
-    ----------
-    path
-        The file.
-    n_rows
-        Number of rows: sequences.
-    n_columns
-        Number of values of each row.
-    """
-
-    path: Path
-    n_rows: int
-    n_columns: int
-
-
 def embed_file(
     encoder: SequenceEncoder,
     sequences: str | Path,
@@ -52,7 +34,7 @@ def embed_file(
     width: int | None = None,
     strands: Literal["forward", "both"] = "forward",
     on_error: Literal["raise", "skip"] = "raise",
-) -> WrittenRows:
+) -> tuple[int, int]:
     """Write the vectors of the sequences of a file.
 
     Parameters
@@ -69,8 +51,10 @@ def embed_file(
 
     Returns
     -------
-    WrittenRows
-        Number and length of the vectors.
+    int
+        Number of vectors.
+    int
+        Length of a vector.
     """
     check_output(out)
     batches = read_sequences(
@@ -97,7 +81,7 @@ def predict_file(
     width: int | None = None,
     any_length: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
-) -> WrittenRows:
+) -> tuple[int, int]:
     """Write the predictions for the sequences of a file.
 
     Parameters
@@ -117,8 +101,10 @@ def predict_file(
 
     Returns
     -------
-    WrittenRows
-        Number of predictions and of outputs.
+    int
+        Number of predictions.
+    int
+        Number of outputs.
     """
     check_output(out)
     trained = model.lengths
@@ -173,12 +159,12 @@ def _apply(
 
 def _write(
     out: Path, batches: Iterator[tuple[pl.DataFrame, Floats]], names: Sequence[str] | None
-) -> WrittenRows:
-    """Write rows as they are computed."""
+) -> tuple[int, int]:
+    """Write rows as they are computed; return the number of rows and that of columns."""
     with atomic_path(out) as temporary:
         if out.suffix == ".npy":
-            return WrittenRows(out, *_write_npy(temporary, batches))
-        return WrittenRows(out, *_write_parquet(temporary, batches, names))
+            return _write_npy(temporary, batches)
+        return _write_parquet(temporary, batches, names)
 
 
 def _write_npy(path: Path, batches: Iterator[tuple[pl.DataFrame, Floats]]) -> tuple[int, int]:
