@@ -81,7 +81,7 @@ def complaint(run: Run, *arguments: str) -> str:
 
 
 BEDS = {
-    "empty.bed": ("", "holds no region"),
+    "empty.bed": ("", "no regions in this file"),
     "ensembl.bed": ("1\t0\t5000000\n", "--alias ucsc"),
     "elsewhere.bed": ("chr99\t5\t90\n", "none of its 1 regions overlaps"),
     "broken.bed": ("chr1\t9\tnine\n", "broken.bed:1:"),
@@ -100,11 +100,11 @@ def test_files_that_cannot_be_annotated(
 
 def test_models_that_do_not_fit(annotator: Path, ridge: Path, run: Run, toy_atlas: Atlas) -> None:
     bed = "world/universe.bed"
-    assert "expected Annotator, but it holds 'ridge'" in complaint(run, "annotate", "ridge", bed)
+    assert "holds 'ridge', a generator of regions" in complaint(run, "annotate", "ridge", bed)
     assert "no saved model here" in complaint(run, "annotate", "nowhere", bed)
     assert "use genoglot annotate" in complaint(run, "generate", "annotator", "kidney")
     both = complaint(run, "evaluate", "annotator", "ridge", "--atlas", "atlas")
-    assert "no measure in common" in both
+    assert "no metric in common" in both
     other = complaint(
         run, "evaluate", "annotator", "--no-baselines", "--atlas", str(toy_atlas.path)
     )
@@ -151,7 +151,7 @@ def test_a_track_a_browser_opens(ridge: Path, run: Run, folder: Path) -> None:
     assert all(f'"name": "{line.split()[3]}"' in page for line in lines)
     assert shown.count("chr") == 9
     refused = complaint(run, "generate", "ridge", "CTCF", "--table", "--track")
-    assert "give -o FILE" in refused
+    assert "use -o FILE" in refused
 
 
 def test_genes_with_other_chromosome_names(

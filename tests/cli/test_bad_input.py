@@ -31,12 +31,12 @@ BAD = {
     "atlas build world --sheet world/sheet.csv --universe world/genes.gtf -o new": "genes.gtf",
     "atlas build . --sheet world/sheet.csv --universe world/universe.bed -o new": "140 of 140",
     "atlas split atlas random-group --seed 9": "another split 'random-group'",
-    "atlas split atlas random --within assay": "--within 'assay': give it as key=value",
+    "atlas split atlas random --within assay": "--within 'assay': give it as NAME=VALUE",
     "train ridge --atlas atlas --split nope -o new": "no split 'nope'",
     "train ridge --atlas atlas -o new --epochs 3": "ridge has no setting 'epochs'",
     "train ridge --atlas atlas -o new --set penalty=-1": "penalty: Input should be greater than 0",
-    "train ridge --atlas atlas -o new --preset published": "ridge has one form only",
-    "train ridge --atlas atlas -o ridge": "ridge: exists",
+    "train ridge --atlas atlas -o new --preset published": "ridge has only one preset",
+    "train ridge --atlas atlas -o ridge": "ridge: already exists",
     "train ridge --atlas atlas -o new --set penalty=many": "penalty: Input should be a valid num",
     "generate nowhere kidney": "nowhere: no saved model here",
     "generate ridge kidney -n 5001 -o new": "between 1 and 5000",
@@ -47,7 +47,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("command", BAD)
-def test_bad_input_is_told_in_one_line(command: str, ridge: Path, run: Run, folder: Path) -> None:
+def test_bad_input_is_reported_in_one_line(
+    command: str, ridge: Path, run: Run, folder: Path
+) -> None:
     before = sorted(path.name for path in folder.iterdir())
     assert BAD[command] in complaint(run, *command.split())
     assert sorted(path.name for path in folder.iterdir()) == before
@@ -136,14 +138,14 @@ def test_a_broken_file_is_left_out_and_listed(world: Path, run: Run, folder: Pat
 def test_an_unfinished_training_is_not_lost(atlas: Path, run: Run, folder: Path) -> None:
     (folder / "long.training" / "checkpoints" / "last.ckpt").mkdir(parents=True)
     message = complaint(run, "train", "direct", "--atlas", "atlas", "-o", "long")
-    assert "holds a training begun before; --resume it, or --overwrite it" in message
+    assert "contains an unfinished training; use --resume or --overwrite" in message
 
 
-def test_no_gpu_is_told(atlas: Path, run: Run, folder: Path) -> None:
+def test_a_missing_gpu_is_reported(atlas: Path, run: Run, folder: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
     message = complaint(
         run, *["train", "direct", "--atlas", "atlas", "-o", "gpu", "--device", "cuda"]
     )
-    assert "no GPU" in message and not (folder / "gpu.training").exists()
+    assert "no CUDA device" in message and not (folder / "gpu.training").exists()

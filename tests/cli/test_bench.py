@@ -169,7 +169,7 @@ def test_a_bench_that_is_asked_to_stop_goes_on(
     until(process, bench, "stopped/runs/*/checkpoints/last.ckpt")
     process.terminate()
     lines = process.communicate()[1].splitlines()
-    assert lines[-1] == "genoglot: stopped by SIGTERM; the same command goes on"
+    assert lines[-1] == "genoglot: stopped by SIGTERM; continue with the same command"
     assert process.returncode == 143
     assert "goes on from its checkpoint" in here(*WHAT, "-o", "stopped").stderr
 

@@ -90,7 +90,7 @@ BAD = {
     "search nowhere kidney": "nowhere: no library here",
     "search sets.library": "nothing to search for; give a text, keywords or regions",
     "search sets.library --bed nowhere.bed": "nowhere.bed: no such file",
-    "search sets.library kidney --where assay": "--where 'assay': give it as key=value",
+    "search sets.library kidney --where assay": "--where 'assay': give it as NAME=VALUE",
     "search sets kidney --store http://127.0.0.1:9": "the server cannot be reached",
     "remove sets.library wat": "sets.library: no 'wat'; nothing was removed",
     "add sets.library": "with its --sheet or --encode-json, or an --atlas",
@@ -103,7 +103,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("command", BAD)
-def test_bad_input_is_told_in_one_line(command: str, library: Path, run: Run, folder: Path) -> None:
+def test_bad_input_is_reported_in_one_line(
+    command: str, library: Path, run: Run, folder: Path
+) -> None:
     (folder / "other.bed").write_text("chr1\t0\t10\n")
     done = run("library", *command.split(), status=2)
     (line,) = done.stderr.splitlines()

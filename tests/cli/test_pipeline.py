@@ -95,7 +95,7 @@ def test_a_reader_that_stops_early_is_no_error(ridge: Path, folder: Path) -> Non
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_hnsw_tells_its_recall(toy_atlas: Atlas, run: Run, folder: Path) -> None:
+def test_hnsw_reports_its_recall(toy_atlas: Atlas, run: Run, folder: Path) -> None:
     model = create("text2bed-published", dim=8, region_epochs=1, epochs=1).fit(toy_atlas)
     model.save_pretrained(folder / "t2b")
     done = run("generate", "t2b", QUERY, "-n", "20", "--index", "hnsw")
@@ -166,10 +166,10 @@ def test_a_pretrained_region2vec_that_is_none_is_refused(
 def test_no_score_is_called_a_probability(run: Run) -> None:
     shown = " ".join(run("generate", "--help").stdout.split())
     assert "not calibrated" in shown
-    assert "probabilit" not in shown.replace("no probabilities", "")
+    assert "probabilit" not in shown.replace("not probabilities", "")
 
 
-def test_evaluating_on_an_atlas_kept_aside(ridge: Path, run: Run, folder: Path) -> None:
+def test_evaluating_on_a_held_out_atlas(ridge: Path, run: Run, folder: Path) -> None:
     sheet = World.open(folder / "world").sheet.head(20)
     sheet.write_csv(folder / "aside.csv")
     run(

@@ -57,7 +57,7 @@ def test_pretrain_writes_a_curve_and_replaces_nothing(
     lines = (files / "encoder.training" / "loss.csv").read_text().splitlines()
     assert lines[0] == "step,loss,learning_rate" and len(lines) == 4
     again = here("pretrain", "genome.fa", "-o", "encoder", *TINY, status=2)
-    assert "encoder: exists; choose another name or --overwrite it" in again
+    assert "encoder: already exists; choose another name or use --overwrite" in again
 
 
 @pytest.mark.parametrize("command", ["embed", "predict"])
@@ -172,11 +172,14 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
         (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
-        (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "is about the genome"),
+        (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "--origin needs a genome"),
         (("embed", "model", "none.bed", "-o", "x.npy"), "none.bed: no such file"),
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
         (("embed", "model", "reads", "-o", "x.npy"), "is not a FASTA file, which begins with >"),
-        (("pretrain", "genome.fa", "-o", "n", "--set", "width=3"), "--set width=3: no such"),
+        (
+            ("pretrain", "genome.fa", "-o", "n", "--set", "width=3"),
+            "pre-training has no setting 'width'",
+        ),
         (("pretrain", "genome.fa", "-o", "n", "--set", "mask_rate=2"), "should be less than 1"),
         (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
     ],

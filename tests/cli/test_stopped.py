@@ -98,7 +98,7 @@ def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: 
     if what == "task train":
         run("task", "build", "GUE", "labeled", "-o", "labeled.task", "--no-leakage")
     (line,) = stopped(inputs, BEGUN[what], name, LONG[what])
-    assert line == f"genoglot: stopped by {name}; go on with --resume"
+    assert line == f"genoglot: stopped by {name}; continue with --resume"
     out = inputs / OUT[what]
     assert not out.exists() and not list(inputs.glob(f".{out.name}*"))
     done = run(*LONG[what], "--resume")
@@ -121,7 +121,7 @@ def test_a_stopped_library_goes_on(inputs: Path, run: Run) -> None:
     run(*LONG["atlas build"])
     add = ("library", "add", "lib", "--atlas", "atlas2")
     (line,) = stopped(inputs, "lib/sets.lance/data/*", "SIGTERM", add)
-    assert line == "genoglot: stopped by SIGTERM; go on with --existing skip"
+    assert line == "genoglot: stopped by SIGTERM; continue with --existing skip"
     run(*add, "--existing", "skip")
     assert "5,600" in run("library", "info", "lib").stdout
 

@@ -35,7 +35,7 @@ def task(run: Run, world: Path, folder: Path) -> Path:
     return folder / "methyl"
 
 
-def test_info_tells_sizes_labels_leakage_and_figures(run: Run, task: Path) -> None:
+def test_info_shows_sizes_labels_leakage_and_figures(run: Run, task: Path) -> None:
     shown = run("task", "info", task).stdout
     assert "leave-out:GROUP test on one of chr1, chr2, chr3" in shown
     assert "min reads" in shown and "published: Attention Spearman 0.607" in shown
@@ -97,7 +97,7 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     command = ("task", "train", "mine_task", "-o", "bound.model", "--device", "cpu")
     settings = [part for text in small for part in ("--set", text)]
     done = run(*command, *settings)
-    assert "MCC" in done.stderr and "on the 60 of the validation subset" in done.stderr
+    assert "MCC" in done.stderr and "on the 60 sequences of the validation subset" in done.stderr
     test = pl.read_csv(folder / "mine" / "test.csv")
     fasta = "".join(f">s{i}\n{dna}\n" for i, dna in enumerate(test["sequence"]))
     (folder / "test.fa").write_text(fasta)
@@ -160,7 +160,7 @@ def test_values_are_no_labels(here: Callable[..., str], task: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) -> None:
+def test_an_unfinished_training_is_resumed_or_restarted(run: Run, folder: Path) -> None:
     rng = np.random.default_rng(0)
     (folder / "begun").mkdir()
     for name in ("train", "dev", "test"):
@@ -179,10 +179,10 @@ def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) ->
         found.append(pl.read_parquet(folder / f"{out}.parquet"))
         if out == "p":
             again = run(*command, *settings, status=2)
-            assert "exists; choose another name or --overwrite it" in again.stderr
+            assert "already exists; choose another name or use --overwrite" in again.stderr
             shutil.rmtree(folder / "begun.model")
             again = run(*command, *settings, status=2)
-            assert "holds a training begun before; --resume it, or --overwrite it" in again.stderr
+            assert "contains an unfinished training; use --resume or --overwrite" in again.stderr
     assert found[1].equals(found[0]) and not found[2].equals(found[0])
 
 
@@ -194,8 +194,14 @@ def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) ->
         (["MPRAProm", "world/sheet.csv", "-o", "x"], "the header has no column 'Chrom'"),
         (["MPRAProm", "none.tsv", "-o", "x"], "none.tsv: no such file"),
         (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "depth=3"], "has no option 'depth'"),
-        (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "min_barcodes=few"], "no number"),
-        (["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "promoters_only=2"], "true or false"),
+        (
+            ["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "min_barcodes=few"],
+            "min_barcodes is 'few'; give a value such as 0",
+        ),
+        (
+            ["MPRAProm", "world/sheet.csv", "-o", "x", "--set", "promoters_only=2"],
+            "promoters_only is 2; give true or false",
+        ),
         (
             [
                 *("PromFix", "world/assays/promoters.bed", "-o", "x"),
@@ -212,7 +218,7 @@ def test_what_was_begun_is_gone_on_with_or_begun_anew(run: Run, folder: Path) ->
         ),
         (
             ["PromFix", "a.bed", "-o", "x", "--genome", "world/genome.fa", "--origin", "z=chr1"],
-            "give it as record=chrom:first",
+            "give it as RECORD=CHROM:FIRST",
         ),
     ],
 )

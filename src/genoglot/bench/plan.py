@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genoglot.bench.models import bench_model
 from genoglot.bench.recipe import MLM, NONE, Configuration, Recipe, SizeSettings
@@ -107,6 +107,66 @@ def find_datasets(folder: str | Path) -> dict[str, TaskData]:
     if not found:
         raise TaskError(f"{folder}: no task data in this folder; build some (genoglot task build)")
     return found
+
+
+class Plan(NamedTuple):
+    """A recipe, what it is run on, and its runs.
+
+    Attributes
+    ----------
+    recipe
+        The recipe.
+    datasets
+        Datasets by name.
+    genome
+        Genome to pre-train on, if there is one.
+    runs
+        The runs, in the order of the recipe.
+    """
+
+    recipe: Recipe
+    datasets: dict[str, TaskData]
+    genome: Genome | None
+    runs: list[Run]
+
+
+def open_plan(
+    recipe: str | Path,
+    data: str | Path,
+    *,
+    size: str = "published",
+    genome: Sequence[str | Path] | None = None,
+    split: str | None = None,
+    only: Mapping[str, str] | None = None,
+) -> Plan:
+    """Read a recipe and list its runs on the datasets in a folder.
+
+    Parameters
+    ----------
+    recipe
+        YAML file, or name of a recipe that comes with Genoglot.
+    data
+        Folder that contains task data, at any depth.
+    size
+        Name of one of the recipe's sizes.
+    genome
+        FASTA files of the genome to pre-train on.
+    split
+        Split of every dataset, in place of the recipe's.
+    only
+        Patterns that the runs must match: see `Run.matches`.
+
+    Raises
+    ------
+    GenoglotError
+        As in `find_datasets` and `plan_runs`.
+    """
+    from genoglot.sequence import Genome
+
+    plan, datasets = Recipe.read(recipe), find_datasets(data)
+    dna = Genome.open(genome) if genome else None
+    runs = plan_runs(plan, size, datasets, dna, split)
+    return Plan(plan, datasets, dna, [run for run in runs if run.matches(only or {})])
 
 
 def plan_runs(

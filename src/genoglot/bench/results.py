@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,18 @@ def result_of_another_recipe(out: Path, run: Run) -> dict[str, Any] | None:
     for file in Path(out, FOLDER).glob(f"*/*-{run.key}.parquet"):
         return {**_read(file).row(0, named=True), "recipe": run.recipe, "size": run.size}
     return None
+
+
+def describe_result(row: Mapping[str, Any], metric: str) -> str:
+    """Describe the result of a run: its main metric, and the seconds that it took.
+
+    Examples
+    --------
+    >>> describe_result({"AUROC": 0.9123, "seconds": 3.21}, "AUROC")
+    'AUROC 0.912, 3.2 s'
+    """
+    value = "not defined" if math.isnan(row[metric]) else f"{row[metric]:.3f}"
+    return f"{metric} {value}" + ("" if row["seconds"] is None else f", {row['seconds']:.1f} s")
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The `genoglot` command: one file per group of commands, each imported in milliseconds.
 
-What a command needs is imported when it runs, so that `genoglot --help` answers at once.
+What a command needs is imported when the command runs, so that `genoglot --help` is quick.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from genoglot.cli import (
     atlas,
     bench,
     demo,
-    embed,
     evaluate,
     generate,
     library,
+    predict,
     pretrain,
     simulate,
     task,
@@ -32,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Translate text into region sets, and region sets into text.",
+    help="Translate between text, region sets (BED) and DNA.",
 )
 app.command("simulate")(simulate.simulate)
 app.add_typer(atlas.app, name="atlas")
@@ -44,8 +44,8 @@ app.add_typer(library.app, name="library")
 app.add_typer(task.app, name="task")
 app.add_typer(bench.app, name="bench")
 app.command("pretrain")(pretrain.pretrain)
-app.command("embed")(embed.embed)
-app.command("predict")(embed.predict)
+app.command("embed")(predict.embed)
+app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)
 
 
@@ -57,7 +57,7 @@ def options(
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Take the options that stand before the command."""
+    """Read the options that come before the command."""
 
 
 def main() -> None:

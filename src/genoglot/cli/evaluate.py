@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from genoglot.cli.options import Device
 from genoglot.errors import GenoglotError
-
-if TYPE_CHECKING:
-    from genoglot.atlas import Atlas
-
-log = logging.getLogger("genoglot")
 
 
 def evaluate(
@@ -22,7 +17,10 @@ def evaluate(
     ],
     atlas: Annotated[Path, typer.Option(help="Atlas to evaluate on.", show_default=False)],
     split: Annotated[
-        str | None, typer.Option(help="Evaluate on a subset of this split; without, on all sets.")
+        str | None,
+        typer.Option(
+            help="Evaluate on a subset of this split.", show_default="evaluate on all sets"
+        ),
     ] = None,
     subset: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="Subset of the split.")
@@ -30,88 +28,80 @@ def evaluate(
     baselines: Annotated[
         bool,
         typer.Option(
-            help="Put popularity, nearest and ridge beside generators, majority, nearest set and "
-            "ridge beside annotators."
+            help="Also evaluate baselines: popularity, nearest and ridge for generators; majority, "
+            "nearest set and ridge for annotators."
         ),
     ] = True,
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Put beside generators a baseline that adds up log-odds of these columns of the "
-            "sample sheet, such as target/assay,biosample (a/b: b where a is empty).",
+            help="For generators, also evaluate a baseline that adds up log-odds of these columns "
+            "of the sample sheet, such as target/assay,biosample (a/b: b where a is empty).",
             show_default="none",
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Also print each model's difference from this one, set by set: a name in the "
-            "table, such as ridge.",
+            help="Also print the difference of each model from this one, set by set: a name in "
+            "the table, such as ridge.",
             show_default="none",
         ),
     ] = None,
     train_atlas: Annotated[
         Path | None,
-        typer.Option(help="Fit the baselines to this atlas, not to the split's training subset."),
+        typer.Option(
+            help="Fit the baselines to this atlas instead of the training subset of the split.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Results as parquet, per set beside it.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Parquet file for the results; those of each set are written beside it.",
+            show_default=False,
+        ),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="The table as Markdown.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Markdown file for the table.", show_default=False)
+    ] = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="N of precision@N.")] = 1000,
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the models, as recorded, and of the bootstrap.")
+        int,
+        typer.Option(
+            min=0, help="Seed that the table names for the models, and seed of the bootstrap."
+        ),
     ] = 0,
+    device: Device = "auto",
 ) -> None:
-    """Measure generators, or annotators, on region sets kept aside, beside the baselines."""
+    """Evaluate generators or annotators on held-out region sets, beside baselines."""
     from rich.console import Console
 
     from genoglot.atlas import Atlas
-    from genoglot.evaluation import (
-        differences_markdown,
-        evaluate,
-        evaluate_annotators,
-        paired_differences,
-    )
-    from genoglot.models import ColumnOdds, load
-    from genoglot.registry import Group, group_of
+    from genoglot.evaluation import differences_markdown
+    from genoglot.evaluation.saved_models import compare_models
+    from genoglot.training.device import choose_device
 
     if split and train_atlas:
         raise GenoglotError("give --split or --train-atlas, not both")
     if columns and not split:
         raise GenoglotError("--columns learns from a split's training subset; give --split")
-    opened = Atlas.open(atlas)
-    groups = [group_of(model) for model in models]
-    annotators = "regions-to-text" in groups
-    if annotators and "text-to-regions" in groups:
-        other = next(m for m, group in zip(models, groups, strict=True) if group != groups[0])
-        raise GenoglotError(
-            f"{models[0]} and {other}: a generator and an annotator have no measure in common; "
-            "evaluate them apart"
-        )
-    if columns and annotators:
-        raise GenoglotError("--columns is a baseline of generators; leave it out for annotators")
-    fitted: dict[str, Any] = {}
-    if baselines and split:
-        fitted |= _baselines(opened, split, annotators=annotators)
-    elif baselines and train_atlas:
-        fitted |= _baselines(Atlas.open(train_atlas), None, annotators=annotators)
-    elif baselines:
-        log.warning("no baselines: they learn from a --split's training subset or a --train-atlas")
-    if columns and split:
-        odds = ColumnOdds(opened, [name.strip() for name in columns.split(",")])
-        fitted[odds.model_type] = odds.fit(opened.split(split).train)
-    names = _names(models, taken=set(fitted))
-    if against is not None and against not in (known := [*fitted, *names]):
-        raise GenoglotError(f"--against {against}: not in the table, which has {', '.join(known)}")
-    group: Group = "regions-to-text" if annotators else "text-to-regions"
-    fitted |= {name: load(path, group) for name, path in zip(names, models, strict=True)}
-    where: dict[str, Any] = {"split": split or "", "subset": subset, "seed": seed}
-    if annotators:
-        table = evaluate_annotators(fitted, opened, **where)
-    else:
-        table = evaluate(fitted, opened, n=n, **where)
-    differences = paired_differences(table, against) if against is not None else []
+    choose_device(device)
+    table, differences = compare_models(
+        models,
+        Atlas.open(atlas),
+        split=split,
+        subset=subset,
+        baselines=baselines,
+        train_atlas=Atlas.open(train_atlas) if train_atlas else None,
+        columns=[name.strip() for name in columns.split(",")] if columns else (),
+        against=against,
+        n=n,
+        seed=seed,
+        device=device,
+    )
     if out is not None:
         table.to_parquet(out)
     if markdown is not None:
@@ -119,29 +109,3 @@ def evaluate(
     Console().print(table)
     if differences:
         typer.echo(differences_markdown(differences))
-
-
-def _baselines(atlas: Atlas, split: str | None, *, annotators: bool) -> dict[str, Any]:
-    """Fit the baselines to a split's training subset, or to all sets."""
-    from genoglot.models.regions_to_text.baselines import MajorityLabels, NearestSet, RidgeBackwards
-    from genoglot.registry import create, names
-
-    rows = None if split is None else atlas.split(split).train
-    if annotators:
-        simple = (MajorityLabels(), NearestSet(), RidgeBackwards())
-        return {one.model_type: one.fit(atlas, rows) for one in simple}
-    return {name: create(name).fit(atlas, rows) for name in names("text-to-regions", baseline=True)}
-
-
-def _names(models: list[str], taken: set[str]) -> list[str]:
-    """Names for the table: the last part of each path, or all of it where that is ambiguous.
-
-    >>> _names(["runs/direct/", "ridge", "x/m", "y/m"], taken={"ridge"})
-    ['direct', './ridge', 'x/m', 'y/m']
-    """
-    short = [Path(model).name for model in models]
-    names = [
-        name if short.count(name) == 1 and name not in taken else model
-        for name, model in zip(short, models, strict=True)
-    ]
-    return [f"./{name}" if name in taken else name for name in names]

@@ -8,24 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genoglot.cli.options import (
-    Device,
-    Devices,
-    GenomeAlias,
-    Origin,
-    Overwrite,
-    Resume,
-    Seed,
-    Settings,
-)
-from genoglot.cli.session import (
-    check_device,
-    check_free,
-    is_first_process,
-    open_genome,
-    read_settings,
-    trainer_errors,
-)
+from genoglot.cli.options import Devices, GenomeAlias, Origin, Training, with_groups
+from genoglot.cli.session import is_first_process, merge_settings, open_genome, trainer_errors
 from genoglot.registry import names
 
 if TYPE_CHECKING:
@@ -36,6 +20,7 @@ else:
 log = logging.getLogger("genoglot")
 
 
+@with_groups
 def pretrain(
     fasta: Annotated[
         list[Path],
@@ -62,7 +47,9 @@ def pretrain(
     ] = "rotary",
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of passes over the genome.", show_default="by the preset"),
+        typer.Option(
+            min=1, help="Number of passes over the genome.", show_default="depends on the preset"
+        ),
     ] = None,
     max_steps: Annotated[
         int | None,
@@ -70,14 +57,11 @@ def pretrain(
             min=1, help="Number of optimizer steps, instead of epochs.", show_default=False
         ),
     ] = None,
-    settings: Settings = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    device: Device = "auto",
     devices: Devices = 1,
+    *,
+    training: Training,
 ) -> None:
-    """Pre-train an encoder of DNA on any genome, by predicting masked tokens.
+    """Pre-train an encoder of DNA on a genome, by predicting masked tokens.
 
     The encoder is saved at the end; logs (CSV, TensorBoard) and the checkpoint are in OUT.training.
     --set takes the settings of the encoder (dim, layers, ...) and of the training (mask_rate, span,
@@ -85,21 +69,15 @@ def pretrain(
     lightning.Trainer.
     """
     from genoglot.models.dna.masked_lm import MaskedLanguageModel
-    from genoglot.training.device import DeviceOptions
 
-    log_folder = out.with_name(f"{out.name}.training")
-    check_free(out, log_folder, resume=resume, overwrite=overwrite)
-    check_device(device)
-    given = read_settings(settings)
-    options = DeviceOptions(device, devices).with_settings(given)
-    given |= {"positions": positions, "seed": seed}
-    given |= {} if epochs is None else {"epochs": epochs}
-    given |= {} if max_steps is None else {"max_steps": max_steps}
+    settings, arguments = training.begin(out, devices=devices)
+    own = {"positions": positions, "epochs": epochs, "max_steps": max_steps, "seed": training.seed}
+    settings = merge_settings(settings, **own)
     genome = open_genome(fasta, origin, alias, named=False)
     assert genome is not None
-    model = MaskedLanguageModel.from_preset(preset, genome, tokenizer, k=k, **given)
+    model = MaskedLanguageModel.from_preset(preset, genome, tokenizer, k=k, **settings)
     with trainer_errors():
-        model.fit(genome, log_folder=log_folder, resume=resume, device=options)
+        model.fit(genome, **arguments)
     if is_first_process():
-        model.encoder.save_pretrained(out, overwrite=overwrite)
+        model.encoder.save_pretrained(out, overwrite=training.overwrite)
         log.info("%s: %s encoder trained on %s bases", out, tokenizer, f"{genome.n_bases:,}")

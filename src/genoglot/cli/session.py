@@ -44,7 +44,7 @@ class Stopped(BaseException):
 
 
 class Commands(TyperGroup):
-    """The top command group: it turns exceptions into one line and an exit status."""
+    """The top command group, which turns exceptions into one line and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -62,7 +62,7 @@ class Commands(TyperGroup):
         except GenoglotError as error:
             fail(str(error), debug=ctx.params["debug"])
         except BrokenPipeError:
-            # The reader has closed the pipe (| head). The rest of the buffer is discarded.
+            # The reader has closed the pipe (as head does). The rest of the output is discarded.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
@@ -75,7 +75,7 @@ class Commands(TyperGroup):
 def stopped_by_signals() -> Iterator[None]:
     """Let SIGTERM, SIGHUP and SIGINT raise `Stopped`; a signal that is ignored stays ignored.
 
-    If the block turns `Stopped` into another exception, `Stopped` is raised all the same.
+    `Stopped` is also raised if the code in the block replaces it by another exception.
     """
     asked: list[int] = []
 
@@ -129,13 +129,20 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def read_pairs(options: list[str], option: str) -> dict[str, str]:
-    """Read options of the form ``NAME=VALUE``.
+def read_pairs(options: list[str] | None, option: str) -> dict[str, str]:
+    """Read the values of a repeated option that have the form ``NAME=VALUE``.
+
+    Parameters
+    ----------
+    options
+        The values.
+    option
+        Name of the option, for error messages.
 
     Raises
     ------
     GenoglotError
-        If one has no ``=`` or no name, or a name is given twice.
+        If a value has no ``=`` or no name, or if a name is given twice.
 
     Examples
     --------
@@ -143,7 +150,7 @@ def read_pairs(options: list[str], option: str) -> dict[str, str]:
     {'assay': 'ATAC-seq'}
     """
     found: dict[str, str] = {}
-    for text in options:
+    for text in options or []:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise GenoglotError(f"{option} {text!r}: give it as NAME=VALUE")
@@ -154,9 +161,9 @@ def read_pairs(options: list[str], option: str) -> dict[str, str]:
 
 
 def read_settings(options: list[str] | None) -> dict[str, Any]:
-    """Read the settings of `--set`; a value is JSON or, if it is not, a word.
+    """Read the settings of `--set`. A value is read as JSON or, if it is not JSON, as text.
 
-    The model checks names and types: see `genoglot.settings.Settings`.
+    Names and types are checked by the model (`genoglot.settings.Settings`) or by the task.
 
     Examples
     --------
@@ -164,7 +171,7 @@ def read_settings(options: list[str] | None) -> dict[str, Any]:
     {'epochs': 3, 'text': 'tfidf', 'widths': [8, 16]}
     """
     settings: dict[str, Any] = {}
-    for name, text in read_pairs(options or [], "--set").items():
+    for name, text in read_pairs(options, "--set").items():
         try:
             settings[name] = json.loads(text)
         except ValueError:
@@ -172,8 +179,49 @@ def read_settings(options: list[str] | None) -> dict[str, Any]:
     return settings
 
 
+def merge_settings(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Add the settings that have options of their own, if they are given.
+
+    Examples
+    --------
+    >>> merge_settings({"dim": 64}, epochs=3, max_steps=None)
+    {'dim': 64, 'epochs': 3}
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in settings.keys() & given.keys():
+        raise GenoglotError(f"--set {name}: use the option --{name.replace('_', '-')} instead")
+    return settings | given
+
+
+def report_skipped(skipped: list[tuple[str, str]], n_read: int) -> None:
+    """Report the files that could not be read, if there are any, and exit.
+
+    Parameters
+    ----------
+    skipped
+        File and problem of each.
+    n_read
+        Number of files that were read.
+    """
+    for name, problem in skipped:
+        log.error("skipped %s: %s", name, problem)
+    if skipped:
+        log.error("%d of %d files were skipped", len(skipped), len(skipped) + n_read)
+        raise typer.Exit(BAD_INPUT)
+
+
 def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Before a training, check that its model can be saved."""
+    """Check before a training that its model can be saved, and that no other one is unfinished.
+
+    Parameters
+    ----------
+    out
+        Folder of the model.
+    log_folder
+        Folder of the logs and checkpoints.
+    resume, overwrite
+        Whether an unfinished training is continued, and whether existing output is replaced.
+    """
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
         raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
     advise(lambda: "continue with --resume" if _begun(log_folder) else "")
@@ -190,14 +238,6 @@ def _begun(log_folder: Path) -> bool:
     return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder for each network
 
 
-def check_device(device: str) -> None:
-    """Refuse `cuda` on a machine without a GPU, before anything is read."""
-    if device == "cuda":
-        from genoglot.training.device import choose_device
-
-        choose_device(device)
-
-
 @contextmanager
 def trainer_errors() -> Iterator[None]:
     """Report wrong options of Lightning's trainer as bad input."""
@@ -210,7 +250,7 @@ def trainer_errors() -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Return whether this process saves the model, of all that trained it together."""
+    """Return whether this process saves the model, if several trained it together."""
     if "lightning" not in sys.modules:
         return True
     from lightning.pytorch.utilities import rank_zero_only
@@ -226,10 +266,23 @@ def open_genome(
     *,
     named: bool = True,
 ) -> Genome | None:
-    """Open the genome of `--genome`, `--origin` and `--alias`; return None if none is given.
+    """Open the genome of `--genome`, `--origin` and `--alias`.
 
-    Without `--origin` and if `named`, the names of records such as 22:20000001-21000000 are read as
-    their positions. Where positions do not matter, `named` is false.
+    Parameters
+    ----------
+    files
+        FASTA files of the genome.
+    origin
+        Positions of records, as RECORD=CHROM:FIRST.
+    alias
+        Naming that chromosomes are renamed to.
+    named
+        Without `origin`, read the names of records such as 22:20000001-21000000 as their positions.
+
+    Returns
+    -------
+    Genome or None
+        The genome; None if there are no files.
     """
     from genoglot.sequence import Genome
 
@@ -238,23 +291,19 @@ def open_genome(
             if given:
                 raise GenoglotError(f"{option} needs a genome; give one with --genome")
         return None
-    windows = {
-        record: _window(text) for record, text in read_pairs(origin or [], "--origin").items()
-    }
+    windows = {name: _read_start(text) for name, text in read_pairs(origin, "--origin").items()}
     return Genome.open(files, record_positions=windows or ("names" if named else None), alias=alias)
 
 
-def _window(text: str) -> tuple[str, int]:
-    """Read CHROM:FIRST, counted from 1.
+def _read_start(text: str) -> tuple[str, int]:
+    """Read CHROM:FIRST, where FIRST is counted from 1.
 
-    Examples
-    --------
-    >>> _window("chr20:1000001")
+    >>> _read_start("chr20:1000001")
     ('chr20', 1000000)
     """
     chrom, _, first = text.rpartition(":")
     if not chrom or not first.isdecimal() or int(first) < 1:
         raise GenoglotError(
-            f"--origin {text!r}: give it as record=chrom:first, such as z=chr20:1000001"
+            f"--origin {text!r}: give it as RECORD=CHROM:FIRST, such as z=chr20:1000001"
         )
     return chrom, int(first) - 1

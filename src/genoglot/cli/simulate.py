@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from genoglot.cli.options import Seed
+from genoglot.cli.output import progress_bars
 
 log = logging.getLogger("genoglot")
 
@@ -18,19 +19,16 @@ def simulate(
     size: Annotated[
         Literal["small", "medium", "large"],
         typer.Option(
-            help="Size: it takes seconds, a minute or, at the size of ENCODE, much longer."
+            help="Size of the world: small takes seconds, medium a minute, and large, which has "
+            "the size of ENCODE, much longer."
         ),
     ] = "small",
     seed: Seed = 0,
 ) -> None:
     """Simulate a genome, genes, a universe, BED files and their sample sheet, with ground truth."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from genoglot.simulate import simulate
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bars() as progress:
         bars = {}
 
         def show_progress(stage: str, done: int, total: int) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genoglot.errors import TaskError
+from genoglot.errors import BedFormatError, TaskError
 from genoglot.models.dna.target import Target
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
@@ -194,15 +194,13 @@ class Task:
                 raise TaskError(f"{path}: no such file")
         if self.needs_genome and genome is None:
             raise TaskError(f"{self.name} needs DNA; give the genome as FASTA (--genome)")
-        if unknown := options.keys() - self.options.keys():
-            known = ", ".join(self.options) or "none"
-            raise TaskError(f"{self.name} has no option {min(unknown)!r}; it has {known}")
+        self._check_options(options)
         datasets = self.expand(paths, Path(out))
         _check_apart(datasets)
         return [
             write_task(
                 folder,
-                self.builder(files, genome=genome, seed=seed, **options),
+                self._content(files, genome=genome, seed=seed, **options),
                 task=self.name,
                 target=self.target,
                 metrics=self.metrics,
@@ -213,6 +211,29 @@ class Task:
             )
             for files, folder in datasets
         ]
+
+    def _content(self, files: Sources, **options: Any) -> TaskContent:
+        """Make the content of a dataset; advise to skip lines only where that is possible."""
+        try:
+            return self.builder(files, **options)
+        except BedFormatError as error:
+            if "on_error" in self.options:
+                raise
+            raise TaskError(f"{error.what}; correct the line") from None
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse unknown options, and values of another type than the default."""
+        for name, value in options.items():
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise TaskError(f"{self.name} has no option {name!r}; it has {known}")
+            default = self.options[name]
+            types = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, types) or isinstance(value, bool) != isinstance(default, bool):
+                wanted = (
+                    "true or false" if isinstance(default, bool) else f"a value such as {default!r}"
+                )
+                raise TaskError(f"{self.name}: {name} is {value!r}; give {wanted}")
 
     def published_results(self, dataset: str = "") -> list[PublishedResult]:
         """List the published results of a dataset of this task."""
