@@ -124,7 +124,7 @@ def test_fitting_again_is_the_same_and_resuming_too(
     names = ("pilot-anchored", "pilot-free", "0-motifs", "1-learned")
     assert [line.endswith("; not trained again") for line in said] == [True] * 4 + [False]
     assert all(str(folder / name) in line for name, line in zip(names, said, strict=False))
-    assert said[4].endswith("trees: resuming with the trees grown before, those of 1 of 1 outputs")
+    assert said[4].endswith("trees: resuming with the trees of 1 of 1 outputs, grown before")
     for again in (fit_ensemble(*data, **how), resumed):
         np.testing.assert_allclose(again.predict(codes), fitted.predict(codes), atol=1e-6)
     other = data[0], 1 - data[1], data[2]
@@ -140,5 +140,5 @@ def test_bad_ensembles_are_refused(ensemble: tuple[SequenceEnsemble, Path]) -> N
         SequenceEnsemble([*ensemble[0].members, other])
     with pytest.raises(ModelError, match="no setting 'epoch'"):
         fit_ensemble(*planted(8, "ACGT", 0), planted(8, "ACGT", 0), target="binary", epoch=3)
-    with pytest.raises(ModelError, match="labels and classes"):
+    with pytest.raises(ModelError, match="labels or classes"):
         fit_ensemble(*planted(8, "ACGT", 0), planted(8, "ACGT", 0), target="regression")
