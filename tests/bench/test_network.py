@@ -18,7 +18,7 @@ from genoglot.bench.workspace import Workspace
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn_lstm import CnnLstm
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.models.dna.windowed import Upper, WindowedEncoder
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.sequence import Genome, PatchTokenizer
 from genoglot.tasks import TASKS, TaskData
 
@@ -77,7 +77,7 @@ def test_classes_are_learned_too(
     assert read_results(shared.folder)["MCC"].is_not_null().all()
 
 
-def test_long_variants_are_read_in_pieces() -> None:
+def test_long_variants_are_read_in_windows() -> None:
     encoder = AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1)
     codes = np.random.default_rng(0).integers(0, 4, (3, 1400)).astype(np.uint8)
     vectors = windowed_vectors(encoder, codes)
@@ -104,7 +104,7 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     codes = part.codes[:]
     slow = SequenceModel(whole(), **how).fit(codes, labels, device="cpu")
     encoder = whole()
-    vectors = encoder.read(codes)
-    fast = SequenceModel(Upper(encoder), **how).fit(vectors, labels, device="cpu")
+    vectors = encoder.window_vectors(codes)
+    fast = SequenceModel(UpperTransformer(encoder), **how).fit(vectors, labels, device="cpu")
     np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
     assert np.ptp(fast.predict(vectors)) > 1e-3

@@ -105,7 +105,7 @@ def test_a_key_tells_what_decides_the_result_and_nothing_else() -> None:
         ({"size": {"models": {"attention": {"positions": "rotary"}}}}, "is not set here"),
         ({"size": {"models": {"kmer-linear": {"z": 3}}}}, "unexpected keyword argument 'z'"),
         ({"size": {"models": {"bert": {}}}}, "no model 'bert'"),
-        ({"size": {"models": {"windowed": {"piece": 0}}}}, "windowed: piece: Input should be"),
+        ({"size": {"models": {"windowed": {"window": 0}}}}, "windowed: window: Input should be"),
         ({"size": {"models": {"windowed": {"seed": 1}}}}, "is not set here"),
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),

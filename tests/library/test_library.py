@@ -293,7 +293,7 @@ def test_no_text_is_taken_for_a_command(text: str, filled: Library) -> None:
     assert len(filled.search(text)) == 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text("\"'()[]{}+-*?^~:\\/&|!=<>@#$%.,;`\t\n\0🧬é liver", min_size=1, max_size=30))
 def test_only_the_words_of_keywords_count(filled: Library, text: str) -> None:
     """A word is found with any signs around it, and nothing where there are only signs."""

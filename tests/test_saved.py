@@ -13,7 +13,7 @@ from genoglot.models import load
 from genoglot.pretrained import Pretrained
 from genoglot.sequence import DnaTokenizer
 
-SAVED = Path(__file__).parents[1] / "data" / "saved_0.0"
+SAVED = Path(__file__).parent / "data" / "saved_0.0"
 FOLDERS = [path for path in SAVED.iterdir() if path.name not in ("README.md", "expected")]
 
 
