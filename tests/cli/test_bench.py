@@ -175,12 +175,12 @@ def test_a_bench_that_is_asked_to_stop_goes_on(
 
 
 def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None:
-    one = (*WHAT, "-o", "again", "--only", "model=constant", "--only", "seed=0")
+    one = (*WHAT, "-o", "interrupted", "--only", "model=constant", "--only", "seed=0")
     here(*one)
-    (file,) = bench.glob("again/results/tiny/*.parquet")
+    (file,) = bench.glob("interrupted/results/tiny/*.parquet")
     file.unlink()
-    (bench / "again" / "runs").mkdir(exist_ok=True)
-    (bench / "again" / "runs" / f"{file.stem[-16:]}.lock").touch()  # as after a kill
+    (bench / "interrupted" / "runs").mkdir(exist_ok=True)
+    (bench / "interrupted" / "runs" / f"{file.stem[-16:]}.lock").touch()  # as after a kill
     assert "constant, seed 0: was interrupted, and is done again" in here(*one).stderr
     assert file.exists()
 

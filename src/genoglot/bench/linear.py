@@ -86,11 +86,11 @@ def predict_linear(x: Floats, weights: Floats, target: Target) -> Floats:
 
 def _activate(z: Floats, target: Target) -> Floats:
     """Turn linear predictions into values or probabilities."""
-    from scipy.special import expit
-
     if target == "regression":
         return z
-    probabilities: Floats = np.exp(z - _log_sum_exp(z)) if target == "multi-class" else expit(z)
+    # This is not `scipy.special.expit`, whose last digit differs: figures must remain the same.
+    log_sum = _log_sum_exp(z) - z if target == "multi-class" else np.logaddexp(0, -z)
+    probabilities: Floats = np.exp(-log_sum)
     return probabilities
 
 
