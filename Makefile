@@ -24,12 +24,13 @@ test: .venv/installed ## Run the tests; coverage below 90 % fails
 test-all: .venv/installed ## Run the tests, the slow ones too
 	$(BIN)/pytest --cov --cov-report=term -m "slow or not slow"
 
-lint: .venv/installed ## Check code style, types, layers of imports and the docs
+lint: .venv/installed ## Check code style, types, layers of imports, docs and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/style.py
 
 style: .venv/installed ## Check the spelling and the words of docs/style.md
 	$(BIN)/codespell
@@ -39,7 +40,7 @@ docs: .venv/installed ## Serve the docs at http://127.0.0.1:8000 and rebuild the
 	$(BIN)/mkdocs serve --strict
 
 site: .venv/installed ## Build the docs into site/
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 bench: .venv/bench ## Measure speed and memory, beside other tools
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

@@ -2,7 +2,7 @@
 
 Two comments in a page, which a reader does not see, are for this test: a block below
 `<!-- not run: reason -->` is not run, and `<!-- run first: command -->` is what the reader did
-before, on another page. Trainings of generators take one epoch.
+before, on another page. Trainings are short: the shell below adds options to their commands.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ PRELUDE = """
 genoglot() {
     case "$1 $2" in
         train\\ direct | train\\ text2bed | train\\ seq2regions) command genoglot "$@" --epochs 1 ;;
+        pretrain\\ *) command genoglot "$@" --max-steps 5 ;;
+        task\\ train)
+            command genoglot "$@" --set epochs=1 --set min_steps=10 --set width=16 --set trees=20 ;;
         *) command genoglot "$@" ;;
     esac
 }

@@ -290,7 +290,8 @@ class SequenceModel(Pretrained):
 
         Returns
         -------
-        float32 (n, outputs)
+        NDArray
+            Probabilities or values, float32 (n, outputs).
 
         Raises
         ------
