@@ -94,7 +94,7 @@ def test_windows_are_as_long_as_those_of_the_training(
         assert f"windows of {width} bp, but the model was trained on 12 bp" in said
         assert "--width 12" in said and "--any-length" in said
     said = here("predict", "model", "some.bed", *arguments, "--width", "20", "--any-length")
-    assert "model was trained on 12 bp; how good it is on other lengths" in said
+    assert "model was trained on 12 bp; its predictions for other lengths" in said
     same(out, model.predict(genome.fetch(some, 20), any_length=True))
     here("predict", "model", "some.bed", *arguments, "--any-length")
     same(out, model.predict(genome.fetch(some), any_length=True))
