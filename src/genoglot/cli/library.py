@@ -107,7 +107,7 @@ def add(
 
         result = add_sets(store=store, existing=existing, acknowledge=show_added)
     log.info("added %d region sets: %r", result.n_added, result.library)
-    report_skipped(result.skipped, result.n_added)
+    report_skipped(result.skipped, result.n_read)
 
 
 @app.command("search")

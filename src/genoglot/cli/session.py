@@ -224,17 +224,17 @@ def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) ->
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
         raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
-    advise(lambda: "continue with --resume" if _begun(log_folder) else "")
-    begun = _begun(log_folder)
-    if begun and not resume and not overwrite:
+    advise(lambda: "continue with --resume" if _has_checkpoint(log_folder) else "")
+    unfinished = _has_checkpoint(log_folder)
+    if unfinished and not resume and not overwrite:
         raise GenoglotError(
             f"{log_folder}: contains an unfinished training; use --resume or --overwrite"
         )
-    if resume and not begun:
+    if resume and not unfinished:
         log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
 
 
-def _begun(log_folder: Path) -> bool:
+def _has_checkpoint(log_folder: Path) -> bool:
     return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder for each network
 
 
