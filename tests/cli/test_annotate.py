@@ -35,14 +35,14 @@ def held_out(atlas: Path, split: str) -> pl.DataFrame:
 
 def test_files_are_annotated(annotator: Path, run: Run, held_out: pl.DataFrame) -> None:
     files = [f"world/{file}" for file in held_out["file"]]
-    told = json.loads(run("annotate", "annotator", *files, "--json").stdout)
-    assert [one["file"] for one in told] == files
+    annotated = json.loads(run("annotate", "annotator", *files, "--json").stdout)
+    assert [one["file"] for one in annotated] == files
     for field, chance in {"assay": 0.6, "target": 0.6, "biosample": 0.2}.items():
-        best = [max(one[field]["labels"], key=one[field]["labels"].get) for one in told]
+        best = [max(one[field]["labels"], key=one[field]["labels"].get) for one in annotated]
         assert np.mean(np.array(best) == held_out[field].fill_null("").to_numpy()) > chance
-        answers = [one[field]["answer"] for one in told]
+        answers = [one[field]["answer"] for one in annotated]
         assert all(a in (None, b) for a, b in zip(answers, best, strict=True))
-    first = told[0]
+    first = annotated[0]
     assert first["n_regions"] == held_out["n_regions"][0]
     assert first["n_tokens"] == held_out["n_tokens"][0]
     assert len(first["descriptions"]) == len(first["nearest"]) == 5
@@ -52,12 +52,12 @@ def test_files_are_annotated(annotator: Path, run: Run, held_out: pl.DataFrame) 
 def test_what_is_shown_to_people(annotator: Path, run: Run, held_out: pl.DataFrame) -> None:
     file = f"world/{held_out['file'][0]}"
     shown = run("annotate", "annotator", file, "--top", "2").stdout
-    told = json.loads(run("annotate", "annotator", file, "--top", "2", "--json").stdout)[0]
+    annotated = json.loads(run("annotate", "annotator", file, "--top", "2", "--json").stdout)[0]
     assert f"{held_out['n_regions'][0]:,} regions" in shown
     for field in ("assay", "target", "biosample"):
         assert field in shown
-        assert all(f"{p:.3f}" in shown for p in told[field]["labels"].values())
-    assert f"{told['nearest'][1]['jaccard']:.3f}" in shown
+        assert all(f"{p:.3f}" in shown for p in annotated[field]["labels"].values())
+    assert f"{annotated['nearest'][1]['jaccard']:.3f}" in shown
 
 
 def test_shuffled_regions_are_none_of_these(
@@ -69,8 +69,8 @@ def test_shuffled_regions_are_none_of_these(
     done = run("annotate", "annotator", "shuffled.bed")
     assert "resembles no labeled set" in done.stdout
     assert done.stdout.count("none of these") == 3
-    told = json.loads(run("annotate", "annotator", "shuffled.bed", "--json").stdout)[0]
-    assert not told["familiar"] and told["target"]["answer"] is None
+    annotated = json.loads(run("annotate", "annotator", "shuffled.bed", "--json").stdout)[0]
+    assert not annotated["familiar"] and annotated["target"]["answer"] is None
 
 
 def complaint(run: Run, *arguments: str) -> str:
@@ -176,8 +176,8 @@ def test_odd_files_are_read_whole_or_refused(annotator: Path, world: Path, run: 
     text = (world / "universe.bed").read_text()
     file = world / "odd.bed"
     file.write_bytes(text.replace("\n", "\r").encode())
-    told = json.loads(run("annotate", "annotator", file, "--json").stdout)[0]
-    assert told["n_regions"] == told["n_tokens"] == len(text.splitlines())
+    annotated = json.loads(run("annotate", "annotator", file, "--json").stdout)[0]
+    assert annotated["n_regions"] == annotated["n_tokens"] == len(text.splitlines())
     file.write_text(text.replace("chr1\t", "chr1 \t", 1))
     assert "odd.bed:1: the chromosome name" in run("annotate", "annotator", file, status=2).stderr
     file.write_text(text.replace("chr", "Chr"))

@@ -36,6 +36,7 @@ BAD = {
     "train ridge --atlas atlas -o new --epochs 3": "ridge has no setting 'epochs'",
     "train ridge --atlas atlas -o new --set penalty=-1": "penalty: Input should be greater than 0",
     "train ridge --atlas atlas -o new --preset published": "ridge has only one preset",
+    "train direct --atlas atlas -o new --set seed=3": "--set seed: use the option --seed instead",
     "train ridge --atlas atlas -o ridge": "ridge: already exists",
     "train ridge --atlas atlas -o new --set penalty=many": "penalty: Input should be a valid num",
     "generate nowhere kidney": "nowhere: no saved model here",
@@ -145,7 +146,7 @@ def test_a_missing_gpu_is_reported(atlas: Path, run: Run, folder: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    message = complaint(
-        run, *["train", "direct", "--atlas", "atlas", "-o", "gpu", "--device", "cuda"]
-    )
-    assert "no CUDA device" in message and not (folder / "gpu.training").exists()
+    train = ("train", "direct", "--atlas", "atlas", "-o", "gpu")
+    for command in (train, ("evaluate", "gpu", "--atlas", "atlas"), ("generate", "gpu", "kidney")):
+        assert "no CUDA device" in complaint(run, *command, "--device", "cuda")
+    assert not (folder / "gpu.training").exists()

@@ -138,9 +138,9 @@ def test_several_processes_share_the_runs_of_a_bench(
     bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
 ) -> None:
     processes = [start(*WHAT, "-o", "shared") for _ in range(2)]
-    told = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
-    done = [run for text in told for run in re.findall(r"\d/\d (PromVary .*): AUROC", text)]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    done = [run for text in errors for run in re.findall(r"\d/\d (PromVary .*): AUROC", text)]
     assert len(done) == len(set(done)) == 8  # none was lost, none was done twice
     assert read_results(bench / "shared").drop("seconds").equals(whole)
 
@@ -190,7 +190,7 @@ def test_what_there_is(run: Run) -> None:
     assert "positions\tSchemes of positions (table 1)" in shown and "PromFix\t" in shown
 
 
-def test_a_failed_run_is_told_of(here: Here, bench: Path) -> None:
+def test_a_failed_run_is_reported(here: Here, bench: Path) -> None:
     text = RECIPE.replace("model: [cnn-lstm, cnn-fc]", "model: attention, positions: absolute")
     text = text.replace("cnn-fc: {channels: [4, 4], dim: 8}", "attention: {dim: 8, max_length: 9}")
     (bench / "long.yaml").write_text(text.replace("dim: 8,", "dim: 16,").replace("[0, 1]", "0"))

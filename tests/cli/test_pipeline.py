@@ -122,7 +122,7 @@ def test_decoding_region_by_region(toy_atlas: Atlas, run: Run, folder: Path) -> 
 def test_evaluating_beside_the_baselines(ridge: Path, run: Run, split: str, folder: Path) -> None:
     done = run(
         *("evaluate", "ridge", "--atlas", "atlas", "--split", split),
-        *("-n", "100", "-o", "results.parquet", "--markdown", "results.md"),
+        *("-n", "100", "-o", "results.parquet", "--markdown", "results.md", "--device", "cpu"),
     )
     table = ResultsTable.from_parquet(folder / "results.parquet")
     assert table.results["model"].unique(maintain_order=True).to_list() == [

@@ -94,7 +94,7 @@ def test_windows_are_as_long_as_those_of_the_training(
         assert f"windows of {width} bp, but the model was trained on 12 bp" in said
         assert "--width 12" in said and "--any-length" in said
     said = here("predict", "model", "some.bed", *arguments, "--width", "20", "--any-length")
-    assert "model was trained on 12 bp; how good it is on other lengths" in said
+    assert "model was trained on 12 bp; its predictions for other lengths" in said
     same(out, model.predict(genome.fetch(some, 20), any_length=True))
     here("predict", "model", "some.bed", *arguments, "--any-length")
     same(out, model.predict(genome.fetch(some), any_length=True))
@@ -253,12 +253,12 @@ def test_a_tss_is_at_one_place_on_both_strands(
         ("dna.lower", FASTA.lower().replace("t", "u").encode()),
     ],
 )
-def test_fasta_is_told_by_how_it_begins(
+def test_fasta_is_recognized_by_its_first_bytes(
     here: Here, model: SequenceModel, files: Path, name: str, content: bytes
 ) -> None:
     (files / name).write_bytes(content)
-    here("predict", "model", name, "-o", "told.parquet")
-    same(files / "told.parquet", model.predict(stack_codes(["ACGTACGTACGT", "ACGTACGGACGT"])[0]))
+    here("predict", "model", name, "-o", "read.parquet")
+    same(files / "read.parquet", model.predict(stack_codes(["ACGTACGTACGT", "ACGTACGGACGT"])[0]))
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ def test_whatever_else_is_a_bed_file(
     here: Here, model: SequenceModel, genome: Genome, files: Path, name: str, content: bytes
 ) -> None:
     (files / name).write_bytes(content)
-    here("predict", "model", name, "--genome", "genome.fa", "-o", "told.parquet")
+    here("predict", "model", name, "--genome", "genome.fa", "-o", "read.parquet")
     some = Regions.from_bed(files / "some.bed")
-    same(files / "told.parquet", model.predict(genome.fetch(some, 12)))
+    same(files / "read.parquet", model.predict(genome.fetch(some, 12)))
 
 
 def test_standard_input(model: SequenceModel, genome: Genome, files: Path) -> None:

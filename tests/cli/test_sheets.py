@@ -59,7 +59,7 @@ R_SHEET = """"","file","description","assay","target","biosample"
 """
 
 
-def test_a_sheet_of_r_with_what_is_missing_and_what_looks_alike(beds: Path) -> None:
+def test_a_sheet_of_r_with_what_is_missing_and_what_looks_similar(beds: Path) -> None:
     done = build(beds, R_SHEET)
     assert "missing values: 2 in the column target (written NA)" in done.stderr
     assert "'Kidney' (1 file) and 'kidney' (1 file)" in done.stderr

@@ -12,6 +12,8 @@ import pytest
 
 from genoglot import __version__
 from genoglot.cli import simulate
+from genoglot.cli.options import BedFolder
+from genoglot.regions.formats import Format
 from genoglot.simulate import SIZES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -53,7 +55,8 @@ def test_asking_a_model_does_not_wait_for_lightning(name: str) -> None:
 
 
 def test_choices_are_those_of_the_packages() -> None:
-    def choices(command: Callable[..., Any], parameter: str) -> set[str]:
+    def choices(command: Callable[..., Any] | type[Any], parameter: str) -> set[str]:
         return set(get_args(get_type_hints(command)[parameter]))
 
     assert choices(simulate.simulate, "size") == set(SIZES)
+    assert choices(BedFolder, "format") == set(get_args(Format))

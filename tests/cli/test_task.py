@@ -56,10 +56,10 @@ def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) 
     source = "Training Transformers for Genetic Sequence Tasks"
     assert f"published: Attention AUPRC 0.61 ({source}, split random)" in shown
     facts = json.loads(run("task", "info", "snps", "--json").stdout)
-    told = {split: found["lookup"]["AUROC"] for split, found in facts["splits"].items()}
-    assert told["variant"] == told["chromosome"] == 0.5 < told["random"] - 0.1
+    auroc = {split: found["lookup"]["AUROC"] for split, found in facts["splits"].items()}
+    assert auroc["variant"] == auroc["chromosome"] == 0.5 < auroc["random"] - 0.1
     for split, found in facts["splits"].items():
-        assert f"{found['lookup']['AUPRC']:.3f}, AUROC {told[split]:.3f}" in shown
+        assert f"{found['lookup']['AUPRC']:.3f}, AUROC {auroc[split]:.3f}" in shown
 
 
 def test_gue_folders_are_built_and_shown(run: Run, folder: Path) -> None:
@@ -102,9 +102,9 @@ def test_from_labeled_sequences_to_predictions(run: Run, folder: Path) -> None:
     fasta = "".join(f">s{i}\n{dna}\n" for i, dna in enumerate(test["sequence"]))
     (folder / "test.fa").write_text(fasta)
     run("predict", "bound.model", "test.fa", "-o", "p.parquet", "--device", "cpu")
-    told = pl.read_parquet(folder / "p.parquet")
-    assert told.columns == ["name", "bound", "free"]
-    right = ((told["bound"] > 0.5) == (test["label"] == "bound")).mean()
+    predicted = pl.read_parquet(folder / "p.parquet")
+    assert predicted.columns == ["name", "bound", "free"]
+    right = ((predicted["bound"] > 0.5) == (test["label"] == "bound")).mean()
     assert right is not None and right > 0.8
 
 

@@ -67,11 +67,20 @@ def evaluate(
     markdown: Annotated[
         Path | None, typer.Option(help="Markdown file for the table.", show_default=False)
     ] = None,
-    n: Annotated[int, typer.Option("-n", "--n", min=1, help="N of precision@N.")] = 1000,
+    n: Annotated[
+        int,
+        typer.Option(
+            "-n",
+            "--n",
+            min=1,
+            help="Number N of best regions that precision@N and recall@N are computed for.",
+        ),
+    ] = 1000,
     seed: Annotated[
         int,
         typer.Option(
-            min=0, help="Seed that the table names for the models, and seed of the bootstrap."
+            min=0,
+            help="Seed of the bootstrap; the table also records it as the seed of the models.",
         ),
     ] = 0,
     device: Device = "auto",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -81,15 +82,21 @@ def add(
     from genoglot.library.add import add_atlas, add_files
 
     advise(lambda: "continue with --existing skip")
-    if atlas is not None and (folder or universe or files != BedFolder(genome=files.genome)):
-        raise LibraryError(
-            "give a folder of BED files or --atlas, not both; the sets of an atlas are added as "
-            "they are"
-        )
-    if atlas is None and (folder is None or (files.sheet is None and not files.encode_json)):
+    if atlas is not None:
+        if folder or universe or files != BedFolder(genome=files.genome):
+            raise LibraryError(
+                "give a folder of BED files or --atlas, not both; the sets of an atlas are added "
+                "as they are"
+            )
+        add_sets = partial(add_atlas, library, Atlas.open(atlas), genome=files.genome)
+    elif folder is None or (files.sheet is None and not files.encode_json):
         raise LibraryError(
             "give a folder of BED files with its --sheet or --encode-json, or an --atlas"
         )
+    else:
+        metadata = files.metadata(folder)
+        given = files.read_universe(universe) if universe else None
+        add_sets = partial(add_files, library, folder, metadata, given, **files.arguments(overlap))
     with progress_bars() as progress:
         bar = progress.add_task("Adding region sets", total=None)
 
@@ -98,17 +105,9 @@ def add(
             if acknowledge:
                 typer.echo("\n".join(ids))
 
-        how: dict[str, Any] = {"store": store, "existing": existing, "acknowledge": show_added}
-        if atlas is not None:
-            result = add_atlas(library, Atlas.open(atlas), genome=files.genome, **how)
-        else:
-            assert folder is not None
-            metadata = files.metadata(folder)
-            given = files.read_universe(universe) if universe else None
-            how |= files.arguments(overlap)
-            result = add_files(library, folder, metadata, given, **how)
+        result = add_sets(store=store, existing=existing, acknowledge=show_added)
     log.info("added %d region sets: %r", result.n_added, result.library)
-    report_skipped(result.skipped, result.n_added)
+    report_skipped(result.skipped, result.n_read)
 
 
 @app.command("search")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from genoglot.cli.session import check_free, open_genome, read_settings
-from genoglot.errors import SampleSheetError
+from genoglot.errors import GenoglotError, SampleSheetError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -211,7 +211,12 @@ class GenomeFiles:
 
     def open(self) -> Genome | None:
         """Open the genome, if one is given."""
-        return open_genome(self.genome, self.origin, self.alias)
+        if self.genome:
+            return open_genome(self.genome, self.origin, self.alias)
+        for option, given in (("--origin", self.origin), ("--alias", self.alias)):
+            if given:
+                raise GenoglotError(f"{option} needs a genome; give one with --genome")
+        return None
 
 
 @dataclass(frozen=True)
@@ -272,7 +277,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         The command as typer reads it.
     """
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters = []
     for parameter in inspect.signature(command).parameters.values():
         group = groups.get(parameter.name)

@@ -16,7 +16,8 @@ Model = Annotated[Path, typer.Argument(help="Saved model.", show_default=False)]
 Input = Annotated[
     Path,
     typer.Argument(
-        help="FASTA file, or BED file with --genome; - is standard input.", show_default=False
+        help="FASTA file, or BED file if a --genome is given; - is standard input.",
+        show_default=False,
     ),
 ]
 Out = Annotated[

@@ -74,7 +74,6 @@ def pretrain(
     own = {"positions": positions, "epochs": epochs, "max_steps": max_steps, "seed": training.seed}
     settings = merge_settings(settings, **own)
     genome = open_genome(fasta, origin, alias, named=False)
-    assert genome is not None
     model = MaskedLanguageModel.from_preset(preset, genome, tokenizer, k=k, **settings)
     with trainer_errors():
         model.fit(genome, **arguments)

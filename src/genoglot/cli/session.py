@@ -188,7 +188,7 @@ def merge_settings(settings: dict[str, Any], **options: Any) -> dict[str, Any]:
     {'dim': 64, 'epochs': 3}
     """
     given = {name: value for name, value in options.items() if value is not None}
-    for name in settings.keys() & given.keys():
+    for name in sorted(settings.keys() & given.keys()):
         raise GenoglotError(f"--set {name}: use the option --{name.replace('_', '-')} instead")
     return settings | given
 
@@ -224,17 +224,17 @@ def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) ->
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
         raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
-    advise(lambda: "continue with --resume" if _begun(log_folder) else "")
-    begun = _begun(log_folder)
-    if begun and not resume and not overwrite:
+    advise(lambda: "continue with --resume" if _has_checkpoint(log_folder) else "")
+    unfinished = _has_checkpoint(log_folder)
+    if unfinished and not resume and not overwrite:
         raise GenoglotError(
             f"{log_folder}: contains an unfinished training; use --resume or --overwrite"
         )
-    if resume and not begun:
+    if resume and not unfinished:
         log.warning("%s: no checkpoint to resume from; training from the start", log_folder)
 
 
-def _begun(log_folder: Path) -> bool:
+def _has_checkpoint(log_folder: Path) -> bool:
     return any(log_folder.rglob("checkpoints/[!.]*"))  # an ensemble has a folder for each network
 
 
@@ -260,12 +260,12 @@ def is_first_process() -> bool:
 
 
 def open_genome(
-    files: list[Path] | None,
+    files: list[Path],
     origin: list[str] | None,
     alias: Literal["ucsc", "ensembl"] | None,
     *,
     named: bool = True,
-) -> Genome | None:
+) -> Genome:
     """Open the genome of `--genome`, `--origin` and `--alias`.
 
     Parameters
@@ -281,16 +281,11 @@ def open_genome(
 
     Returns
     -------
-    Genome or None
-        The genome; None if there are no files.
+    Genome
+        The genome.
     """
     from genoglot.sequence import Genome
 
-    if not files:
-        for option, given in (("--origin", origin), ("--alias", alias)):
-            if given:
-                raise GenoglotError(f"{option} needs a genome; give one with --genome")
-        return None
     windows = {name: _read_start(text) for name, text in read_pairs(origin, "--origin").items()}
     return Genome.open(files, record_positions=windows or ("names" if named else None), alias=alias)
 

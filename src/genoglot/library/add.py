@@ -24,12 +24,15 @@ class AddResult(NamedTuple):
         The library, opened.
     n_added
         Number of region sets that were written.
+    n_read
+        Number of region sets that were read.
     skipped
         File and problem of each file that could not be read.
     """
 
     library: Library
     n_added: int
+    n_read: int
     skipped: list[tuple[str, str]]
 
 
@@ -66,7 +69,7 @@ def add_atlas(
         raise LibraryError(f"{atlas.path}: is of {atlas.genome!r}, not of {genome!r}")
     library = _open_or_create(path, atlas.universe, store)
     added = library.add_atlas(atlas, existing=existing, acknowledge=acknowledge)
-    return AddResult(library, added, [])
+    return AddResult(library, added, len(atlas), [])
 
 
 def add_files(
@@ -107,7 +110,7 @@ def add_files(
         report = build_atlas(folder, metadata, over, Path(temporary) / "atlas", **reading)
         library = _open_or_create(path, over, store)  # not before there is something to add
         added = library.add_atlas(report.atlas, existing=existing, acknowledge=acknowledge)
-    return AddResult(library, added, report.skipped)
+    return AddResult(library, added, len(report.atlas), report.skipped)
 
 
 def _open_or_create(path: str | Path, universe: Universe, store: str | None) -> Library:
