@@ -40,7 +40,11 @@ def gue(folder: Path, **files: str) -> Path:
         ),
         ("train", "sequence,label\nACGT,0\nACGT,\n", "train.csv:3: the label is missing"),
         ("train", "sequence,label\nACGT,0\n,1\n", "train.csv:3: the sequence is missing"),
-        ("train", "sequence,label\nACGT,0\nMKLV,1\n", "train.csv:3: position 3: 'L' is not a DNA letter"),
+        (
+            "train",
+            "sequence,label\nACGT,0\nMKLV,1\n",
+            "train.csv:3: position 3: 'L' is not a DNA letter",
+        ),
         ("test", "sequence,label\nACGT,0\nACGT,7\n", "class '7' is in validation or test"),
         ("test", "sequence,label\n", "test.csv: no rows"),
         ("test", "", "test.csv: no table"),

@@ -115,7 +115,13 @@ class Training:
         return subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+def trainings(*fast: str) -> pytest.MarkDecorator:
+    """Each kind of training; they share one loop, and those that are not `fast` are `slow`."""
+    kinds = [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in fast)) for kind in KINDS]
+    return pytest.mark.parametrize("training", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def training(
     request: pytest.FixtureRequest, toy_atlas: Atlas, tmp_path_factory: pytest.TempPathFactory
 ) -> Training:
@@ -154,6 +160,7 @@ def check_resumed(
         assert one.read_bytes() == other.read_bytes()
 
 
+@trainings("pretrain")
 def test_a_killed_training_goes_on_from_its_last_round(
     training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,6 +176,7 @@ def test_a_killed_training_goes_on_from_its_last_round(
     check_resumed(training, tmp_path / "broken", whole, caplog)
 
 
+@trainings("train")
 def test_a_training_that_is_asked_to_stop_loses_no_step(
     training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,6 +190,7 @@ def test_a_training_that_is_asked_to_stop_loses_no_step(
     check_resumed(training, tmp_path / "broken", whole, caplog)
 
 
+@trainings(*KINDS)
 def test_a_finished_training_is_not_done_again(
     training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -197,9 +206,8 @@ def test_a_finished_training_is_not_done_again(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("training", ["pretrain"], indirect=True, scope="module")
 def test_long_rounds_are_cut_by_a_minute(training: Training, tmp_path: Path) -> None:
-    if training.kind != "pretrain":
-        pytest.skip("its rounds are epochs")
     script = tmp_path / "long.py"
     text = SCRIPT.replace("checkpoint_every=20", "checkpoint_every=10**6")
     script.write_text(text.replace("max_steps=150", "max_steps=10**6"))

@@ -77,6 +77,7 @@ train(TwoTasks(), Examples(24, 8, make_batch), Schedule(9, 0.1, weight_decay=0.0
 """
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_though_their_parts_count_differently(
     tmp_path: Path,
 ) -> None:
