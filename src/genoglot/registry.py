@@ -56,7 +56,9 @@ REGISTRY: dict[str, Entry] = {
     "diffusion": Entry(f"{_TEXT}diffusion:Diffusion", "text-to-regions"),
     "diffusion-published": Entry(f"{_TEXT}diffusion:PublishedDiffusion", "text-to-regions"),
     "seq2regions": Entry(f"{_TEXT}seq2regions:Seq2Regions", "text-to-regions"),
-    "seq2regions-published": Entry(f"{_TEXT}seq2regions:PublishedSeq2Regions", "text-to-regions"),
+    "seq2regions-published": Entry(
+        f"{_TEXT}seq2regions_published:PublishedSeq2Regions", "text-to-regions"
+    ),
     "annotator": Entry("models.regions_to_text.annotator:Annotator", "regions-to-text"),
     "sequence-model": Entry("models.dna.sequence_model:SequenceModel", "dna-predictor"),
     "sequence-trees": Entry("models.dna.sequence_trees:SequenceTrees", "dna-predictor"),

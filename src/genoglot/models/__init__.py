@@ -2,7 +2,7 @@
 
 from genoglot.models.regions_to_text.annotation import Annotation, Answer, Neighbor
 from genoglot.models.regions_to_text.annotator import Annotator
-from genoglot.models.text_to_regions.columns import ColumnOdds
+from genoglot.models.text_to_regions.column_odds import ColumnOdds
 from genoglot.models.text_to_regions.generator import Generator
 from genoglot.registry import create, load, names
 

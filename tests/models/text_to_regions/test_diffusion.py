@@ -1,4 +1,4 @@
-"""Diffusion: the layout as an image, learning by heart, and what guidance and samples do."""
+"""Diffusion: the universe as an image, memorization, guidance and the number of samples."""
 
 from math import isqrt
 
@@ -14,7 +14,7 @@ from genoglot.models.text_to_regions.diffusion import (
     Diffusion,
     PublishedDiffusion,
     image_shape,
-    noise_of,
+    noise_source,
 )
 from genoglot.training.examples import Draw
 
@@ -26,37 +26,39 @@ def test_an_image_holds_the_universe_and_is_hardly_larger(size: int) -> None:
     assert size <= height * width <= size + 2 * isqrt(size) + 1
 
 
-def test_the_full_universe_has_the_shape_of_the_seed() -> None:
+def test_the_universe_of_the_paper_has_the_shape_of_its_image() -> None:
     assert image_shape(1_063_878) == (761, 1398)
 
 
 def test_noise_depends_on_text_and_seed_alone() -> None:
-    together, alone = noise_of(["a", "b"], (5,), 1), noise_of(["b"], (5,), 1)
+    together, alone = noise_source(["a", "b"], (5,), 1), noise_source(["b"], (5,), 1)
     first = together()
     assert torch.equal(first[1], alone()[0])
     assert not torch.equal(first[0], first[1])
     assert torch.equal(together()[1], alone()[0])
-    assert not torch.equal(noise_of(["b"], (5,), 2)()[0], first[1])
+    assert not torch.equal(noise_source(["b"], (5,), 2)()[0], first[1])
 
 
-def test_the_seed_gets_the_universe_in_the_first_of_three_channels(toy_atlas: Atlas) -> None:
+def test_the_published_model_reads_the_universe_as_the_first_of_three_channels(
+    toy_atlas: Atlas,
+) -> None:
     model = create("diffusion-published", widths=(4, 4, 4, 4, 4, 4), epochs=1)
     assert isinstance(model, PublishedDiffusion)
     model.fit(toy_atlas, range(10))
     assert model.shape == (20, 20)
-    seen = []
-    model.network.register_forward_pre_hook(lambda net, args: seen.append(args[0]))
+    images = []
+    model.network.register_forward_pre_hook(lambda net, args: images.append(args[0]))
     model.noising.signal.fill_(1.0)  # no noise
     batch = model.examples(toy_atlas, [3]).make_batch(Draw(np.arange(1), 0, 0))
     model.loss(batch)
-    (image,) = seen
+    (image,) = images
     assert image.shape == (1, 3, 20, 20)
     assert np.flatnonzero(image[0, 0]).tolist() == toy_atlas.tokens(3).tolist()
     assert not image[0, 1:].any()
 
 
 @pytest.mark.slow
-def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
+def test_the_published_model_memorizes_a_few_sets(toy_atlas: Atlas) -> None:
     widths = (16, 16, 32, 32, 32, 32)
     model = create(
         "diffusion-published",
@@ -100,8 +102,8 @@ def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: A
 
     def apart(guidance: float) -> float:
         fitted.settings = settings.model_copy(update={"guidance": guidance})
-        codes = fitted.codes(texts)[:, 0]
-        return float(torch.cdist(codes, codes).mean())
+        set_factors = fitted.predict_set_factors(texts)[:, 0]
+        return float(torch.cdist(set_factors, set_factors).mean())
 
     settings = fitted.settings
     plain, guided = apart(1.0), apart(3.0)
@@ -109,11 +111,11 @@ def test_guidance_moves_away_from_what_is_common(fitted: Diffusion, toy_atlas: A
     assert guided > 1.2 * plain
 
 
-def test_codes_of_sets_give_back_the_sets(fitted: Diffusion, toy_atlas: Atlas) -> None:
-    # Rank 40 of 48 sets: nearly all that can be told of a training set.
+def test_set_factors_reconstruct_the_sets(fitted: Diffusion, toy_atlas: Atlas) -> None:
+    # With rank 40 and 48 training sets, the factors hold nearly all information.
     rows = np.flatnonzero(np.arange(60) % 10 > 1)[:5]
-    sums = toy_atlas.presence(rows) @ fitted.factors.numpy()
-    codes = fitted._codes_of(torch.from_numpy(sums))
-    presence = codes @ fitted.factors.T + torch.from_numpy(fitted.share)
-    held = torch.from_numpy(toy_atlas.presence(rows).toarray()).bool()
-    assert presence[held].mean() > presence[~held].mean() + 0.5
+    sums = toy_atlas.presence(rows) @ fitted.region_factors
+    set_factors = fitted.fit_set_factors(torch.from_numpy(sums)).numpy()
+    presence = set_factors @ fitted.region_factors.T + fitted.frequency
+    present = toy_atlas.presence(rows).toarray().astype(bool)
+    assert presence[present].mean() > presence[~present].mean() + 0.5

@@ -1,4 +1,4 @@
-"""Seq2regions: the softmax over drawn regions, order, and decoding."""
+"""Seq2regions: the sampled softmax, the order of a set, and decoding."""
 
 from pathlib import Path
 
@@ -10,37 +10,44 @@ from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create, load
 from genoglot.models.text_to_regions.network_generator import NetworkGenerator, region_ids
-from genoglot.models.text_to_regions.seq2regions import (
+from genoglot.models.text_to_regions.seq2regions_published import (
     PublishedTransformer,
-    SetDecoder,
-    drawn_regions,
+    sample_regions,
 )
+from genoglot.models.text_to_regions.set_decoder import SetDecoder
 from genoglot.training.examples import Batch
 
-SEED = {"dim": 32, "heads": 2, "layers": 1, "rank": 16, "set_tokens": 64, "learning_rate": 2e-3}
-BETTER = {"rank": 40, "min_steps": 150, "regions_per_step": 400, "dim": 32, "set_tokens": 16}
+PUBLISHED = {
+    "dim": 32,
+    "heads": 2,
+    "layers": 1,
+    "rank": 16,
+    "set_tokens": 64,
+    "learning_rate": 2e-3,
+}
+IMPROVED = {"rank": 40, "min_steps": 150, "regions_per_step": 400, "dim": 32, "set_tokens": 16}
 TEXT = "CTCF ChIP-seq in human liver"
 
 
 @pytest.fixture(scope="module", params=["seq2regions", "seq2regions-published"])
 def fitted(request: pytest.FixtureRequest, toy_atlas: Atlas) -> SetDecoder:
-    settings = BETTER if request.param == "seq2regions" else {**SEED, "epochs": 20}
+    settings = IMPROVED if request.param == "seq2regions" else {**PUBLISHED, "epochs": 20}
     model = create(request.param, **settings).fit(toy_atlas)
     assert isinstance(model, SetDecoder)
     return model
 
 
-def test_regions_are_drawn_without_repeats_and_padded() -> None:
+def test_regions_are_sampled_without_repeats_and_padded() -> None:
     torch.manual_seed(0)
     sets = [np.arange(10, 30, dtype=np.int32), np.array([3, 5], np.int32), np.array([], np.int32)]
-    drawn = drawn_regions(sets, 8)
-    assert drawn.shape == (3, 8)
-    assert len(set(drawn[0].tolist())) == 8 and set(drawn[0].tolist()) <= set(range(10, 30))
-    assert sorted(drawn[1, :2].tolist()) == [3, 5] and (drawn[1, 2:] == -1).all()
-    assert (drawn[2] == -1).all()
+    sample = sample_regions(sets, 8)
+    assert sample.shape == (3, 8)
+    assert len(set(sample[0].tolist())) == 8 and set(sample[0].tolist()) <= set(range(10, 30))
+    assert sorted(sample[1, :2].tolist()) == [3, 5] and (sample[1, 2:] == -1).all()
+    assert (sample[2] == -1).all()
 
 
-def test_drawn_wrong_regions_estimate_the_exact_cross_entropy() -> None:
+def test_sampled_negatives_estimate_the_exact_cross_entropy() -> None:
     torch.manual_seed(0)
     network = PublishedTransformer(50, 2000, 32, 2, 1, 16)
     with torch.no_grad():
@@ -106,9 +113,9 @@ def test_a_loaded_model_decodes_as_before(fitted: SetDecoder, tmp_path: Path) ->
     assert loaded.decode(TEXT, 25, method="beam") == fitted.decode(TEXT, 25, method="beam")
 
 
-def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
+def test_the_published_model_memorizes_a_few_sets(toy_atlas: Atlas) -> None:
     rows = [0, 12, 24]
-    model = create("seq2regions-published", **{**SEED, "epochs": 150}).fit(toy_atlas, rows)
+    model = create("seq2regions-published", **{**PUBLISHED, "epochs": 150}).fit(toy_atlas, rows)
     scores = model.score(toy_atlas.descriptions(rows))
     for score, ids in zip(scores, toy_atlas.tokens_of(rows), strict=True):
         found = np.argsort(-score)[: len(ids)]
@@ -118,7 +125,7 @@ def test_the_seed_learns_a_few_sets_by_heart(toy_atlas: Atlas) -> None:
 def test_the_order_of_a_training_set_matters_no_more_than_the_seed(toy_atlas: Atlas) -> None:
     # Regions reach the loss in the order of their ids; here they come in another order, too.
     def scores(seed: int, shuffled: bool) -> np.ndarray:
-        model = create("seq2regions-published", **{**SEED, "epochs": 12}, seed=seed)
+        model = create("seq2regions-published", **{**PUBLISHED, "epochs": 12}, seed=seed)
         assert isinstance(model, NetworkGenerator)
         if shuffled:
             plain, order = model.loss, np.random.default_rng(0)

@@ -37,7 +37,7 @@ def test_hnsw_finds_most_of_them_and_says_how_many(vectors: np.ndarray, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["text2bed", "text2bed-published"])
-def test_text2bed_answers_from_either_index_and_keeps_it(
+def test_text2bed_answers_from_either_index_and_saves_it(
     kind: str, toy_atlas: Atlas, tmp_path: Path
 ) -> None:
     model = create(kind, epochs=2, **({"rank": 16, "min_steps": 5} if kind == "text2bed" else {}))

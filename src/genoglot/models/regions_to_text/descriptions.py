@@ -14,7 +14,7 @@ from genoglot.models.text_to_regions.baselines import ridge_weights
 from genoglot.saved import Arrays, Saved
 
 if TYPE_CHECKING:
-    from genoglot.models.text_to_regions.retrieval import TextFeatures
+    from genoglot.models.text_to_regions.text_features import TextFeatures
 
 Floats = NDArray[np.float32]
 
@@ -76,7 +76,7 @@ class DescriptionModel:
         seed
             Seed of the reduction of TF-IDF vectors.
         """
-        from genoglot.models.text_to_regions.retrieval import TextFeatures
+        from genoglot.models.text_to_regions.text_features import TextFeatures
 
         texts = list(dict.fromkeys(descriptions))
         features = TextFeatures.fit(texts, dim=TFIDF_DIM, seed=seed)
@@ -94,7 +94,7 @@ class DescriptionModel:
     @cached_property
     def features(self) -> TextFeatures:
         """Encoders of words and meaning."""
-        from genoglot.models.text_to_regions.retrieval import TextFeatures
+        from genoglot.models.text_to_regions.text_features import TextFeatures
 
         found = self._features
         return TextFeatures.load(found) if isinstance(found, Saved) else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Popularity(Generator):
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Compute the frequency of each region."""
-        self.universe = atlas.universe
+        super().prepare(atlas, rows)
         self.frequency = region_frequency(atlas.presence(rows))
 
     def score(self, texts: Sequence[str]) -> Scores:
@@ -47,7 +47,7 @@ class Popularity(Generator):
 class _StoredSets(Generator):
     """A generator that stores the training sets and weighs them by their descriptions."""
 
-    fitted = ("frequency", "vectors", "text_encoder")
+    fitted: ClassVar[tuple[str, ...]] = ("frequency", "vectors", "text_encoder")
     signal_rank = False  # whether presence is the signal rank of peaks instead of 0 or 1
     presence: csr_array  # (sets, universe)
     frequency: NDArray[np.float32]  # (universe,), mean presence of each region
@@ -56,7 +56,7 @@ class _StoredSets(Generator):
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Store the training sets and encode their descriptions."""
-        self.universe = atlas.universe
+        super().prepare(atlas, rows)
         self.presence = atlas.presence(rows, signal_rank=self.signal_rank)
         self.frequency = (self.presence.sum(0) / max(self.presence.shape[0], 1)).astype(np.float32)
         descriptions = atlas.descriptions(rows)

@@ -296,6 +296,12 @@ class Diffusion(RetrievalGenerator):
     settings_class = DiffusionSettings
     settings: DiffusionSettings
     network: Denoiser
+    # For training: sums of squared region factors (rank,), the inverse of their Gram matrix, the
+    # sum of region factors in the mean set (rank,), and set factors of the training sets.
+    _squares: Tensor
+    _inverse: Tensor
+    _mean_sum: Tensor
+    _clean: Tensor
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -311,11 +317,11 @@ class Diffusion(RetrievalGenerator):
         gram = torch.zeros(rank, rank, dtype=torch.float64)
         for chunk in torch.split(torch.from_numpy(self.region_factors), CHUNK):
             gram += chunk.double().T @ chunk.double()
-        self._squares = gram.diagonal().float()  # (rank,), sums of squared region factors
+        self._squares = gram.diagonal().float()
         self._inverse = torch.linalg.pinv(gram, hermitian=True, rtol=1e-6).float()
         self._mean_sum = torch.from_numpy(self.frequency) @ torch.from_numpy(self.region_factors)
         sums = sparse_product(atlas.presence(rows), self.region_factors)
-        self._clean = self.fit_set_factors(torch.from_numpy(sums))  # (training sets, rank)
+        self._clean = self.fit_set_factors(torch.from_numpy(sums))
 
     def fit_set_factors(self, sums: Tensor) -> Tensor:
         """Fit the set factors that reproduce the presence of regions best, by least squares.
@@ -330,7 +336,8 @@ class Diffusion(RetrievalGenerator):
         Tensor
             (sets, rank).
         """
-        return (sums - self._mean_sum) @ self._inverse
+        set_factors: Tensor = (sums - self._mean_sum) @ self._inverse
+        return set_factors
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the squared error of clean set factors, weighted as errors of presence."""
@@ -368,7 +375,7 @@ class Diffusion(RetrievalGenerator):
             return (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
 
         draw = noise_source(texts, (s.samples, len(scale)), s.seed)
-        samples = noising.sample(
+        samples: Tensor = noising.sample(
             predict_noise,
             lambda: draw().flatten(0, 1).to(self.device),
             steps=s.sampling_steps,

@@ -32,7 +32,6 @@ class Generator(UniverseModel):
     generating are done here. Scores are in the order of the universe.
     """
 
-    @abstractmethod
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit everything that has no gradient, and make the network if the model has one.
 
@@ -46,6 +45,7 @@ class Generator(UniverseModel):
         rows
             Indices of the sets to learn from; by default all.
         """
+        self.universe = atlas.universe
 
     def fit(
         self,

@@ -54,8 +54,8 @@ class NetworkSettings(Settings):
 class NetworkGenerator(Generator):
     """A generator with a network.
 
-    A subclass implements `_new_network`, the `loss` of a batch, and `encode` for texts. If something
-    has to be fitted before the network is made, it overrides `prepare` and names it in `fitted`.
+    A subclass implements `_new_network`, the `loss` of a batch, and `encode` for texts. What has to
+    be fitted before the network is made is computed in `prepare` and named in `fitted`.
     """
 
     settings_class: ClassVar[type[NetworkSettings]] = NetworkSettings
@@ -68,7 +68,7 @@ class NetworkGenerator(Generator):
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Make the network, with initial weights that depend on the seed alone."""
-        self.universe = atlas.universe
+        super().prepare(atlas, rows)
         with torch_seed(self.settings.seed):
             self.network = self._new_network()
 

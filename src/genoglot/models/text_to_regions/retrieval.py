@@ -215,8 +215,9 @@ class RetrievalGenerator(NetworkGenerator):
     settings_class: ClassVar[type[RetrievalSettings]] = RetrievalSettings
     settings: RetrievalSettings
     network: RetrievalNetwork
-    fitted = (*TextFeatures._fields, "frequency", "region_factors", "features", "set_factors",
-              "ridge")  # fmt: skip
+    fitted: ClassVar[tuple[str, ...]] = (
+        *TextFeatures._fields, "frequency", "region_factors", "features", "set_factors", "ridge"
+    )  # fmt: skip
     tfidf: Tfidf
     minilm: MiniLM
     directions: Floats

@@ -5,15 +5,17 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.generator import Generator, Scores, best
 from genoglot.models.text_to_regions.retrieval import CHUNK
+from genoglot.models.universe_model import SetRows
 from genoglot.nn.decoding import beam_search, greedy, sample
 from genoglot.regions import Regions
 
@@ -25,7 +27,14 @@ SHORTLIST = 1 << 15  # candidates of decoding
 class SetDecoder(Generator):
     """A generator that can also decode a set region by region, each given those before it."""
 
+    fitted: ClassVar[tuple[str, ...]] = ("set_size",)
     set_size: float  # mean number of regions of a training set
+
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
+        """Compute the mean size of a training set, and prepare everything else."""
+        super().prepare(atlas, rows)
+        sizes = atlas.metadata["n_tokens"].to_numpy()
+        self.set_size = float(np.mean(sizes if rows is None else sizes[np.asarray(rows)]))
 
     @abstractmethod
     def _start(self, texts: Sequence[str]) -> tuple[Tensor, Any]:
@@ -59,7 +68,10 @@ class SetDecoder(Generator):
         decoded. Scores are not calibrated probabilities.
         """
         logits = self._all_logits(*self._start(texts))
-        return -torch.expm1(-self.set_size * logits.softmax(1)).numpy()
+        return self._probability_in_set(logits.softmax(1)).numpy()
+
+    def _probability_in_set(self, p: Tensor) -> Tensor:
+        return -torch.expm1(-self.set_size * p)
 
     @torch.inference_mode()
     def decode(

@@ -101,6 +101,13 @@ class VectorSearch(Generator):
             self._index = ExactIndex(self.region_vectors)
         return self._index
 
+    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
+        """Discard the index of an earlier training, and prepare everything else."""
+        super().prepare(atlas, rows)
+        self._index = None
+        for cached in ("region_vectors", "_mean_popularity"):
+            self.__dict__.pop(cached, None)
+
     def top(self, text: str, n: int) -> tuple[Ids, Scores]:
         """Find the regions nearest to a text: see `Generator.top`."""
         with one_thread():
@@ -182,7 +189,6 @@ class PublishedText2Bed(VectorSearch, NetworkGenerator):
                 universe_digest=universe.digest,
             )  # fmt: skip
         self.unit_vectors = _to_unit_length(region2vec.vectors)
-        self._index = None
         self.minilm = MiniLM()
         super().prepare(atlas, rows)
 
@@ -261,13 +267,6 @@ class Text2Bed(VectorSearch, RetrievalGenerator):
 
     def _new_network(self) -> PointNetwork:
         return PointNetwork(self._new_retrieval())
-
-    def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
-        """Fit text features, factors and ridge regressions; make the network."""
-        super().prepare(atlas, rows)
-        self._index = None
-        self.__dict__.pop("region_vectors", None)
-        self.__dict__.pop("_mean_popularity", None)
 
     @cached_property
     def _mean_popularity(self) -> Tensor:

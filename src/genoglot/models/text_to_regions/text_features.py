@@ -1,4 +1,4 @@
-"""`TextFeatures`: words and meaning of a text in one vector, as generators and annotators read it."""
+"""`TextFeatures`: words and meaning of a text in one vector, read by generators and annotators."""
 
 from __future__ import annotations
 

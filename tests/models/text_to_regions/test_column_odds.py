@@ -1,4 +1,4 @@
-"""The baseline that adds up log-odds of the sheet's columns."""
+"""The baseline that adds up log-odds of columns of the sample sheet."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from genoglot.regions import Regions, Universe
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    """Factors by organs, each region's log-odds a sum of both; a target or else an assay."""
+    """Each factor in each organ; the log-odds of a region are a sum over both."""
     rng = np.random.default_rng(0)
     n, regions = 6, 500
     odds = rng.normal(0, 2, (n, 1, regions)) + rng.normal(0, 2, (1, n, regions)) - 5
     present = rng.random(odds.shape) < 1 / (1 + np.exp(-odds))
     rows = [(f, o) for f in range(n) for o in range(n)]
-    about = pl.DataFrame(
+    metadata = pl.DataFrame(
         {
             "id": [f"set{f}{o}" for f, o in rows],
             "group": [f"set{f}{o}" for f, o in rows],
@@ -34,41 +34,43 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     start = np.arange(regions) * 1000
     universe = Universe(Regions(["chr1"] * regions, start, start + 500))
     ids = [np.flatnonzero(present[f, o]) for f, o in rows]
-    folder: Path = tmp_path_factory.mktemp("columns") / "atlas"
-    return Atlas.from_sets(folder, universe, about, ids)
+    folder: Path = tmp_path_factory.mktemp("column-odds") / "atlas"
+    return Atlas.from_sets(folder, universe, metadata, ids)
 
 
-HELD = [6 * i + (i + 1) % 6 for i in range(6)]
-SEEN = [i for i in range(36) if i not in HELD]
+HELD_OUT = [6 * i + (i + 1) % 6 for i in range(6)]
+TRAINING = [i for i in range(36) if i not in HELD_OUT]
 COLUMNS = ["target/assay", "organ"]
 
 
 def test_scores_are_added_log_odds_written_out(atlas: Atlas) -> None:
-    odds = ColumnOdds(atlas, COLUMNS).fit(SEEN)
-    presence, about = atlas.presence(SEEN).toarray(), atlas.metadata[SEEN]
-    share = presence.mean(0)
-    low = 0.5 / (len(SEEN) + 1)
+    odds = ColumnOdds(atlas, COLUMNS).fit(TRAINING)
+    presence, metadata = atlas.presence(TRAINING).toarray(), atlas.metadata[TRAINING]
+    frequency = presence.mean(0)
+    low = 0.5 / (len(TRAINING) + 1)
 
     def log_odds(p: np.ndarray) -> np.ndarray:
         p = p.clip(low, 1 - low)
         return np.log(p / (1 - p))
 
-    expected = log_odds(share)
-    for mask in (about["target"] == "TF1", about["organ"] == "organ2"):
+    expected = log_odds(frequency)
+    for mask in (metadata["target"] == "TF1", metadata["organ"] == "organ2"):
         same = presence[mask.fill_null(False).to_numpy()]
-        expected = expected + log_odds((same.sum(0) + share) / (len(same) + 1)) - log_odds(share)
+        expected = (
+            expected + log_odds((same.sum(0) + frequency) / (len(same) + 1)) - log_odds(frequency)
+        )
     found = odds.score(["factor 1 in organ 2"])[0]
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected)), rtol=1e-4)
 
 
 def test_two_columns_say_more_than_one_of_a_combination_never_seen(atlas: Atlas) -> None:
     models = {
-        "both": ColumnOdds(atlas, COLUMNS).fit(SEEN),
-        "factor": ColumnOdds(atlas, COLUMNS[:1]).fit(SEEN),
-        "organ": ColumnOdds(atlas, COLUMNS[1:]).fit(SEEN),
-        "popularity": create("popularity").fit(atlas, SEEN),
+        "both": ColumnOdds(atlas, COLUMNS).fit(TRAINING),
+        "factor": ColumnOdds(atlas, COLUMNS[:1]).fit(TRAINING),
+        "organ": ColumnOdds(atlas, COLUMNS[1:]).fit(TRAINING),
+        "popularity": create("popularity").fit(atlas, TRAINING),
     }
-    table = evaluate(models, atlas, HELD, progress=False)
+    table = evaluate(models, atlas, HELD_OUT, progress=False)
     found = {r.model: r.value for r in table if r.metric == "average_precision"}
     assert found["both"] > max(found["factor"], found["organ"]) + 0.05
     assert min(found["factor"], found["organ"]) > found["popularity"] + 0.02
@@ -86,4 +88,4 @@ def test_what_it_does_not_know_is_refused(atlas: Atlas) -> None:
     with pytest.raises(ModelError, match=r"no column 'tissue' .*organ"):
         ColumnOdds(atlas, ["tissue"])
     with pytest.raises(TextError, match="no region set"):
-        ColumnOdds(atlas, COLUMNS).fit(SEEN).score(["kidney"])
+        ColumnOdds(atlas, COLUMNS).fit(TRAINING).score(["kidney"])
