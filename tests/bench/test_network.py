@@ -92,7 +92,7 @@ def test_long_variants_are_read_in_windows() -> None:
 def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     datasets: dict[str, TaskData], tmp_path: Path
 ) -> None:
-    part = datasets["GeneExp"].at(np.arange(8))
+    part = datasets["GeneExp"].take(np.arange(8))
     labels = part.labels[:]
 
     def whole() -> WindowedEncoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_train_is_drawn_by_the_seed_and_test_is_not(prom: dict[str, TaskData]) -
 def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -> None:
     data = datasets["DeepSEA919"]
     groups = ["TF ChIP-seq" if i % 2 else "DNase-seq" for i in range(len(data.outputs))]
-    known = TaskData(data.path, {**data.about, "output_groups": groups})
+    known = replace(data, output_groups=groups)
     settings = {"bases": {}, "measured": "*TF*"}
     examples = RunData.select(known, "random", Configuration("constant"), settings, 0)
     assert examples.outputs is not None
