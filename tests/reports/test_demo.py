@@ -95,7 +95,7 @@ def test_the_oracle_scores_descriptions_by_the_truth(made: Path) -> None:
     about = world.sheet.filter(description=text).row(0, named=True)
     expected = world.expected(about["assay"], about["target"], about["biosample"])
     assert np.array_equal(oracle.score([text]), expected[None])
-    with pytest.raises(TextError, match="describes no region set"):
+    with pytest.raises(TextError, match="is not a description of the atlas"):
         oracle.score(["no such thing"])
 
 
