@@ -133,10 +133,10 @@ def test_fitting_again_is_the_same_and_resuming_too(
 
 
 def test_bad_ensembles_are_refused(ensemble: tuple[SequenceEnsemble, Path]) -> None:
-    with pytest.raises(ModelError, match="no model"):
+    with pytest.raises(ModelError, match="at least one model"):
         SequenceEnsemble([])
     other = SequenceModel(CnnLstm(channels=(4,), dim=4), names=["a", "b"])
-    with pytest.raises(ModelError, match="other names"):
+    with pytest.raises(ModelError, match="different names of outputs"):
         SequenceEnsemble([*ensemble[0].members, other])
     with pytest.raises(ModelError, match="no setting 'epoch'"):
         fit_ensemble(*planted(8, "ACGT", 0), planted(8, "ACGT", 0), target="binary", epoch=3)
