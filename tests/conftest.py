@@ -65,10 +65,16 @@ def toy_atlas(tmp_path_factory: pytest.TempPathFactory, toy_universe: Universe) 
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> World:
-    """The small world of seed 0. All workers share it and none writes to it."""
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Folder that all workers share: what the first one makes there, the others only read."""
     base = tmp_path_factory.getbasetemp()
-    path = (base if worker_id == "master" else base.parent) / "world"
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def world(shared: Path) -> World:
+    """The small world of seed 0."""
+    path = shared / "world"
     with FileLock(f"{path}.lock"):
         return World.open(path) if path.exists() else simulate(path, size="small", seed=0)
 
@@ -96,17 +102,18 @@ def sources(world: World) -> dict[str, list[Path]]:
 
 
 @pytest.fixture(scope="session")
-def built(
-    sources: dict[str, list[Path]], genome: Genome, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., TaskData]:
+def built(sources: dict[str, list[Path]], genome: Genome, shared: Path) -> Callable[..., TaskData]:
     """Build a task of the world, each one once."""
-    folder = tmp_path_factory.mktemp("tasks")
     done: dict[str, TaskData] = {}
 
     def build(name: str) -> TaskData:
         if name not in done:
+            path = shared / f"task-{name}"
             dna = None if name == "MPRAProm" else genome
-            (done[name],) = TASKS[name].build(sources[name], folder / name, genome=dna)
+            with FileLock(f"{path}.lock"):
+                if not path.exists():
+                    TASKS[name].build(sources[name], path, genome=dna)
+                done[name] = TaskData.open(path)
         return done[name]
 
     return build

@@ -73,5 +73,5 @@ def test_a_run_that_fails_does_not_stop_the_others(
     )
     assert failed == 1
     (error,) = [row for row in told.values() if isinstance(row, Exception)]
-    assert "reads up to 20 tokens" in str(error)
+    assert "this model reads up to 20 tokens" in str(error)
     assert read_results(tmp_path)["model"].to_list() == ["attention", "constant", "kmer-linear"]

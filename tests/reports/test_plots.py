@@ -35,23 +35,18 @@ def test_a_models_interval_is_drawn_where_it_is() -> None:
 
 
 def test_losses_show_both_losses_by_epoch() -> None:
-    log = pl.DataFrame(
-        {
-            "epoch": [0, 0, 1, 1, 2, 2],
-            "train_loss_epoch": [None, 3.0, None, 2.0, None, 1.0],
-            "validation_loss": [3.0, None, 1.5, None, 2.5, None],
-        }
-    )
-    (axes,) = plots.plot_losses({"direct": log}).axes
-    training, validation = axes.lines
-    assert training.get_ydata().tolist() == [3, 2, 1]
-    assert validation.get_xdata().tolist() == [1, 2, 3]
-    assert validation.get_ydata().tolist() == [3, 1.5, 2.5]
+    losses = pl.DataFrame({"step": range(1, 7), "loss": [3.5, 2.5, 2.5, 1.5, 1.5, 0.5]})
+    validation = pl.DataFrame({"step": [2, 4, 6], "loss": [3.0, 1.5, 2.5]})
+    (axes,) = plots.plot_losses({"direct": (losses, validation)}).axes
+    trained, validated = axes.lines
+    assert trained.get_ydata().tolist() == [3, 2, 1]
+    assert validated.get_xdata().tolist() == [1, 2, 3]
+    assert validated.get_ydata().tolist() == [3, 1.5, 2.5]
 
 
 def test_losses_without_validation() -> None:
-    log = pl.DataFrame({"epoch": [0], "train_loss_epoch": [3.0], "validation_loss": [None]})
-    figure = plots.plot_losses({"direct": log})
+    losses = pl.DataFrame({"step": [1], "loss": [3.0]})
+    figure = plots.plot_losses({"direct": (losses, losses.clear())})
     assert render_svg(figure) and "direct" in texts(figure)
 
 
