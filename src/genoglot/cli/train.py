@@ -49,11 +49,11 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        Literal["better", "published"],
+        Literal["improved", "published"],
         typer.Option(
             help=f"The improved model, or the one of Fay et al. 2024 ({', '.join(WITH_PRESET)})."
         ),
-    ] = "better",
+    ] = "improved",
     seed: Seed = 0,
     epochs: Annotated[
         int | None,
