@@ -142,7 +142,7 @@ def train(
 
 
 class _Batches:
-    """A dataset whose item is this process's share of the batch of a step.
+    """A dataset whose item is the part of a step's batch that this process computes.
 
     Every epoch is a permutation of the examples, which depends on the seed and the epoch alone.
     """

@@ -146,7 +146,7 @@ def check_maximum(
 
 
 def extreme_lengths(codes: Codes, lengths: Lengths | None) -> list[int]:
-    """Return the lengths of the shortest and the longest sequence in bp; nothing if there is none."""
+    """Return the lengths of the shortest and longest sequence in bp; an empty list if none."""
     if not len(codes):
         return []
     if lengths is None:

@@ -1,8 +1,8 @@
 """Masking for masked language models: which tokens are masked, and which ones are predicted.
 
 Bases are masked in spans. Every token that overlaps a masked base is masked, and a token is
-predicted only if all its bases are masked. So no visible token contains a base of a predicted token,
-although k-mers overlap: a span of s bases masks s + k - 1 k-mers, of which the s - k + 1 in the
+predicted only if all its bases are masked. So no visible token contains a base of a predicted
+token, although k-mers overlap: a span of s bases masks s + k - 1 k-mers, and the s - k + 1 in the
 middle are predicted. (Masked one by one, k-mers could be read off their neighbors; k masked k-mers
 in a row, as in DNABERT (Ji et al. 2021), leave a single base to predict.) Tokens that do not
 overlap, patches and byte pairs, are masked as a whole, and all masked ones are predicted. Where

@@ -45,7 +45,7 @@ class SequenceTreesSettings(Settings):
     target
         What is predicted: see `SequenceHead`.
     trees
-        Maximum number of trees for each output; the validation data decide on their number.
+        Maximum number of trees for each output; fewer are used if the loss on the validation data says so.
     depth
         Maximum depth of a tree.
     learning_rate
@@ -113,7 +113,7 @@ class SequenceTrees(Pretrained):
         shortest: int | None = None,
         folder: Path | None = None,
     ) -> Self:
-        """Train trees; their number is the one with the lowest loss on the validation data.
+        """Train as many trees as have the lowest loss on the validation data.
 
         Parameters
         ----------
@@ -256,8 +256,8 @@ class SequenceTrees(Pretrained):
         return BoostedTrees.fit(
             x[known], y[known], (x_check[known_check], y_check[known_check]),
             target=s.target, trees=s.trees, patience=PATIENCE, max_bin=BINS,
-            features=self._feature_types(), eta=s.learning_rate, max_depth=s.depth, min_child_weight=10,
-            subsample=0.7, colsample_bynode=0.05, reg_lambda=2, seed=s.seed,
+            features=self._feature_types(), eta=s.learning_rate, max_depth=s.depth,
+            min_child_weight=10, subsample=0.7, colsample_bynode=0.05, reg_lambda=2, seed=s.seed,
             nthread=torch.get_num_threads(), **classes,
         )  # fmt: skip
 
@@ -272,7 +272,7 @@ class SequenceTrees(Pretrained):
         }
 
     def _features(self, codes: Codes) -> NDArray[np.float32]:
-        """Compute k-mer counts, best and summed sites of each motif, bases: float32 (n, features)."""
+        """Compute k-mer counts, best and summed motif sites, bases: float32 (n, features)."""
         cores = [torch.from_numpy(motif.core(MOTIF_WIDTH)) for motif in jaspar()]
         scan = MotifConvolution(cores, SITE_THRESHOLD)
         found = np.empty((len(codes), len(self._feature_types()["feature_types"])), np.float32)

@@ -101,7 +101,7 @@ class NetworkGenerator(Generator):
         return Schedule(steps, self.settings.learning_rate, weight_decay=0.0, clip_norm=None)
 
     def n_epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of passes over the training sets, each of which has so many steps."""
+        """Return the number of passes over the training sets, given the steps of a pass."""
         return self.settings.epochs
 
     @property
