@@ -45,7 +45,8 @@ class SequenceTreesSettings(Settings):
     target
         What is predicted: see `SequenceHead`.
     trees
-        Maximum number of trees for each output; fewer are used if the loss on the validation data says so.
+        Maximum number of trees for each output; as many are used as have the lowest loss on the
+        validation data.
     depth
         Maximum depth of a tree.
     learning_rate
