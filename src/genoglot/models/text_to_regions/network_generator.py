@@ -207,6 +207,32 @@ def region_ids(batch: Batch) -> list[NDArray[np.int32]]:
     return np.split(batch["ids"].cpu().numpy(), ends[:-1])
 
 
+def multi_hot(batch: Batch, size: int) -> Tensor:
+    """Return which set of a batch contains which regions.
+
+    Parameters
+    ----------
+    batch
+        A batch: see `NetworkGenerator.loss`.
+    size
+        Number of columns, at least that of the regions of the universe.
+
+    Returns
+    -------
+    Tensor
+        float32 (batch, size), 1 where a set contains a region, else 0, on the device of the batch.
+
+    Examples
+    --------
+    >>> ids, sizes = torch.tensor([2, 0, 1], dtype=torch.int32), torch.tensor([1, 2])
+    >>> multi_hot({"ids": ids, "sizes": sizes}, 4).tolist()
+    [[0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]
+    """
+    presence = torch.zeros(len(batch["sizes"]), size, device=batch["ids"].device)
+    presence[torch.repeat_interleave(batch["sizes"]), batch["ids"].long()] = 1
+    return presence
+
+
 class _Sets:
     """Region sets of an atlas and their encoded descriptions."""
 
