@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = ("src/**/*.py", "experiments/**/*.py", "docs/**/*.md", "*.md", "mkdocs.yml")
-# Fenced blocks, code in backticks, targets of links, doctests and the fields of f-strings.
+# Fenced blocks, code in backticks, targets of links, doctests, fields of f-strings, and names of
+# parameters in numpydoc docstrings, which an indented description follows.
 CODE = re.compile(
-    r"^ *```.*?^ *```|`+[^`\n]+`+|\]\([^)]*\)|^ *(?:>>>|\.\.\.) [^\n]*|\{[^{}\n]*\}", re.M | re.S
+    r"^ *```.*?^ *```|`+[^`\n]+`+|\]\([^)]*\)|^ *(?:>>>|\.\.\.) [^\n]*|\{[^{}\n]*\}"
+    r"|^( +)\w+(?:, \w+)*$(?=\n\1    \S)",
+    re.M | re.S,
 )
 QUOTES = re.compile(r"""^\w*("{3}|'{3}|"|')|("{3}|'{3}|"|')$""")
 PROSE = (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None))  # from 3.12

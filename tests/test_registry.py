@@ -41,7 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "diffusion": {**FEW_STEPS, "sampling_steps": 2, "samples": 2, "hidden": 8},
     "diffusion-published": {"steps": 4, "sampling_steps": 2, "widths": (4,) * 6, "epochs": 1},
     "seq2regions": {**FEW_STEPS, "dim": 8, "set_tokens": 4},
-    "seq2regions-published": {**NETWORK, "rank": 4, "set_tokens": 4, "drawn": 50, "epochs": 1},
+    "seq2regions-published": {**NETWORK, "rank": 4, "set_tokens": 4, "negatives": 50, "epochs": 1},
     "annotator": {"unfamiliar": 0.05, "min_calibration_sets": 1},
 }
 

@@ -45,11 +45,11 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        Literal["better", "published"],
+        Literal["improved", "published"],
         typer.Option(
             help=f"The improved model, or the one of Fay et al. 2024 ({', '.join(WITH_PRESET)})."
         ),
-    ] = "better",
+    ] = "improved",
     epochs: Annotated[
         int | None,
         typer.Option(

@@ -150,7 +150,7 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
 
 
 class _Batches:
-    """A dataset whose item is this process's share of the batch of a step.
+    """A dataset whose item is the part of a step's batch that this process computes.
 
     Every epoch is a permutation of the examples, which depends on the seed and the epoch alone.
     """

@@ -151,7 +151,7 @@ def test_bad_trees_are_refused_in_one_line(tmp_path: Path) -> None:
         SequenceTrees().fit(codes, labels[:19], (codes, labels))
     nothing = np.full(20, np.nan)
     for some, check in ((nothing, labels), (labels, nothing)):
-        with pytest.raises(ModelError, match="an output has no label"):
+        with pytest.raises(ModelError, match="an output has no training label"):
             SequenceTrees().fit(codes, some, (codes, check))
     model = SequenceTrees(trees=2).fit(codes, labels, (codes, labels))
     model.save_pretrained(tmp_path / "model")

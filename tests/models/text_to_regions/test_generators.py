@@ -75,6 +75,15 @@ def test_the_same_seed_gives_the_same_model(fitted: Generator, toy_atlas: Atlas)
     assert np.array_equal(again.score(TEXTS), fitted.score(TEXTS))
 
 
+@pytest.mark.parametrize("kind", ["direct", "direct-published"])
+def test_fitting_leaves_the_random_numbers_of_the_caller_unchanged(
+    kind: str, toy_atlas: Atlas
+) -> None:
+    before = torch.random.get_rng_state()
+    create(kind, **QUICK[kind]).fit(toy_atlas, range(40), validation=range(40, 50))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_bad_requests_are_refused_in_one_line(fitted: Generator) -> None:
     with pytest.raises(TextError, match="empty"):
         fitted.generate("  ", 10)

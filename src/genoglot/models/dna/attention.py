@@ -29,11 +29,11 @@ class AttentionSettings(Settings):
     dim
         Width of the vectors of tokens and of sequences.
     heads
-        Number of attention heads; divides `dim` into even parts.
+        Number of attention heads, by which `dim` is divisible.
     layers
         Number of attention layers.
     positions
-        See `genoglot.nn.encoder.Encoder`.
+        Encoding of positions: see `genoglot.nn.encoder.Encoder`.
     pooling
         The vector of a sequence is that of its CLS token, `"cls"`, or the mean of its tokens.
     dropout

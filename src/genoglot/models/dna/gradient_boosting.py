@@ -25,7 +25,7 @@ OBJECTIVES: dict[Target, str] = {
 
 
 def joined(reference: Vectors, alternative: Vectors) -> Vectors:
-    """Put the vectors of both alleles side by side: (n, dim) and (n, dim) -> (n, 2 dim).
+    """Concatenate the vectors of both alleles: (n, dim) and (n, dim) -> (n, 2 dim).
 
     Examples
     --------
@@ -36,7 +36,7 @@ def joined(reference: Vectors, alternative: Vectors) -> Vectors:
 
 
 class BoostedTrees:
-    """Gradient-boosted trees of one output, or of all classes: the one place that calls XGBoost.
+    """Gradient-boosted trees of one output, or of all classes. Only this class calls XGBoost.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class Trees(ABC):
     Raises
     ------
     ModelError
-        If the target is another one.
+        If the target is not one of these.
     """
 
     TREES: ClassVar[int]
@@ -170,7 +170,9 @@ class Trees(ABC):
         self, target: Target = "binary", *, trees: int | None = None, seed: int = 0, **options: Any
     ) -> None:
         if target == "multi-label":
-            raise ModelError("trees predict one label; fit some to each of several")
+            raise ModelError(
+                "trees predict one label; fit a model of its own to each of several labels"
+            )
         self.target, self.trees, self.seed = target, trees or self.TREES, seed
         self.options = options
         self._classes: NDArray[np.int64] | None = None
@@ -194,14 +196,14 @@ class Trees(ABC):
         labels = np.asarray(labels).reshape(len(labels), -1)
         if labels.shape != (len(vectors), 1):
             raise ModelError(f"{len(vectors)} vectors, but labels {labels.shape}; give one each")
-        there = labels[:, 0] >= 0 if self.target == "multi-class" else ~np.isnan(labels[:, 0])
-        if not there.any():
+        known = labels[:, 0] >= 0 if self.target == "multi-class" else ~np.isnan(labels[:, 0])
+        if not known.any():
             raise ModelError("all labels are missing; give some")
         not_learnable(labels, self.target)
-        y = labels[there, 0]
+        y = labels[known, 0]
         if self.target != "regression":
             self._classes, y = np.unique(y.astype(np.int64), return_inverse=True)
-        self._trees = self._fit(vectors[there], y)
+        self._trees = self._fit(vectors[known], y)
         return self
 
     def predict(self, vectors: Vectors, **options: Any) -> NDArray[np.float32]:
@@ -216,8 +218,8 @@ class Trees(ABC):
 
         Returns
         -------
-        float32 array
-            Predictions, (n, 1) or (n, classes). The probability of a class without training
+        NDArray
+            Predictions, float32 (n, 1) or (n, classes). The probability of a class without training
             examples is 0.
 
         Raises

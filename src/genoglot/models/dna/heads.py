@@ -57,11 +57,11 @@ class SequenceHead(nn.Module):
         self.register_buffer("scale", torch.ones(outputs))
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Logits, or values in units of the training data: (batch, dim) -> (batch, outputs)."""
+        """Compute logits, or standardized values: (batch, dim) -> (batch, outputs)."""
         return cast(Tensor, self.layers(vectors))
 
     def answer(self, logits: Tensor) -> Tensor:
-        """Turn logits into probabilities, or values in units of the training data into values."""
+        """Convert logits to probabilities, or standardized values to values."""
         if self.target == "regression":
             return logits * self.scale + self.center
         return logits.softmax(1) if self.target == "multi-class" else logits.sigmoid()
@@ -148,19 +148,19 @@ def not_learnable(
     labels = labels.reshape(len(labels), -1)
     if target == "multi-class":
         found, number = np.unique(labels[labels >= 0], return_counts=True)
-        called = list(names or map(str, range(int(found.max(initial=-1)) + 1)))
+        classes = list(names or map(str, range(int(found.max(initial=-1)) + 1)))
         if len(found) == 1:
             raise ModelError(
-                f"all {number[0]:,} training examples are of the class {called[int(found[0])]!r}; "
+                f"all {number[0]:,} training examples are of the class {classes[int(found[0])]!r}; "
                 "a model needs examples of two classes or more"
             )
-        return [name for i, name in enumerate(called) if i not in found]
+        return [name for i, name in enumerate(classes) if i not in found]
     low, high = np.fmin.reduce(labels), np.fmax.reduce(labels)
-    alike = ~(low < high)  # also where no label is there
-    n = int((~np.isnan(labels)).any(axis=1).sum()) if alike.all() else 0
+    constant = ~(low < high)  # also where all labels are missing
+    n = int((~np.isnan(labels)).any(axis=1).sum()) if constant.all() else 0
     if n:
         raise ModelError(
             f"all {n:,} training examples have the same label, {np.nanmin(low):g}; a model needs "
             "examples that differ"
         )
-    return [names[int(i)] if names else str(i) for i in np.flatnonzero(alike)]
+    return [names[int(i)] if names else str(i) for i in np.flatnonzero(constant)]

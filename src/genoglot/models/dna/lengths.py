@@ -16,8 +16,10 @@ class TrainedLengths(NamedTuple):
 
     Attributes
     ----------
-    shortest, longest
-        In bp.
+    shortest
+        Length of the shortest sequence in bp.
+    longest
+        Length of the longest sequence in bp.
     padded
         Whether the model was trained on sequences that were padded with N to the longest, as those
         of a task are, and not given their lengths. Predictions then pad sequences as well.
@@ -60,14 +62,14 @@ class TrainedLengths(NamedTuple):
         if not self.shortest <= length <= self.longest:
             raise ModelError(
                 f"{what} of {length:,} bp, but the model was trained on {self}; give such a "
-                f"length (of regions: --width {self.longest}), or overrule this by any_length=True "
+                f"length (of regions: --width {self.longest}), or allow any by any_length=True "
                 "(--any-length)"
             )
 
     def pad(self, codes: Codes, lengths: Lengths | None) -> tuple[Codes, Lengths | None]:
         """Pad sequences with N to the longest of the training, if those were padded.
 
-        Predictions then depend neither on the other sequences of a batch nor on who pads them.
+        Predictions then do not depend on the other sequences of a batch.
 
         Parameters
         ----------
@@ -79,7 +81,7 @@ class TrainedLengths(NamedTuple):
         Returns
         -------
         tuple of Codes and Lengths
-            The padded codes, and the lengths of sequences that the model may read, or None: all.
+            The padded codes, and the lengths of sequences that the model reads, or None: all.
 
         Examples
         --------
@@ -144,7 +146,7 @@ def check_maximum(
 
 
 def extreme_lengths(codes: Codes, lengths: Lengths | None) -> list[int]:
-    """Lengths of the shortest and of the longest sequence, in bp; none if there is none."""
+    """Return the lengths of the shortest and longest sequence in bp; an empty list if none."""
     if not len(codes):
         return []
     if lengths is None:

@@ -169,11 +169,11 @@ class MaskedLanguageModel(nn.Module):
     ) -> Self:
         """Train the encoder to predict masked tokens of windows of a genome.
 
-        Windows lie side by side; those of which more than half is N are left out, as are the last
-        bases of a chromosome. A record shorter than a window is a window of its own, unless it is
+        Windows are adjacent. Windows that are mostly N are left out, as are the last bases of a
+        chromosome. A record shorter than a window is a window of its own, unless it is
         shorter than 16 bp or mostly N. Windows in which every token contains an N are left out,
-        too. In each pass every window is read once, on a strand drawn at random. Windows are
-        fetched batch by batch: memory holds their positions only.
+        too. In each pass every window is read once, on a random strand. Windows are read
+        from the genome batch by batch: only their positions are in memory.
 
         Parameters
         ----------

@@ -1,17 +1,17 @@
 """Masking for masked language models: which tokens are masked, and which ones are predicted.
 
-Bases are masked in spans. Every token that overlaps a masked base is masked, and only tokens all
-of whose bases are masked are predicted. So no visible token contains a base of a predicted token,
-although k-mers overlap: a span of s bases masks s + k - 1 k-mers, of which the s - k + 1 in the
+Bases are masked in spans. Every token that overlaps a masked base is masked, and a token is
+predicted only if all its bases are masked. So no visible token contains a base of a predicted
+token, although k-mers overlap: a span of s bases masks s + k - 1 k-mers, and the s - k + 1 in the
 middle are predicted. (Masked one by one, k-mers could be read off their neighbors; k masked k-mers
-in a row, as in DNABERT (Ji et al. 2021), leave a single base to predict.) Tokens that lie side by
-side, patches and byte pairs, are masked whole, and all masked ones are predicted. Where byte pairs
-begin and end is visible, and depends a little on the masked bases: that is accepted.
+in a row, as in DNABERT (Ji et al. 2021), leave a single base to predict.) Tokens that do not
+overlap, patches and byte pairs, are masked as a whole, and all masked ones are predicted. Where
+byte pairs begin and end is visible and depends a little on the masked bases; this is accepted.
 
 A masked token is always [MASK] (for one-hot DNA: zero, as N is). BERT replaces some tokens by
-random ones and leaves some as they are, so that fine-tuning, which has no [MASK], finds the model
-prepared. But a k-mer that is left as it is reveals its neighbors, a random one fits none of them,
-and at such mask rates both cost more than they bring (Wettig et al. 2022).
+random ones and leaves some unchanged, so that the model is prepared for fine-tuning, which has no
+[MASK]. But an unchanged k-mer reveals its neighbors, a random one fits none of them, and at such
+mask rates both do more harm than good (Wettig et al. 2022).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Masker:
         Fraction of the tokens (one-hot: of the bases) that are masked, between 0 and 1.
     span
         Number of neighboring bases (byte pairs: tokens) that are masked together. By default 2 k
-        for k-mers, one patch, one byte pair, 4 one-hot bases. For patches it is rounded to whole
-        ones.
+        for k-mers, one patch, one byte pair, 4 one-hot bases. For patches it is rounded to a
+        whole number of patches.
 
     Raises
     ------
@@ -88,16 +88,16 @@ class Masker:
     def __call__(
         self, codes: Codes, lengths: NDArray[np.int64] | None, generators: Generators
     ) -> Batch:
-        """Tokenize and mask.
+        """Tokenize and mask sequences.
 
         Parameters
         ----------
         codes
             A C G T N = 0 1 2 3 4, uint8 (batch, length).
         lengths
-            Length of each sequence in bp, int64 (batch,); None: all columns count.
+            Length of each sequence in bp, int64 (batch,); None: no sequence is padded.
         generators
-            One for each sequence, from which its mask is drawn.
+            Random number generator of the mask of each sequence.
 
         Returns
         -------
@@ -147,7 +147,7 @@ class Masker:
 
 
 def _all_masked_around(masked: Flags, reach: int) -> Flags:
-    """Tokens whose neighbors up to the distance `reach` are all masked, or do not exist."""
+    """Find tokens whose neighbors up to the distance `reach` are all masked or do not exist."""
     n = masked.shape[1]
     visible = np.pad(np.cumsum(~masked, axis=1), ((0, 0), (1, 0)))  # before each token
     position = np.arange(n)

@@ -38,7 +38,7 @@ class ResidualCnnSettings(Settings):
     motifs
         Whether the first layer scans for known motifs too.
     pool
-        Number of positions whose maximum goes on from the first layer.
+        Width of the maximum pooling after the first layer, in positions.
     blocks
         Number of residual blocks.
     block_kernel
@@ -47,8 +47,8 @@ class ResidualCnnSettings(Settings):
         Number of weighted means over positions in the vector of a sequence.
     positions
         Number of bp from the start in which the position matters, as around a TSS: each position
-        has a vector of its own, and a part of the sequence's vector is made of all positions. 0 if
-        the position does not matter.
+        has a vector of its own, and a part of the vector of the sequence is computed from all
+        positions. 0 if the position does not matter.
     dropout
         Dropout rate.
     seed
@@ -69,10 +69,10 @@ class ResidualCnnSettings(Settings):
 
 
 class ResidualCnn(SequenceEncoder):
-    """Convolutional encoder that knows the motifs of JASPAR from the start.
+    """Convolutional encoder whose first layer contains the motifs of JASPAR.
 
     Its first layer has learned convolutions and the sites of the 579 motifs of JASPAR 2018 (the
-    better strand of each), which are not trained: some thousand sequences are too few to learn
+    better strand of each), which are not trained: a few thousand sequences are not enough to learn
     them. Residual convolutions follow, on every third position. The vector of a sequence is the
     maximum and the mean over positions, and several weighted means.
 
@@ -136,9 +136,9 @@ class ResidualCnn(SequenceEncoder):
         sites = [self.rectify(self.learned(values))]
         if self.scan is not None:
             sites.append(self.scan(values))
-        if mask is not None:  # rectified: a 0 of padding is never the maximum beside other values
+        if mask is not None:  # values are rectified, so that the 0 of padding is never above others
             sites = [part * mask[:, None] for part in sites]
-        # Pooled apart: no gradient, and so no position of a maximum, is held of the scan.
+        # Pooled separately: the scan has no gradient, so that positions of maxima are not stored.
         x = self.first(torch.cat([self._pooled(part) for part in sites], 1))
         if mask is not None:
             mask = self._pooled(mask[:, None].float()) > 0  # (batch, 1, positions)
@@ -151,7 +151,7 @@ class ResidualCnn(SequenceEncoder):
         return Encoding(sequence, x.transpose(1, 2), None if mask is None else mask[:, 0])
 
     def _summaries(self, x: Tensor, mask: Tensor | None) -> list[Tensor]:
-        """Maximum, mean and weighted means over positions, (batch, ...) each."""
+        """Compute maximum, mean and weighted means over positions, (batch, ...) each."""
         weights = None if self.weigh is None else self.weigh(x)
         if mask is None:
             summaries = [x.amax(2), x.mean(2)]
@@ -162,8 +162,8 @@ class ResidualCnn(SequenceEncoder):
         if weights is not None:
             summaries.append(torch.einsum("bqn,bcn->bqc", weights.softmax(2), x).flatten(1))
         if self.positions is not None:
-            all_of_it = _as_long(x if mask is None else x * mask, self.positions.shape[1])
-            summaries.append(F.gelu(self.connect(all_of_it.flatten(1))))
+            all_positions = _as_long(x if mask is None else x * mask, self.positions.shape[1])
+            summaries.append(F.gelu(self.connect(all_positions.flatten(1))))
         return summaries
 
     def _pooled(self, x: Tensor) -> Tensor:

@@ -62,8 +62,8 @@ class SequenceModelSettings(Settings):
         What is predicted: see `genoglot.models.dna.target`.
     strands
         `"forward"`: sequences are read as they are given. `"random"`: training reads each on a
-        strand drawn at random, prediction reads both. `"both"`: training reads both, too. Where
-        both are read, their logits (or values) are averaged.
+        random strand, prediction reads both. `"both"`: training reads both, too. Where both are
+        read, their logits (or values) are averaged.
     hidden
         Width of the hidden layer of the head; by default the width of the encoder's vector.
     dropout
@@ -78,12 +78,14 @@ class SequenceModelSettings(Settings):
     frozen
         Train the head only. Vectors are computed once, before the training.
     shift
-        Largest shift of a training sequence to either side, drawn at random, bp; N fills what is
-        left free.
-    epochs, max_steps
-        Number of passes over the data, or number of optimizer steps in their place.
+        Maximum of the random shift of a training sequence to either side, in bp; the sequence is
+        padded with N.
+    epochs
+        Number of passes over the data.
+    max_steps
+        Number of optimizer steps, in place of `epochs`.
     batch_size
-        Number of sequences of a step, over all processes.
+        Number of sequences in a training step, over all processes.
     learning_rate, decay, weight_decay
         See `genoglot.training.schedule.Schedule`.
     warm_up
@@ -162,7 +164,7 @@ class SequenceModel(Pretrained):
         fitting = {"bce": ("bce", "focal"), "mse": ("mse", "huber")}.get(default, (default,))
         if self.objective not in fitting:
             raise ModelError(
-                f"{self.objective} is no objective for {s.target}; use {' or '.join(fitting)}"
+                f"{self.objective} is not an objective for {s.target}; use {' or '.join(fitting)}"
             )
         if s.label_smoothing and self.objective not in SMOOTHED:
             raise ModelError(f"labels of {self.objective} are not smoothed; leave label_smoothing")
@@ -189,24 +191,24 @@ class SequenceModel(Pretrained):
         Parameters
         ----------
         codes
-            A C G T N = 0 1 2 3 4, uint8 (n, length); also a memory-mapped array, of which only the
+            A C G T N = 0 1 2 3 4, uint8 (n, length); of a memory-mapped array only the
             rows of a batch are read.
         labels
             float32 (n, outputs) or, if there is one output, (n,), NaN where a label is missing;
             for classes their numbers, int64 (n,), below 0 where a label is missing.
         lengths
-            Length of each sequence in bp, int64 (n,); by default all columns count.
+            Length of each sequence in bp, int64 (n,); by default no sequence is padded.
         shortest
-            Without lengths: length of the shortest sequence in bp, where sequences are filled up
-            with N at their end; by default none is. `predict` takes sequences from this length on,
-            and fills them up as well.
+            Without lengths: length of the shortest sequence in bp, if sequences are padded with N
+            at their end; by default none is. `predict` accepts sequences from this length on, and
+            pads them as well.
         validation
             Codes and labels on which the loss and `choose_by` are measured after every epoch.
         validation_lengths
-            Length of each of these sequences in bp; by default all columns count.
+            Length of each of these sequences in bp; by default no sequence is padded.
         choose_by
-            Keep the weights of the epoch at which this is best: `"loss"` (lowest), or a function
-            of labels and predictions (highest). By default the last weights are kept.
+            Use the weights of the epoch with the best value: `"loss"` (lowest), or a function of
+            labels and predictions (highest). By default the last weights are used.
         log_folder
             Where `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoint are written; by
             default nowhere.

@@ -28,13 +28,13 @@ from genoglot.sequence.motifs import jaspar
 from genoglot.settings import Settings
 
 KMERS = (2, 3, 4, 5)
-SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
-WIDEST = 19  # places of a motif that count
+SITE_THRESHOLD = 0.5  # score of a site, between the worst (0) and the best (1) of the motif
+MOTIF_WIDTH = 19  # maximum number of positions of a motif
 BINS = 64
 MAX_LENGTH = 1 << 15  # bp
-PATIENCE = 50  # trees without a gain after which none is added
+PATIENCE = 50  # number of trees without improvement after which training ends
 
-_BASES = 1 << 15  # at a time
+_BASES = 1 << 15  # number of bases that are scanned for motifs at a time
 
 
 class SequenceTreesSettings(Settings):
@@ -45,35 +45,39 @@ class SequenceTreesSettings(Settings):
     target
         What is predicted: see `SequenceHead`.
     trees
-        The most that are grown, for each output; validation data tell how many.
-    depth, learning_rate
-        Of the trees.
-    most
-        Sequences to learn from; of more, so many are drawn.
+        Maximum number of trees for each output; as many are used as have the lowest loss on the
+        validation data.
+    depth
+        Maximum depth of a tree.
+    learning_rate
+        Factor by which the contribution of each tree is reduced.
+    max_examples
+        Maximum number of training sequences; if there are more, a random sample is used.
     seed
-        Of everything random.
+        Seed of all random numbers.
     """
 
     target: Target = "binary"
     trees: int = Field(1500, ge=1)
     depth: int = Field(6, ge=1)
     learning_rate: float = Field(0.05, gt=0)
-    most: int = Field(100_000, ge=1)
+    max_examples: int = Field(100_000, ge=1)
     seed: int = Field(0, ge=0)
 
 
 class SequenceTrees(Pretrained):
-    """Gradient-boosted trees (XGBoost) on what a sequence holds.
+    """Gradient-boosted trees (XGBoost) on k-mers, motifs and bases.
 
-    That is: how often each 2- to 5-mer is there, on either strand; how well the best site of each
-    of the 579 motifs of JASPAR 2018 fits, and the sum over its sites; and the base at each place.
+    The features of a sequence are the count of each 2- to 5-mer on both strands, the score of the
+    best site of each of the 579 motifs of JASPAR 2018, the sum of the scores of its sites, and the
+    base at each position.
 
     Parameters
     ----------
     names
-        Of the outputs: labels, values or classes; None if they have none.
+        Names of the outputs (labels, values or classes); None if they have none.
     **settings
-        Those of `SequenceTreesSettings`.
+        Fields of `SequenceTreesSettings`; the others have their defaults.
 
     Raises
     ------
@@ -110,7 +114,7 @@ class SequenceTrees(Pretrained):
         shortest: int | None = None,
         folder: Path | None = None,
     ) -> Self:
-        """Grow trees, as many as are good for the validation data.
+        """Train as many trees as have the lowest loss on the validation data.
 
         Parameters
         ----------
@@ -120,13 +124,18 @@ class SequenceTrees(Pretrained):
             float (n, outputs) or, if there is one output, (n,), NaN where a label is missing; for
             classes their numbers, integers (n,), below 0 where it is missing.
         validation
-            Codes and labels.
+            Codes and labels of the validation data.
         shortest
-            Bases of the shortest sequence, where sequences are filled up with N at their end; by
-            default none is.
+            Length of the shortest sequence in bp, if sequences are padded with N at their end; by
+            default none is padded.
         folder
-            Folder in which the trees of each output are written as soon as they are grown. Trees
-            that are there, of an interrupted `fit` to the same data, are not grown again.
+            Folder in which the trees of each output are written when they are complete. Trees that
+            are there, from an interrupted `fit` to the same data, are not trained again.
+
+        Returns
+        -------
+        SequenceTrees
+            The model itself, fitted.
 
         Raises
         ------
@@ -138,8 +147,10 @@ class SequenceTrees(Pretrained):
         not_learnable(np.asarray(labels), s.target, self.names)
         y, y_check = self._columns(codes, labels), self._columns(*validation)
         rows = np.arange(len(codes))
-        if len(rows) > s.most:
-            rows = np.sort(np.random.default_rng(s.seed).choice(rows, s.most, replace=False))
+        if len(rows) > s.max_examples:
+            rows = np.sort(
+                np.random.default_rng(s.seed).choice(rows, s.max_examples, replace=False)
+            )
         self.lengths = TrainedLengths.of(codes, None, shortest)
         self._length = codes.shape[1]
         x, x_check = self._features(codes[rows]), self._features(validation[0])
@@ -150,9 +161,11 @@ class SequenceTrees(Pretrained):
         for i in range(y.shape[1]):
             file = None if folder is None else folder / f"trees-{i}.ubj"
             if file is not None and file.exists():
-                self._boosters.append(BoostedTrees.from_bytes(file.read_bytes(), self._kinds()))
+                self._boosters.append(
+                    BoostedTrees.from_bytes(file.read_bytes(), self._feature_types())
+                )
                 continue
-            self._boosters.append(self._grown(x, y[:, i], x_check, y_check[:, i]))
+            self._boosters.append(self._train(x, y[:, i], x_check, y_check[:, i]))
             if file is not None:
                 with atomic_path(file) as temporary:
                     temporary.write_bytes(self._boosters[-1].to_bytes())
@@ -166,39 +179,44 @@ class SequenceTrees(Pretrained):
         any_length: bool = False,
         batch_size: int = 1024,
     ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values: float32 (n, outputs).
+        """Predict probabilities of labels or classes, or values.
 
         Parameters and errors are those of `SequenceModel.predict`.
+
+        Returns
+        -------
+        NDArray
+            float32 (n, outputs).
         """
         if not self._boosters:
             raise ModelError("the trees are not fitted; fit them to labels")
         for length in extreme_lengths(codes, lengths):
             self.check_length(length, any_length=any_length)
-        told = [np.empty((0, self._outputs))]
+        predictions = [np.empty((0, self._outputs))]
         for part, some in batches(codes, lengths, batch_size):
             if some is not None:
                 part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
             if self.lengths is not None:
                 part, _ = self.lengths.pad(part, None)
-            found = self._boosters[0].matrix(self._features(part))
-            told.append(np.column_stack([booster.predict(found) for booster in self._boosters]))
-        return np.concatenate(told).astype(np.float32)
+            x = self._boosters[0].matrix(self._features(part))
+            predictions.append(np.column_stack([trees.predict(x) for trees in self._boosters]))
+        return np.concatenate(predictions).astype(np.float32)
 
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
     ) -> None:
-        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
         if self.lengths is not None and not any_length:
             self.lengths.check(length, what)
         check_maximum(length, MAX_LENGTH, what)
 
     @property
     def tokenizer(self) -> DnaTokenizer:
-        """How it reads DNA: base by base."""
+        """Tokenizer of the model, which reads single bases."""
         return OneHotTokenizer()
 
     def to(self, device: str | torch.device) -> Self:
-        """Stay where it is: on the CPU."""
+        """Do nothing: trees are always on the CPU."""
         return self
 
     def _metadata(self) -> dict[str, Any]:
@@ -222,27 +240,29 @@ class SequenceTrees(Pretrained):
         made._length, made._outputs = config["length"], config["outputs"]
         made.lengths = TrainedLengths(*config["lengths"]) if config["lengths"] else None
         made._boosters = [
-            BoostedTrees.from_bytes(arrays[f"trees.{i}"].tobytes(), made._kinds())
+            BoostedTrees.from_bytes(arrays[f"trees.{i}"].tobytes(), made._feature_types())
             for i in range(len(arrays))
         ]
         return made
 
-    def _grown(self, x: Any, y: Any, x_check: Any, y_check: Any) -> BoostedTrees:
-        """Grow the trees of one output, or of all classes."""
+    def _train(self, x: Any, y: Any, x_check: Any, y_check: Any) -> BoostedTrees:
+        """Train the trees of one output, or of all classes."""
         s = self.settings
-        there, checked = ~np.isnan(y), ~np.isnan(y_check)
-        if not there.any() or not checked.any():
-            raise ModelError("an output has no label to learn from, or to validate on; give some")
+        known, known_check = ~np.isnan(y), ~np.isnan(y_check)
+        if not known.any() or not known_check.any():
+            raise ModelError(
+                "an output has no training label, or no validation label; give at least one of each"
+            )
         classes = {"num_class": self._outputs} if s.target == "multi-class" else {}
         return BoostedTrees.fit(
-            x[there], y[there], (x_check[checked], y_check[checked]),
+            x[known], y[known], (x_check[known_check], y_check[known_check]),
             target=s.target, trees=s.trees, patience=PATIENCE, max_bin=BINS,
-            features=self._kinds(), eta=s.learning_rate, max_depth=s.depth, min_child_weight=10,
-            subsample=0.7, colsample_bynode=0.05, reg_lambda=2, seed=s.seed,
+            features=self._feature_types(), eta=s.learning_rate, max_depth=s.depth,
+            min_child_weight=10, subsample=0.7, colsample_bynode=0.05, reg_lambda=2, seed=s.seed,
             nthread=torch.get_num_threads(), **classes,
         )  # fmt: skip
 
-    def _kinds(self) -> dict[str, Any]:
+    def _feature_types(self) -> dict[str, Any]:
         """Describe the features to XGBoost: bases are categories, the others numbers."""
         numbers = sum(kmer_counts(np.empty((0, 0), np.uint8), k).shape[1] for k in KMERS)
         numbers += 2 * len(jaspar())
@@ -253,26 +273,26 @@ class SequenceTrees(Pretrained):
         }
 
     def _features(self, codes: Codes) -> NDArray[np.float32]:
-        """k-mer counts, best and summed sites of each motif, bases: float32 (n, features)."""
-        cores = [torch.from_numpy(motif.core(WIDEST)) for motif in jaspar()]
-        scan = MotifConvolution(cores, SITE)
-        found = np.empty((len(codes), len(self._kinds()["feature_types"])), np.float32)
+        """Compute k-mer counts, best and summed motif sites, bases: float32 (n, features)."""
+        cores = [torch.from_numpy(motif.core(MOTIF_WIDTH)) for motif in jaspar()]
+        scan = MotifConvolution(cores, SITE_THRESHOLD)
+        found = np.empty((len(codes), len(self._feature_types()["feature_types"])), np.float32)
         step = max(_BASES // max(codes.shape[1], 1), 1)
         for i in range(0, len(codes), step):
             part = codes[i : i + step]
-            dna = one_hot(part) + (part == N)[:, None]  # N is as bad as all four letters together
-            dna = np.pad(dna, ((0, 0), (0, 0), (WIDEST // 2,) * 2), constant_values=1)
+            dna = one_hot(part) + (part == N)[:, None]  # N scores as all four bases together
+            dna = np.pad(dna, ((0, 0), (0, 0), (MOTIF_WIDTH // 2,) * 2), constant_values=1)
             with torch.inference_mode():
                 sites = scan(torch.from_numpy(dna)).numpy()
             counts = [kmer_counts(part, k) for k in KMERS]
             bases = np.full((len(part), self._length), np.nan, np.float32)
-            kept = part[:, : self._length]
-            bases[:, : kept.shape[1]] = np.where(kept == N, np.nan, kept)
+            cut = part[:, : self._length]
+            bases[:, : cut.shape[1]] = np.where(cut == N, np.nan, cut)
             found[i : i + step] = np.hstack([*counts, sites.max(2), sites.sum(2), bases])
         return found
 
     def _columns(self, codes: Codes, labels: Any) -> NDArray[np.float32]:
-        """Labels as columns, NaN where one is missing."""
+        """Return labels as columns, NaN where one is missing."""
         labels = np.asarray(labels)
         if len(labels) != len(codes):
             raise ModelError(f"{len(codes)} sequences, but labels of {len(labels)}; give one each")

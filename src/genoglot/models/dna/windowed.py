@@ -29,7 +29,7 @@ from genoglot.training.examples import Batch
 
 BACKBONE = "backbone"  # subfolder and attribute
 
-_WINDOWS = 256  # encoded at a time: 40 kb have 200; the memory of a window is the backbone's
+_WINDOWS = 256  # number of windows that are encoded at a time; 40 kb have 200
 
 
 class WindowedSettings(Settings):
@@ -42,9 +42,9 @@ class WindowedSettings(Settings):
     context
         Number of bp on either side of a window that the backbone reads as well.
     frozen
-        Whether the weights of the backbone stay as they are.
+        Whether the weights of the backbone are not trained.
     dim, heads, layers, positions, dropout
-        Of the transformer over windows: see `genoglot.nn.encoder.Encoder`.
+        Settings of the transformer over windows: see `genoglot.nn.encoder.Encoder`.
     max_length
         Maximum number of windows with `"absolute"` positions.
     seed
@@ -116,7 +116,7 @@ class WindowedEncoder(SequenceEncoder):
         Returns
         -------
         Batch
-            The tensors that the backbone reads, with a dimension more, (n, windows, ...).
+            The tensors that the backbone reads, with one more dimension: (n, windows, ...).
         """
         s = self.settings
         codes = np.asarray(codes)
@@ -200,8 +200,8 @@ class WindowedEncoder(SequenceEncoder):
 class UpperTransformer(SequenceEncoder):
     """The transformer of a `WindowedEncoder`, which reads vectors of windows, not DNA.
 
-    Training it is training the whole encoder with a frozen backbone, which then encodes each window
-    only once, not in every epoch.
+    To train it is to train the whole encoder with a frozen backbone, which then encodes each window
+    only once instead of in every epoch.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ class UpperTransformer(SequenceEncoder):
         self.project, self.upper = whole.project, whole.upper
 
     def tokenize(self, codes: NDArray[Any], lengths: Lengths | None = None) -> Batch:
-        """Take the result of `WindowedEncoder.window_vectors`, (n, windows, dim), as it is."""
+        """Return the result of `WindowedEncoder.window_vectors`, (n, windows, dim), as a batch."""
         return {"inputs": torch.from_numpy(np.asarray(codes, np.float32))}
 
     def one_hot_batch(self, values: Tensor) -> Batch:  # noqa: D102  (see SequenceEncoder)

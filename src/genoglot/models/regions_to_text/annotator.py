@@ -186,7 +186,7 @@ class Annotator(UniverseModel):
         known = all_known(atlas.metadata)[chosen]
         if not known.all():
             log.warning(
-                "%d of %d sets lack an assay, target or biosample that others have and are not "
+                "%d of %d sets have no assay, target or biosample, which others have, and are not "
                 "learned from",
                 *((~known).sum(), len(chosen)),
             )
@@ -271,7 +271,7 @@ class Annotator(UniverseModel):
         sets
             Sorted, unique universe ids of each set.
         texts
-            Any descriptions; they need not be those of training sets.
+            Any descriptions, also other ones than those of training sets.
 
         Returns
         -------

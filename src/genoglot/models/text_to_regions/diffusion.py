@@ -20,6 +20,7 @@ from genoglot.models.text_to_regions.generator import Ids, Scores, best
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
     NetworkSettings,
+    multi_hot,
     region_ids,
 )
 from genoglot.models.text_to_regions.retrieval import (
@@ -96,14 +97,12 @@ class PublishedDiffusion(NetworkGenerator):
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the mean absolute error of the predicted noise."""
-        device, sets = self.device, region_ids(batch)
-        flat = torch.zeros(len(sets), 3, self.shape[0] * self.shape[1], device=device)
-        for image, ids in zip(flat, sets, strict=True):
-            image[0, torch.from_numpy(ids).long().to(device)] = 1
-        images = flat.view(len(flat), 3, *self.shape)
-        noise = torch.randn(images.shape, device=device)
-        step = torch.randint(self.settings.steps, (len(images),), device=device)
-        noisy = self.noising.to(device).noised(images, step, noise)
+        height, width = self.shape
+        presence = multi_hot(batch, height * width).view(-1, 1, height, width)
+        images = F.pad(presence, (0, 0, 0, 0, 0, 2))  # two more channels, zero
+        noise = torch.randn(images.shape, device=self.device)
+        step = torch.randint(self.settings.steps, (len(images),), device=self.device)
+        noisy = self.noising.to(self.device).noised(images, step, noise)
         return F.l1_loss(self.network(noisy, step, batch["vectors"]), noise)
 
     @torch.inference_mode()

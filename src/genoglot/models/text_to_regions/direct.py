@@ -16,7 +16,7 @@ from genoglot.models.text_to_regions.generator import Ids, Scores, best
 from genoglot.models.text_to_regions.network_generator import (
     NetworkGenerator,
     NetworkSettings,
-    region_ids,
+    multi_hot,
 )
 from genoglot.models.text_to_regions.retrieval import (
     RetrievalGenerator,
@@ -57,7 +57,6 @@ class PublishedDirect(NetworkGenerator):
     settings_class = PublishedDirectSettings
     settings: PublishedDirectSettings
     fitted = ("tfidf",)
-    tfidf: Tfidf
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit TF-IDF and make the network."""
@@ -76,11 +75,7 @@ class PublishedDirect(NetworkGenerator):
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the mean squared error against the multi-hot vectors."""
-        predicted = self.network(batch["vectors"])
-        target = torch.zeros_like(predicted)
-        for row, ids in zip(target, region_ids(batch), strict=True):
-            row[torch.from_numpy(ids).long().to(row.device)] = 1
-        return F.mse_loss(predicted, target)
+        return F.mse_loss(self.network(batch["vectors"]), multi_hot(batch, len(self.universe)))
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:

@@ -101,7 +101,7 @@ class NetworkGenerator(Generator):
         return Schedule(steps, self.settings.learning_rate, weight_decay=0.0, clip_norm=None)
 
     def n_epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of passes over the training sets, each of which has so many steps."""
+        """Return the number of passes over the training sets, given the steps of a pass."""
         return self.settings.epochs
 
     @property
@@ -205,6 +205,32 @@ def region_ids(batch: Batch) -> list[NDArray[np.int32]]:
     """
     ends = np.cumsum(batch["sizes"].cpu().numpy())
     return np.split(batch["ids"].cpu().numpy(), ends[:-1])
+
+
+def multi_hot(batch: Batch, size: int) -> Tensor:
+    """Return which set of a batch contains which regions.
+
+    Parameters
+    ----------
+    batch
+        A batch: see `NetworkGenerator.loss`.
+    size
+        Number of columns, at least that of the regions of the universe.
+
+    Returns
+    -------
+    Tensor
+        float32 (batch, size), 1 where a set contains a region, else 0, on the device of the batch.
+
+    Examples
+    --------
+    >>> ids, sizes = torch.tensor([2, 0, 1], dtype=torch.int32), torch.tensor([1, 2])
+    >>> multi_hot({"ids": ids, "sizes": sizes}, 4).tolist()
+    [[0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]
+    """
+    presence = torch.zeros(len(batch["sizes"]), size, device=batch["ids"].device)
+    presence[torch.repeat_interleave(batch["sizes"]), batch["ids"].long()] = 1
+    return presence
 
 
 class _Sets:

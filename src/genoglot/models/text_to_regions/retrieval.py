@@ -14,7 +14,7 @@ that no training set has.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -41,7 +41,6 @@ from genoglot.models.text_to_regions.network_generator import (
 from genoglot.models.text_to_regions.text_features import TextFeatures
 from genoglot.models.universe_model import SetRows
 from genoglot.nn.retrieval import RetrievalAttention
-from genoglot.text import MiniLM, Tfidf
 from genoglot.training.examples import Batch
 from genoglot.training.schedule import Schedule
 
@@ -210,6 +209,21 @@ class RetrievalGenerator(NetworkGenerator):
     ----------
     **settings
         Fields of `RetrievalSettings`.
+
+    Attributes
+    ----------
+    tfidf, minilm, directions
+        Encoders of descriptions: see `TextFeatures`.
+    frequency
+        Mean signal rank of each region, float32 (universe,).
+    region_factors
+        Factors of the regions, float32 (universe, rank).
+    features
+        Encoded descriptions of the training sets, float32 (sets, feature_dim).
+    set_factors
+        Factors of the training sets, float32 (sets, rank).
+    ridge
+        Coefficients of the ridge regression from text to set factors, float32 (feature_dim, rank).
     """
 
     settings_class: ClassVar[type[RetrievalSettings]] = RetrievalSettings
@@ -218,14 +232,6 @@ class RetrievalGenerator(NetworkGenerator):
     fitted: ClassVar[tuple[str, ...]] = (
         *TextFeatures._fields, "frequency", "region_factors", "features", "set_factors", "ridge"
     )  # fmt: skip
-    tfidf: Tfidf
-    minilm: MiniLM
-    directions: Floats
-    frequency: Floats  # (universe,), mean signal rank
-    region_factors: Floats  # (universe, rank)
-    features: Floats  # (sets, feature_dim), encoded descriptions
-    set_factors: Floats  # (sets, rank)
-    ridge: Floats  # (feature_dim, rank)
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Fit text features, factors and ridge regressions; make the network.
@@ -312,11 +318,11 @@ class RetrievalGenerator(NetworkGenerator):
     def score(self, texts: Sequence[str]) -> Scores:
         """Score every region between 0 and 1; scores are not calibrated probabilities."""
         set_factors = self.predict_set_factors(texts)
-        scores = torch.empty(len(texts), len(self.universe))
-        for start in range(0, len(self.universe), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            scores[:, chunk] = self._logits(set_factors, chunk).sigmoid_().cpu()
-        return scores.numpy()
+
+        def score(regions: slice) -> Tensor:
+            return self._logits(set_factors, regions).sigmoid_()
+
+        return in_chunks(score, len(texts), len(self.universe)).numpy()
 
     def _logits(self, set_factors: Tensor, regions: slice | Tensor) -> Tensor:
         """Compute log-odds of presence: (batch, heads, rank) -> (batch, regions)."""
@@ -355,6 +361,30 @@ def contains(sets: Sequence[NDArray[np.int32]], regions: NDArray[np.int64]) -> F
             position = np.searchsorted(ids, regions).clip(max=len(ids) - 1)
             row[:] = ids[position] == regions
     return found
+
+
+def in_chunks(compute: Callable[[slice], Tensor], texts: int, regions: int) -> Tensor:
+    """Compute values of all regions for some texts, a limited number of regions at a time.
+
+    Parameters
+    ----------
+    compute
+        Function of a slice of regions that returns (texts, regions of the slice).
+    texts
+        Number of texts.
+    regions
+        Number of all regions.
+
+    Returns
+    -------
+    Tensor
+        float32 (texts, regions), on the CPU.
+    """
+    values = torch.empty(texts, regions)
+    for start in range(0, regions, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        values[:, chunk] = compute(chunk).cpu()
+    return values
 
 
 def log_odds(frequency: Tensor) -> Tensor:

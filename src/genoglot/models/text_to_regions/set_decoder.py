@@ -14,7 +14,7 @@ from torch import Tensor
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models.text_to_regions.generator import Generator, Scores, best
-from genoglot.models.text_to_regions.retrieval import CHUNK
+from genoglot.models.text_to_regions.retrieval import in_chunks
 from genoglot.models.universe_model import SetRows
 from genoglot.nn.decoding import beam_search, greedy, sample
 from genoglot.regions import Regions
@@ -54,11 +54,11 @@ class SetDecoder(Generator):
 
     def _all_logits(self, hidden: Tensor, state: Any) -> Tensor:
         """Compute logits over the universe, in chunks: (texts, universe)."""
-        logits = torch.empty(len(hidden), len(self.universe))
-        for start in range(0, len(self.universe), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            logits[:, chunk] = self._next_logits(hidden, state, chunk).cpu()
-        return logits
+        return in_chunks(
+            lambda regions: self._next_logits(hidden, state, regions),
+            len(hidden),
+            len(self.universe),
+        )
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> Scores:

@@ -173,8 +173,6 @@ class PublishedText2Bed(VectorSearch, NetworkGenerator):
     settings_class = PublishedText2BedSettings
     settings: PublishedText2BedSettings
     fitted = ("minilm", "unit_vectors")
-    minilm: MiniLM
-    unit_vectors: Floats  # (universe, dim), of the regions
 
     def prepare(self, atlas: Atlas, rows: SetRows | None = None) -> None:
         """Load or train region vectors and make the network."""
