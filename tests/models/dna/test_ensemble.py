@@ -124,7 +124,7 @@ def test_fitting_again_is_the_same_and_resuming_too(
     names = ("pilot-anchored", "pilot-free", "0-motifs", "1-learned")
     assert [line.endswith("; not trained again") for line in said] == [True] * 4 + [False]
     assert all(str(folder / name) in line for name, line in zip(names, said, strict=False))
-    assert said[4].endswith("trees: resuming with the trees of 1 of 1 outputs, grown before")
+    assert said[4].endswith("trees: resuming with the trees of 1 of 1 outputs, trained before")
     for again in (fit_ensemble(*data, **how), resumed):
         np.testing.assert_allclose(again.predict(codes), fitted.predict(codes), atol=1e-6)
     other = data[0], 1 - data[1], data[2]

@@ -95,8 +95,8 @@ class SequenceEnsemble(Pretrained):
         known = [member.lengths for member in self.members]
         if None in known:
             return None
-        shortest, longest, filled = zip(*known, strict=True)
-        return TrainedLengths(max(shortest), min(longest), all(filled))
+        shortest, longest, padded = zip(*known, strict=True)
+        return TrainedLengths(max(shortest), min(longest), all(padded))
 
     def predict(
         self,
@@ -106,9 +106,14 @@ class SequenceEnsemble(Pretrained):
         any_length: bool = False,
         batch_size: int = 64,
     ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values: float32 (n, outputs).
+        """Predict probabilities of labels or classes, or values.
 
         Parameters and errors are those of `SequenceModel.predict`.
+
+        Returns
+        -------
+        NDArray
+            float32 (n, outputs).
         """
         predictions = [
             member.predict(codes, lengths, any_length=any_length, batch_size=batch_size)
@@ -120,7 +125,7 @@ class SequenceEnsemble(Pretrained):
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
     ) -> None:
-        """Refuse a length, in bp, that `predict` refuses; the error calls the sequence `what`."""
+        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
         for member in self.members:
             member.check_length(length, what, any_length=any_length)
 

@@ -1,9 +1,9 @@
 """Training an ensemble of residual CNNs and boosted trees: the default of `genoglot task train`.
 
-This page holds every choice of the default: two networks, one with the motifs of JASPAR and one
-without; boosted trees beside them; and pilots, two small trainings whose validation loss decides
-whether sequences are read as they are given or on either strand with shifts. The setting `anchored`
-replaces the pilots, `networks` and `trees` change the members.
+This file contains all choices of the default: two networks, one with the motifs of JASPAR and one
+without; boosted trees; and pilots, two small trainings whose validation loss decides whether
+sequences are read as they are given or on either strand with shifts. The setting `anchored`
+replaces the pilots; `networks` and `trees` change the members.
 """
 
 from __future__ import annotations
@@ -34,31 +34,33 @@ log = logging.getLogger("genoglot")
 MIN_STEPS_PER_EPOCH = 64
 PILOT_EPOCHS = 2
 # The anchored pilot is chosen if its validation loss is lower by this many standard errors, and by
-# this many nats: trainings differ by as much with other seeds.
+# this many nats: trainings with different seeds differ by as much.
 STANDARD_ERRORS, MARGIN = 2.0, 0.03
 
 
 class EnsembleSettings(Settings):
-    """Settings of `fit_ensemble`: one set for all data.
+    """Settings of `fit_ensemble`, with the same defaults for all data sets.
 
     Attributes
     ----------
     networks
         Number of networks with the motifs of JASPAR, and of networks without them.
     anchored
-        Read sequences as they are given, with weights for positions, as suits sequences around a
-        TSS; or else read them on either strand, with small shifts. By default two small pilots
-        decide, trained for two passes: anchored if the validation loss is lower with it by two
-        standard errors and by 0.03 nats.
-    epochs, min_steps
-        Number of passes over the data in each network's training, and the minimum number of
-        optimizer steps, for which small data sets get more passes.
+        True: read sequences as they are given, with weights for positions, which suits sequences
+        around a TSS. False: read them on either strand, with small shifts. By default two small
+        pilots decide, which are trained for two passes: true if that lowers the validation loss by
+        two standard errors and by 0.03 nats.
+    epochs
+        Number of passes over the data in the training of each network.
+    min_steps
+        Minimum number of optimizer steps, for which small data sets get more passes.
     batch_size
-        Number of sequences of a step; fewer for small data sets, so that a pass has 64 steps.
+        Number of sequences in a training step; fewer for small data sets, so that a pass has 64
+        steps.
     learning_rate, weight_decay, label_smoothing
         Settings of each network's training.
     shift
-        Largest shift of a sequence that is not anchored, bp.
+        Maximum of the random shift of a sequence that is not anchored, in bp.
     width, learned, blocks, dropout
         See `ResidualCnn`; a network without motifs learns twice as many first convolutions.
     head_dropout
@@ -115,23 +117,29 @@ def fit_ensemble(
     names
         Names of the outputs.
     shortest
-        Length of the shortest sequence in bp, where sequences are filled up with N at their end;
-        by default none is.
+        Length of the shortest sequence in bp, if sequences are padded with N at their end; by
+        default none is.
     seed
         Seed of the first network; each further one has the next seed.
     log_folder
-        Where the logs and the checkpoint of each network are written; by default nowhere.
+        Folder of the logs and the checkpoint of each network; by default nothing is written.
     resume
-        Continue from the checkpoints there, to the same result.
+        Continue from the checkpoints in `log_folder`, to the same result.
     device
         Device to train on; by default a GPU if there is one.
     **settings
-        Those of `EnsembleSettings`.
+        Fields of `EnsembleSettings`; the others have their defaults.
+
+    Returns
+    -------
+    SequenceEnsemble
+        The trained ensemble.
 
     Raises
     ------
     ModelError
-        If a setting is unknown, the target is `"regression"`, or the data do not fit.
+        If a setting is unknown, the target is `"regression"`, or the labels do not match the
+        sequences.
     """
     if target == "regression":
         raise ModelError("an ensemble predicts labels or classes; for values use SequenceModel")
@@ -179,30 +187,30 @@ class _Training(NamedTuple):
         return self._network(name, number, epochs, s.width, anchored=anchored, motifs=motifs)
 
     def trees(self) -> SequenceTrees:
-        """Grow the trees of each output that an interrupted training has not grown."""
+        """Train the trees of each output, except for those from an interrupted training."""
         from genoglot.training.checkpoints import CHECKPOINTS, can_resume
 
         s = self.settings
         trees = SequenceTrees(names=self.names, target=self.target, trees=s.trees, seed=self.seed)
-        grown = None
+        finished = None
         if self.folder is not None:
             folder = self.folder / "trees"
             identity = {
                 "settings": trees.settings.model_dump(),
                 "data": data_digest(self.codes, self.labels, *self.validation),
             }
-            grown = folder / CHECKPOINTS
+            finished = folder / CHECKPOINTS
             if can_resume(folder, identity, resume=self.resume):
                 total = 1 if self.target == "multi-class" else np.size(self.labels[:1])
-                n = len(list(grown.glob("trees-*")))
+                n = len(list(finished.glob("trees-*")))
                 log.info(
-                    "%s: resuming with the trees of %d of %d outputs, grown before",
+                    "%s: resuming with the trees of %d of %d outputs, trained before",
                     folder,
                     n,
                     total,
                 )
         return trees.fit(
-            self.codes, self.labels, self.validation, shortest=self.shortest, folder=grown
+            self.codes, self.labels, self.validation, shortest=self.shortest, folder=finished
         )
 
     def _log_likelihoods(self, *, anchored: bool) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Windows of a genome to pre-train on."""
+"""Windows of a genome for pre-training."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from genoglot.sequence.alphabet import Codes, N
 from genoglot.training.examples import RowIndices
 
 SHORTEST = 16  # bp; shorter records have too little context
-_CHECKED = 1024  # windows that are checked at a time
+_CHECKED = 1024  # number of windows that are checked at a time
 
 
 class GenomeWindows:
-    """Windows side by side over a genome, fetched by index.
+    """Adjacent windows of a genome, fetched by index.
 
     Parameters
     ----------
     genome
         The genome.
     width
-        Length of a window, bp. A record that is shorter is a window of its own, unless it is
+        Length of a window in bp. A shorter record is a window of its own, unless it is
         shorter than 16 bp.
     tokenizer
-        Windows in which it finds unknown tokens only are left out.
+        Tokenizer of the model: windows without a single known token are left out. By default
+        no window is left out for its tokens.
     """
 
     def __init__(self, genome: Genome, width: int, tokenizer: DnaTokenizer | None = None) -> None:
@@ -59,7 +60,7 @@ class GenomeWindows:
         self._chrom, self._start = self._chrom[known & legible], self._start[known & legible]
 
     def left_out(self) -> str:
-        """Say what is left out, with numbers; an empty string if nothing is."""
+        """Describe what is left out, with counts; an empty string if nothing is."""
         return ", ".join(f"{number:,} {what}" for what, number in self._left_out.items() if number)
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ Labels = NDArray[Any]
 
 
 def check_labels(codes: Codes, labels: Labels, target: Target) -> Labels:
-    """Check labels and return them as losses take them.
+    """Check labels and convert them for the losses.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def check_labels(codes: Codes, labels: Labels, target: Target) -> Labels:
 
     Returns
     -------
-    ndarray
+    NDArray
         float32 (n, outputs), or int64 (n,) class numbers.
 
     Raises
@@ -68,7 +68,7 @@ def check_labels(codes: Codes, labels: Labels, target: Target) -> Labels:
 
 
 class LabeledExamples:
-    """Makes training batches of labeled sequences, read from memory or from a mapped file.
+    """Training examples of labeled sequences, which are in memory or in a memory-mapped file.
 
     Parameters
     ----------
@@ -77,13 +77,13 @@ class LabeledExamples:
     codes, lengths
         Sequences, as for `SequenceModel.fit`.
     labels
-        As `check_labels` returns them.
+        Labels that `check_labels` has returned.
     strands
         `"forward"`, `"random"` or `"both"`: see `SequenceModelSettings`.
     shift
-        Largest random shift of a sequence, bp.
+        Maximum of the random shift of a sequence, in bp.
     frozen
-        Encode all sequences now, once; batches hold their vectors.
+        Encode all sequences at once, now; batches then contain their vectors.
     seed
         Seed of strands and shifts.
     """
@@ -103,9 +103,9 @@ class LabeledExamples:
                 self.vectors.append(np.concatenate(reverse))
 
     def batch(self, draw: Draw) -> Batch:
-        """Make a batch: what the encoder reads of each strand, or its vectors, and the labels.
+        """Make a batch: inputs of the encoder for each strand, or its vectors, and the labels.
 
-        What is drawn for an example depends on the seed, the example and the epoch alone.
+        Random strands and shifts depend on the seed, the example and the epoch alone.
         """
         rows = np.sort(draw.rows)  # files are read in their order
         labels = torch.from_numpy(self.labels[rows])
@@ -145,12 +145,14 @@ class SupervisedNetwork(nn.Module):
 
     Parameters
     ----------
-    encoder, head
-        The two.
+    encoder
+        The encoder.
+    head
+        The head.
     objective
         Name of the loss.
     smoothing
-        Label smoothing, in training only.
+        Amount of label smoothing, in training only.
     """
 
     def __init__(
@@ -162,14 +164,14 @@ class SupervisedNetwork(nn.Module):
         self.smoothing = {"smoothing": smoothing} if smoothing else {}
 
     def forward(self, batch: Batch) -> Losses:
-        """Return the loss of a batch; where both strands are read, of their mean logits."""
+        """Compute the loss of a batch; if both strands are read, that of their mean logits."""
         strands = [strand_batch(batch, strand) for strand in ("forward", "reverse")]
         vectors = [self._vectors(strand) for strand in strands if strand]
         logits = torch.stack([self.head(part) for part in vectors]).mean(0)
         return {"labels": self.loss(logits, batch["labels"])}
 
     def loss(self, logits: Tensor, labels: Tensor) -> Loss:
-        """Return the loss of logits (or of values in the units of the head)."""
+        """Compute the loss of logits, or of standardized values."""
         if self.head.target == "regression":
             labels = (labels - self.head.center) / self.head.scale
         smoothing = self.smoothing if self.training else {}
@@ -195,14 +197,19 @@ def strand_batch(batch: Batch, strand: str) -> dict[str, Tensor]:
 
 
 def shifted(codes: Codes, by: RowIndices) -> Codes:
-    """Shift sequences to the right by some bp each; N fills what is left free.
+    """Shift sequences to the right, each by its own number of bp, and pad them with N.
 
     Parameters
     ----------
     codes
-        (n, length) uint8.
+        uint8 (n, length).
     by
-        (n,) int64; negative values shift to the left.
+        Shift of each sequence in bp, int64 (n,); negative values shift to the left.
+
+    Returns
+    -------
+    Codes
+        uint8 (n, length).
 
     Examples
     --------

@@ -40,9 +40,9 @@ class MaskedLmSettings(Settings):
     span
         Number of neighboring bases that are masked together: see `Masker`.
     window
-        Length of a window, bp.
+        Length of a window in bp.
     batch_size
-        Number of windows of a step, over all processes.
+        Number of windows in a training step, over all processes.
     epochs
         Number of passes over all windows.
     max_steps
@@ -91,14 +91,14 @@ class MaskedLanguageModel(nn.Module):
     Parameters
     ----------
     encoder
-        A new encoder, or one to train further; trained in place.
+        A new encoder, or one that is trained further. It is trained in place.
     **settings
-        Those of `MaskedLmSettings`.
+        Fields of `MaskedLmSettings`; the others have their defaults.
 
     Raises
     ------
     ModelError
-        If a setting is unknown or wrong.
+        If a setting is unknown or not valid.
     """
 
     def __init__(self, encoder: AttentionEncoder, **settings: Any) -> None:
@@ -132,12 +132,17 @@ class MaskedLanguageModel(nn.Module):
         preset
             Name of a preset in `PRESETS`.
         genome
-            Genome that byte pairs are learned from; other tokenizers need none.
+            Genome from which byte pairs are learned; not needed by other tokenizers.
         tokenizer, k
             As for `genoglot.models.dna.new_tokenizer.new_tokenizer`.
         **settings
             Fields of `AttentionSettings` and of `MaskedLmSettings`; others have the values of the
             preset. `seed` is for both.
+
+        Returns
+        -------
+        MaskedLanguageModel
+            The model, with initial weights.
 
         Raises
         ------

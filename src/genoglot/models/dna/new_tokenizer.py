@@ -9,7 +9,7 @@ from genoglot.models.dna.genome_windows import GenomeWindows
 from genoglot.registry import model_class
 from genoglot.sequence import BpeTokenizer, DnaTokenizer, Genome
 
-BPE_SAMPLE = 10_000_000  # bp that byte pairs are learned from
+BPE_SAMPLE = 10_000_000  # bp from which byte pairs are learned
 
 
 def new_tokenizer(name: str, genome: Genome | None = None, *, k: int | None = None) -> DnaTokenizer:
@@ -21,9 +21,14 @@ def new_tokenizer(name: str, genome: Genome | None = None, *, k: int | None = No
         `"kmer"` (k = 5), `"patch"` (k = 4), `"bpe"` (16,000 tokens, learned from 10 million bases
         of the genome, or from all of them if there are fewer) or `"onehot"`.
     genome
-        Genome that byte pairs are learned from; the other tokenizers need none.
+        Genome from which byte pairs are learned; not needed by other tokenizers.
     k
-        Number of bases of a k-mer or patch, if not the published one.
+        Number of bases of a k-mer or patch; by default the published one.
+
+    Returns
+    -------
+    DnaTokenizer
+        The tokenizer.
 
     Raises
     ------

@@ -47,19 +47,21 @@ class Encoding(NamedTuple):
 
 
 class SequenceEncoder(nn.Module, Pretrained):
-    """DNA to vectors: a torch module of batches from `tokenize`, with methods for codes.
+    """A torch module that encodes batches from `tokenize`, with methods that encode DNA codes.
 
-    A subclass has `model_type`, `settings_class` and `forward`, and is made of a tokenizer and
-    settings.
+    A subclass defines `model_type`, `settings_class` and `forward`; its arguments are a tokenizer
+    and settings.
 
     Attributes
     ----------
     tokenizer
-        From DNA to what the network reads.
-    dim, token_dim
-        Width of the vectors of sequences, and of tokens.
+        Tokenizer of the DNA that the network reads.
+    dim
+        Width of the vector of a sequence.
+    token_dim
+        Width of the vector of a token.
     max_tokens
-        Maximum number of tokens that the tokenizer may make of a sequence (of bases, if one-hot).
+        Maximum number of tokens of a sequence (of bases, if one-hot).
     length_setting
         Setting that raises `max_tokens`, which errors mention; None if there is no such setting.
     """
@@ -81,7 +83,7 @@ class SequenceEncoder(nn.Module, Pretrained):
 
     @property
     def max_bases(self) -> int:
-        """Maximum length of a sequence in bp (of byte pairs: if all are of the longest)."""
+        """Maximum length of a sequence in bp (for byte pairs: if all have the maximum length)."""
         return self.tokenizer.max_bases(self.max_tokens)
 
     def check_length(self, length: int, what: str = "a sequence") -> None:
@@ -143,7 +145,7 @@ class SequenceEncoder(nn.Module, Pretrained):
         Returns
         -------
         Batch
-            As of `tokenize`, without a mask.
+            Like that of `tokenize`, without a mask.
 
         Raises
         ------
@@ -158,7 +160,7 @@ class SequenceEncoder(nn.Module, Pretrained):
         return {"inputs": values[:, ["ACGT".index(base) for base in self.tokenizer.channels]]}
 
     def batch(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
-        """Tokenize, and move the tensors to the device of the weights."""
+        """Tokenize sequences and move the tensors to the device of the weights."""
         device = next(self.parameters()).device
         found = self.tokenize(codes, lengths)
         return {name: tensor.to(device) for name, tensor in found.items()}
@@ -264,7 +266,7 @@ class SequenceEncoder(nn.Module, Pretrained):
 
 @contextmanager
 def inference(module: nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients off; afterwards the module is in the mode it was in before."""
+    """Turn off dropout and gradients; restore the mode of the module afterwards."""
     training = module.training
     module.eval()
     try:
@@ -277,7 +279,7 @@ def inference(module: nn.Module) -> Iterator[None]:
 def batches(
     codes: Codes, lengths: Lengths | None, size: int
 ) -> Iterator[tuple[Codes, Lengths | None]]:
-    """Cut codes into batches of `size` rows, each as wide as its longest sequence."""
+    """Split codes into batches of `size` rows, each as wide as its longest sequence."""
     for i in range(0, len(codes), size):
         part = np.asarray(codes[i : i + size])
         if lengths is None:

@@ -111,23 +111,24 @@ class SequenceModelSettings(Settings):
 
 
 class SequenceModel(Pretrained):
-    """An encoder with a head: `fit` it to labels, then `predict`.
+    """An encoder with a head, which is trained on labeled sequences and predicts labels.
 
-    `SequenceEncoder.from_pretrained` reads the encoder alone from where the model is saved.
+    `SequenceEncoder.from_pretrained` reads only the encoder from the folder of a saved model.
 
     Parameters
     ----------
     encoder
-        New, or pre-trained. It becomes part of the model and is trained with it, unless `frozen`.
+        A new or pre-trained encoder. It becomes part of the model and is trained too, unless the
+        setting `frozen` is true.
     names
         Names of the outputs: labels, values or classes. By default they have none.
     **settings
-        Those of `SequenceModelSettings`.
+        Fields of `SequenceModelSettings`; the others have their defaults.
 
     Attributes
     ----------
     head
-        None before the model is fitted.
+        Head of the model; None before it is fitted.
     lengths
         Lengths that the model was trained on; None before it is fitted.
 
@@ -210,26 +211,32 @@ class SequenceModel(Pretrained):
             Use the weights of the epoch with the best value: `"loss"` (lowest), or a function of
             labels and predictions (highest). By default the last weights are used.
         log_folder
-            Where `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoint are written; by
-            default nowhere.
+            Folder of `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoint; by default
+            nothing is written.
         resume
             Continue from the checkpoint in `log_folder`, if there is one, to the same result.
         progress
             Show a progress bar; by default in a terminal.
         device
-            Device to train on; by default a GPU if there is one. The model stays on its device.
+            Device to train on; by default a GPU if there is one. Afterwards the model is on the
+            device on which it was before.
+
+        Returns
+        -------
+        SequenceModel
+            The model itself, fitted.
 
         Raises
         ------
         ModelError
-            If labels do not fit the sequences or the target, there are none, or all are the same.
+            If labels do not match the sequences or the target, there are none, or all are the same.
         """
         from genoglot.training.loop import train
 
         s = self.settings
         labels = check_labels(codes, labels, s.target)
         if choose_by is not None and validation is None:
-            raise ModelError("weights are chosen by validation data; give some")
+            raise ModelError("choose_by needs validation data; give some")
         self._make_head(labels)
         self.lengths = TrainedLengths.of(codes, lengths, shortest)
         not_learnable(labels, s.target, self.names)
@@ -283,12 +290,12 @@ class SequenceModel(Pretrained):
         Parameters
         ----------
         codes, lengths
-            As for `SequenceEncoder.embed`. A model that was fitted without lengths reads sequences
-            that are filled up with N to those of its training.
+            As for `SequenceEncoder.embed`. A model that was fitted without lengths pads
+            sequences with N as in its training.
         any_length
             Also predict sequences of other lengths than those that the model was trained on.
         batch_size
-            Sequences at a time.
+            Number of sequences that are read at a time.
 
         Returns
         -------
@@ -310,7 +317,7 @@ class SequenceModel(Pretrained):
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
     ) -> None:
-        """Refuse sequences of so many bp, with the errors of `predict`, which call them `what`."""
+        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
         if self.lengths is not None and not any_length:
             self.lengths.check(length, what)
         self.encoder.check_length(length, what)
@@ -318,7 +325,7 @@ class SequenceModel(Pretrained):
     def embed(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
     ) -> NDArray[np.float32]:
-        """Vectors of the encoder, float32 (n, dim): the mean of both strands if it reads both."""
+        """Encode sequences: float32 (n, dim), the mean of both strands if the model reads both."""
         strands: Literal["forward", "both"] = (
             "forward" if self.settings.strands == "forward" else "both"
         )
@@ -383,14 +390,14 @@ class SequenceModel(Pretrained):
         return found
 
     def _make_head(self, labels: Labels) -> None:
-        """Make the head that the labels need, unless there is one from an earlier `fit`."""
+        """Make a head for the labels, unless there is one from an earlier `fit`."""
         classes = self.settings.target == "multi-class"
         if self.head is None:
             outputs = labels.shape[1] if not classes else len(self.names or ()) or _classes(labels)
             self.head = self._new_head(outputs).to(next(self.encoder.parameters()).device).eval()
         outputs = self.head.center.numel()
         if classes and labels.max() >= outputs:
-            raise ModelError(f"class number {labels.max()} is none of the {outputs} classes")
+            raise ModelError(f"class number {labels.max()} is not one of the {outputs} classes")
         if not classes and labels.shape[1] != outputs:
             raise ModelError(
                 f"{labels.shape[1]} labels for each sequence, but the model has {outputs} outputs"
@@ -401,9 +408,9 @@ class SequenceModel(Pretrained):
             known = ~np.isnan(labels)
             number = np.maximum(known.sum(axis=0), 1)
             center = np.where(known, labels, 0).sum(axis=0, dtype=np.float64) / number
-            spread = np.sqrt((np.where(known, labels - center, 0) ** 2).sum(axis=0) / number)
+            deviation = np.sqrt((np.where(known, labels - center, 0) ** 2).sum(axis=0) / number)
             self.head.center.copy_(torch.from_numpy(center))
-            self.head.scale.copy_(torch.from_numpy(np.where(spread > 0, spread, 1)))
+            self.head.scale.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1)))
 
     def _validation(
         self, network: SupervisedNetwork, held_out: tuple[Any, ...],
