@@ -136,7 +136,7 @@ def test_any_rows_in_any_order_whatever_the_row_groups(
     atlas.verify()
 
 
-def test_strengths_are_kept_and_weigh_presence(
+def test_signal_ranks_are_saved_and_weigh_presence(
     tmp_path: Path, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
     rng = np.random.default_rng(2)
@@ -157,7 +157,7 @@ def test_strengths_are_kept_and_weigh_presence(
     atlas.verify()
 
 
-def test_without_strengths_all_are_the_highest(
+def test_without_signal_ranks_all_are_the_highest(
     atlas: Atlas, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
     assert all((atlas.signal_ranks(i) == 255).all() for i in range(60))
