@@ -136,7 +136,7 @@ def test_any_rows_in_any_order_whatever_the_row_groups(
     atlas.verify()
 
 
-def test_strengths_are_kept_and_weigh_presence(
+def test_signal_ranks_are_saved_and_weigh_presence(
     tmp_path: Path, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
     rng = np.random.default_rng(2)
@@ -157,7 +157,7 @@ def test_strengths_are_kept_and_weigh_presence(
     atlas.verify()
 
 
-def test_without_strengths_all_are_the_highest(
+def test_without_signal_ranks_all_are_the_highest(
     atlas: Atlas, universe: Universe, metadata: pl.DataFrame, token_lists: list[np.ndarray]
 ) -> None:
     assert all((atlas.signal_ranks(i) == 255).all() for i in range(60))
@@ -171,15 +171,15 @@ def test_without_strengths_all_are_the_highest(
 @pytest.mark.parametrize(
     ("signal_ranks", "problem"),
     [
-        ([[9], [1]], "set 1: 1 signal_ranks for 2 ids"),
-        ([[9], [0, 1]], "set 1: signal_ranks are 1 to 255"),
-        ([[9], [256, 1]], "set 1: signal_ranks are 1 to 255"),
-        ([[9], [0.5, 1]], "set 1: signal_ranks must be a list of integers"),
-        ([[9]], "set 1: 0 signal_ranks for 2 ids"),
-        ([[9], [1, 2], [3]], "set 2: 1 signal_ranks for 0 ids"),
+        ([[9], [1]], "set 1: 1 signal ranks for 2 ids"),
+        ([[9], [0, 1]], "set 1: signal ranks are 1 to 255"),
+        ([[9], [256, 1]], "set 1: signal ranks are 1 to 255"),
+        ([[9], [0.5, 1]], "set 1: signal ranks must be a list of integers"),
+        ([[9]], "set 1: 0 signal ranks for 2 ids"),
+        ([[9], [1, 2], [3]], "set 2: 1 signal ranks for 0 ids"),
     ],
 )
-def test_bad_strengths_are_refused_and_nothing_is_left(
+def test_bad_signal_ranks_are_refused_and_nothing_is_left(
     tmp_path: Path, universe: Universe, signal_ranks: list[list[int]], problem: str
 ) -> None:
     about = pl.DataFrame({"description": ["one", "two"]})

@@ -24,7 +24,7 @@ MakeWorkspace = Callable[..., Workspace]
 TABLES = ["positions", "tokenizers", "mask-rate", "transfer", "baselines"]
 
 
-def test_there_is_a_recipe_of_each_table_of_the_seed_and_of_gue() -> None:
+def test_there_is_a_recipe_of_each_published_table_and_of_gue() -> None:
     assert sorted([*TABLES, "gue"]) == shipped()
 
 

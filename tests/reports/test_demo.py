@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from genoglot.atlas import Atlas, build_atlas
 from genoglot.cli.demo import demo as command
@@ -32,16 +33,19 @@ MODELS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+@pytest.fixture(scope="session")
+def printed(shared: Path) -> tuple[Path, str]:
     """The folder that the command makes, and what it prints."""
-    folder = tmp_path_factory.mktemp("demo") / "demo"
-    with redirect_stdout(io.StringIO()) as output:
-        command(folder, seed=2, epochs=1)
-    return folder, output.getvalue()
+    folder, text = shared / "demo", shared / "demo.txt"
+    with FileLock(f"{folder}.lock"):
+        if not text.exists():
+            with redirect_stdout(io.StringIO()) as output:
+                command(folder, seed=2, epochs=1)
+            text.write_text(output.getvalue(), encoding="utf-8")
+    return folder, text.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(printed: tuple[Path, str]) -> Path:
     return printed[0]
 

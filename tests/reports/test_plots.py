@@ -50,15 +50,15 @@ def test_losses_without_validation() -> None:
     assert render_svg(figure) and "direct" in texts(figure)
 
 
-def test_score_distributions_show_shares() -> None:
+def test_score_distributions_show_percentages() -> None:
     rng = np.random.default_rng(0)
     figure = plots.plot_score_distributions(
         {"a": (rng.random(50), rng.random(500)), "b": ([1.0], [0])}
     )
-    shares = [
+    percentages = [
         patch.get_data().values.sum() for patch in figure.findobj(StepPatch) if not patch.get_fill()
     ]
-    assert shares == pytest.approx([100, 100, 100, 100])
+    assert percentages == pytest.approx([100, 100, 100, 100])
 
 
 def test_a_map_names_its_colors_and_shapes() -> None:

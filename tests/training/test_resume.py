@@ -1,8 +1,16 @@
-"""The training loop: what is written, stopping early, which checkpoints are refused."""
+"""Trainings that are killed or asked to stop: what was learned is on disk, and not done again."""
 
-import csv
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,115 +18,242 @@ import torch
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
-from genoglot.models import create
-from genoglot.models.text_to_regions.network_generator import NetworkGenerator
 from genoglot.training.checkpoints import SafeCheckpointIO
-from genoglot.training.examples import Draw
+
+SCRIPT = '''
+"""script.py KIND DATA FOLDER [STEP SIGNAL]: train; in that step, a signal comes."""
+import os
+import signal
+import sys
+
+import numpy as np
+
+from genoglot.atlas import Atlas
+from genoglot.models import create
+from genoglot.models.dna.attention import AttentionEncoder
+from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.sequence import Genome, KmerTokenizer
+from genoglot.models.dna.masked_lm import MaskedLanguageModel
+from genoglot.models.dna.sequence_model import SequenceModel
+from genoglot.training.device import DeviceOptions
+
+CPU = "cpu"
 
 
-def validation_losses(folder: Path) -> list[float]:
-    with (folder / "validation.csv").open() as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
+def main(kind, data, folder, stop=0, name=""):
+    """Return how many steps were made."""
+    made = 0
 
+    def count(module, inputs):
+        nonlocal made
+        if module.training:
+            made += 1
+            if made == int(stop):
+                os.kill(os.getpid(), getattr(signal, name))
 
-def test_logs_and_checkpoints_are_written_without_pickle(toy_atlas: Atlas, tmp_path: Path) -> None:
-    model = create("direct-published", epochs=2)
-    model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
-    assert len(validation_losses(tmp_path)) == 2
-    with (tmp_path / "loss.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == list(range(1, 17))
-    assert {float(row["learning_rate"]) for row in rows} == {1e-3}
-    names = {p.name for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()}
-    assert {name.partition(".")[2] for name in names} == {"json", "tensors.safetensors"}
+    def pretrained():
+        encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)  # with dropout
+        encoder.register_forward_pre_hook(count)
+        MaskedLanguageModel(
+            encoder, max_steps=150, window=64, batch_size=8, checkpoint_every=20, decay="cosine"
+        ).fit(Genome.open(data), log_folder=folder, resume=True, device=CPU)
+        return encoder
 
-
-def test_tensorboard_shows_the_values_of_the_csv_files(toy_atlas: Atlas, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    model = create("direct-published", epochs=2)
-    model.fit(toy_atlas, range(40), validation=range(40, 60), log_folder=tmp_path)
-    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert set(board.Tags()["scalars"]) == {"loss/loss", "loss/learning_rate", "validation/loss"}
-    with (tmp_path / "loss.csv").open() as file:
-        losses = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
-    shown = [(event.step, event.value) for event in board.Scalars("loss/loss")]
-    np.testing.assert_allclose(shown, losses, rtol=1e-6)
-
-
-def test_training_stops_early_and_keeps_the_best_weights(toy_atlas: Atlas, tmp_path: Path) -> None:
-    def trained(log_folder: Path | None, *, resume: bool = False) -> NetworkGenerator:
-        model = create("direct-published", epochs=400, learning_rate=1e-2)
-        model.fit(
-            toy_atlas, range(10), validation=range(40, 60), log_folder=log_folder, patience=3,
-            resume=resume,
-        )  # fmt: skip
-        assert isinstance(model, NetworkGenerator)
-        return model
-
-    model, unlogged = trained(tmp_path), trained(None)
-    texts = toy_atlas.descriptions(range(40, 60))
-    assert np.array_equal(model.score(texts), unlogged.score(texts))
-    curve = validation_losses(tmp_path)
-    assert len(curve) < 400
-    assert len(curve) == curve.index(min(curve)) + 1 + 3
-    # Resumed, it stops where it had stopped.
-    again = trained(tmp_path, resume=True)
-    assert np.array_equal(again.score(texts), unlogged.score(texts))
-    assert validation_losses(tmp_path) == curve
-    batch = model.examples(toy_atlas, range(40, 60)).make_batch(Draw(np.arange(20), 0, 0))
-    with torch.no_grad():
-        assert float(model.loss(batch)) == pytest.approx(min(curve), rel=1e-3)
-
-
-def test_an_annealed_training_keeps_its_last_weights(toy_atlas: Atlas) -> None:
-    # Early stopping would cut its schedule; validation sets are watched and change nothing.
-    texts = toy_atlas.descriptions(range(40, 60))
-
-    def scores(**how: Any) -> np.ndarray:
-        model = create("direct", rank=16, epochs=40, min_steps=1, regions_per_step=64)
-        return model.fit(toy_atlas, range(40), **how).score(texts)
-
-    plain = scores()
-    assert np.array_equal(scores(validation=range(40, 60)), plain)
-    assert not np.array_equal(scores(validation=range(40, 60), patience=1), plain)
-
-
-def test_a_checkpoint_of_another_training_is_refused(toy_atlas: Atlas, tmp_path: Path) -> None:
-    def fit(n: int, *, resume: bool) -> None:
-        create("direct-published", epochs=1).fit(
-            toy_atlas, range(n), log_folder=tmp_path, resume=resume
+    def fitted():
+        codes = np.random.default_rng(0).integers(0, 4, (40, 50)).astype(np.uint8)
+        labels = np.arange(40) % 2
+        encoder = CnnLstm(channels=(8,), dim=8)
+        encoder.register_forward_pre_hook(count)
+        return SequenceModel(encoder, epochs=30, batch_size=8, dropout=0.1).fit(
+            codes, labels, validation=(codes[:20], labels[:20]), choose_by="loss",
+            log_folder=folder, resume=True, device=CPU,
         )
 
-    fit(20, resume=False)
-    with pytest.raises(ModelError, match="of another model, other settings or other data"):
-        fit(30, resume=True)
-    (tmp_path / "checkpoints" / "last.ckpt" / "state.json").write_text("{")
-    with pytest.raises(ModelError, match="not a complete checkpoint"):
-        fit(20, resume=True)
+    def trained():
+        model = create("direct", rank=16, epochs=30, min_steps=1, batch_size=8, regions_per_step=64)
+        learned = model.loss
 
+        def loss(batch):
+            if "rows" in batch:
+                count(model.network, batch)
+            return learned(batch)
 
-def test_a_closed_form_is_fitted_by_the_same_call(toy_atlas: Atlas, tmp_path: Path) -> None:
-    rows, validation = np.arange(30), np.arange(30, 40)
-    model = create("ridge").fit(
-        toy_atlas, rows, validation=validation, log_folder=tmp_path, device="cpu"
+        model.loss = loss
+        return model.fit(
+            Atlas.open(data), range(40), validation=range(40, 60), log_folder=folder,
+            resume=True, patience=100, progress=False, device="cpu",
+        )
+
+    {"pretrain": pretrained, "fit": fitted, "train": trained}[kind]().save_pretrained(
+        f"{folder}.model"
     )
-    assert model.score(["CTCF in liver"]).shape == (1, 400)
+    return made
 
 
-def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
-    state = {
-        "epoch": 3,
-        "nested": [1.5, None, "text", (True, torch.arange(3))],
-        0: {"momentum": torch.randn(2, 2, generator=torch.Generator().manual_seed(0))},
-    }
-    SafeCheckpointIO().save_checkpoint(state, tmp_path / "a.ckpt")
-    found = SafeCheckpointIO().load_checkpoint(tmp_path / "a.ckpt")
-    assert found["epoch"] == 3
-    assert found["nested"][:3] == [1.5, None, "text"]
-    assert isinstance(found["nested"][3], tuple)
-    assert torch.equal(found["nested"][3][1], torch.arange(3))
-    assert torch.equal(found[0]["momentum"], state[0]["momentum"])  # type: ignore[index]
-    with pytest.raises(ModelError, match="cannot be saved"):
-        SafeCheckpointIO().save_checkpoint({"x": object()}, tmp_path / "b.ckpt")
-    assert not (tmp_path / "b.ckpt").exists()
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+'''
+
+KINDS = ("pretrain", "fit", "train")
+STEPS = 150
+ROUND = {"pretrain": 20, "fit": 5, "train": 5}
+CURVES = {"pretrain": ["loss.csv"], "fit": ["loss.csv", "validation.csv"]}
+
+
+class Training:
+    """A training, in this process or in one of its own."""
+
+    def __init__(self, kind: str, script: Path, data: Path) -> None:
+        self.kind, self.script, self.data = kind, script, data
+        self.main: Callable[..., int] = runpy.run_path(str(script))["main"]
+
+    def run(self, folder: Path) -> int:
+        return self.main(self.kind, self.data, folder)
+
+    def start(self, folder: Path, *stop: str) -> subprocess.Popen[str]:
+        command = [sys.executable, self.script, self.kind, self.data, folder, *stop]
+        return subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+
+
+def trainings(*fast: str) -> pytest.MarkDecorator:
+    """Each kind of training; they share one loop, and those that are not `fast` are `slow`."""
+    kinds = [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in fast)) for kind in KINDS]
+    return pytest.mark.parametrize("training", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def training(
+    request: pytest.FixtureRequest, toy_atlas: Atlas, tmp_path_factory: pytest.TempPathFactory
+) -> Training:
+    folder = tmp_path_factory.mktemp("script")
+    script, fasta = folder / "script.py", folder / "genome.fa"
+    script.write_text(SCRIPT)
+    letters = np.random.default_rng(0).choice(list("ACGT"), 5000)
+    fasta.write_text(f">chr1\n{''.join(letters)}\n")
+    return Training(request.param, script, toy_atlas.path if request.param == "train" else fasta)
+
+
+@pytest.fixture(scope="module")
+def whole(training: Training, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a training that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / training.kind
+    assert training.run(folder) == STEPS
+    return folder
+
+
+def step_on_disk(folder: Path) -> int:
+    return int(SafeCheckpointIO().load_checkpoint(folder / "checkpoints/last.ckpt")["global_step"])
+
+
+def check_resumed(
+    training: Training, broken: Path, whole: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Go on from the checkpoint that is there, to the same files, without doing steps again."""
+    done = step_on_disk(broken)
+    with caplog.at_level(logging.INFO, "genoglot"):
+        assert training.run(broken) == STEPS - done
+    assert f"{broken}: resuming at step {done} of {STEPS}" in caplog.text
+    for name in CURVES.get(training.kind, ["loss.csv", "validation.csv"]):
+        assert (broken / name).read_text() == (whole / name).read_text()
+    for name in ("config.json", "model.safetensors"):
+        one, other = (Path(f"{folder}.model", name) for folder in (broken, whole))
+        assert one.read_bytes() == other.read_bytes()
+
+
+@trainings("pretrain")
+def test_a_killed_training_goes_on_from_its_last_round(
+    training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = training.start(tmp_path / "broken")
+    while not (tmp_path / "broken/checkpoints/last.ckpt").exists():
+        assert process.poll() is None, process.communicate()[1]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    process.kill()
+    process.communicate()
+    done = step_on_disk(tmp_path / "broken")
+    assert done % ROUND[training.kind] == 0 and 0 < done < STEPS
+    check_resumed(training, tmp_path / "broken", whole, caplog)
+
+
+@trainings("train")
+def test_a_training_that_is_asked_to_stop_loses_no_step(
+    training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = dict(zip(KINDS, ("SIGTERM", "SIGHUP", "SIGINT"), strict=True))[training.kind]
+    process = training.start(tmp_path / "broken", "48", name)
+    _, errors = process.communicate()
+    # The process ends as the signal ends any other; Lightning turns Ctrl-C into exit(1).
+    assert process.returncode == (1 if name == "SIGINT" else -getattr(signal, name)), errors
+    assert not (tmp_path / "broken.model").exists()
+    assert step_on_disk(tmp_path / "broken") == 48  # in the midst of a round
+    check_resumed(training, tmp_path / "broken", whole, caplog)
+
+
+@trainings(*KINDS)
+def test_a_finished_training_is_not_done_again(
+    training: Training, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Path(f"{whole}.model")
+    saved = (model / "model.safetensors").read_bytes()
+    curves = {file: file.read_bytes() for file in whole.rglob("*.csv")}
+    model.rename(tmp_path / "moved")
+    with caplog.at_level(logging.INFO, "genoglot"):
+        assert training.run(whole) == 0
+    assert f"resuming at step {STEPS} of {STEPS}; not trained again" in caplog.text
+    assert (model / "model.safetensors").read_bytes() == saved
+    assert {file: file.read_bytes() for file in whole.rglob("*.csv")} == curves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", ["pretrain"], indirect=True, scope="module")
+def test_long_rounds_are_cut_by_a_minute(training: Training, tmp_path: Path) -> None:
+    script = tmp_path / "long.py"
+    text = SCRIPT.replace("checkpoint_every=20", "checkpoint_every=10**6")
+    script.write_text(text.replace("max_steps=150", "max_steps=10**6"))
+    process = Training(training.kind, script, training.data).start(tmp_path / "broken")
+    while not (tmp_path / "broken/checkpoints/last.ckpt").exists():
+        assert process.poll() is None, process.communicate()[1]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    process.kill()
+    process.communicate()
+    assert 0 < step_on_disk(tmp_path / "broken") < 10**6
+
+
+def write_forever(path: str) -> None:
+    step = 0
+    while True:
+        step += 1
+        SafeCheckpointIO().save_checkpoint({"step": step, "x": torch.full((5000,), step)}, path)
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    for _ in range(20):
+        process = multiprocessing.get_context("fork").Process(
+            target=write_forever, args=(str(path),)
+        )
+        process.start()
+        names: set[str] = set()
+        while len(names) < 5:  # some have been written
+            names |= {file.name for file in path.glob("*.safetensors")}
+        process.kill()
+        process.join()
+        found = SafeCheckpointIO().load_checkpoint(path)
+        assert (found["x"] == found["step"]).all()
+    SafeCheckpointIO().save_checkpoint({"step": 0}, path)
+    assert len(list(path.iterdir())) == 2  # what the killed ones have left is removed
+
+
+def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint({"step": 1, "x": torch.arange(100)}, path)
+    (tensors,) = path.glob("*.safetensors")
+    for file in (tensors, path / "state.json"):
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ModelError, match=r"last\.ckpt: not a complete checkpoint"):
+            SafeCheckpointIO().load_checkpoint(path)
+        file.write_bytes(whole)
+    assert SafeCheckpointIO().load_checkpoint(path)["step"] == 1

@@ -19,7 +19,7 @@ from genoglot.models.dna.sequence_trees import SequenceTrees
 from genoglot.sequence import to_codes, to_text
 
 CPU = "cpu"
-TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 2, "min_steps": 1, "batch_size": 32}
+TINY = {"width": 8, "learned": 8, "blocks": 1, "epochs": 1, "min_steps": 1, "batch_size": 32}
 TINY |= {"trees": 20}
 
 
@@ -37,7 +37,7 @@ def planted(n: int, site: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> tuple[SequenceEnsemble, Path]:
     folder = tmp_path_factory.mktemp("ensemble")
     fitted = fit_ensemble(
-        *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1),
+        *planted(128, "GGGGTTTTCCGGAA", 0), planted(32, "GGGGTTTTCCGGAA", 1),
         target="multi-class", names=["no", "yes"], log_folder=folder, device=CPU, **TINY,
     )  # fmt: skip
     return fitted, folder
@@ -73,13 +73,12 @@ def mirrored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_data_decide_whether_strand_and_place_matter() -> None:
     how = {"target": "multi-class", "names": ["no", "yes"], "device": CPU, **TINY}
-    how |= {"width": 64, "learned": 32, "epochs": 1}
+    how |= {"width": 64, "learned": 32, "trees": 0}
     for make, anchored in ((ordered, True), (mirrored, False)):
         fitted = fit_ensemble(*make(600, 0), make(300, 1), **how)
         networks = fitted.networks()
         assert {m.encoder.settings.positions > 0 for m in networks} == {anchored}
         assert {m.settings.strands for m in networks} == {"forward" if anchored else "random"}
-    how["trees"] = 0
     told = fit_ensemble(*ordered(80, 0), ordered(80, 1), anchored=False, **how)
     assert {m.settings.shift for m in told.members} == {6}
 
@@ -115,7 +114,7 @@ def test_fitting_again_is_the_same_and_resuming_too(
     ensemble: tuple[SequenceEnsemble, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     fitted, folder = ensemble
-    data = *planted(400, "GGGGTTTTCCGGAA", 0), planted(100, "GGGGTTTTCCGGAA", 1)
+    data = *planted(128, "GGGGTTTTCCGGAA", 0), planted(32, "GGGGTTTTCCGGAA", 1)
     how = {"target": "multi-class", "names": ["no", "yes"], "device": CPU, **TINY}
     codes, _ = planted(20, "GGGGTTTTCCGGAA", 2)
     with caplog.at_level(logging.INFO, "genoglot"):

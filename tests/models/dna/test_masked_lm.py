@@ -110,6 +110,7 @@ model.fit(Genome.open(fasta), log_folder=folder, device=DeviceOptions("cpu", 2, 
 """
 
 
+@pytest.mark.slow
 def test_two_processes_see_the_curve_of_one(fasta: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
