@@ -31,8 +31,7 @@ def table(toy_atlas: Atlas) -> ResultsTable:
 
 
 def value(table: ResultsTable, task: str, model: str, metric: str) -> float:
-    (found,) = (r.value for r in table if (r.task, r.model, r.metric) == (task, model, metric))
-    return found
+    return float(table.results.filter(task=task, model=model, metric=metric)["value"].item())
 
 
 def test_the_annotator_beats_its_baselines(table: ResultsTable) -> None:
@@ -47,7 +46,7 @@ def test_the_annotator_beats_its_baselines(table: ResultsTable) -> None:
 def test_the_baseline_can_find_a_description_that_it_has_not_seen(table: ResultsTable) -> None:
     """The nearest set's own description is never that of a held-out experiment."""
     assert value(table, "description", "ridge", "accuracy") > 0.2
-    described = {result.model for result in table if result.task == "description"}
+    described = set(table.results.filter(task="description")["model"])
     assert described == {"ridge", "annotator"}
 
 

@@ -38,7 +38,7 @@ def results(model: str, shift: float, split: str = "groups") -> ResultsTable:
             "fold_enrichment": 10 * HARD,
         }
     )
-    return ResultsTable.of(summarize(per_set, commit="c", hardware="h", seconds=0.0), per_set)
+    return ResultsTable(summarize(per_set, commit="c", hardware="h", seconds=0.0), per_set)
 
 
 def test_every_model_is_compared_with_the_baseline_set_by_set() -> None:
@@ -46,13 +46,13 @@ def test_every_model_is_compared_with_the_baseline_set_by_set() -> None:
         [results("ridge", 0), results("direct", 0.1), results("nearest", -0.2)]
     )
     found = paired_differences(table, "ridge")
-    assert [(d.model, d.metric, d.sets) for d in found] == [
+    assert found.select("model", "metric", "sets").rows() == [
         ("direct", "average_precision", 24),
         ("nearest", "average_precision", 24),
     ]
-    direct, nearest = (d.difference for d in found)
+    direct, nearest = found.select("difference", "low", "high").rows()
     assert direct == paired_difference(table.per_set, "direct", "ridge", "average_precision")
-    assert 0 < direct.low < 0.1 < direct.high < 0.15 and nearest.high < 0
+    assert 0 < direct[1] < 0.1 < direct[2] < 0.15 and nearest[2] < 0
     header, _, first, second = differences_markdown(found).splitlines()
     assert header == "| model | average precision less that of ridge | sets |"
     mean, low, high = direct
@@ -68,7 +68,7 @@ def test_splits_are_compared_apart_and_named() -> None:
         for model, shift in (("ridge", 0), ("direct", 0.1))
     )
     found = paired_differences(table, "ridge", ["average_precision", "fold_enrichment"])
-    assert {d.split for d in found} == set(splits) and len(found) == 4
+    assert set(found["split"]) == set(splits) and len(found) == 4
     lines = differences_markdown(found).splitlines()
     assert lines[0].startswith("| split | model | average precision less that of ridge | fold")
     assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {split}" for split in splits]

@@ -75,14 +75,14 @@ def test_the_truth_gets_full_marks_and_a_guess_the_background(
     atlas: Atlas, oracle: Model, guess: Model
 ) -> None:
     table = evaluate({"truth": oracle, "guess": guess}, atlas, np.arange(1, N_SETS), n=10)
-    value = {(r.model, r.metric): r for r in table}
+    value = {(r["model"], r["metric"]): r for r in table.results.rows(named=True)}
     for metric in ("average_precision", "region_jaccard", "base_pair_jaccard"):
-        assert value["truth", metric].value == 1
-        assert value["guess", metric].value < 0.4
-    assert value["guess", "fold_enrichment"].value == pytest.approx(1, abs=0.5)
-    assert value["guess", "average_precision"].low < value["guess", "average_precision"].value
-    assert {r.n_sets for r in table} == {N_SETS - 2}
-    assert [r.model for r in table][::6] == ["truth", "guess"]
+        assert value["truth", metric]["value"] == 1
+        assert value["guess", metric]["value"] < 0.4
+    assert value["guess", "fold_enrichment"]["value"] == pytest.approx(1, abs=0.5)
+    assert value["guess", "average_precision"]["low"] < value["guess", "average_precision"]["value"]
+    assert set(table.results["n_sets"]) == {N_SETS - 2}
+    assert table.results["model"].to_list()[::6] == ["truth", "guess"]
 
 
 def test_per_set_measures_are_those_of_each_set(atlas: Atlas, guess: Model) -> None:
@@ -126,8 +126,8 @@ def test_the_subset_of_a_split_is_evaluated_on(atlas: Atlas, guess: Model) -> No
         table = evaluate({"guess": guess}, atlas, split="random-group", subset=subset)
         rows = [i for i in getattr(held, subset) if i != 5]
         assert table.per_set["id"].to_list() == [f"set{i}" for i in rows]
-        assert {(r.split, r.subset) for r in table} == {("random-group", subset)}
-    assert {r.subset for r in evaluate({"guess": guess}, atlas)} == {"all"}
+        assert set(table.results.select("split", "subset").rows()) == {("random-group", subset)}
+    assert set(evaluate({"guess": guess}, atlas).results["subset"]) == {"all"}
     with pytest.raises(AtlasError, match="no subset 'tests'"):
         evaluate({"guess": guess}, atlas, split="random-group", subset="tests")
     with pytest.raises(AtlasError, match="no split"):
@@ -166,14 +166,11 @@ def test_bad_scores_are_refused_with_the_name_of_the_model(atlas: Atlas) -> None
 
 
 def test_a_result_says_where_it_comes_from(atlas: Atlas, guess: Model) -> None:
-    result = next(iter(evaluate({"guess": guess}, atlas, seed=3, task="peaks")))
-    assert (result.task, result.model_type, result.seeds) == ("peaks", "random", (3,))
-    assert (result.data, result.commit, result.hardware) == (
-        atlas.digest,
-        code_version(),
-        hardware(),
-    )
-    assert result.seconds > 0
+    result = evaluate({"guess": guess}, atlas, seed=3, task="peaks").results.row(0, named=True)
+    expected = {"task": "peaks", "model_type": "random", "seeds": [3], "data": atlas.digest}
+    expected |= {"commit": code_version(), "hardware": hardware()}
+    assert expected.items() <= result.items()
+    assert result["seconds"] > 0
 
 
 def test_memory_is_that_of_a_batch_of_scores(tmp_path: Path) -> None:

@@ -52,8 +52,9 @@ def test_unknown_labels_are_not_learned(
 
 def test_unknown_labels_are_not_judged(gappy: Atlas) -> None:
     table = evaluate_annotators({"nearest": NearestSet().fit(gappy)}, gappy)
-    sets = {(result.task, result.metric): result.n_sets for result in table}
-    values = {(result.task, result.metric): result.value for result in table}
+    rows = table.results.rows(named=True)
+    sets = {(row["task"], row["metric"]): row["n_sets"] for row in rows}
+    values = {(row["task"], row["metric"]): row["value"] for row in rows}
     about = gappy.metadata
     assert sets["assay", "accuracy"] == 60
     assert sets["biosample", "accuracy"] == 60 - about["biosample"].null_count() == 48

@@ -240,8 +240,7 @@ def _connected(a: RowIndices, b: RowIndices, linked: NDArray[np.bool_]) -> RowIn
     n_a, n = int(a.max()) + 1, int(a.max() + b.max()) + 2
     links = coo_array((np.ones(int(linked.sum())), (a[linked], n_a + b[linked])), shape=(n, n))
     component = connected_components(links, directed=False)[1]
-    numbers: RowIndices = component[a].astype(np.int64)
-    return numbers
+    return np.asarray(component[a], np.int64)
 
 
 def _matches(metadata: pl.DataFrame, within: Mapping[str, str] | None) -> NDArray[np.bool_]:

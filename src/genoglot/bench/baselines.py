@@ -101,8 +101,7 @@ class Baseline(ABC):
         values = values[:, None] if values.ndim == 1 else values
         if self.target != "multi-class":
             return values
-        columns: Floats = (values == np.arange(self.n_outputs)).astype(np.float32)
-        return columns
+        return np.asarray(values == np.arange(self.n_outputs), np.float32)
 
     def _features(self, inputs: Inputs) -> Floats:
         return compute_features(inputs, self._describe)
@@ -147,8 +146,7 @@ class Lookup(Baseline):
     def _predict(self, x: Any) -> NDArray[Any]:
         unknown = len(self._means) - 1
         rows = [self._row_of.get(key, unknown) for key in map(tuple, x.tolist())]
-        found: NDArray[Any] = self._means[rows]
-        return found
+        return np.asarray(self._means[rows])
 
 
 class Constant(Lookup):
@@ -183,8 +181,7 @@ class Linear(Baseline):
         return predict_linear(self._scaled(x), self._weights, self.target)
 
     def _scaled(self, x: Floats) -> Floats:
-        scaled: Floats = (x - self._center) / self._scale
-        return scaled
+        return np.asarray((x - self._center) / self._scale)
 
 
 class Kmers(Baseline):

@@ -75,8 +75,7 @@ def fit_linear(
     begin = np.zeros(shape) if start is None else start
     options = {"maxiter": MAX_STEPS, "ftol": 1e-7}
     found: Any = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
-    weights: Floats = found.x.reshape(shape).astype(np.float32)
-    return weights
+    return np.asarray(found.x.reshape(shape), np.float32)
 
 
 def predict_linear(x: Floats, weights: Floats, target: Target) -> Floats:
@@ -90,11 +89,9 @@ def _activate(z: Floats, target: Target) -> Floats:
         return z
     # This is not `scipy.special.expit`, whose last digit differs: figures must remain the same.
     log_sum = _log_sum_exp(z) - z if target == "multi-class" else np.logaddexp(0, -z)
-    probabilities: Floats = np.exp(-log_sum)
-    return probabilities
+    return np.asarray(np.exp(-log_sum))
 
 
 def _log_sum_exp(z: Floats) -> Floats:
     top = z.max(axis=1, keepdims=True)
-    found: Floats = np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top
-    return found
+    return np.asarray(np.log(np.exp(z - top).sum(axis=1, keepdims=True)) + top)

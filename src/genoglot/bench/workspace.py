@@ -92,8 +92,7 @@ class Workspace:
         """Precision that models are trained in, as `lightning.Trainer` names it."""
         from genoglot.training.device import trainer_options
 
-        precision: str = trainer_options(self.device_options)["precision"]
-        return precision
+        return str(trainer_options(self.device_options)["precision"])
 
     def cached(self, name: str, metadata: Any, make: Callable[[Path, Path], None]) -> Path:
         """Return the path of something that several runs need, and make it the first time.

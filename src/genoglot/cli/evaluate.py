@@ -116,5 +116,5 @@ def evaluate(
     if markdown is not None:
         table.to_markdown(markdown)
     Console().print(table)
-    if differences:
+    if len(differences):
         typer.echo(differences_markdown(differences))

@@ -2,7 +2,6 @@
 
 from genoglot.evaluation.annotation import SetAnnotator, evaluate_annotators
 from genoglot.evaluation.differences import (
-    Difference,
     differences_markdown,
     paired_difference,
     paired_differences,
@@ -11,17 +10,15 @@ from genoglot.evaluation.evaluate import RegionScorer, evaluate
 from genoglot.evaluation.intervals import Interval, bootstrap_interval, proportion_interval
 from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
 from genoglot.evaluation.predictions import METRICS, MetricValue, measure_predictions
-from genoglot.evaluation.results import Result, ResultsTable
+from genoglot.evaluation.results import ResultsTable
 from genoglot.evaluation.text_table import TextTable, format_interval
 
 __all__ = [
     "METRICS",
-    "Difference",
     "Interval",
     "MetricValue",
     "RegionMetrics",
     "RegionScorer",
-    "Result",
     "ResultsTable",
     "SetAnnotator",
     "TextTable",

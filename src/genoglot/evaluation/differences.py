@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import polars as pl
 
@@ -13,34 +12,7 @@ from genoglot.evaluation.results import ResultsTable
 from genoglot.evaluation.text_table import TextTable, format_interval
 
 EVALUATED_ON = ("task", "split", "subset", "data")
-
-
-class Difference(NamedTuple):
-    """How much better a model is than a baseline on the same region sets.
-
-    Attributes
-    ----------
-    task, split, subset, data
-        What both were evaluated on.
-    model, baseline
-        Names of the two models.
-    metric
-        Name of the metric, such as "average_precision".
-    difference
-        Mean of the model's value minus the baseline's, and its 95 % interval.
-    sets
-        Number of region sets that both were evaluated on.
-    """
-
-    task: str
-    split: str
-    subset: str
-    data: str
-    model: str
-    baseline: str
-    metric: str
-    difference: Interval
-    sets: int
+INTERVAL = ("difference", "low", "high")
 
 
 def paired_difference(
@@ -91,7 +63,7 @@ def paired_difference(
 
 def paired_differences(
     table: ResultsTable, baseline: str, metrics: Sequence[str] | None = None, *, seed: int = 0
-) -> list[Difference]:
+) -> pl.DataFrame:
     """Compare every model of a table with a baseline, set by set.
 
     Parameters
@@ -107,8 +79,11 @@ def paired_differences(
 
     Returns
     -------
-    list of Difference
-        One for each task, split, metric and model.
+    DataFrame
+        One row for each task, split, metric and model: what both were evaluated on (task, split,
+        subset, data), the names of model, baseline and metric, the mean of the model's value minus
+        the baseline's (difference), the bounds of its 95 % interval (low, high), and the number of
+        region sets that both were evaluated on (sets).
 
     Raises
     ------
@@ -128,31 +103,32 @@ def paired_differences(
             for model in models:
                 both = _paired(frame, model, baseline, metric)
                 if model != baseline and len(both):
+                    names = {"model": model, "baseline": baseline, "metric": metric}
                     gain = _difference(both, metric, seed=seed)
-                    about = {"model": model, "baseline": baseline, "metric": metric}
-                    found.append(
-                        Difference(**evaluated_on, **about, difference=gain, sets=len(both))
-                    )
-    return found
+                    interval = dict(zip(INTERVAL, gain, strict=True))
+                    found.append({**evaluated_on, **names, **interval, "sets": len(both)})
+    return pl.DataFrame(found)
 
 
-def differences_markdown(differences: Sequence[Difference]) -> str:
-    """Write differences as a Markdown table with one row per model.
+def differences_markdown(differences: pl.DataFrame) -> str:
+    """Write the result of `paired_differences` as a Markdown table with one row per model.
 
     What all rows have in common is left out.
 
     Examples
     --------
-    >>> about = ("t", "s", "test", "d")
-    >>> gain = Difference(*about, "direct", "ridge", "AP", Interval(0.0226, -0.009, 0.0624), 79)
-    >>> print(differences_markdown([gain]))
+    >>> row = {**dict.fromkeys(EVALUATED_ON, ""), "model": "direct", "baseline": "ridge"}
+    >>> row |= {"metric": "AP", "difference": 0.0226, "low": -0.009, "high": 0.0624, "sets": 79}
+    >>> print(differences_markdown(pl.DataFrame([row])))
     | model | AP less that of ridge | sets |
     | --- | --- | --- |
     | direct | 0.023 [-0.009, 0.062] | 79 |
     """
-    frame = pl.DataFrame(
-        [{**d._asdict(), "difference": format_interval(*d.difference)} for d in differences]
-    ).with_columns(pl.col("data").str.head(12))
+    intervals = differences.select(INTERVAL).iter_rows()
+    frame = differences.with_columns(
+        pl.col("data").str.head(12),
+        pl.Series("difference", [format_interval(*interval) for interval in intervals]),
+    )
     compared = frame.select("metric", "baseline").unique(maintain_order=True)
     columns = {
         f"{metric} less that of {baseline}": pl.col("difference").filter(metric=metric).first()

@@ -16,7 +16,7 @@ from genoglot.atlas import Atlas
 from genoglot.errors import AtlasError, GenoglotError, ModelError, UniverseMismatchError
 from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
 from genoglot.evaluation.provenance import code_version, hardware
-from genoglot.evaluation.results import RUN, Result, ResultsTable, summarize
+from genoglot.evaluation.results import RUN, ResultsTable, summarize
 from genoglot.regions import Universe
 
 log = logging.getLogger("genoglot")
@@ -178,8 +178,7 @@ def evaluate_each(
             raise UniverseMismatchError(f"model {name!r} and atlas {atlas.path}: {error}") from None
     selected, subset = _select_rows(atlas, rows, split, subset)
     provenance: dict[str, Any] = {"commit": code_version(), "hardware": hardware()}
-    frames: list[pl.DataFrame] = []
-    results: list[Result] = []
+    frames, results = [], []
     for name, model in models.items():
         try:
             frame, seconds = per_set(name, model, selected)
@@ -190,8 +189,8 @@ def evaluate_each(
         frame = frame.with_columns(pl.lit(value).alias(key) for key, value in keys.items())
         frames.append(frame.select(*RUN, pl.exclude(RUN)))
         for _, same in frame.group_by("task", maintain_order=True):
-            results += summarize(same, **provenance, seconds=seconds, seed=seed)
-    return ResultsTable.of(results, pl.concat(frames))
+            results.append(summarize(same, **provenance, seconds=seconds, seed=seed))
+    return ResultsTable(pl.concat(results), pl.concat(frames))
 
 
 def describe_sets(atlas: Atlas, rows: NDArray[np.int64]) -> pl.DataFrame:

@@ -274,8 +274,7 @@ def measure_predictions(
 def _classes(truth: Values, predicted: Values) -> Values:
     """Class numbers of predictions, (n, 1)."""
     if predicted.shape[1] > 1:
-        most_probable: Values = predicted.argmax(axis=1)[:, None].astype(np.float64)
-        return most_probable
+        return np.asarray(predicted.argmax(axis=1)[:, None], np.float64)
     whole, last = (predicted == np.rint(predicted)).all(), np.nanmax(truth, initial=0)
     if whole and predicted.min() >= 0:
         return predicted

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -27,53 +27,6 @@ REGION_SET = ("id", "group", "factor", "biosample", "n_tokens", "probability")
 UNBOUNDED = ("fold_enrichment",)  # other metrics are between 0 and 1
 
 
-@dataclass(frozen=True)
-class Result:
-    """One row of a results table.
-
-    Attributes
-    ----------
-    task
-        What was evaluated, such as "text-to-regions".
-    model, model_type
-        Name of the model in the table, and its type, such as "diffusion".
-    split, subset
-        Name of the split, and the subset of it that the model was evaluated on.
-    metric
-        Name of the metric; see `genoglot.evaluation.RegionMetrics`.
-    value, low, high
-        Mean over the region sets, and the bounds of its 95 % bootstrap interval.
-    n_sets
-        Number of region sets.
-    data
-        Digest of the atlas.
-    commit
-        Commit of the code, or its version.
-    seeds
-        Seeds that the model was fitted with; several in a pooled row.
-    hardware
-        Machine that the evaluation ran on.
-    seconds
-        Wall time of scoring all descriptions, in seconds, with all seeds.
-    """
-
-    task: str
-    model: str
-    model_type: str
-    split: str
-    subset: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    n_sets: int
-    data: str
-    commit: str
-    seeds: tuple[int, ...]
-    hardware: str
-    seconds: float
-
-
 RESULT_SCHEMA = pl.Schema(
     {
         **dict.fromkeys(("task", "model", "model_type", "split", "subset", "metric"), pl.String()),
@@ -85,11 +38,16 @@ RESULT_SCHEMA = pl.Schema(
         "seconds": pl.Float64(),
     }
 )
+"""Columns of the results, one row per model and metric: what was evaluated (`task`), which model
+on which subset of which split; mean over the region sets (`value`), the bounds of its 95 %
+bootstrap interval, and the number of sets; digest of the atlas (`data`), commit of the code or its
+version, the seeds that the model was fitted with (several in a pooled row), the machine, and the
+wall time of scoring all descriptions, in seconds, with all seeds."""
 
 
 def summarize(
     per_set: pl.DataFrame, *, commit: str, hardware: str, seconds: float, seed: int = 0
-) -> list[Result]:
+) -> pl.DataFrame:
     """Compute the mean and the interval of each metric of one model.
 
     Parameters
@@ -97,16 +55,16 @@ def summarize(
     per_set
         Rows of `ResultsTable.per_set` of one model, with one or several seeds.
     commit, hardware, seconds
-        Provenance, as in `Result`.
+        Provenance, as in `RESULT_SCHEMA`.
     seed
         Seed of the bootstrap.
 
     Returns
     -------
-    list of Result
-        One for each metric that has a value.
+    DataFrame
+        One row for each metric that has a value, with the columns of `RESULT_SCHEMA`.
     """
-    results = []
+    results: list[dict[str, Any]] = []
     for metric in [name for name in per_set.columns if name not in (*RUN, *REGION_SET)]:
         rows = per_set.drop_nulls(metric)
         if not len(rows):
@@ -121,27 +79,27 @@ def summarize(
             seed=seed,
         )
         results.append(
-            Result(
+            {
                 **per_set.select(MODEL).row(0, named=True),
-                metric=metric,
-                value=interval.mean,
-                low=interval.low,
-                high=interval.high,
-                n_sets=rows["id"].n_unique(),
-                commit=commit,
-                seeds=tuple(rows["seed"].unique().sort().to_list()),
-                hardware=hardware,
-                seconds=seconds,
-            )
+                "metric": metric,
+                "value": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "n_sets": rows["id"].n_unique(),
+                "commit": commit,
+                "seeds": rows["seed"].unique().sort().to_list(),
+                "hardware": hardware,
+                "seconds": seconds,
+            }
         )
     if "probability" in per_set.columns:
         answers = per_set.drop_nulls(["probability", "accuracy"])
         if len(answers):
             error = expected_calibration_error(answers["probability"], answers["accuracy"])
             # It is not a mean over sets, so that the bootstrap of means has no interval for it.
-            row = replace(results[0], metric="ECE", value=error, low=math.nan, high=math.nan)
-            results.append(row)
-    return results
+            no_interval = {"low": math.nan, "high": math.nan}
+            results.append({**results[0], "metric": "ECE", "value": error, **no_interval})
+    return pl.DataFrame(results, schema=RESULT_SCHEMA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +109,7 @@ class ResultsTable:
     Attributes
     ----------
     results
-        One row per `Result`, with its attributes as columns.
+        One row per model and metric, with the columns of `RESULT_SCHEMA`.
     per_set
         One row per model, seed and region set: task, split, subset, data, model, model_type, seed;
         id, group (experiment), factor, biosample and n_tokens (number of true regions) of the set;
@@ -160,12 +118,6 @@ class ResultsTable:
 
     results: pl.DataFrame
     per_set: pl.DataFrame
-
-    @classmethod
-    def of(cls, results: Iterable[Result], per_set: pl.DataFrame) -> ResultsTable:
-        """Make a table of results."""
-        rows = [asdict(result) for result in results]
-        return cls(pl.DataFrame(rows, schema=RESULT_SCHEMA), per_set)
 
     @classmethod
     def concat(cls, tables: Iterable[ResultsTable]) -> ResultsTable:
@@ -207,25 +159,14 @@ class ResultsTable:
         seed
             Seed of the bootstrap.
         """
-        results: list[Result] = []
+        results = []
         for key, frame in self.per_set.group_by(MODEL, maintain_order=True):
             same = [pl.col(name) == value for name, value in zip(MODEL, key, strict=True)]
             runs = self.results.filter(*same).unique("seeds", maintain_order=True)
-            results += summarize(
-                frame,
-                commit=distinct(runs["commit"]),
-                hardware=distinct(runs["hardware"]),
-                seconds=float(runs["seconds"].sum()),
-                seed=seed,
-            )
-        return ResultsTable.of(results, self.per_set)
-
-    def __iter__(self) -> Iterator[Result]:
-        for row in self.results.iter_rows(named=True):
-            yield Result(**{**row, "seeds": tuple(row["seeds"])})
-
-    def __len__(self) -> int:
-        return len(self.results)
+            provenance = {name: distinct(runs[name]) for name in ("commit", "hardware")}
+            seconds = float(runs["seconds"].sum())
+            results.append(summarize(frame, **provenance, seconds=seconds, seed=seed))
+        return ResultsTable(pl.concat(results), self.per_set)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the results to `path`, and the per-set measures beside it (``x.sets.parquet``)."""
@@ -273,11 +214,11 @@ class ResultsTable:
 
     def _text_table(self) -> TextTable:
         """Make one row per model; what all rows have in common is in the caption."""
-        cells = pl.Series("cell", [_cell(result) for result in self], pl.String)
+        intervals = self.results.select("value", "low", "high").iter_rows()
         results = self.results.with_columns(
             pl.col("data").str.head(12),
             pl.col("seeds").cast(pl.List(pl.String)).list.join(" "),
-            cells,
+            pl.Series("cell", [_cell(*interval) for interval in intervals], pl.String),
         )
         metrics = results["metric"].unique(maintain_order=True).to_list()
         columns = {name: pl.col("cell").filter(metric=name).last() for name in metrics}
@@ -322,13 +263,12 @@ def _sets_file(path: str | Path) -> Path:
     return Path(path).with_suffix(".sets.parquet")
 
 
-def _cell(result: Result) -> str:
+def _cell(value: float, low: float, high: float) -> str:
     """Write value and interval with three significant digits of the value, such as 0.0312.
 
-    >>> from types import SimpleNamespace
-    >>> _cell(SimpleNamespace(value=0.5123, low=0.4911, high=0.5301))
+    >>> _cell(0.5123, 0.4911, 0.5301)
     '0.512 [0.491, 0.530]'
     """
-    size = abs(result.value)
+    size = abs(value)
     decimals = 3 if size == 0 else min(6, max(0, 2 - math.floor(math.log10(size))))
-    return format_interval(result.value, result.low, result.high, decimals=decimals)
+    return format_interval(value, low, high, decimals=decimals)

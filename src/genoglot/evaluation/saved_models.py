@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
+
 from genoglot.atlas import Atlas
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.annotation import evaluate_annotators
-from genoglot.evaluation.differences import Difference, paired_differences
+from genoglot.evaluation.differences import paired_differences
 from genoglot.evaluation.evaluate import evaluate
 from genoglot.evaluation.results import ResultsTable
 from genoglot.models import ColumnOdds, create, load, names
@@ -28,11 +30,12 @@ class Comparison(NamedTuple):
     table
         Results of all models.
     differences
-        Differences of each model from one of them; empty if none was chosen.
+        Differences of each model from one of them: see `paired_differences`; without rows if
+        none was chosen.
     """
 
     table: ResultsTable
-    differences: list[Difference]
+    differences: pl.DataFrame
 
 
 def compare_models(
@@ -106,7 +109,9 @@ def compare_models(
         for name in loaded:
             models[name].to(device)
         table = evaluate(models, atlas, n=n, **where)
-    return Comparison(table, paired_differences(table, against) if against is not None else [])
+    return Comparison(
+        table, paired_differences(table, against) if against is not None else pl.DataFrame()
+    )
 
 
 def name_models(paths: Sequence[str], taken: set[str]) -> list[str]:

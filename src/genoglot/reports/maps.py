@@ -46,5 +46,4 @@ def map_sets(presence: csr_array, *, dim: int = 30, seed: int = 0) -> NDArray[np
     svd = TruncatedSVD(min(dim, sets - 1, universe - 1), random_state=seed)
     reduced = svd.fit_transform(normalize(presence))
     tsne = TSNE(perplexity=min(20.0, (sets - 1) / 3), init="pca", random_state=seed)
-    plane: NDArray[np.float32] = tsne.fit_transform(reduced).astype(np.float32)
-    return plane
+    return np.asarray(tsne.fit_transform(reduced), np.float32)

@@ -91,11 +91,8 @@ def write_methylation(world: World, elements: Elements, rng: np.random.Generator
     found: list[pl.DataFrame] = []
     for code, record in enumerate(read_fasta(world.genome_path)):
         site = _find_cpgs(record.codes)
-        first, last = np.searchsorted(elements.chrom, [code, code + 1])
-        at = first + np.searchsorted(elements.end[first:last], site, "right")
-        at = np.minimum(at, last - 1)
-        inside = (elements.start[at] <= site) & (site < elements.end[at])
-        mean = np.where(inside[:, None], of_element[at], METHYLATED)
+        element = elements.containing(code, site)[:, None]
+        mean = np.where(element >= 0, of_element[element[:, 0]], METHYLATED)
         # The level of a CpG differs from the mean in the same way in all samples.
         own = rng.uniform(-1, 1, (len(site), 1))
         level = np.clip(mean + own * 0.8 * mean * (1 - mean), 0, 1)
@@ -119,8 +116,7 @@ def _find_cpgs(sequence: Codes) -> NDArray[np.int64]:
     near = np.minimum(
         np.abs(cut[np.minimum(after, len(cut) - 1)] - cpg), np.abs(cpg - cut[after - 1])
     )
-    sequenced: NDArray[np.int64] = cpg[near <= _REACH]
-    return sequenced
+    return np.asarray(cpg[near <= _REACH])
 
 
 def _bed_methyl(sites: pl.DataFrame, sample: str, rng: np.random.Generator) -> pl.DataFrame:

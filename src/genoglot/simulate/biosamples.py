@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -228,12 +228,6 @@ def _make(organ: Organ, kind: str, index: int, age: str, state: str) -> Biosampl
     return Biosample(name, organ.name, organ.system, kind, cell, age, state, disease)
 
 
-def _samples_of(organ: Organ, parity: int) -> Iterator[Biosample]:
-    first = _FIRST[parity]
-    for sample in (*first, *(later for later in _LATER if later not in first)):
-        yield _make(organ, *sample)
-
-
 def biosamples(n: int) -> list[Biosample]:
     """Return the first `n` biosamples: of few organs in a small world, of all in a large one.
 
@@ -248,7 +242,10 @@ def biosamples(n: int) -> list[Biosample]:
     ['kidney, clear cell renal cell carcinoma', 'pediatric lung, pneumonia', 'lymph node, lymphoma']
     """
     n_organs = 6 if n <= 18 else 10 if n <= 60 else len(ORGANS)
-    streams = [list(_samples_of(organ, i % 2)) for i, organ in enumerate(ORGANS[:n_organs])]
+    streams = [
+        [_make(organ, *sample) for sample in dict.fromkeys((*_FIRST[i % 2], *_LATER))]
+        for i, organ in enumerate(ORGANS[:n_organs])
+    ]
     ranks = range(max(len(stream) for stream in streams))
     samples = [stream[rank] for rank in ranks for stream in streams if rank < len(stream)]
     return samples[:n]

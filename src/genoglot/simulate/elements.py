@@ -98,6 +98,13 @@ class Elements:
         after = np.where(last, self.chrom_sizes[self.chrom] - self.end, np.r_[before[1:], 0])
         return before, after
 
+    def containing(self, chrom: int, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the element that contains each position of a chromosome; -1 if there is none."""
+        first, last = np.searchsorted(self.chrom, [chrom, chrom + 1])
+        at = first + np.searchsorted(self.end[first:last], position, "right")
+        at = np.minimum(at, last - 1)
+        return np.where((self.start[at] <= position) & (position < self.end[at]), at, -1)
+
     def chromosome_names(self, codes: NDArray[Any]) -> pl.Series:
         """Return the names of chromosomes, given as indices into `chrom_names`."""
         return pl.Series(self.chrom_names).gather(codes.astype(np.uint32))

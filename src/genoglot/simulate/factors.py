@@ -173,8 +173,7 @@ def sample_sites(
     draws = rng.random((n * tries, len(motif), 1))
     bases: NDArray[np.uint8] = (draws > cumulative).sum(2).astype(np.uint8)
     best = motif.relative_scores(bases).reshape(n, tries).argmax(1)
-    drawn: NDArray[np.uint8] = bases.reshape(n, tries, len(motif))[np.arange(n), best]
-    return drawn
+    return np.asarray(bases.reshape(n, tries, len(motif))[np.arange(n), best])
 
 
 def load_motifs(factors: Sequence[Factor]) -> list[Motif]:

@@ -45,22 +45,20 @@ def draw_genes(elements: Elements, rng: np.random.Generator) -> list[Gene]:
     promoters = np.flatnonzero(elements.kind == PROMOTER)
     strand, chrom, tss = elements.strand, elements.chrom, elements.tss
     genes = []
-    for i, promoter in enumerate(promoters):
+    for i, promoter in enumerate(promoters.tolist()):
         direction = int(strand[promoter])
         beside = i + direction
         limit = len(elements) - 1 if direction > 0 else 0
         if 0 <= beside < len(promoters) and chrom[promoters[beside]] == chrom[promoter]:
             neighbor = int(promoters[beside])
             faces = strand[neighbor] != direction
-            limit = int(promoter + neighbor) // 2 if faces else neighbor - direction
+            limit = (promoter + neighbor) // 2 if faces else neighbor - direction
         # Gap g lies between elements g and g + 1.
-        if direction > 0:
-            gaps = range(int(promoter), limit)
-        else:
-            gaps = range(int(promoter) - 1, limit - 1, -1)
+        forward, backward = range(promoter, limit), range(promoter - 1, limit - 1, -1)
+        gaps = forward if direction > 0 else backward
         exons = _draw_exons(elements, direction, int(tss[promoter]), gaps, rng)
         if exons:
-            genes.append(Gene(int(promoter), direction, exons))
+            genes.append(Gene(promoter, direction, exons))
     return genes
 
 

@@ -78,5 +78,4 @@ class Oracle:
         rows: pl.DataFrame | None = self._experiments.get((text,))
         if rows is None:
             raise TextError(f"{text!r} is not a description of the atlas; use one of those")
-        mean: NDArray[np.float32] = self.world.expected_rows(rows).mean(0)
-        return mean
+        return np.asarray(self.world.expected_rows(rows).mean(0))

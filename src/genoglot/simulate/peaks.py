@@ -82,5 +82,4 @@ def _log10_tail(reads: NDArray[np.int64], background: float) -> Floats:
 
     # The first term of the sum times the geometric series that bounds the sum: no underflow.
     first = reads * np.log(background) - background - gammaln(reads + 1.0)
-    tail: Floats = (first - np.log1p(-background / (reads + 1))) / np.log(10)
-    return tail
+    return np.asarray((first - np.log1p(-background / (reads + 1))) / np.log(10))

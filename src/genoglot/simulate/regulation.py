@@ -29,8 +29,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
 
     This is not `scipy.special.expit`, whose last digit differs: worlds must remain the same.
     """
-    probability: NDArray[Any] = 1 / (1 + np.exp(-x))
-    return probability
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def binding_strength(score: Floats) -> Floats:
@@ -93,8 +92,7 @@ class Regulation:
         """
         if biosample not in self.biosamples:
             raise GenoglotError(f"the simulated world has no biosample {biosample!r}")
-        levels: Floats = self.expression[self.biosamples.index(biosample)]
-        return levels
+        return np.asarray(self.expression[self.biosamples.index(biosample)])
 
     def log_odds_open(self, biosample: str) -> Floats:
         """Return the log-odds of each element being open in a biosample.
@@ -134,8 +132,7 @@ class Regulation:
         before = _occupied(level[site], self.site_score[site])
         changed = inverse[element] - 1 / before + 1 / _occupied(level[site], score)
         drive = (count[element] / np.maximum(changed, 1)).astype(np.float32)
-        odds: Floats = self.baseline[element] + self.gain[element] * drive
-        return odds
+        return np.asarray(self.baseline[element] + self.gain[element] * drive)
 
     def _occupancy(self, biosample: str) -> tuple[NDArray[Any], NDArray[Any], Floats]:
         """Return number and sum of the inverse occupancies of each element's motif sites.
@@ -222,5 +219,4 @@ class Regulation:
 
 def _occupied(level: Floats, score: Floats) -> Floats:
     """Return the occupancy of motif sites, from the level of their factor and their score."""
-    occupied: Floats = np.maximum(level * binding_strength(score), MINIMUM_OCCUPANCY)
-    return occupied
+    return np.asarray(np.maximum(level * binding_strength(score), MINIMUM_OCCUPANCY))

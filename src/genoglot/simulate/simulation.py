@@ -99,7 +99,8 @@ def _simulate(world: World, parameters: Parameters, report: Progress) -> None:
 
     rng = np.random.default_rng(plan)
     experiments = design(parameters, samples, factors, world.regulation, rng)
-    experiments = experiments.insert_column(0, _file_names(experiments))
+    file = pl.format("files/{}.{}.bed.gz", "experiment", "replicate")
+    experiments = experiments.select(file.alias("file"), pl.all())
     experiments.write_parquet(world.ground_truth_path / "experiments.parquet")
     _sheet(experiments, samples).write_csv(world.path / "sheet.csv")
     manifest = {
@@ -151,12 +152,6 @@ def _write_assays(world: World, genome: SimulatedGenome, seed: np.random.SeedSeq
     write_expression(world, expressed)
     write_eqtls(world, genome, eqtls)
     write_mutagenesis(world, genome, mutagenesis)
-
-
-def _file_names(experiments: pl.DataFrame) -> pl.Series:
-    return experiments.select(
-        pl.format("files/{}.{}.bed.gz", "experiment", "replicate").alias("file")
-    ).to_series()
 
 
 def _sheet(experiments: pl.DataFrame, samples: list[Biosample]) -> pl.DataFrame:

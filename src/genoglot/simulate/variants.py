@@ -171,12 +171,9 @@ def _draw_changes(
 def _draw_posterior(effect: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw the posterior probability of each variant of being causal."""
     n = len(effect)
-    posterior: NDArray[np.float64] = np.select(
-        [np.abs(effect) >= CAUSAL, np.abs(effect) <= NEUTRAL],
-        [rng.uniform(0.91, 1.0, n), 10 ** rng.uniform(-5, -2.05, n)],
-        rng.uniform(0.02, 0.85, n),
-    ).round(6)
-    return posterior
+    causal, neutral = np.abs(effect) >= CAUSAL, np.abs(effect) <= NEUTRAL
+    drawn = [rng.uniform(0.91, 1.0, n), 10 ** rng.uniform(-5, -2.05, n)]
+    return np.select([causal, neutral], drawn, rng.uniform(0.02, 0.85, n)).round(6)
 
 
 def _draw_elsewhere(
@@ -188,10 +185,7 @@ def _draw_elsewhere(
     for code, record in enumerate(read_fasta(world.genome_path)):
         sequence = record.codes
         at = np.unique(rng.integers(600, len(sequence) - 600, int(n * fraction[code])))
-        first, last = np.searchsorted(elements.chrom, [code, code + 1])
-        near = first + np.searchsorted(elements.end[first:last], at, "right")
-        inside = elements.start[np.minimum(near, last - 1)] <= at
-        at = at[~inside | (near >= last)]
+        at = at[elements.containing(code, at) < 0]
         gene = np.flatnonzero((genes["chrom"].cast(pl.String) == record.name).to_numpy())
         if len(gene):
             frame = {
@@ -237,11 +231,12 @@ def write_mutagenesis(world: World, genome: SimulatedGenome, rng: np.random.Gene
     ]
     if not experiments:
         return
-    bases: dict[int, Codes] = {}
-    for code, record in enumerate(read_fasta(world.genome_path)):
-        for row in chosen:
-            if elements.chrom[row] == code:
-                bases[row] = record.codes[elements.start[row] : elements.end[row]].copy()
+    bases = {
+        row: record.codes[elements.start[row] : elements.end[row]].copy()
+        for code, record in enumerate(read_fasta(world.genome_path))
+        for row in chosen
+        if elements.chrom[row] == code
+    }
     frames = []
     for name, row, sample in experiments:
         effect = _effects(row, genome, regulation, sample)

@@ -84,8 +84,7 @@ def random_subsets(n: int, fractions: Sequence[float], rng: np.random.Generator)
     code = np.zeros(n, np.int64)
     code[: sizes[0]] = 1
     code[sizes[0] : sum(sizes)] = 2
-    subsets: SubsetNames = _NAMES[rng.permutation(code)]
-    return subsets
+    return np.take(_NAMES, rng.permutation(code))
 
 
 def draw_subsets(n: int, fractions: Sequence[float], rng: np.random.Generator) -> SubsetNames:

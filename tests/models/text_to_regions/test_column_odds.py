@@ -71,7 +71,8 @@ def test_two_columns_say_more_than_one_of_a_combination_never_seen(atlas: Atlas)
         "popularity": create("popularity").fit(atlas, TRAINING),
     }
     table = evaluate(models, atlas, HELD_OUT, progress=False)
-    found = {r.model: r.value for r in table if r.metric == "average_precision"}
+    precision = table.results.filter(metric="average_precision")
+    found = dict(precision.select("model", "value").iter_rows())
     assert found["both"] > max(found["factor"], found["organ"]) + 0.05
     assert min(found["factor"], found["organ"]) > found["popularity"] + 0.02
 
