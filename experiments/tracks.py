@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from genoglot.bench.baselines import BASELINES
 from genoglot.evaluation import TextTable, format_interval, measure_predictions
 from genoglot.evaluation.provenance import code_version, hardware
-from genoglot.models.dna.cnn_fc import CnnFc
+from genoglot.models.dna.cnn import CnnFc
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.tasks import TaskData
 

@@ -16,7 +16,7 @@ from genoglot.atlas import Atlas, make_split
 from genoglot.errors import GenoglotError
 from genoglot.models import Annotator, create, load
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.sequence_trees import SequenceTrees

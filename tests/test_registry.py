@@ -14,7 +14,7 @@ from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
 from genoglot.models import create, load, names
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel

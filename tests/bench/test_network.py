@@ -16,7 +16,7 @@ from genoglot.bench.run import run_missing
 from genoglot.bench.tables import RecipeTables
 from genoglot.bench.workspace import Workspace
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.sequence import Genome, PatchTokenizer

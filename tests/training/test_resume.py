@@ -31,7 +31,7 @@ import numpy as np
 from genoglot.atlas import Atlas
 from genoglot.models import create
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.sequence import Genome, KmerTokenizer
 from genoglot.models.dna.masked_lm import MaskedLanguageModel
 from genoglot.models.dna.sequence_model import SequenceModel

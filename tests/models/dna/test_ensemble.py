@@ -11,7 +11,7 @@ import pytest
 
 from genoglot.errors import ModelError
 from genoglot.models import load
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.ensemble_training import fit_ensemble
 from genoglot.models.dna.sequence_model import SequenceModel

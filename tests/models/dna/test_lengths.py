@@ -9,7 +9,7 @@ import pytest
 from genoglot.errors import ModelError
 from genoglot.models import load
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder

@@ -8,8 +8,7 @@ import torch
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_fc import CnnFc
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnFc, CnnLstm
 from genoglot.models.dna.heads import SequenceHead, TrackHead
 from genoglot.models.dna.one_hot_module import OneHotModule
 from genoglot.models.dna.residual_cnn import ResidualCnn

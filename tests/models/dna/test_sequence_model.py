@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
-from genoglot.models.dna.cnn_fc import CnnFc
-from genoglot.models.dna.cnn_lstm import CnnLstm
+from genoglot.models.dna.cnn import CnnFc, CnnLstm
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel

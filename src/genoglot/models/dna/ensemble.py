@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,45 +11,15 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.models.dna.lengths import TrainedLengths
+from genoglot.models.dna.predictor import DnaPredictor
 from genoglot.models.dna.sequence_model import SequenceModel
-from genoglot.pretrained import Pretrained
 from genoglot.registry import load
 from genoglot.saved import Saved
 from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes, Lengths
 
 
-class Member(Protocol):
-    """A model that predicts from DNA: a network, trees, or an ensemble of them."""
-
-    names: list[str] | None
-
-    @property
-    def lengths(self) -> TrainedLengths | None:
-        """Lengths that the model was trained on, if they are known."""
-
-    @property
-    def tokenizer(self) -> DnaTokenizer:
-        """Tokenizer of the model."""
-
-    def predict(
-        self,
-        codes: Codes,
-        lengths: Lengths | None = None,
-        *,
-        any_length: bool = ...,
-        batch_size: int = ...,
-    ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values: float32 (n, outputs)."""
-
-    def check_length(self, length: int, what: str = ..., *, any_length: bool = ...) -> None:
-        """Refuse a length in bp that the model cannot read or was not trained on."""
-
-    def to(self, device: str | torch.device) -> Any:
-        """Move to a device."""
-
-
-class SequenceEnsemble(Pretrained):
+class SequenceEnsemble(DnaPredictor):
     """The mean of the predictions of several models.
 
     Parameters
@@ -65,14 +35,18 @@ class SequenceEnsemble(Pretrained):
 
     model_type = "sequence-ensemble"
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[DnaPredictor]) -> None:
         super().__init__()
-        self.members: list[Member] = list(members)
+        self.members: list[DnaPredictor] = list(members)
         if not self.members:
             raise ModelError("an ensemble needs at least one model")
         if len({tuple(member.names or ()) for member in self.members}) > 1:
             raise ModelError("the models of an ensemble have different names of outputs")
         self.names = self.members[0].names
+        known = [member.lengths for member in self.members]
+        if None not in known:  # those that all members were trained on
+            shortest, longest, filled = zip(*known, strict=True)
+            self.lengths = TrainedLengths(max(shortest), min(longest), all(filled))
 
     @property
     def tokenizer(self) -> DnaTokenizer:
@@ -89,43 +63,10 @@ class SequenceEnsemble(Pretrained):
                 found.append(member)
         return found
 
-    @property
-    def lengths(self) -> TrainedLengths | None:
-        """Lengths that all members were trained on; None if one does not record them."""
-        known = [member.lengths for member in self.members]
-        if None in known:
-            return None
-        shortest, longest, padded = zip(*known, strict=True)
-        return TrainedLengths(max(shortest), min(longest), all(padded))
-
-    def predict(
-        self,
-        codes: Codes,
-        lengths: Lengths | None = None,
-        *,
-        any_length: bool = False,
-        batch_size: int = 64,
-    ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values.
-
-        Parameters and errors are those of `SequenceModel.predict`.
-
-        Returns
-        -------
-        NDArray
-            float32 (n, outputs).
-        """
-        predictions = [
-            member.predict(codes, lengths, any_length=any_length, batch_size=batch_size)
-            for member in self.members
-        ]
-        mean: NDArray[np.float32] = np.mean(predictions, axis=0, dtype=np.float32)
-        return mean
-
     def check_length(
         self, length: int, what: str = "a sequence", *, any_length: bool = False
     ) -> None:
-        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
+        """Refuse a length, in bp, that a member refuses; the error calls the sequence `what`."""
         for member in self.members:
             member.check_length(length, what, any_length=any_length)
 
@@ -134,6 +75,16 @@ class SequenceEnsemble(Pretrained):
         for member in self.members:
             member.to(device)
         return self
+
+    def _predict(
+        self, codes: Codes, lengths: Lengths | None, batch_size: int
+    ) -> NDArray[np.float32]:
+        predictions = [
+            member.predict(codes, lengths, any_length=True, batch_size=batch_size)
+            for member in self.members
+        ]
+        mean: NDArray[np.float32] = np.mean(predictions, axis=0, dtype=np.float32)
+        return mean
 
     def _metadata(self) -> dict[str, Any]:
         return {"members": len(self.members)}

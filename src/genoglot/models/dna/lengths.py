@@ -143,12 +143,3 @@ def check_maximum(
             f"{what} of {length:,} {unit}, but this model reads up to {maximum:,} {unit}; cut it "
             f"into windows{advice}"
         )
-
-
-def extreme_lengths(codes: Codes, lengths: Lengths | None) -> list[int]:
-    """Return the lengths of the shortest and longest sequence in bp; an empty list if none."""
-    if not len(codes):
-        return []
-    if lengths is None:
-        return [int(codes.shape[1])]
-    return [int(np.min(lengths)), int(np.max(lengths))]

@@ -32,7 +32,7 @@ class OneHotModule(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from genoglot.models.dna.cnn_lstm import CnnLstm
+    >>> from genoglot.models.dna.cnn import CnnLstm
     >>> encoder = CnnLstm(channels=(4,), dim=4)
     >>> module = OneHotModule(encoder, TrackHead(encoder.token_dim, 3)).eval()
     >>> module(torch.eye(4)[[0, 1, 2, 3] * 5].T[None]).shape

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.cnn_fc import one_hot_only
+from genoglot.models.dna.cnn import one_hot_only
 from genoglot.models.dna.sequence_encoder import Encoding, SequenceEncoder
 from genoglot.nn.convolution import MotifConvolution, ResidualBlock
 from genoglot.nn.seed import torch_seed

@@ -20,7 +20,8 @@ from genoglot.models.dna.labeled_examples import (
     SupervisedNetwork,
     check_labels,
 )
-from genoglot.models.dna.lengths import TrainedLengths, extreme_lengths
+from genoglot.models.dna.lengths import TrainedLengths
+from genoglot.models.dna.predictor import DnaPredictor
 from genoglot.models.dna.sequence_encoder import (
     ENCODER,
     SequenceEncoder,
@@ -110,8 +111,8 @@ class SequenceModelSettings(Settings):
     weight_decay: float = Field(0.01, ge=0)
 
 
-class SequenceModel(Pretrained):
-    """An encoder with a head, which is trained on labeled sequences and predicts labels.
+class SequenceModel(DnaPredictor):
+    """An encoder with a head: `fit` it to labels, then `predict`.
 
     `SequenceEncoder.from_pretrained` reads only the encoder from the folder of a saved model.
 
@@ -139,7 +140,7 @@ class SequenceModel(Pretrained):
 
     Examples
     --------
-    >>> from genoglot.models.dna.cnn_lstm import CnnLstm
+    >>> from genoglot.models.dna.cnn import CnnLstm
     >>> from genoglot.sequence import stack_codes
     >>> codes, _ = stack_codes(["ACGTACGT", "TTTTTTTT"] * 4)
     >>> model = SequenceModel(CnnLstm(channels=(8,), dim=8), epochs=1)
@@ -159,7 +160,6 @@ class SequenceModel(Pretrained):
         self.encoder = encoder
         self.names = list(names) if names is not None else None
         self.head: SequenceHead | None = None
-        self.lengths: TrainedLengths | None = None
         default = _OBJECTIVE_OF[s.target]
         self.objective: Objective = s.objective or default
         fitting = {"bce": ("bce", "focal"), "mse": ("mse", "huber")}.get(default, (default,))
@@ -277,51 +277,6 @@ class SequenceModel(Pretrained):
             parameter.requires_grad_(was)
         return self
 
-    def predict(
-        self,
-        codes: Codes,
-        lengths: Lengths | None = None,
-        *,
-        any_length: bool = False,
-        batch_size: int = 64,
-    ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values.
-
-        Parameters
-        ----------
-        codes, lengths
-            As for `SequenceEncoder.embed`. A model that was fitted without lengths pads
-            sequences with N as in its training.
-        any_length
-            Also predict sequences of other lengths than those that the model was trained on.
-        batch_size
-            Number of sequences that are read at a time.
-
-        Returns
-        -------
-        NDArray
-            Probabilities or values, float32 (n, outputs).
-
-        Raises
-        ------
-        ModelError
-            If a sequence is shorter or longer than those that the model was trained on, or longer
-            than the encoder can read.
-        """
-        head = self._head()
-        for length in extreme_lengths(codes, lengths):
-            self.check_length(length, any_length=any_length)
-        logits = self._logits(codes, lengths, batch_size)
-        return to_numpy([head.answer(part).detach() for part in logits], head.center.numel())
-
-    def check_length(
-        self, length: int, what: str = "a sequence", *, any_length: bool = False
-    ) -> None:
-        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
-        if self.lengths is not None and not any_length:
-            self.lengths.check(length, what)
-        self.encoder.check_length(length, what)
-
     def embed(
         self, codes: Codes, lengths: Lengths | None = None, *, batch_size: int = 64
     ) -> NDArray[np.float32]:
@@ -341,6 +296,16 @@ class SequenceModel(Pretrained):
         self.encoder.to(device)
         self._head().to(device)
         return self
+
+    def _predict(
+        self, codes: Codes, lengths: Lengths | None, batch_size: int
+    ) -> NDArray[np.float32]:
+        head = self._head()
+        logits = self._logits(codes, lengths, batch_size)
+        return to_numpy([head.answer(part).detach() for part in logits], head.center.numel())
+
+    def _check_maximum(self, length: int, what: str) -> None:
+        self.encoder.check_length(length, what)
 
     def _metadata(self) -> dict[str, Any]:
         outputs = self._head().center.numel()

@@ -15,11 +15,11 @@ from genoglot.errors import ModelError
 from genoglot.files import atomic_path
 from genoglot.models.dna.gradient_boosting import BoostedTrees
 from genoglot.models.dna.heads import not_learnable
-from genoglot.models.dna.lengths import TrainedLengths, check_maximum, extreme_lengths
+from genoglot.models.dna.lengths import TrainedLengths, check_maximum
+from genoglot.models.dna.predictor import DnaPredictor
 from genoglot.models.dna.sequence_encoder import batches
 from genoglot.models.dna.target import Target
 from genoglot.nn.convolution import MotifConvolution
-from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer, one_hot
 from genoglot.sequence.alphabet import Codes, Lengths, N
@@ -65,8 +65,8 @@ class SequenceTreesSettings(Settings):
     seed: int = Field(0, ge=0)
 
 
-class SequenceTrees(Pretrained):
-    """Gradient-boosted trees (XGBoost) on k-mers, motifs and bases.
+class SequenceTrees(DnaPredictor):
+    """Gradient-boosted trees (XGBoost) on what a sequence holds.
 
     The features of a sequence are the count of each 2- to 5-mer on both strands, the score of the
     best site of each of the 579 motifs of JASPAR 2018, the sum of the scores of its sites, and the
@@ -101,7 +101,6 @@ class SequenceTrees(Pretrained):
     def __init__(self, *, names: Sequence[str] | None = None, **settings: Any) -> None:
         super().__init__(**settings)
         self.names = list(names) if names is not None else None
-        self.lengths: TrainedLengths | None = None
         self._length = self._outputs = 0
         self._boosters: list[BoostedTrees] = []  # one for each output, or one for all classes
 
@@ -171,53 +170,30 @@ class SequenceTrees(Pretrained):
                     temporary.write_bytes(self._boosters[-1].to_bytes())
         return self
 
-    def predict(
-        self,
-        codes: Codes,
-        lengths: Lengths | None = None,
-        *,
-        any_length: bool = False,
-        batch_size: int = 1024,
+    @property
+    def tokenizer(self) -> DnaTokenizer:
+        """How it reads DNA: base by base."""
+        return OneHotTokenizer()
+
+    def _predict(
+        self, codes: Codes, lengths: Lengths | None, batch_size: int
     ) -> NDArray[np.float32]:
-        """Predict probabilities of labels or classes, or values.
-
-        Parameters and errors are those of `SequenceModel.predict`.
-
-        Returns
-        -------
-        NDArray
-            float32 (n, outputs).
-        """
         if not self._boosters:
             raise ModelError("the trees are not fitted; fit them to labels")
-        for length in extreme_lengths(codes, lengths):
-            self.check_length(length, any_length=any_length)
-        predictions = [np.empty((0, self._outputs))]
+        predicted = [np.empty((0, self._outputs))]
         for part, some in batches(codes, lengths, batch_size):
             if some is not None:
                 part = np.where(np.arange(part.shape[1]) < some[:, None], part, np.uint8(N))
             if self.lengths is not None:
                 part, _ = self.lengths.pad(part, None)
-            x = self._boosters[0].matrix(self._features(part))
-            predictions.append(np.column_stack([trees.predict(x) for trees in self._boosters]))
-        return np.concatenate(predictions).astype(np.float32)
+            found = self._boosters[0].matrix(self._features(part))
+            predicted.append(
+                np.column_stack([booster.predict(found) for booster in self._boosters])
+            )
+        return np.concatenate(predicted).astype(np.float32)
 
-    def check_length(
-        self, length: int, what: str = "a sequence", *, any_length: bool = False
-    ) -> None:
-        """Refuse sequences of this length in bp, named `what` in the error, as `predict` does."""
-        if self.lengths is not None and not any_length:
-            self.lengths.check(length, what)
+    def _check_maximum(self, length: int, what: str) -> None:
         check_maximum(length, MAX_LENGTH, what)
-
-    @property
-    def tokenizer(self) -> DnaTokenizer:
-        """Tokenizer of the model, which reads single bases."""
-        return OneHotTokenizer()
-
-    def to(self, device: str | torch.device) -> Self:
-        """Do nothing: trees are always on the CPU."""
-        return self
 
     def _metadata(self) -> dict[str, Any]:
         return {

@@ -210,7 +210,7 @@ class UpperTransformer(SequenceEncoder):
 
     Examples
     --------
-    >>> from genoglot.models.dna.cnn_lstm import CnnLstm
+    >>> from genoglot.models.dna.cnn import CnnLstm
     >>> whole = WindowedEncoder(CnnLstm(channels=(4,), dim=4), dim=8, heads=2, layers=1).eval()
     >>> codes = np.zeros((2, 400), np.uint8)
     >>> vectors = UpperTransformer(whole).embed(whole.window_vectors(codes))
