@@ -1,4 +1,4 @@
-"""Read tables of text with a header, as spreadsheets, R and people write them."""
+"""Read tables: text with a header, as spreadsheets, R and people write it, and Parquet files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,6 +137,43 @@ def read_table(
     cell = pl.all().str.strip_chars()
     frame = frame.select(pl.when(cell != "").then(cell))
     return TextTable(frame, best.rows, best.lines)
+
+
+def read_parquet(
+    path: Path,
+    columns: Iterable[str],
+    *,
+    what: str,
+    advice: str,
+    error: type[GenoglotError] = GenoglotError,
+) -> pl.DataFrame:
+    """Read a Parquet file that must have certain columns.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Names of these columns; the others are read too.
+    what, advice
+        What the file should be, such as "a results table", and what to do if it is not.
+    error
+        Class of the errors.
+
+    Raises
+    ------
+    GenoglotError
+        As `error`, if the file is missing or damaged, or lacks a column.
+    """
+    try:
+        # Absolute and without patterns, because hg38:encode and [1] are parts of names here.
+        frame = pl.read_parquet(path.absolute(), glob=False)
+    except (OSError, pl.exceptions.PolarsError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise error(f"{path}: cannot be read as {what} ({reason}); {advice}") from None
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise error(f"{path}: is not {what}: it has no column {missing[0]!r}; {advice}")
+    return frame
 
 
 def missing_values(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:

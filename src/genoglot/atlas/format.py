@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import AtlasError
 from genoglot.files import ContentDigest, read_manifest
@@ -38,23 +38,18 @@ def read_atlas_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_metadata(path: Path) -> pl.DataFrame:
-    """Read `metadata.parquet`, including the columns `ROW_GROUP` and `OFFSET`."""
-    file = path / METADATA
-    try:
-        table = pl.read_parquet(file.absolute(), glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise unreadable(file, error) from None
-    for column in ("id", "description", "n_tokens", ROW_GROUP, OFFSET):
-        if column not in table.columns:
-            raise AtlasError(f"{file}: damaged (no column {column!r}); {REBUILD}")
-    return table
-
-
 def unreadable(file: Path, error: Exception) -> AtlasError:
     """Return the error for a file of an atlas that a library cannot read."""
     reason = str(error).splitlines()[0]
     return AtlasError(f"{file}: missing or damaged ({reason}); {REBUILD}")
+
+
+def as_integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
+    """Return a list of integers as an array; an AtlasError names `what` if it is another list."""
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise AtlasError(f"{what} must be a list of integers, not {array.dtype}")
+    return array if array.size else np.empty(0, np.int32)
 
 
 def check_tokens(

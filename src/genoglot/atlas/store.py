@@ -21,6 +21,7 @@ from genoglot.errors import AtlasError, UniverseError, UniverseMismatchError
 from genoglot.files import ContentDigest, file_digest
 from genoglot.permissions import explains_denial
 from genoglot.regions import Universe
+from genoglot.tables import read_parquet
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -81,7 +82,13 @@ class Atlas:
         self.n_tokens = int(manifest["n_tokens"])
         self.digest = str(manifest["digest"])
         self._file_digests: dict[str, str] = manifest["files"]
-        table = format.read_metadata(self.path)
+        table = read_parquet(
+            self.path / format.METADATA,
+            ("id", "description", "n_tokens", format.ROW_GROUP, format.OFFSET),
+            what="the metadata of an atlas",
+            advice=format.REBUILD,
+            error=AtlasError,
+        )
         self._tokens = TokenFile(self.path, table)
         self.metadata = table.drop(format.ROW_GROUP, format.OFFSET)
         expected = (manifest["n_sets"], self.n_tokens, self.n_tokens)

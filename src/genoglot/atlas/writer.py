@@ -113,10 +113,10 @@ class AtlasWriter:
             If the ids or signal ranks are invalid: see `genoglot.atlas.format.check_tokens`.
         """
         where = f"region set {len(self._positions)}"
-        given = _integers(tokens, f"{where}: ids")
+        given = format.as_integers(tokens, f"{where}: ids")
         if signal_ranks is None:
             signal_ranks = np.full(len(given), 255, np.uint8)
-        levels = _integers(signal_ranks, f"{where}: signal ranks")
+        levels = format.as_integers(signal_ranks, f"{where}: signal ranks")
         format.check_tokens(given, levels, len(self._universe), where)
         ids, signal_ranks = given.astype(np.int32), levels.astype(np.uint8)
         self._positions.append((len(ids), self._row_groups, self._pending_tokens))
@@ -180,12 +180,3 @@ class AtlasWriter:
             self._tokens.write_table(table, row_group_size=len(table))
             self._row_groups += 1
         self._pending, self._pending_tokens = [], 0
-
-
-def _integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
-    array = np.asarray(values)
-    if array.size == 0:
-        return np.empty(0, np.int32)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise AtlasError(f"{what} must be a list of integers, not {array.dtype}")
-    return array

@@ -8,27 +8,14 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from genoglot.errors import TaskError
 
 log = logging.getLogger("genoglot")
 
 
-class Lock(NamedTuple):
-    """A lock that this process holds.
-
-    Attributes
-    ----------
-    interrupted
-        Whether a process that held the lock before was killed or stopped.
-    """
-
-    interrupted: bool
-
-
 @contextmanager
-def lock(path: Path, *, wait: bool = False) -> Iterator[Lock | None]:
+def lock(path: Path, *, wait: bool = False) -> Iterator[bool | None]:
     """Hold a lock, so that no other process does the same work at the same time.
 
     The lock of a process that ends, in whatever way, is free again.
@@ -42,8 +29,9 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[Lock | None]:
 
     Yields
     ------
-    Lock or None
-        None if another process holds the lock.
+    bool or None
+        Whether a process that held the lock before was killed or stopped; None if another process
+        holds the lock.
 
     Raises
     ------
@@ -70,7 +58,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[Lock | None]:
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 break  # else the process that held the lock has finished and removed the file
         try:
-            yield Lock(interrupted)
+            yield interrupted
         except Exception:
             path.unlink()
             raise

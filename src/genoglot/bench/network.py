@@ -24,7 +24,7 @@ from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.registry import create, model_class
 from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import Floats, TaskData
+from genoglot.tasks.dataset import Floats
 from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
@@ -218,7 +218,7 @@ def train_network(
         The model with the weights of the epoch that is best on the validation examples.
     """
     data = run.data
-    target, objective = _target(data)
+    target, objective = HEADS.get(data.task, (data.target, None))
     model = SequenceModel(
         encoder, target=target, objective=objective, names=data.outputs, seed=run.seed,
         **run.settings["training"],
@@ -281,12 +281,6 @@ def check_training(training: Mapping[str, Any], pretraining: Mapping[str, Any]) 
     _refuse("pretraining", pretraining, ("mask_rate",))
     SequenceModelSettings.of(training, "training")
     MaskedLmSettings.of(pretraining, "pretraining")
-
-
-def _target(data: TaskData) -> tuple[Target, Objective | None]:
-    if data.task in HEADS:
-        return HEADS[data.task]
-    return data.target, None
 
 
 def _refuse(where: str, settings: Mapping[str, Any], decided: Sequence[str]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from genoglot.bench.plan import Run
-from genoglot.errors import GenoglotError, TaskError
+from genoglot.errors import TaskError
 from genoglot.evaluation.predictions import METRICS
-from genoglot.evaluation.results import read_columns
 from genoglot.files import atomic_path
 from genoglot.permissions import explains_denial
+from genoglot.tables import read_parquet
 
 FOLDER = "results"
 SCHEMA = pl.Schema(
@@ -93,7 +93,5 @@ def describe_result(row: Mapping[str, Any], metric: str) -> str:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    try:
-        return read_columns(path, SCHEMA.names()).select(SCHEMA.names())
-    except GenoglotError as error:
-        raise TaskError(f"{error}; move it away") from None
+    expected = {"what": "a results table", "advice": "move it away"}
+    return read_parquet(path, SCHEMA, **expected, error=TaskError).select(SCHEMA.names())

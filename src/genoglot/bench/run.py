@@ -46,13 +46,13 @@ def run_missing(runs: Sequence[Run], workspace: Workspace, report: Report) -> in
     failed = 0
     for run in runs:
         folder = workspace.folder / "runs" / run.key
-        with lock(folder.with_name(f"{run.key}.lock")) as held:
+        with lock(folder.with_name(f"{run.key}.lock")) as interrupted:
             if run.key in done_keys(workspace.folder, run.recipe):
                 continue
-            if held is None:
+            if interrupted is None:
                 log.info("%s: another process is doing this run", run)
                 continue
-            if held.interrupted:
+            if interrupted:
                 how = "goes on from its checkpoint" if has_checkpoint(folder) else "is done again"
                 log.info("%s: was interrupted, and %s", run, how)
             try:
@@ -62,7 +62,7 @@ def run_missing(runs: Sequence[Run], workspace: Workspace, report: Report) -> in
                 failed += 1
                 report(run, error)
                 continue
-            if held.interrupted:
+            if interrupted:
                 row["seconds"] = None  # the time before the interruption is not known
             write_result(workspace.folder, run, row)
             discard_checkpoints(folder)

@@ -158,10 +158,10 @@ def _text_table(results: pl.DataFrame, metrics: list[str], dataset: str, caption
             "line": str(row["line"]),
             "settings": row["settings"][:6],
             "metric": row["metric"],
-            "cell": format_interval(row["value"], *(_nan(row[end]) for end in ("low", "high"))),
+            "cell": format_interval(row["value"], row["low"], row["high"]),
             "min-max": _range(row),
-            "without duplicates": format_interval(_nan(row["without_duplicates"])),
-            "validation": format_interval(_nan(row["validation"]))
+            "without duplicates": format_interval(row["without_duplicates"]),
+            "validation": format_interval(row["validation"])
             + (" *" if row["best_on_validation"] else ""),
             "seeds": row["seeds"],
         }
@@ -259,10 +259,6 @@ def _shown(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _range(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from genoglot.evaluation.text_table import TextTable, distinct, format_interval
 from genoglot.files import atomic_path
 from genoglot.models.regions_to_text.calibration import expected_calibration_error
 from genoglot.permissions import explains_denial
+from genoglot.tables import read_parquet
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -184,9 +185,9 @@ class ResultsTable:
         GenoglotError
             If a file is missing or is not a results table.
         """
-        return cls(
-            read_columns(Path(path), RESULT_SCHEMA.names()), read_columns(_sets_file(path), RUN)
-        )
+        what, advice = "a results table", "give a file that `to_parquet` has written"
+        results = read_parquet(Path(path), RESULT_SCHEMA, what=what, advice=advice)
+        return cls(results, read_parquet(_sets_file(path), RUN, what=what, advice=advice))
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Write one row per model, with the metrics as columns, and the provenance below.
@@ -239,24 +240,6 @@ class ResultsTable:
             {**columns, "sets": pl.col("n_sets").last()},
             caption=caption,
         )
-
-
-def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
-    """Read a Parquet file of results that must have certain columns.
-
-    Raises
-    ------
-    GenoglotError
-        If the file is missing or lacks a column.
-    """
-    try:
-        frame = pl.read_parquet(path.absolute(), glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        problem = str(error).splitlines()[0]
-        raise GenoglotError(f"{path}: cannot be read as a results table ({problem})") from None
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise GenoglotError(f"{path}: is not a results table: it has no column {missing[0]!r}")
-    return frame
 
 
 def _sets_file(path: str | Path) -> Path:

@@ -113,16 +113,20 @@ class TextTable(NamedTuple):
 
 
 def format_interval(
-    value: float, low: float = math.nan, high: float = math.nan, *, decimals: int = 3
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    decimals: int = 3,
 ) -> str:
     """Write a value with its interval.
 
     Parameters
     ----------
     value
-        The value; NaN if it is not defined.
+        The value; None or NaN if it is not defined.
     low, high
-        Bounds of the interval; NaN if there is none.
+        Bounds of the interval; None or NaN if there is none.
     decimals
         Number of digits after the point.
 
@@ -136,9 +140,9 @@ def format_interval(
     >>> format_interval(0.5123, 0.4911, 0.5301), format_interval(0.945), format_interval(math.nan)
     ('0.512 [0.491, 0.530]', '0.945', '')
     """
-    if math.isnan(value):
+    if value is None or math.isnan(value):
         return ""
-    if math.isnan(low):
+    if low is None or math.isnan(low):
         return f"{value:.{decimals}f}"
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import LibraryError, TextError, some
 from genoglot.library.feature_hashing import DIM, FeatureHasher
-from genoglot.library.search import Hit, Query, combine_rankings, rank, sql_filter
+from genoglot.library.search import Hit, combine_rankings, rank, sql_filter
 from genoglot.library.store import (
     FIELDS,
     SETS,
@@ -379,8 +379,7 @@ class Library:
         """
         if n < 1:
             raise LibraryError(f"n is {n}; ask for at least one hit")
-        if keywords is None:
-            keywords = text or ""
+        keywords = text or "" if keywords is None else keywords
         if text is not None:
             check_query(text)
         if len(keywords) > MAX_CHARACTERS:
@@ -391,15 +390,13 @@ class Library:
             raise LibraryError("nothing to search for; give a text, keywords or regions")
         condition = sql_filter(where)
         ids = None if regions is None else self._ids_of(regions)
-        query = Query(
-            text_vector=None if text is None else self._encode_texts([text])[0],
-            keywords=keywords,
-            ids=ids,
-            region_vector=None if ids is None else self._hasher.encode([ids])[0],
-            condition=condition,
-        )
+        text_vector = None if text is None else self._encode_texts([text])[0]
+        region_vector = None if ids is None else self._hasher.encode([ids])[0]
         with self._newest() as table:
-            rankings = rank(query, table, self._vectors, max(CANDIDATES, 10 * n))
+            rankings = rank(
+                table, self._vectors, max(CANDIDATES, 10 * n), text_vector=text_vector,
+                keywords=keywords, ids=ids, region_vector=region_vector, condition=condition,
+            )  # fmt: skip
         return combine_rankings(rankings, n)
 
     def _ids_of(self, regions: Regions | ArrayLike) -> NDArray[np.int32]:

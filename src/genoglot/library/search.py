@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,35 +63,8 @@ class Hit:
     jaccard: float | None = None
 
 
-class Query(NamedTuple):
-    """A query of a library. What is None, or "", is not searched for.
-
-    Attributes
-    ----------
-    text_vector
-        Vector of the text, float32 (dim,).
-    keywords
-        Words to search for.
-    ids
-        Ids of the regions, int32 (n,).
-    region_vector
-        Vector of the regions, float32 (dim,).
-    condition
-        Condition of SQL that all hits must meet.
-    """
-
-    text_vector: NDArray[np.float32] | None
-    keywords: str
-    ids: NDArray[np.int32] | None
-    region_vector: NDArray[np.float32] | None
-    condition: str | None
-
-
-class Candidate(NamedTuple):
-    """A row of the table that one ranking found, and its value in that ranking."""
-
-    row: dict[str, Any]
-    value: float
+Candidate = tuple[dict[str, Any], float]
+"""A row of the table that one ranking found, and its value in that ranking."""
 
 
 def sql_filter(where: Mapping[str, str] | None) -> str | None:
@@ -109,19 +82,37 @@ def sql_filter(where: Mapping[str, str] | None) -> str | None:
     return " AND ".join(conditions) or None
 
 
-def rank(query: Query, table: Any, vectors: Any, n: int) -> dict[str, list[Candidate]]:
-    """Rank the region sets by each part of a query.
+def rank(
+    table: Any,
+    vectors: Any,
+    n: int,
+    *,
+    text_vector: NDArray[np.float32] | None,
+    keywords: str,
+    ids: NDArray[np.int32] | None,
+    region_vector: NDArray[np.float32] | None,
+    condition: str | None,
+) -> dict[str, list[Candidate]]:
+    """Rank the region sets by each part of a query. What is None, or "", is not searched for.
 
     Parameters
     ----------
-    query
-        The query.
     table
         LanceDB table of region sets.
     vectors
         The same table, in which vectors are compared.
     n
         Maximum number of candidates per ranking.
+    text_vector
+        Vector of the text, float32 (dim,).
+    keywords
+        Words to search for.
+    ids
+        Ids of the regions, int32 (n,).
+    region_vector
+        Vector of the regions, float32 (dim,).
+    condition
+        Condition of SQL that all hits must meet.
 
     Returns
     -------
@@ -131,28 +122,25 @@ def rank(query: Query, table: Any, vectors: Any, n: int) -> dict[str, list[Candi
     """
 
     def run(search: Any, *columns: str) -> list[dict[str, Any]]:
-        if query.condition is not None:
-            search = search.where(query.condition, prefilter=True)
-        search = search.select([*COLUMNS, *columns]).limit(n)
-        rows: list[dict[str, Any]] = search.to_arrow().to_pylist()
-        return rows
+        if condition is not None:
+            search = search.where(condition, prefilter=True)
+        return list(search.select([*COLUMNS, *columns]).limit(n).to_arrow().to_pylist())
 
     rankings: dict[str, list[Candidate]] = {}
-    if query.text_vector is not None:
-        search = vectors.search(query.text_vector, TEXT_VECTOR).distance_type("cosine")
+    if text_vector is not None:
+        search = vectors.search(text_vector, TEXT_VECTOR).distance_type("cosine")
         found = run(search, "_distance")
-        rankings["meaning"] = [Candidate(row, 1 - row["_distance"]) for row in found]
-    if query.keywords.strip():
-        found = run(table.search(words_query(query.keywords), query_type="fts"), "_score")
-        rankings["keywords"] = [Candidate(row, row["_score"]) for row in found]
-    if query.ids is not None:
-        search = vectors.search(query.region_vector, REGION_VECTOR).distance_type("cosine")
+        rankings["meaning"] = [(row, 1 - row["_distance"]) for row in found]
+    if keywords.strip():
+        found = run(table.search(words_query(keywords), query_type="fts"), "_score")
+        rankings["keywords"] = [(row, row["_score"]) for row in found]
+    if ids is not None:
+        search = vectors.search(region_vector, REGION_VECTOR).distance_type("cosine")
         found = run(search, "_distance", "tokens")
         sets = [unpack_ids(row["tokens"], row["n_regions"]) for row in found]
-        size = 1 + max(int(ids[-1]) for ids in (query.ids, *sets) if len(ids))
-        values = jaccard_of_ids(query.ids, sets, size).tolist()
-        candidates = map(Candidate, found, values)
-        rankings["jaccard"] = [candidate for candidate in candidates if candidate.value > 0]
+        size = 1 + max(int(some[-1]) for some in (ids, *sets) if len(some))
+        values = jaccard_of_ids(ids, sets, size).tolist()
+        rankings["jaccard"] = [(row, j) for row, j in zip(found, values, strict=True) if j > 0]
     return rankings
 
 
@@ -178,7 +166,7 @@ def combine_rankings(rankings: dict[str, list[Candidate]], n: int) -> list[Hit]:
     scores: dict[str, float] = {}
     hits: dict[str, dict[str, Any]] = {}
     for ranking, candidates in rankings.items():
-        values = np.array([candidate.value for candidate in candidates])
+        values = np.array([value for _, value in candidates])
         ranks = np.searchsorted(np.sort(-values), -values) + 1
         parts = values if len(rankings) == 1 else (RRF + 1) / (RRF + ranks) / len(rankings)
         for (row, value), part in zip(candidates, parts.tolist(), strict=True):

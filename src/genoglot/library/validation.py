@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.atlas.format import check_tokens
+from genoglot.atlas.format import as_integers, check_tokens
 from genoglot.errors import AtlasError, LibraryError, some
 from genoglot.library.store import FIELDS
 
@@ -110,10 +110,8 @@ def check_ids(tokens: ArrayLike, universe_size: int, where: str) -> NDArray[np.i
     LibraryError
         If the ids are not integers, not sorted and unique, or outside the universe.
     """
-    array = np.asarray(tokens)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise LibraryError(f"{where}: ids must be a list of integers")
     try:
+        array = as_integers(tokens, f"{where}: ids")
         check_tokens(array, np.full(len(array), 255), universe_size, where)
     except AtlasError as error:
         raise LibraryError(str(error)) from None

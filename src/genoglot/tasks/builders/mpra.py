@@ -198,24 +198,17 @@ def _reference_bases(table: SourceTable) -> dict[str, pl.DataFrame]:
 
 def _loci(elements: dict[str, pl.DataFrame]) -> dict[str, str]:
     """Name the locus of each element: its own, or those of all that overlap, joined by +."""
-    extent = {
-        name: (
-            rename_chromosome(str(rows["Chrom"][0]), "ucsc"),
-            int(rows["Pos"][0]),
-            int(rows["Pos"][-1]),
-        )
-        for name, rows in elements.items()
-    }
-    clusters: list[list[str]] = []
-    end = ("", 0)  # chromosome and last position of the cluster
-    for name in sorted(extent, key=lambda name: (extent[name], name)):
-        chrom, first, last = extent[name]
-        if chrom != end[0] or first > end[1]:
-            clusters.append([])
-            end = chrom, last
-        clusters[-1].append(name)
-        end = chrom, max(end[1], last)
-    return {name: "+".join(sorted(cluster)) for cluster in clusters for name in cluster}
+    names = sorted(elements)
+    extents = Regions(
+        [rename_chromosome(str(elements[name]["Chrom"][0]), "ucsc") for name in names],
+        [elements[name]["Pos"][0] for name in names],
+        [elements[name]["Pos"][-1] + 1 for name in names],
+    )
+    _, locus = extents.overlaps(extents.merge(gap=-1))  # without those that only touch
+    together = pl.DataFrame({"name": names, "locus": locus}).select(
+        pl.col("name").str.join("+").over("locus")
+    )
+    return dict(zip(names, together["name"], strict=True))
 
 
 def standard_errors(table: pl.DataFrame, known: NDArray[np.bool_], path: Path) -> pl.Series:
