@@ -41,7 +41,9 @@ def test_unknown_labels_are_not_learned(
     lost = (about["biosample"].is_null()) | (
         about["target"].is_null() & (about["assay"] == "TF ChIP-seq")
     )
-    assert f"{lost.sum()} of 60 sets lack an assay, target or biosample that others" in caplog.text
+    assert (
+        f"{lost.sum()} of 60 sets have no assay, target or biosample, where others" in caplog.text
+    )
     assert "" not in annotator.labels.names["biosample"]
     assert set(annotator.labels.factors) == {("ATAC-seq", "")} | {
         ("TF ChIP-seq", target) for target in about["target"].drop_nulls()

@@ -67,7 +67,7 @@ class SafeCheckpointIO(CheckpointIO):
         Raises
         ------
         ModelError
-            If it is missing, damaged or may not be read.
+            If it is missing or damaged, or if reading it is not permitted.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file

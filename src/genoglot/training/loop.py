@@ -114,7 +114,6 @@ def train(
         cast(Any, _Batches(examples, seed)),
         sampler=_Steps(done, schedule.steps),
         batch_size=None,
-        collate_fn=cast(Any, _identity),
     )
     with _training_mode(network), _quiet_lightning(), torch.random.fork_rng(devices=[]):
         trainer = lightning.Trainer(
@@ -150,7 +149,7 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
 
 
 class _Batches:
-    """A dataset whose item is this process's share of the batch of a step.
+    """A dataset whose item is this process's part of the batch of a step.
 
     Every epoch is a permutation of the examples, which depends on the seed and the epoch alone.
     """
@@ -191,10 +190,6 @@ class _Steps(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.done, self.steps))
-
-
-def _identity(batch: Batch) -> Batch:
-    return batch
 
 
 def _process() -> tuple[int, int]:

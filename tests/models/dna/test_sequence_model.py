@@ -276,7 +276,11 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     ("how", "labels", "says"),
     [
         ({"epoch": 3}, np.zeros(12), "no setting 'epoch'"),
-        ({"objective": "mse"}, np.zeros(12), "mse is no objective for binary; use bce or focal"),
+        (
+            {"objective": "mse"},
+            np.zeros(12),
+            "mse is not an objective for binary; use bce or focal",
+        ),
         ({}, np.zeros(11), "12 sequences, but labels of 11"),
         ({}, np.full(12, np.nan), "all labels are missing"),
         ({}, np.full(12, 3.0), "not between 0 and 1"),

@@ -100,7 +100,7 @@ def fit_ensemble(
 ) -> SequenceEnsemble:
     """Train residual CNNs, with the motifs of JASPAR and without, and boosted trees.
 
-    The user need not know whether strand, position or known motifs matter in the data. The
+    The user does not have to know whether strand, position or known motifs matter in the data. The
     prediction is the mean of the networks' mean and the trees' prediction.
 
     Parameters

@@ -36,7 +36,7 @@ def joined(reference: Vectors, alternative: Vectors) -> Vectors:
 
 
 class BoostedTrees:
-    """Gradient-boosted trees of one output, or of all classes: the one place that calls XGBoost.
+    """Gradient-boosted trees of one output, or of all classes: only this class calls XGBoost.
 
     Parameters
     ----------

@@ -169,7 +169,7 @@ class MaskedLanguageModel(nn.Module):
     ) -> Self:
         """Train the encoder to predict masked tokens of windows of a genome.
 
-        Windows lie side by side; those of which more than half is N are left out, as are the last
+        Windows lie side by side. Those with more N than other bases are left out, as are the last
         bases of a chromosome. A record shorter than a window is a window of its own, unless it is
         shorter than 16 bp or mostly N. Windows in which every token contains an N are left out,
         too. In each pass every window is read once, on a strand drawn at random. Windows are

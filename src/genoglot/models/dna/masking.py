@@ -2,7 +2,7 @@
 
 Bases are masked in spans. Every token that overlaps a masked base is masked, and only tokens all
 of whose bases are masked are predicted. So no visible token contains a base of a predicted token,
-although k-mers overlap: a span of s bases masks s + k - 1 k-mers, of which the s - k + 1 in the
+although k-mers overlap: a span of s bases masks s + k - 1 k-mers, and the s - k + 1 in their
 middle are predicted. (Masked one by one, k-mers could be read off their neighbors; k masked k-mers
 in a row, as in DNABERT (Ji et al. 2021), leave a single base to predict.) Tokens that lie side by
 side, patches and byte pairs, are masked whole, and all masked ones are predicted. Where byte pairs

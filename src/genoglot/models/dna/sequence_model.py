@@ -82,7 +82,7 @@ class SequenceModelSettings(Settings):
         Largest shift of a training sequence to either side, drawn at random, bp; N fills what is
         left free.
     epochs, max_steps
-        Number of passes over the data, or number of optimizer steps in their place.
+        Number of passes over the data, or, instead, number of optimizer steps.
     batch_size
         Number of sequences of a step, over all processes.
     learning_rate, decay, weight_decay
@@ -162,7 +162,7 @@ class SequenceModel(DnaPredictor):
         fitting = {"bce": ("bce", "focal"), "mse": ("mse", "huber")}.get(default, (default,))
         if self.objective not in fitting:
             raise ModelError(
-                f"{self.objective} is no objective for {s.target}; use {' or '.join(fitting)}"
+                f"{self.objective} is not an objective for {s.target}; use {' or '.join(fitting)}"
             )
         if s.label_smoothing and self.objective not in SMOOTHED:
             raise ModelError(f"labels of {self.objective} are not smoothed; leave label_smoothing")
@@ -189,7 +189,7 @@ class SequenceModel(DnaPredictor):
         Parameters
         ----------
         codes
-            A C G T N = 0 1 2 3 4, uint8 (n, length); also a memory-mapped array, of which only the
+            A C G T N = 0 1 2 3 4, uint8 (n, length); also a memory-mapped array: only the
             rows of a batch are read.
         labels
             float32 (n, outputs) or, if there is one output, (n,), NaN where a label is missing;
@@ -206,7 +206,7 @@ class SequenceModel(DnaPredictor):
             Length of each of these sequences in bp; by default all columns count.
         choose_by
             Keep the weights of the epoch at which this is best: `"loss"` (lowest), or a function
-            of labels and predictions (highest). By default the last weights are kept.
+            of labels and predictions (highest). By default the model has the last weights.
         log_folder
             Where `loss.csv`, `validation.csv`, TensorBoard's log and the checkpoint are written; by
             default nowhere.

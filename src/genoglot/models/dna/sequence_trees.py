@@ -28,8 +28,8 @@ from genoglot.sequence.motifs import jaspar
 from genoglot.settings import Settings
 
 KMERS = (2, 3, 4, 5)
-SITE = 0.5  # where a motif's site begins, as a share of the way from its worst to its best
-WIDEST = 19  # places of a motif that count
+SITE = 0.5  # where a motif's site begins, as a fraction of the way from its worst to its best
+WIDEST = 19  # positions of a motif that count
 BINS = 64
 MAX_LENGTH = 1 << 15  # bp
 PATIENCE = 50  # trees without a gain after which none is added
@@ -45,13 +45,13 @@ class SequenceTreesSettings(Settings):
     target
         What is predicted: see `SequenceHead`.
     trees
-        The most that are grown, for each output; validation data tell how many.
+        Maximum number of trees of each output; validation data decide on the number.
     depth, learning_rate
-        Of the trees.
+        Depth and learning rate of the trees.
     most
-        Sequences to learn from; of more, so many are drawn.
+        Maximum number of sequences to learn from; if there are more, so many are drawn.
     seed
-        Of everything random.
+        Random seed.
     """
 
     target: Target = "binary"
@@ -66,7 +66,8 @@ class SequenceTrees(DnaPredictor):
     """Gradient-boosted trees (XGBoost) on what a sequence holds.
 
     That is: how often each 2- to 5-mer is there, on either strand; how well the best site of each
-    of the 579 motifs of JASPAR 2018 fits, and the sum over its sites; and the base at each place.
+    of the 579 motifs of JASPAR 2018 fits, and the sum over its sites; and the base at each
+    position.
 
     Parameters
     ----------

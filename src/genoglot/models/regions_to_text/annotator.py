@@ -186,8 +186,8 @@ class Annotator(UniverseModel):
         known = all_known(atlas.metadata)[chosen]
         if not known.all():
             log.warning(
-                "%d of %d sets lack an assay, target or biosample that others have and are not "
-                "learned from",
+                "%d of %d sets have no assay, target or biosample, where others have one, and are "
+                "not learned from",
                 *((~known).sum(), len(chosen)),
             )
         if not known.any():
@@ -271,7 +271,7 @@ class Annotator(UniverseModel):
         sets
             Sorted, unique universe ids of each set.
         texts
-            Any descriptions; they need not be those of training sets.
+            Any descriptions; also others than those of training sets.
 
         Returns
         -------

@@ -26,8 +26,8 @@ LEAST = 1e-3  # lowest weight of a label, however little a text has to do with i
 class DescriptionModel:
     """From the vector of a text to weights of factors and biosamples.
 
-    Texts need not be of training sets: that is how descriptions of what no training set holds can
-    be ranked too.
+    Texts can be others than those of training sets, so that descriptions of what no training set
+    holds can be ranked too.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def known_labels(metadata: pl.DataFrame) -> pl.DataFrame:
     """Find which labels of each set are known.
 
     A label that no set has is known to be absent, and so is the target of an assay that has none.
-    A label that only this set lacks is not known.
+    A label is not known if only this set has none.
 
     Returns
     -------
