@@ -1,4 +1,4 @@
-"""An error names the file that may not be read, and does not advise to make it again."""
+"""An error names the file that cannot be read, and does not advise to make it again."""
 
 from __future__ import annotations
 
@@ -134,12 +134,12 @@ def test_a_file_that_may_not_be_read_is_named(what: str, toy_atlas: Atlas, publi
             try:
                 read(path)  # it may do without this file
             except GenoglotError as error:
-                assert str(error) == f"{part}: may not be read (permission denied)"
+                assert str(error) == f"{part}: cannot be read (permission denied)"
                 said += 1
         part.chmod(mode)
     assert said >= sum(part.is_file() for part in everything)
     public.chmod(0)
-    with without_rights(), pytest.raises(GenoglotError, match="may not be read") as denied:
+    with without_rights(), pytest.raises(GenoglotError, match="cannot be read") as denied:
         read(path)
     assert str(denied.value).startswith(f"{public}: ")
     public.chmod(0o755)

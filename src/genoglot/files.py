@@ -239,20 +239,36 @@ def read_bytes(path: str | Path) -> bytes:
     GenoglotError
         If the file is missing, unreadable or a damaged gzip file.
     """
-    try:
+    with explains_unreadable(path):
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
-    except FileNotFoundError:
-        raise GenoglotError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise GenoglotError(f"{path}: is a directory, not a file") from None
-    except PermissionError:
-        raise GenoglotError(f"{path}: may not be read (permission denied)") from None
-    except OSError as error:
-        raise GenoglotError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (EOFError, OSError, zlib.error) as error:
-        raise GenoglotError(f"{path}: damaged gzip file ({error}); fetch it again") from None
+
+
+@contextmanager
+def explains_unreadable(
+    path: str | Path, error: type[GenoglotError] = GenoglotError
+) -> Iterator[None]:
+    """Raise errors that name the file and what to do, if it cannot be read in this context.
+
+    Parameters
+    ----------
+    path
+        The file, plain or gzip.
+    error
+        Class of the errors.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise error(f"{path}: is a directory, not a file") from None
+    except PermissionError:
+        raise error(f"{path}: cannot be read (permission denied)") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        raise error(f"{path}: damaged gzip file ({problem}); fetch it again") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror})") from None
 
 
 def read_lines(path: str | Path) -> bytes:

@@ -33,7 +33,7 @@ def explains_denial(read: Callable[P, T]) -> Callable[P, T]:
     -------
     callable
         The function, which raises a GenoglotError if a path, a folder above it or something in it
-        may not be read.
+        cannot be read.
     """
 
     @wraps(read)
@@ -44,7 +44,7 @@ def explains_denial(read: Callable[P, T]) -> Callable[P, T]:
             problem = f"{error} {error.__cause__}"
             for path in _paths([*args, *kwargs.values(), getattr(error, "filename", None)]):
                 if denied := next(_denied(path, problem), None):
-                    raise GenoglotError(f"{denied}: may not be read (permission denied)") from None
+                    raise GenoglotError(f"{denied}: cannot be read (permission denied)") from None
             raise
 
     return reading
@@ -58,7 +58,7 @@ def _paths(arguments: list[object]) -> Iterator[Path]:
 
 
 def _denied(path: Path, problem: str) -> Iterator[Path]:
-    """Find what may not be read: a folder above a path, the path, or what a problem is about."""
+    """Find what cannot be read: a folder above a path, the path, or what a problem is about."""
     for folder in reversed(path.absolute().parents):
         if folder.is_dir() and not _may_read(folder, os.X_OK):
             yield folder

@@ -60,7 +60,7 @@ def read_table(
 
     All common variants are read: fields separated by commas, tabs or semicolons (or blanks, if the
     header has none of these), quoted or not; the first line `sep=;` of Excel; comment lines (`#`)
-    at the top, the last of which may be the header; blank lines; empty columns without a name, as
+    at the top, the last one possibly the header; blank lines; empty columns without a name, as
     Excel writes them; a column of row names without a name, as R writes it. Line ends and encodings
     are those of `genoglot.files.read_lines`.
 
@@ -70,7 +70,7 @@ def read_table(
         The file; `-` is standard input.
     needed
         Names of columns, in any case of letters, by which the header and the separator are
-        recognized. The table may lack them.
+        recognized. They may be missing.
     separator
         Separator of the fields. By default the one that gives all rows as many fields as the
         header.

@@ -169,7 +169,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "some.fa", "-o", "x.csv"), "ends with .parquet or .npy"),
         (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
         (("predict", "encoder", "some.fa", "-o", "x.npy"), "holds 'attention', an encoder of DNA"),
-        (("pretrain", "none.fa", "-o", "n"), "none.fa: cannot be read"),
+        (("pretrain", "none.fa", "-o", "n"), "none.fa: no such file"),
         (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
         (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "--origin needs a genome"),

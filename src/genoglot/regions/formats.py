@@ -180,8 +180,8 @@ class UnnamedColumns:
         Parameters
         ----------
         names
-            Names by which the columns are typed. Columns without a name are called by their
-            number, `column_13`. A column with an unreadable text, or without any number, stays
+            Names by which the columns are typed. Columns without a name are numbered,
+            such as `column_13`. A column with an unreadable text, or without any number, stays
             as text.
 
         Returns

@@ -268,7 +268,7 @@ def _geniml_weights(folder: Path) -> Vectors:
 
 
 class _Corpus:
-    """Documents of words, shuffled anew in each iteration."""
+    """Documents of words, shuffled again in each iteration."""
 
     def __init__(
         self, documents: list[NDArray[np.int64]], max_tokens: int | None, seed: int

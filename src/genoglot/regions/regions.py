@@ -159,7 +159,7 @@ class Regions:
         """
         missing = [name for name in ("chrom", "start", "end") if name not in frame.columns]
         if missing:
-            raise GenoglotError(f"the table lacks {missing}; it has {frame.columns}")
+            raise GenoglotError(f"the table has no column {missing}; it has {frame.columns}")
         chrom = frame["chrom"].cast(pl.String).to_numpy()
         return cls(chrom, frame["start"], frame["end"], frame.drop("chrom", "start", "end"))
 
@@ -192,8 +192,8 @@ class Regions:
         path
             The file; `-` is standard input.
         on_error
-            `"skip"` leaves malformed lines out and logs one warning, with their number and the
-            first one.
+            `"skip"` leaves malformed lines out and logs one warning, with the first line
+            and the number of lines.
         chrom_sizes
             Chromosome lengths in base pairs: a region on another chromosome, or past the end, is
             malformed. By default nothing is checked.

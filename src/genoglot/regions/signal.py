@@ -75,7 +75,7 @@ def signal_problem(columns: pl.DataFrame) -> str | None:
     Returns
     -------
     str or None
-        The first text that is not a number, because of which a column is not used; the number of
+        The first text that is not a number, if a column is not used because of it; the number of
         missing values; or a column of names that may be a signal. None if nothing is wrong.
 
     Examples

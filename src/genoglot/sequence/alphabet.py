@@ -205,11 +205,29 @@ def reverse_complement(sequence: str | Codes, lengths: Lengths | None = None) ->
     reverse: Codes = np.minimum(np.uint8(3) - np.asarray(sequence)[..., ::-1], np.uint8(N))
     if lengths is None:
         return reverse
-    width = reverse.shape[1]
-    position = np.arange(width) + (width - lengths[:, None])
-    inside = position < width
-    shifted = np.take_along_axis(reverse, np.where(inside, position, 0), axis=1)
-    return np.where(inside, shifted, np.uint8(N))
+    return shifted(reverse, lengths - reverse.shape[1])
+
+
+def shifted(codes: Codes, by: Lengths) -> Codes:
+    """Shift sequences to the right by some bp each; N fills what is left free.
+
+    Parameters
+    ----------
+    codes
+        (n, length) uint8.
+    by
+        (n,) int64; negative values shift to the left.
+
+    Examples
+    --------
+    >>> shifted(np.array([[0, 1, 2]], np.uint8), np.array([1]))
+    array([[4, 0, 1]], dtype=uint8)
+    """
+    width = codes.shape[1]
+    source = np.arange(width) - by[:, None]
+    inside = (source >= 0) & (source < width)
+    moved = np.take_along_axis(codes, np.where(inside, source, 0), axis=1)
+    return np.where(inside, moved, np.uint8(N))
 
 
 def ascii_letters(text: str | bytes, name: str) -> bytes:

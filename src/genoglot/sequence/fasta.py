@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import BYTE_ORDER_MARKS
+from genoglot.files import BYTE_ORDER_MARKS, explains_unreadable
 from genoglot.sequence.alphabet import INVALID, MARKED_CODES, MASKED, Codes
 
 logger = logging.getLogger("genoglot")
@@ -308,24 +308,15 @@ def _check_start(path: str | Path, start: bytes, mark: bytes) -> None:
 @contextmanager
 def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
     """Open a file, or standard input (`-`), in which a reader can peek; the bytes are as stored."""
-    try:
-        if str(path) == "-":
-            yield cast(io.BufferedReader, sys.stdin.buffer)
-            return
-        with Path(path).open("rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise SequenceError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise SequenceError(f"{path}: is a directory; give a FASTA file") from None
-    except PermissionError:
-        raise SequenceError(f"{path}: may not be read (permission denied)") from None
-    except UnicodeError as error:
-        raise SequenceError(f"{path}: damaged text ({error}); save it as UTF-8") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SequenceError(f"{path}: damaged gzip file ({error}); fetch it again") from None
-    except OSError as error:
-        raise SequenceError(f"{path}: cannot be read ({error.strerror})") from None
+    with explains_unreadable(path, SequenceError):
+        try:
+            if str(path) == "-":
+                yield cast(io.BufferedReader, sys.stdin.buffer)
+                return
+            with Path(path).open("rb") as file:
+                yield file
+        except UnicodeError as error:
+            raise SequenceError(f"{path}: damaged text ({error}); save it as UTF-8") from None
 
 
 def _is_gzip(file: io.BufferedReader) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import atomic_path, cache_folder
+from genoglot.files import atomic_path, cache_folder, explains_unreadable
 from genoglot.sequence.alphabet import MASKED, Codes
 from genoglot.sequence.fasta import Header, scan_fasta
 
@@ -147,15 +147,13 @@ def _fingerprint(file: Path) -> list[str | int]:
     reading a human genome would take seconds.
     """
     digest = hashlib.sha256()
-    try:
+    with explains_unreadable(file, SequenceError):
         status = file.stat()
         if file.is_file():  # a pipe can be read only once
             with file.open("rb") as opened:
                 for at in (0, status.st_size // 2, max(status.st_size - _SAMPLE, 0)):
                     opened.seek(at)
                     digest.update(opened.read(_SAMPLE))
-    except OSError as error:
-        raise SequenceError(f"{file}: cannot be read ({error.strerror})") from None
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return [str(file.resolve()), status.st_size, *times, status.st_ino, digest.hexdigest()]
 

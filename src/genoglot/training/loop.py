@@ -114,7 +114,6 @@ def train(
         cast(Any, _Batches(examples, seed)),
         sampler=_Steps(done, schedule.steps),
         batch_size=None,
-        collate_fn=cast(Any, _identity),
     )
     with _training_mode(network), _quiet_lightning(), torch.random.fork_rng(devices=[]):
         trainer = lightning.Trainer(
@@ -191,10 +190,6 @@ class _Steps(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.done, self.steps))
-
-
-def _identity(batch: Batch) -> Batch:
-    return batch
 
 
 def _process() -> tuple[int, int]:

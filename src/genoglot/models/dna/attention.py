@@ -21,13 +21,13 @@ from genoglot.settings import Settings
 from genoglot.training.examples import Batch
 
 
-class AttentionSettings(Settings):
-    """Settings of an `AttentionEncoder`.
+class TransformerSettings(Settings):
+    """Settings of a `genoglot.nn.encoder.Encoder`.
 
     Attributes
     ----------
     dim
-        Width of the vectors of tokens and of sequences.
+        Width of the vectors of tokens (or windows) and of sequences.
     heads
         Number of attention heads, by which `dim` is divisible.
     layers
@@ -39,7 +39,7 @@ class AttentionSettings(Settings):
     dropout
         Dropout rate.
     max_length
-        Maximum number of tokens with `"absolute"` positions.
+        Maximum number of tokens (or windows) with `"absolute"` positions.
     seed
         Random seed of the weights.
     """
@@ -48,10 +48,21 @@ class AttentionSettings(Settings):
     heads: int = Field(8, ge=1)
     layers: int = Field(4, ge=1)
     positions: Positions = "rotary"
-    pooling: Literal["cls", "mean"] = "cls"
     dropout: float = Field(0.1, ge=0, lt=1)
     max_length: int = Field(1024, ge=1)
     seed: int = Field(0, ge=0)
+
+
+class AttentionSettings(TransformerSettings):
+    """Settings of an `AttentionEncoder`.
+
+    Attributes
+    ----------
+    pooling
+        The vector of a sequence is that of its CLS token, `"cls"`, or the mean of its tokens.
+    """
+
+    pooling: Literal["cls", "mean"] = "cls"
 
 
 class AttentionEncoder(SequenceEncoder):

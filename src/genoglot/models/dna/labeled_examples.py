@@ -14,7 +14,7 @@ from genoglot.models.dna.heads import SequenceHead
 from genoglot.models.dna.sequence_encoder import SequenceEncoder, batches
 from genoglot.models.dna.target import Target
 from genoglot.sequence import reverse_complement
-from genoglot.sequence.alphabet import Codes, Lengths, N
+from genoglot.sequence.alphabet import Codes, Lengths, shifted
 from genoglot.training.examples import Batch, Draw, RowIndices
 from genoglot.training.losses import OBJECTIVES, Loss, Losses, Objective
 
@@ -194,30 +194,3 @@ def strand_batch(batch: Batch, strand: str) -> dict[str, Tensor]:
     """
     prefix = f"{strand}."
     return {k.removeprefix(prefix): v for k, v in batch.items() if k.startswith(prefix)}
-
-
-def shifted(codes: Codes, by: RowIndices) -> Codes:
-    """Shift sequences to the right, each by its own number of bp, and pad them with N.
-
-    Parameters
-    ----------
-    codes
-        uint8 (n, length).
-    by
-        Shift of each sequence in bp, int64 (n,); negative values shift to the left.
-
-    Returns
-    -------
-    Codes
-        uint8 (n, length).
-
-    Examples
-    --------
-    >>> shifted(np.array([[0, 1, 2]], np.uint8), np.array([1]))
-    array([[4, 0, 1]], dtype=uint8)
-    """
-    width = codes.shape[1]
-    source = np.arange(width) - by[:, None]
-    inside = (source >= 0) & (source < width)
-    moved = np.take_along_axis(codes, np.where(inside, source, 0), axis=1)
-    return np.where(inside, moved, np.uint8(N))

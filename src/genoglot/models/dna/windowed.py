@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
+from genoglot.models.dna.attention import TransformerSettings
 from genoglot.models.dna.sequence_encoder import (
     Encoding,
     SequenceEncoder,
     batches,
     inference,
 )
-from genoglot.nn.encoder import Encoder, Positions
+from genoglot.nn.encoder import Encoder
 from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import Arrays, Saved
 from genoglot.sequence.alphabet import Codes, Lengths, N
-from genoglot.settings import Settings
 from genoglot.training.examples import Batch
 
 BACKBONE = "backbone"  # subfolder and attribute
@@ -32,8 +32,8 @@ BACKBONE = "backbone"  # subfolder and attribute
 _WINDOWS = 256  # number of windows that are encoded at a time; 40 kb have 200
 
 
-class WindowedSettings(Settings):
-    """Settings of a `WindowedEncoder`.
+class WindowedSettings(TransformerSettings):
+    """Settings of a `WindowedEncoder`: its windows, and the transformer over their vectors.
 
     Attributes
     ----------
@@ -54,13 +54,6 @@ class WindowedSettings(Settings):
     window: int = Field(200, ge=1)
     context: int = Field(400, ge=0)
     frozen: bool = True
-    dim: int = Field(512, ge=4)
-    heads: int = Field(8, ge=1)
-    layers: int = Field(4, ge=1)
-    positions: Positions = "rotary"
-    dropout: float = Field(0.1, ge=0, lt=1)
-    max_length: int = Field(1024, ge=1)
-    seed: int = Field(0, ge=0)
 
 
 class WindowedEncoder(SequenceEncoder):
