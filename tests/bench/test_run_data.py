@@ -46,9 +46,9 @@ def test_only_the_groups_asked_for_are_measured(datasets: dict[str, TaskData]) -
     assert examples.outputs.tolist() == list(range(1, len(groups), 2))
     labels = np.asarray(examples.test.labels)
     told = np.random.default_rng(0).random(labels.shape).astype(np.float32)
-    value = examples.measure(labels, told, examples.metrics)[0].value
+    value = examples.measure(labels, told, examples.data.metrics)[0].value
     told[:, ::2] = 0
-    assert examples.measure(labels, told, examples.metrics)[0].value == value
+    assert examples.measure(labels, told, examples.data.metrics)[0].value == value
     with pytest.raises(TaskError, match="no output is of a group 'H3'"):
         RunData.select(
             known, "random", Configuration("constant"), {"bases": {}, "measured": "H3"}, 0

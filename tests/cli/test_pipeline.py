@@ -57,8 +57,9 @@ def test_a_model_keeps_its_settings(ridge: Path, direct: Path) -> None:
         "text": "tfidf",
     }
     assert (settings(direct)["epochs"], settings(direct)["heads"]) == (2, 1)
-    metrics = pl.read_csv(direct.with_name("direct.training") / "loss.csv")
-    assert metrics["epoch"].max() == 1
+    logs = direct.with_name("direct.training")
+    assert pl.read_csv(logs / "validation.csv")["step"].to_list() == [3, 6]  # after each epoch
+    assert pl.read_csv(logs / "loss.csv")["step"].to_list() == [1, 2, 3, 4, 5, 6]
     assert not ridge.with_name("ridge.training").exists()
 
 

@@ -139,7 +139,7 @@ def test_rows_as_mask_or_indices(atlas: Atlas, guess: Model) -> None:
     mask[[2, 9, 11]] = True
     by_mask = evaluate({"guess": guess}, atlas, mask).per_set
     assert by_mask.equals(evaluate({"guess": guess}, atlas, [11, 2, 9]).per_set)
-    with pytest.raises(AtlasError, match="rows"):
+    with pytest.raises(AtlasError, match="no region set"):
         evaluate({"guess": guess}, atlas, [N_SETS])
     with pytest.raises(AtlasError, match="mask"):
         evaluate({"guess": guess}, atlas, np.ones(3, bool))

@@ -190,14 +190,14 @@ class Atlas:
 
     def tokens(self, i: int) -> Tokens:
         """Return the ids of region set `i`: int32, shape (n_tokens,), sorted and unique."""
-        return self._tokens.read(format.ID, self._rows([i]))[0]
+        return self._tokens.read(format.ID, self.row_indices([i]))[0]
 
     def signal_ranks(self, i: int) -> SignalRanks:
         """Return the signal ranks of region set `i`, 1 to 255: uint8, shape (n_tokens,).
 
         They are 255 where no signal rank is known; see `Universe.encode_signal_ranks`.
         """
-        return self._tokens.read(format.SIGNAL_RANK, self._rows([i]))[0]
+        return self._tokens.read(format.SIGNAL_RANK, self.row_indices([i]))[0]
 
     def tokens_of(self, rows: ArrayLike) -> list[Tokens]:
         """Return the ids of several region sets, in the order of `rows`.
@@ -219,7 +219,7 @@ class Atlas:
         AtlasError
             If a region set is not in the atlas.
         """
-        rows = self._rows(rows)
+        rows = self.row_indices(rows)
         ids, ends = self._tokens.read(format.ID, rows)
         return np.split(ids, ends[:-1]) if len(rows) else []
 
@@ -240,7 +240,7 @@ class Atlas:
         """
         from scipy.sparse import csr_array
 
-        rows = np.arange(len(self)) if rows is None else self._rows(rows)
+        rows = np.arange(len(self)) if rows is None else self.row_indices(rows)
         ids, ends = self._tokens.read(format.ID, rows)
         if signal_rank:
             values = _WEIGHTS[self._tokens.read(format.SIGNAL_RANK, rows)[0]]
@@ -252,7 +252,7 @@ class Atlas:
     def descriptions(self, rows: ArrayLike | None = None) -> list[str]:
         """Return the descriptions of region sets; `rows` as in `presence`."""
         column = self.metadata["description"]
-        return (column if rows is None else column.gather(self._rows(rows))).to_list()
+        return (column if rows is None else column.gather(self.row_indices(rows))).to_list()
 
     def splits(self) -> list[str]:
         """Return the names of the stored splits."""
@@ -371,7 +371,14 @@ class Atlas:
                 "manifest; build the atlas again"
             )
 
-    def _rows(self, rows: ArrayLike) -> RowIndices:
+    def row_indices(self, rows: ArrayLike) -> RowIndices:
+        """Return the indices of region sets, int64, shape (m,); `rows` as in `tokens_of`.
+
+        Raises
+        ------
+        AtlasError
+            If a region set is not in the atlas, or `rows` are neither integers nor a mask.
+        """
         array = np.asarray(rows)
         if array.dtype == bool:
             if array.shape != (len(self),):

@@ -106,7 +106,9 @@ class BaselineModel(BenchModel):
         run, data = self.run, self.run.data
         not_learnable(np.asarray(run.train.labels), data.target, data.outputs)
         baseline = BASELINES[run.configuration.model]
-        self._model = baseline(data.target, run.width, seed=run.seed, **run.settings["model"])
+        self._model = baseline(
+            data.target, len(run.data.outputs), seed=run.seed, **run.settings["model"]
+        )
         self._model.fit_subset(run.train, run.validation)
 
     def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
@@ -173,7 +175,9 @@ def fit_and_predict(
     groups = [(run, np.arange(len(validation)), np.arange(len(test)))]
     if run.settings.get("per_group"):
         groups = run.by_group()
-    predictions = [np.empty((len(rows), run.width), np.float32) for rows in (validation, test)]
+    predictions = [
+        np.empty((len(rows), len(run.data.outputs)), np.float32) for rows in (validation, test)
+    ]
     n_parameters = None
     for i, (examples, *own) in enumerate(groups):
         model = model_class(examples, workspace)

@@ -124,16 +124,6 @@ class RunData:
             found.append((examples, validation, test))
         return found
 
-    @property
-    def width(self) -> int:
-        """Number of columns of the predictions: outputs, or classes."""
-        return len(self.data.outputs)
-
-    @property
-    def metrics(self) -> list[str]:
-        """Names of the task's metrics, the main one first."""
-        return list(self.data.metrics)
-
     def measure(
         self, labels: Any, predictions: Floats, metrics: Sequence[str], draws: int = 0
     ) -> list[MetricValue]:
@@ -145,7 +135,7 @@ class RunData:
 
     def score(self, labels: Any, predictions: Floats) -> float:
         """Compute the main metric of predictions; higher is better."""
-        return self.measure(labels, predictions, self.metrics[:1])[0].value
+        return self.measure(labels, predictions, self.data.metrics[:1])[0].value
 
     def without_duplicates(self, predictions: Floats) -> float | None:
         """Compute the main metric on the test examples without duplicate; None if not known."""

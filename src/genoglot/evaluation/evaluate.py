@@ -209,14 +209,7 @@ def _select_rows(
 ) -> tuple[NDArray[np.int64], str]:
     """Sorted rows of sets with regions, and the name of the subset that they are."""
     if rows is not None:
-        selected = np.asarray(rows)
-        if selected.dtype == bool:
-            if selected.shape != (len(atlas),):
-                raise AtlasError(f"mask of shape {selected.shape} for {len(atlas)} region sets")
-            selected = np.flatnonzero(selected)
-        selected = np.unique(selected).astype(np.int64)
-        if len(selected) and (selected[0] < 0 or selected[-1] >= len(atlas)):
-            raise AtlasError(f"rows {selected[0]} to {selected[-1]}, but {len(atlas)} region sets")
+        selected = np.unique(atlas.row_indices(rows))
     elif not split:
         selected, subset = np.arange(len(atlas)), "all"
     elif subset not in SUBSETS:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any, Literal
 
+import polars as pl
+
 from genoglot.errors import ModelError
 from genoglot.models import Generator
 from genoglot.regions import Genes, Regions
-from genoglot.reports.nearest_genes import add_nearest_gene
 
 log = logging.getLogger("genoglot")
 
@@ -70,3 +71,29 @@ def answer_query(
         recall = model.index.recall(model.locate([text]), n)
         log.info("HNSW found %.1f %% of the %d nearest regions (recall@%d)", 100 * recall, n, n)
     return regions if genes is None else add_nearest_gene(regions, genes)
+
+
+def add_nearest_gene(regions: Regions, genes: Genes) -> Regions:
+    """Add the columns `gene` and `distance`: the nearest gene, and its distance in bp.
+
+    Parameters
+    ----------
+    regions, genes
+        Regions and genes of one genome.
+
+    Returns
+    -------
+    Regions
+        The regions; `distance` has the sign that `Genes.nearest` gives it. Both columns are null
+        where the chromosome has no gene.
+
+    Examples
+    --------
+    >>> genes = Genes(["A"], ["chr1"], [100], ["+"])
+    >>> add_nearest_gene(Regions(["chr1", "chr2"], [90, 5], [99, 9]), genes).columns.rows()
+    [('A', -2), (None, None)]
+    """
+    names, distance = genes.nearest(regions)
+    nearest = pl.DataFrame({"gene": names.tolist(), "distance": distance})
+    found = nearest.with_columns(pl.when(pl.col("gene") != "").then(pl.all()))
+    return regions.with_columns(gene=found["gene"], distance=found["distance"])

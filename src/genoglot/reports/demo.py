@@ -14,7 +14,7 @@ from genoglot.atlas import Atlas, Split, build_atlas, make_split
 from genoglot.evaluation import RegionScorer, ResultsTable, evaluate
 from genoglot.models import Generator, create, names
 from genoglot.regions import Genes, Regions, Universe
-from genoglot.reports.nearest_genes import add_nearest_gene
+from genoglot.reports.answer import add_nearest_gene
 from genoglot.simulate import Oracle, World, simulate
 from genoglot.training.log import LOSS, VALIDATION
 
