@@ -86,7 +86,7 @@ class Kriging(SiteModel):
         See `SiteModel`. Time grows with the third power of the number of examples, memory with the
         second.
     noise
-        Variances of the noise, of which one is chosen on validation data; the variance of the
+        Candidate variances of the noise; one is chosen on validation data; the variance of the
         effects is about 1. The first fit has the first one.
     similarity
         `"position"`: neighbors and bases only; `"sequence"`: motifs and k-mers only, at any
@@ -101,7 +101,7 @@ class Kriging(SiteModel):
 
     Examples
     --------
-    All changes of 30 bases, half of which have an effect; fitted to every second change:
+    All changes of 30 bases, half of them with an effect; fitted to every second change:
 
     >>> base = np.random.default_rng(0).integers(0, 4, 30).astype(np.uint8)
     >>> at = np.repeat(np.arange(30), 3)

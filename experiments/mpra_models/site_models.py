@@ -144,7 +144,7 @@ class SiteModel(ABC):
         errors
             Standard error of each effect, (n,). The larger it is, compared with the standard
             deviation of the effects of its sequence, the less the effect counts. Default: all
-            effects count alike.
+            effects count equally.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class SiteBoosting(SiteModel):
     """Gradient-boosted trees (XGBoost) on the features of both alleles at the site.
 
     The features of an allele are the scores of motifs and the 4-mers around the site. Neither the
-    sequence nor the position in it is given. All labels count alike, whatever their errors.
+    sequence nor the position in it is given. All labels count equally, whatever their errors.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class SourceTable(NamedTuple):
         Raises
         ------
         TaskError
-            If it cannot be read, lacks a column, or holds no row.
+            If it cannot be read, or has no row, or a column is missing.
 
         Examples
         --------
