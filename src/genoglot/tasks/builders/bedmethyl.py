@@ -77,7 +77,8 @@ def read_bed_methyl(
     ------
     TaskError
         With the line, if the file has fewer than 11 columns or impossible values, or rows of one C
-        contradict each other; and if the file does not have the modification, or its unit is not clear.
+        contradict each other; and if the file does not have the modification, or its unit is
+        not clear.
 
     Examples
     --------

@@ -107,7 +107,8 @@ def _read_genes(path: Path) -> pl.DataFrame:
     table = table._replace(frame=table.frame.with_columns(tss=tss))
     table.refuse(tss.is_null() | (tss < 1), "the TSS is missing; remove the gene")
     table.refuse(
-        tss != tss.round(), lambda row: f"the TSS is {row['tss']}, which is not a position; correct it"
+        tss != tss.round(),
+        lambda row: f"the TSS is {row['tss']}, which is not a position; correct it",
     )
     ids = table.frame["id"]
     if ids.is_duplicated().any():
