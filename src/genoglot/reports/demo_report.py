@@ -192,7 +192,8 @@ def add_set_map(report: Report, demo: DemoRun) -> None:
     report.figure(
         plots.plot_set_map(plane, metadata["organ"].to_list(), metadata["assay"].to_list()),
         f"The {len(metadata)} region sets, arranged by t-SNE of the regions that they "
-        "contain (truncated SVD, 30 dimensions). Sets lie together for what they measure and for where: "
+        "contain (truncated SVD, 30 dimensions). Sets lie together for what they measure and "
+        "for where: "
         "descriptions were not used.",
     )
 
