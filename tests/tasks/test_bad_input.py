@@ -124,7 +124,7 @@ def test_methylation_of_another_assembly_or_format(
             row(at) for at in sorted(rng.integers(0, 10**6, 200))
         ): "not at a CpG of the genome",
         row(100, "20", "150"): "150.0 % are methylated",
-        row(100, "x", "50"): "no bedMethyl",
+        row(100, "x", "50"): "not bedMethyl",
         "chr1\t5\t6\n": "has 3 columns; bedMethyl has 11 or more",
         row(100, chrom="1"): "--alias",
     }.items():
@@ -199,7 +199,7 @@ def test_variants_of_another_assembly_or_format(
         row(
             f"{chrom}_{at}_{other}_{alt}_b38"
         ): rf"bad.txt.gz:2: the reference allele .* is {ref} in",
-        row(f"{chrom}:{at}"): "bad.txt.gz:2: .* is no variant such as chr1_12345_A_G_b38",
+        row(f"{chrom}:{at}"): "bad.txt.gz:2: .* is not a variant such as chr1_12345_A_G_b38",
         row(fields[4], "1.7"): "bad.txt.gz:2: the posterior is '1.7'",
         row(f"1_{at}_{ref}_{alt}_b38"): "--alias ensembl",
     }.items():
@@ -229,8 +229,8 @@ def test_mutagenesis_that_contradicts_itself_or_the_genome(
 
     for edit, problem in {
         row(Ref=other): "position .* has two reference bases",
-        row(Alt=fields[2]): f"bad.tsv.gz:2: {fields[2]}>{fields[2]} is no change of one base",
-        row(Alt="AC"): "is no change of one base",
+        row(Alt=fields[2]): f"bad.tsv.gz:2: {fields[2]}>{fields[2]} is not a change of one base",
+        row(Alt="AC"): "is not a change of one base",
         row(Pos="x"): "bad.tsv.gz:2: Pos is 'x', which is not a number",
         second: "bad.tsv.gz:3: .* is there twice",
         row(Pos="9"): "is longer than 1400 bp",

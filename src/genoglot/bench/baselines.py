@@ -258,7 +258,7 @@ class KmerBoosting(Kmers):
     def _grow(
         self, x: Floats, y: Floats, x_validation: Floats, y_validation: Floats
     ) -> tuple[Any, int] | float:
-        """Train trees and choose their number; a constant if all labels are the same."""
+        """Train trees and choose the number of trees; a constant if all labels are the same."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         known, check = ~np.isnan(y), ~np.isnan(y_validation)

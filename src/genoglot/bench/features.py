@@ -47,7 +47,7 @@ def composition(codes: Codes) -> Floats:
 
 
 def compute_features(inputs: Inputs, describe: Callable[[Codes], Floats]) -> Floats:
-    """Compute features block by block, so that the sequences need not fit into memory.
+    """Compute features block by block, so that not all sequences have to fit into memory.
 
     Parameters
     ----------

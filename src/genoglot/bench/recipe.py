@@ -35,7 +35,7 @@ NONE, MLM = "none", "mlm"
 
 
 class Configuration(NamedTuple):
-    """A model and its settings, as a grid names them. An axis that the model lacks is None.
+    """A model and its settings, as a grid names them. An axis that a model does not have is None.
 
     Attributes
     ----------

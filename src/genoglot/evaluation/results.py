@@ -39,8 +39,8 @@ RESULT_SCHEMA = pl.Schema(
         "seconds": pl.Float64(),
     }
 )
-"""Columns of the results, one row per model and metric: what was evaluated (`task`), which model
-on which subset of which split; mean over the region sets (`value`), the bounds of its 95 %
+"""Columns of the results, one row per model and metric: what was evaluated (`task`), which model,
+and the split and its subset; mean over the region sets (`value`), the bounds of its 95 %
 bootstrap interval, and the number of sets; digest of the atlas (`data`), commit of the code or its
 version, the seeds that the model was fitted with (several in a pooled row), the machine, and the
 wall time of scoring all descriptions, in seconds, with all seeds."""

@@ -162,8 +162,8 @@ def add_training(report: Report, demo: DemoRun) -> None:
     report.section("Training")
     report.figure(
         plots.plot_losses(demo.logs),
-        "Mean loss of each epoch; the model has the weights of the last one. In training a set may "
-        "not read from its own experiment, so that its loss is not on the scale of validation's.",
+        "Mean loss of each epoch; the model has the weights of the last one. In training, a set never "
+        "reads from its own experiment, so that its loss is not on the scale of validation's.",
     )
 
 
@@ -180,7 +180,7 @@ def add_scores(report: Report, demo: DemoRun) -> None:
         plots.plot_score_distributions({name: (s[true], s[~true]) for name, s in given.items()}),
         f"Scores of the regions of {len(rows)} held-out sets: those that are in the set, and all "
         f"others ({true.sum():,} and {(~true).sum():,}). The vertical axis is logarithmic. "
-        "Scores rank regions; they are not calibrated, so they are no probabilities.",
+        "Scores rank regions; they are not calibrated, so they are not probabilities.",
     )
 
 
@@ -191,8 +191,8 @@ def add_set_map(report: Report, demo: DemoRun) -> None:
     report.section("The atlas on a map")
     report.figure(
         plots.plot_set_map(plane, metadata["organ"].to_list(), metadata["assay"].to_list()),
-        f"The {len(metadata)} region sets, laid out by t-SNE of which regions they hold (truncated "
-        "SVD, 30 dimensions). Sets lie together for what they measure and for where: "
+        f"The {len(metadata)} region sets, arranged by t-SNE of the regions that they hold "
+        "(truncated SVD, 30 dimensions). Sets lie together for what they measure and for where: "
         "descriptions were not used.",
     )
 

@@ -136,7 +136,7 @@ class TaskData:
         Raises
         ------
         TaskError
-            If it is no such directory, is of another format, or its files do not fit together.
+            If it is not such a directory, is of another format, or its files do not fit together.
         """
         folder = Path(folder)
         file, advice = folder / METADATA, "build it again"

@@ -1,4 +1,4 @@
-"""Label leaks: negatives that were made from positives, so that no biology tells them apart."""
+"""Label leaks: negatives that were made from positives, so that no biology distinguishes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`LazyArray`: rows of an array on disk, of which only those that are indexed are read."""
+"""`LazyArray`: rows of an array on disk, which are read when they are indexed."""
 
 from __future__ import annotations
 

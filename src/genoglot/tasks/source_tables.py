@@ -47,7 +47,7 @@ class SourceTable(NamedTuple):
         Raises
         ------
         TaskError
-            If it cannot be read, lacks a column, or holds no row.
+            If it cannot be read, does not have a column, or holds no row.
 
         Examples
         --------

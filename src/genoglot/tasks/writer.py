@@ -255,7 +255,7 @@ class _Array:
         self._write_header()
 
     def _write_header(self) -> None:
-        # numpy leaves room for the number of rows to grow, so that the header keeps its length.
+        # numpy leaves space for the number of rows to grow, so that the header keeps its length.
         description = np.lib.format.dtype_to_descr(self._dtype)
         shape = (self._rows, self._width)
         header = {"descr": description, "fortran_order": False, "shape": shape}

@@ -283,7 +283,7 @@ def test_variants_at_no_place_are_told_of_with_their_line(
     rows = variant_rows(letters)
     rows.insert(2, PIP.format(variant=variant, pip="0.99"))
     (tmp_path / "v.txt").write_text("".join(rows))
-    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is no variant such as", genome=dna)
+    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is not a variant such as", genome=dna)
 
 
 @pytest.mark.parametrize("alt", ["N", "same", "Q"])
@@ -295,7 +295,7 @@ def test_variants_that_change_no_base_are_told_of_as_such(
     variant = f"chr1_7_{base}_{base if alt == 'same' else alt}_b38"
     rows.insert(2, PIP.format(variant=variant, pip="0.99"))
     (tmp_path / "v.txt").write_text("".join(rows))
-    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is no change of one base", genome=dna)
+    refused("CausalSNP", tmp_path / "v.txt", "v.txt:3: .* is not a change of one base", genome=dna)
 
 
 def expression(folder: Path, table: str, genes: str | None = None) -> list[Path]:

@@ -48,7 +48,7 @@ def test_labels_that_pandas_made_reals_are_the_same_classes(tmp_path: Path) -> N
     ("label", "problem"),
     [
         *((text, r"dev.csv:3: the label is missing") for text in ("NaN", "nan", "NA", "", "null")),
-        ("0.5", r"dev.csv:3: the label is no class \('0.5'\)"),
+        ("0.5", r"dev.csv:3: the label is not a class \('0.5'\)"),
         ("3", "class '3' is in validation or test .* not in train"),
     ],
 )

@@ -71,13 +71,14 @@ def read_bed_methyl(
     unit
         Unit of column 11: percent, fraction (0 to 1), or auto. Values above 1 are percentages. If
         there are none, the number of methylated reads (column 12) decides, or the number of reads:
-        1 % of ten reads is no read.
+        1 % of ten reads is less than one read.
 
     Raises
     ------
     TaskError
         With the line, if the file has fewer than 11 columns or impossible values, or rows of one C
-        contradict each other; and if the file lacks the modification, or its unit is not clear.
+        contradict each other; and if the file does not have the modification, or its unit is not
+        clear.
 
     Examples
     --------
@@ -161,8 +162,8 @@ def _numbers(text: pl.DataFrame, path: Path) -> tuple[Numbers, Numbers]:
     if len(wrong):
         row = int(wrong[0])
         raise TaskError(
-            f"{path}:{line_of_region(path, row)}: {reads[row]} reads (column 10), of which "
-            f"{value[row]} % are methylated (column 11); this is no bedMethyl"
+            f"{path}:{line_of_region(path, row)}: {reads[row]} reads (column 10), "
+            f"{value[row]} % of them methylated (column 11); this is not bedMethyl"
         )
     value[gap] = np.nan
     return reads, value

@@ -44,8 +44,8 @@ def build(
     beyond the chromosome's ends (`genoglot predict --width 40000` reads a BED file of TSSs like
     this too); and the natural logarithm of its RPKM plus a pseudocount in each tissue.
 
-    Split: `chromosome` (X and Y validate, 8 tests; if the genome lacks them, its last
-    chromosomes), `leave-out:CHROM`.
+    Split: `chromosome` (X and Y validate, 8 tests; if they are not in the genome, its
+    last chromosomes), `leave-out:CHROM`.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def _read_genes(path: Path) -> pl.DataFrame:
     table = table._replace(frame=table.frame.with_columns(tss=tss))
     table.refuse(tss.is_null() | (tss < 1), "the TSS is missing; remove the gene")
     table.refuse(
-        tss != tss.round(), lambda row: f"the TSS is {row['tss']}, which is no position; correct it"
+        tss != tss.round(),
+        lambda row: f"the TSS is {row['tss']}, which is not a position; correct it",
     )
     ids = table.frame["id"]
     if ids.is_duplicated().any():

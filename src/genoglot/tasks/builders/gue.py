@@ -112,7 +112,7 @@ def build(sources: Sequence[Path], *, genome: Genome | None = None, seed: int = 
     ------
     TaskError
         With file and line, if a file is missing, its header differs, a label is missing (empty,
-        NaN, NA, null) or spelled in two ways (Yes, yes), a number that is no class (0.5), or in
+        NaN, NA, null) or spelled in two ways (Yes, yes), a number that is not a class (0.5), or in
         test only; or if a sequence consists of N only.
     SequenceError
         With file and line, if a character is not a DNA letter.
@@ -170,7 +170,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
         )
 
     refuse("label", missing_values(label, _NO_LABEL), "is missing")
-    refuse("label", label.str.contains(_FRACTION), "is no class")
+    refuse("label", label.str.contains(_FRACTION), "is not a class")
     refuse("sequence", sequence.str.contains("^[Nn]+$"), "is nothing but N")
     number = pl.col("label").str.extract(_WHOLE, 1).cast(pl.Int64, strict=False).cast(pl.String)
     return table.frame.with_columns(label=pl.coalesce(number, "label"))

@@ -75,8 +75,8 @@ def build(
     bp around its C, and in every sample the proportion of its reads that are methylated, NaN where
     there are too few.
 
-    Split: `chromosome` (12 and 13 validate; 10, 11, X and Y test; if the genome lacks them, its
-    last chromosomes), `leave-out:CHROM`.
+    Split: `chromosome` (12 and 13 validate; 10, 11, X and Y test; if they are not in the genome,
+    its last chromosomes), `leave-out:CHROM`.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def build(
     Raises
     ------
     GenoglotError
-        If a file is no bedMethyl, or its calls are not CpGs of the genome.
+        If a file is not bedMethyl, or its calls are not CpGs of the genome.
     """
     check_choice("modification", modification, get_args(Modification))
     check_choice("unit", unit, get_args(Unit))
@@ -143,7 +143,7 @@ def _read_sample(
     Raises
     ------
     TaskError
-        If the file is no bedMethyl; or if most of its calls are not at a CpG of the genome, so
+        If the file is not bedMethyl; or if most of its calls are not at a CpG of the genome, so
         that it must be another assembly, or positions are counted from 1.
     """
     calls, reads, methylated, dropped = read_bed_methyl(path, modification, unit)

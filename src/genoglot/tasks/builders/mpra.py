@@ -41,7 +41,7 @@ _WEB_NAMES = {
 }
 
 ENHANCERS = ("BCL11A", "IRF4", "IRF6", "MYC", "RET", "SORT1", "TCF7L2", "UC88", "ZFAND3", "ZRS")
-"""Elements of Kircher et al. that are no promoters, by how their names begin (MYCrs6983267)."""
+"""Elements of Kircher et al. that are not promoters, by how their names begin (MYCrs6983267)."""
 
 _USABLE_P = (1e-200, 0.9)  # p-values between which they give the error of a coefficient
 
@@ -169,7 +169,7 @@ def _read_changes(
     single = pl.all_horizontal(pl.col("Ref", "Alt").is_in(list("ACGT"))).fill_null(value=False)
     table.refuse(
         ~single | (pl.col("Ref") == pl.col("Alt")),
-        lambda row: f"{row['Ref']}>{row['Alt']} is no change of one base of A C G T",
+        lambda row: f"{row['Ref']}>{row['Alt']} is not a change of one base of A C G T",
     )
     table.refuse(
         ~pl.struct("Element", "Pos", "Alt").is_first_distinct(),

@@ -1,7 +1,7 @@
 """PromVary and PromFix: whether a sequence holds a promoter.
 
-Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns, of
-which 7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583
+Source formats of the Eukaryotic Promoter Database (EPDnew): its BED files of eight columns,
+where 7 and 8 reach from the transcription start site (TSS) 10 bp downstream, as in `chr1 960583
 960643 KLHL17_1 900 + 960632 960643`; and its .fps files, functional position sets of the SSA
 toolkit, in fixed columns, as described in the EPD user manual (The FP line): name in 6-25, sequence
 in 34-51, strand in 53, position from 1 in 54-63. Other BED files are peaks of CAGE, as FANTOM5 has
@@ -240,7 +240,7 @@ def _beginning(regions: Regions, tss: Tss, path: Path) -> tuple[Positions, Posit
     at_tss = has_thick and not points and len(widths) == 1 and int(widths[0]) in TSS_WIDTHS
     if tss == "thick" or (tss == "auto" and at_tss):
         if not has_thick or (high <= low).any():
-            raise TaskError(f"{path}: columns 7 and 8 are no intervals; leave out tss=thick")
+            raise TaskError(f"{path}: columns 7 and 8 are not intervals; leave out tss=thick")
         return low, high
     if tss == "auto" and not points:
         if not has_thick:
@@ -277,7 +277,7 @@ def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Genera
     Raises
     ------
     TaskError
-        If the genome has not enough room for them.
+        If the genome does not have enough such windows.
     """
     extents = genome.extents
     room = np.maximum(extents.end - extents.start - WINDOW + 1, 0)
@@ -299,7 +299,7 @@ def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Genera
         if not left:
             return Regions.concat(found)
     raise TaskError(
-        f"the genome has no room for {n} windows that touch no promoter; give a larger one"
+        f"the genome does not have {n} windows that touch no promoter; give a larger one"
     )
 
 

@@ -82,7 +82,7 @@ def build(
     min_fraction
         A bin is positive if more than this fraction of it lies in peaks.
     on_error
-        `"skip"` leaves out malformed lines of peak files, and logs their number for each file.
+        `"skip"` leaves out malformed lines of peak files, and logs how many of each file.
 
     Raises
     ------

@@ -114,7 +114,7 @@ def _read_variants(path: Path, genome: Genome, notes: Notes) -> pl.DataFrame:
     is_base = pl.all_horizontal(pl.col("ref", "alt").is_in(list(LETTERS[:N])))
     table.refuse(
         ~is_base | (pl.col("ref") == pl.col("alt")),
-        lambda row: f"{row['variant_id']} is no change of one base of A C G T; remove it",
+        lambda row: f"{row['variant_id']} is not a change of one base of A C G T; remove it",
     )
     regions = _positions(table.frame)
     inside = find_inside(regions, genome, path).wholly
@@ -152,7 +152,7 @@ def _best_posteriors(path: Path) -> pl.DataFrame:
     at = pos.cast(pl.Int64, strict=False) - 1
     SourceTable(path, best).refuse(
         at.is_null() | (at < 0),
-        lambda row: f"{row['variant_id']!r} is no variant such as chr1_12345_A_G_b38",
+        lambda row: f"{row['variant_id']!r} is not a variant such as chr1_12345_A_G_b38",
     )
     return best.with_columns(
         chrom=chrom,
