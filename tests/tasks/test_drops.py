@@ -135,7 +135,11 @@ def test_genes_on_strands_as_biomart_writes_them_and_what_is_left_out(
     [
         ("G1,g,chr1,up,2000,,x", VALUES, "genes.csv: the strand of row 1 is 'up'"),
         ("G1,g,chr1,.,2000,,x", VALUES, "genes.csv:2: strand is '.', neither"),
-        ("G1,g,chr1,1,2000.5,,x", VALUES, "genes.csv:2: the TSS is 2000.5, which is no position"),
+        (
+            "G1,g,chr1,1,2000.5,,x",
+            VALUES,
+            "genes.csv:2: the TSS is 2000.5, which is not a position",
+        ),
         (GENES[0], ",liver\n5,1\n3,1\n4,1\n2,1\n1,1\n0,1\n", "values.csv: the numbers of the rows"),
     ],
 )

@@ -17,7 +17,7 @@ class FeatureHasher:
     """Feature hashing of sets of universe ids: vectors whose cosine is close to that of the sets.
 
     Each region of the universe has one coordinate and one sign, both from a hash of its id. The
-    vector of a set is the sum over its regions (the count sketch of Charikar et al. 2002). Nothing
+    vector of a set is the sum over its regions (Charikar et al. 2002). Nothing
     is learned, so a set that is added later is encoded in the same way, on any machine. The cosine
     of two vectors has a standard error of about ``dim ** -0.5``;
     docs/decisions/0008-library-store.md measures what that costs.
