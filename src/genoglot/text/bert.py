@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
+from genoglot.text.wordpiece import WordPiece, pad_ids
 
 if TYPE_CHECKING:
     import torch
@@ -43,23 +44,20 @@ class BundledMiniLM:
 
     def __init__(self, folder: Path, device: str) -> None:
         from safetensors.torch import load_file
-        from tokenizers import Tokenizer
 
         config = json.loads((folder / "config.json").read_text())
         self.dim: int = config["hidden_size"]
         self.max_tokens: int = json.loads((folder / "sentence_bert_config.json").read_text())[
             "max_seq_length"
         ]
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = WordPiece(folder / "tokenizer.json")
         self._device = device
         self._weights = load_file(folder / "model.safetensors", device=device)
         self._layers = _layers(self._weights, config)
 
     def lengths(self, texts: list[str]) -> list[int]:
         """Count the tokens of each text, including the two special ones, before truncation."""
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts)]
+        return [len(ids) for ids in self._tokenizer.ids(texts)]
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
         """Embed texts in one pass: float32, shape (n, dim), rows of unit length."""
@@ -76,15 +74,9 @@ class BundledMiniLM:
     def _tokens(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        limit = self.max_tokens  # the last token is always [SEP]
-        tokens = [t if len(t) <= limit else [*t[: limit - 1], t[-1]] for t in tokens]
-        length = max(map(len, tokens))
-        ids = torch.zeros((len(texts), length), dtype=torch.long)
-        mask = torch.zeros((len(texts), length), dtype=torch.bool)
-        for row, text_tokens in enumerate(tokens):
-            ids[row, : len(text_tokens)] = torch.tensor(text_tokens)
-            mask[row, : len(text_tokens)] = True
+        rows = self._tokenizer.ids(texts)
+        ids = torch.from_numpy(pad_ids(rows, self.max_tokens))
+        mask = torch.arange(ids.shape[1]) < torch.tensor([len(row) for row in rows])[:, None]
         return ids.to(self._device), mask.to(self._device)
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:

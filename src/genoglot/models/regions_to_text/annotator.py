@@ -24,7 +24,7 @@ from genoglot.models.regions_to_text.calibration import (
 )
 from genoglot.models.regions_to_text.descriptions import DescriptionModel
 from genoglot.models.regions_to_text.labels import FIELDS, Labels, all_known, label_table
-from genoglot.models.regions_to_text.likelihood import Likelihood, Profiles
+from genoglot.models.regions_to_text.likelihood import Floats, Likelihood, Numbers, Profiles
 from genoglot.models.regions_to_text.similarity import jaccard_with, pairwise_jaccard
 from genoglot.models.universe_model import SetRows, UniverseModel
 from genoglot.pretrained import Pretrained
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from genoglot.training.device import DeviceOptions
 
 log = logging.getLogger("genoglot")
-
-Floats = NDArray[np.float32]
-Numbers = NDArray[np.int64]
 
 SETS = "sets.parquet"
 FOLDS = 5  # of training sets, where they are held out to calibrate on

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -16,15 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from genoglot.atlas import Atlas
 from genoglot.models.regions_to_text.annotation import Annotation, Answer
 from genoglot.models.regions_to_text.labels import FIELDS, Labels, label_table
+from genoglot.models.regions_to_text.likelihood import Floats
 from genoglot.models.regions_to_text.similarity import jaccard_with
 from genoglot.models.text_to_regions.baselines import Ridge
+from genoglot.models.universe_model import SetRows
 from genoglot.regions import Universe
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Floats = NDArray[np.float32]
-Rows = Sequence[int] | NDArray[Any]
 
 
 class AnnotatorBaseline(ABC):
@@ -41,7 +40,7 @@ class AnnotatorBaseline(ABC):
     labels: Labels
     table: pl.DataFrame  # assay, target and biosample of the training sets
 
-    def fit(self, atlas: Atlas, rows: Rows | None = None) -> Self:
+    def fit(self, atlas: Atlas, rows: SetRows | None = None) -> Self:
         """Fit to labeled sets, by default all of the atlas."""
         metadata = atlas.metadata if rows is None else atlas.metadata[rows]
         self.universe, self.labels = atlas.universe, Labels.of(metadata)
@@ -62,7 +61,7 @@ class AnnotatorBaseline(ABC):
         return None
 
     @abstractmethod
-    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+    def _fit(self, atlas: Atlas, rows: SetRows | None) -> None:
         """Fit what the baseline needs besides the labels."""
 
     @abstractmethod
@@ -82,7 +81,7 @@ class MajorityLabels(AnnotatorBaseline):
 
     model_type = "majority"
 
-    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+    def _fit(self, atlas: Atlas, rows: SetRows | None) -> None:
         self._majority = {}
         for field in FIELDS:
             counts = self.table[field].value_counts()
@@ -102,7 +101,7 @@ class NearestSet(AnnotatorBaseline):
     model_type = "nearest set"
     presence: csr_array
 
-    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+    def _fit(self, atlas: Atlas, rows: SetRows | None) -> None:
         self.presence = atlas.presence(rows)
 
     def _labels(self, ids: NDArray[np.int32]) -> dict[str, tuple[str, float]]:
@@ -119,7 +118,7 @@ class RidgeBackwards(AnnotatorBaseline):
 
     model_type = "ridge"
 
-    def _fit(self, atlas: Atlas, rows: Rows | None) -> None:
+    def _fit(self, atlas: Atlas, rows: SetRows | None) -> None:
         self._ridge = Ridge().fit(atlas, rows)
         self._texts = atlas.descriptions(rows)
         presence, frequency = self._ridge.presence, self._ridge.frequency

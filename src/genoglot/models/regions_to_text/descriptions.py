@@ -7,16 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from genoglot.models.regions_to_text.likelihood import LabelCounts
+from genoglot.models.regions_to_text.likelihood import Floats, LabelCounts, Numbers
 from genoglot.models.text_to_regions.baselines import ridge_weights
 from genoglot.saved import Arrays, Saved
 
 if TYPE_CHECKING:
     from genoglot.models.text_to_regions.text_features import TextFeatures
-
-Floats = NDArray[np.float32]
 
 PENALTY = 0.1  # of the ridge regression
 TFIDF_DIM = 256  # dimensions to which TF-IDF vectors are reduced
@@ -57,8 +54,8 @@ class DescriptionModel:
     def fit(
         cls,
         descriptions: Sequence[str],
-        factor: NDArray[np.int64],
-        biosample: NDArray[np.int64],
+        factor: Numbers,
+        biosample: Numbers,
         counts: LabelCounts,
         *,
         seed: int,
