@@ -33,7 +33,7 @@ def pretrain(
     alias: GenomeAlias = None,
     preset: Annotated[
         Literal["published", "small"],
-        typer.Option(help="Size and schedule of Fay et al. 2024, or one for a few CPU cores."),
+        typer.Option(help="Published size and schedule, or a small one for a few CPU cores."),
     ] = "published",
     tokenizer: Annotated[Tokenizer, typer.Option(help="Tokenizer of the DNA.")] = "patch",
     k: Annotated[

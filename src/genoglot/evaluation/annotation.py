@@ -51,7 +51,7 @@ def evaluate_annotators(
     subset: str = "test",
     seed: int = 0,
 ) -> ResultsTable:
-    """Annotate labelled region sets and compare the answers with the labels.
+    """Annotate labeled region sets and compare the answers with the labels.
 
     The table has a task per field (assay, target, biosample) with the metrics
 

@@ -31,7 +31,9 @@ log = logging.getLogger("genoglot")
 
 
 class MaskedLmSettings(Settings):
-    """Settings of a `MaskedLanguageModel`; the defaults are those of Fay et al. 2024.
+    """Settings of a `MaskedLanguageModel`; the defaults are the published ones.
+
+    They are those of "Training Transformers for Genetic Sequence Tasks" (docs/references.md).
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }  # fmt: skip
-"""Settings of the encoder and of its pre-training: those of Fay et al. 2024, and small ones."""
+"""Settings of the encoder and of its pre-training: the published ones, and small ones."""
 
 
 class MaskedLanguageModel(nn.Module):

@@ -13,7 +13,9 @@ BPE_SAMPLE = 10_000_000  # bp from which byte pairs are learned
 
 
 def new_tokenizer(name: str, genome: Genome | None = None, *, k: int | None = None) -> DnaTokenizer:
-    """Make a tokenizer with the settings of Fay et al. 2024.
+    """Make a tokenizer with the published settings.
+
+    They are those of "Training Transformers for Genetic Sequence Tasks" (docs/references.md).
 
     Parameters
     ----------

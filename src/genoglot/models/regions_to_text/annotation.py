@@ -62,7 +62,7 @@ class Annotation:
     descriptions
         Descriptions of labeled sets and how well each matches (0 to 1), best first.
     nearest
-        Labelled sets, most similar first.
+        Labeled sets, most similar first.
     """
 
     n_tokens: int
