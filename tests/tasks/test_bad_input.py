@@ -123,7 +123,7 @@ def test_methylation_of_another_assembly_or_format(
         "".join(
             row(at) for at in sorted(rng.integers(0, 10**6, 200))
         ): "not at a CpG of the genome",
-        row(100, "20", "150"): "150.0 % are methylated",
+        row(100, "20", "150"): "150.0 % of them methylated",
         row(100, "x", "50"): "not bedMethyl",
         "chr1\t5\t6\n": "has 3 columns; bedMethyl has 11 or more",
         row(100, chrom="1"): "--alias",

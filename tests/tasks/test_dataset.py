@@ -179,7 +179,9 @@ def test_open_tells_what_is_wrong(tmp_path: Path, toy: tuple[np.ndarray, np.ndar
     with pytest.raises(TaskError, match="build it again"):
         TaskData.open(data.path)
     (data.path / "dataset.json").write_text(text.replace('"format": 2', '"format": 1'))
-    with pytest.raises(TaskError, match="format 1, this version reads 2; build it again"):
+    with pytest.raises(
+        TaskError, match="format 1, but this version of Genoglot reads format 2; build it again"
+    ):
         TaskData.open(data.path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from genoglot.atlas.sample_sheet import check_files, read_sheet
 from genoglot.atlas.store import Atlas
 from genoglot.atlas.writer import AtlasWriter
 from genoglot.errors import AtlasError, ChromosomeNameError, GenoglotError, some
+from genoglot.progress import with_progress
 from genoglot.regions import Regions, Universe
 from genoglot.regions.assembly import same_assembly
 from genoglot.regions.chromosomes import Alias
@@ -161,7 +161,7 @@ def build_atlas(
     names = sheet["file"].to_list()
     with AtlasWriter.create(out, universe, overwrite=overwrite) as writer:
         results = _in_parallel(encode, [folder / name for name in names], jobs)
-        shown = _with_progress(results, len(names), progress)
+        shown = with_progress(results, "Reading region sets", total=len(names), shown=progress)
         written, skipped = _write_files(writer, names, shown)
         if not written:
             raise AtlasError(
@@ -270,15 +270,3 @@ def _in_parallel(
             yield waiting.popleft().result()
     finally:  # at Ctrl-C too: files that have not been started are not read
         pool.shutdown(cancel_futures=True)
-
-
-def _with_progress(
-    results: Iterator[Encoded | GenoglotError], total: int, progress: bool
-) -> Iterable[Encoded | GenoglotError]:
-    if not (progress and sys.stderr.isatty()):
-        return results
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(results, "Reading region sets", total=total, console=console, transient=True)

@@ -171,9 +171,8 @@ def _mark_missing(
 ) -> pl.DataFrame:
     """Set values that mean "missing" to null, and count them in a warning."""
     counts = []
-    for name in sorted(table.columns, key=lambda name: name not in KNOWN):
-        if name in unchanged:
-            continue
+    judged = [name for name in table.columns if name not in unchanged]
+    for name in sorted(judged, key=lambda name: name not in KNOWN):
         column = table[name]
         gone = missing_values(column, markers)
         written = column.filter(gone & column.is_not_null())
@@ -214,9 +213,7 @@ def _refuse_repeats(
 
 def _warn_of_spellings(table: pl.DataFrame, where: str) -> None:
     """Warn of labels that differ only in case, blanks and hyphens, and could mean the same."""
-    for name in LABELS:
-        if name not in table.columns:
-            continue
+    for name in [name for name in LABELS if name in table.columns]:
         counts = table[name].drop_nulls().value_counts(name="n")
         spellings: dict[str, list[str]] = {}
         for label, n in counts.sort("n", name, descending=[True, False]).iter_rows():

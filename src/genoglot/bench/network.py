@@ -114,13 +114,8 @@ class NetworkModel(BenchModel):
     @property
     def _frozen(self) -> bool:
         """Whether the encoder of the windows is not trained."""
-        strands = self.run.settings["training"].get("strands", "forward")
-        encoder = self.encoder
-        return (
-            isinstance(encoder, WindowedEncoder)
-            and encoder.settings.frozen
-            and strands == "forward"
-        )
+        frozen = isinstance(self.encoder, WindowedEncoder) and self.encoder.settings.frozen
+        return frozen and self.run.settings["training"].get("strands", "forward") == "forward"
 
     def _vectors(self, inputs: Inputs) -> Floats:
         assert isinstance(inputs, tuple)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from genoglot.errors import AtlasError, GenoglotError, ModelError, UniverseMisma
 from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
 from genoglot.evaluation.provenance import code_version, hardware
 from genoglot.evaluation.results import RUN, ResultsTable, summarize
+from genoglot.progress import with_progress
 from genoglot.regions import Universe
 
 log = logging.getLogger("genoglot")
@@ -113,7 +113,9 @@ def evaluate(
             rows_of_text.setdefault(text, []).append(row)
         metrics: dict[int, RegionMetrics] = {}
         seconds = 0.0
-        for texts in _batches(list(rows_of_text), batch, f"Evaluating {name}" if progress else ""):
+        distinct = list(rows_of_text)
+        batches = [distinct[i : i + batch] for i in range(0, len(distinct), batch)]
+        for texts in with_progress(batches, f"Evaluating {name}", shown=progress):
             before = time.perf_counter()
             scores = generator.score(texts)
             seconds += time.perf_counter() - before
@@ -226,15 +228,3 @@ def _select_rows(
     if empty.all():
         raise AtlasError(f"{atlas.path}: no region set to evaluate on; choose other rows")
     return selected[~empty], subset
-
-
-def _batches(texts: list[str], size: int, title: str) -> Iterator[list[str]]:
-    """Cut texts into batches, with a progress bar if there is a title and a terminal."""
-    batches = [texts[first : first + size] for first in range(0, len(texts), size)]
-    if not (title and sys.stderr.isatty()):
-        yield from batches
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(batches, title, console=Console(stderr=True), transient=True)

@@ -162,8 +162,8 @@ def add_training(report: Report, demo: DemoRun) -> None:
     report.section("Training")
     report.figure(
         plots.plot_losses(demo.logs),
-        "Mean loss of each epoch; the model has the weights of the last one. In training a set "
-        "must not read from its own experiment, so its loss is not on the scale of validation's.",
+        "Mean loss of each epoch; the model has the weights of the last one. In training, a set "
+        "never reads from its own experiment, so its loss is not on the scale of validation's.",
     )
 
 
@@ -250,11 +250,9 @@ def add_queries(report: Report, demo: DemoRun) -> None:
         names = meant_biosamples(demo, columns)
         there, elsewhere = openness(demo, names)
         tops = [best(demo.models[m].score([query])[0], TOP) for m in ("popularity", *demo.logs)]
-        row: list[Cell] = [(query, "; ".join(names))]
         judged: list[NDArray[np.integer]] = [np.arange(len(there)), *tops]
-        for chosen in judged:
-            row.append((f"{there[chosen].mean():.2f}", f"{elsewhere[chosen].mean():.2f}"))
-        rows.append(row)
+        means = [(f"{there[ids].mean():.2f}", f"{elsewhere[ids].mean():.2f}") for ids in judged]
+        rows.append([(query, "; ".join(names)), *means])
     report.table(
         ["query", "all regions", "popularity", *demo.logs],
         rows,

@@ -95,7 +95,7 @@ def test_mutagenesis_with_a_gap(letters: dict[str, str], tmp_path: Path, column:
     rows = mutagenesis(letters, ["F9", "HBB", "LDLR"])
     rows[1][column] = ""
     file = tsv(tmp_path / "m.tsv", HEADER, *rows)
-    refused("MPRAProm", file, r"m.tsv:3: .*(the Chrom is missing|no change of one base)")
+    refused("MPRAProm", file, r"m.tsv:3: .*(the Chrom is missing|not a change of one base)")
 
 
 def test_an_element_too_long_is_told_of_with_a_genome_too(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from genoglot.saved import Saved
 from genoglot.text import MiniLM, Tfidf
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_WORDS = 5000
 
@@ -93,5 +94,7 @@ class TextFeatures(NamedTuple):
         Tensor
             float32 (texts, directions + 384).
         """
+        import torch
+
         words = self.tfidf.encode(texts) @ self.directions
         return torch.from_numpy(np.concatenate([words, self.minilm.encode(texts)], axis=1))

@@ -110,9 +110,9 @@ def _read_genes(path: Path) -> pl.DataFrame:
         tss != tss.round(),
         lambda row: f"the TSS is {row['tss']}, which is not a position; correct it",
     )
-    ids = table.frame["id"]
-    if ids.is_duplicated().any():
-        raise TaskError(f"{path}: gene {ids.filter(ids.is_duplicated())[0]} twice")
+    table.refuse(
+        ~pl.col("id").is_first_distinct(), lambda row: f"gene {row['id']} twice; remove one row"
+    )
     return table.frame.select(
         "id", "seqnames", strand=pl.Series(strand, dtype=pl.String), tss=tss.cast(pl.Int64)
     )
