@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genoglot.errors import ChromosomeNameError, GenoglotError, SequenceError
 from genoglot.files import bgzip
 from genoglot.regions import Regions
-from genoglot.sequence import Genome, reverse_complement, tile, to_text
+from genoglot.sequence import Genome, reverse_complement, to_text
 
 
 def random_dna(rng, n):
@@ -351,25 +351,3 @@ def test_a_broken_file_leaves_no_packed_genome(tmp_path):
     twin.write_text(">a\nAC\n")
     with pytest.raises(SequenceError, match=r"b\.fa: record 'a' is in an earlier file"):
         Genome.open([path, twin])
-
-
-def test_tiling_covers_the_known_genome_once(genomes):
-    genome = genomes[0]
-    for width, batch in ((1, 1000), (7, 3), (50, 2), (61, 10)):
-        batches = list(tile(genome, width, max_unknown=1.0, batch=batch))
-        assert all(0 < len(regions) <= batch for regions in batches)
-        regions = Regions.concat(batches)
-        expected = [
-            (name, i) for name, dna in CHROMS.items() for i in range(0, len(dna) - width + 1, width)
-        ]
-        assert list(zip(regions.chrom, regions.start, strict=True)) == expected
-        assert (regions.end - regions.start == width).all()
-        few = Regions.concat(tile(genome, width, max_unknown=0.1))
-        kept = [
-            place
-            for place in expected
-            if CHROMS[place[0]][place[1] : place[1] + width].count("N") <= 0.1 * width
-        ]
-        assert list(zip(few.chrom, few.start, strict=True)) == kept
-    with pytest.raises(SequenceError, match="must be positive"):
-        next(tile(genome, 0))

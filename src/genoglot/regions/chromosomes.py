@@ -21,6 +21,8 @@ _PLAIN = re.compile(r"\d+[A-Za-z]{0,2}|[XYZWUM]|MT|[IVX]+")
 _PREFIXED = re.compile(r"(?:chromosome|chrom|chr)[_ -]?(.+)|(.+)", re.IGNORECASE)
 # What SAM allows as the name of a reference (specification, section 1.2.1).
 _POSSIBLE = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+# Prefix of plain names, and the name of the mitochondrial chromosome.
+_STYLES = {"ucsc": ("chr", "chrM"), "ensembl": ("", "MT")}
 _SEX_AND_MITOCHONDRIAL = {"X": 0, "Y": 1, "Z": 2, "W": 3, "M": 4, "MT": 4}
 
 
@@ -29,20 +31,6 @@ def _bare(name: str) -> str:
     match = _PREFIXED.fullmatch(name)
     bare = (match[1] or match[2]) if match else name
     return re.sub(r"^0+(?=\d)", "", bare)
-
-
-def _to_ucsc(name: str) -> str:
-    bare = _bare(name)
-    if bare in ("MT", "M"):
-        return "chrM"
-    return f"chr{bare}" if _PLAIN.fullmatch(bare) else name
-
-
-def _to_ensembl(name: str) -> str:
-    bare = _bare(name)
-    if bare in ("M", "MT"):
-        return "MT"
-    return bare if _PLAIN.fullmatch(bare) else name
 
 
 def name_problem(name: str) -> str | None:
@@ -114,7 +102,7 @@ def check_names(
         changed, wanted = (name, other) if renamed == "ours" else (other, name)
         what = ours if renamed == "ours" else theirs
         advice = f"rename the chromosomes of {what}"
-        for alias in ("ucsc", "ensembl"):
+        for alias in _STYLES:
             if rename_chromosome(changed, alias) == wanted:
                 advice = f'read {what} with alias="{alias}" (--alias {alias})'
         raise ChromosomeNameError(f"{ours} says {name!r} where {theirs} says {other!r}; {advice}")
@@ -189,13 +177,15 @@ def rename_chromosome(name: str, alias: Alias | None) -> str:
         return name
     if not isinstance(alias, str):
         return alias.get(name, name)
-    if alias == "ucsc":
-        return _to_ucsc(name)
-    if alias == "ensembl":
-        return _to_ensembl(name)
-    raise ChromosomeNameError(
-        f'unknown alias {alias!r}: use "ucsc", "ensembl" or a mapping of old to new names'
-    )
+    if alias not in _STYLES:
+        raise ChromosomeNameError(
+            f'unknown alias {alias!r}: use "ucsc", "ensembl" or a mapping of old to new names'
+        )
+    prefix, mitochondrial = _STYLES[alias]
+    bare = _bare(name)
+    if bare in ("M", "MT"):
+        return mitochondrial
+    return f"{prefix}{bare}" if _PLAIN.fullmatch(bare) else name
 
 
 def natural_order(name: str) -> tuple[int, int, str]:

@@ -10,7 +10,6 @@ from genoglot.sequence.tokenizers.one_hot import OneHotTokenizer, from_one_hot, 
 from genoglot.sequence.tokenizers.patch import PatchTokenizer
 from genoglot.sequence.tokenizers.tokenizer import DnaTokenizer
 from genoglot.sequence.tokenizers.vocabulary import IdTokenizer
-from genoglot.sequence.windows import tile
 
 __all__ = [
     "BpeTokenizer",
@@ -28,7 +27,6 @@ __all__ = [
     "read_sequences",
     "reverse_complement",
     "stack_codes",
-    "tile",
     "to_codes",
     "to_text",
     "window_starts",

@@ -194,3 +194,21 @@ def test_what_holds_nothing_to_predict_is_left_out_and_counted(
     assert f"11 windows of 64 bp to learn from; left out: {counts}" in told[0]
     assert "left out" not in told[1]
     assert curve(tmp_path / "some") == curve(tmp_path / "clean")  # they have taught nothing
+
+
+def test_windows_lie_side_by_side_where_half_or_more_is_known(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    records = {}
+    for number, length in enumerate((15, 16, 40, 64, 65, 500)):
+        letters = rng.choice(list("ACGT"), length)
+        letters[rng.random(length // 8 + 1).repeat(8)[:length] < 0.5] = "N"
+        records[f"r{number}"] = "".join(letters)
+    (tmp_path / "a.fa").write_text("".join(f">{n}\n{dna}\n" for n, dna in records.items()))
+    windows = GenomeWindows(Genome.open(tmp_path / "a.fa"), 64)
+    whole = [dna[i : i + 64] for dna in records.values() for i in range(0, len(dna) - 63, 64)]
+    short = [dna for dna in records.values() if 16 <= len(dna) < 64]
+    expected = [dna for dna in whole + short if 2 * dna.count("N") <= len(dna)]
+    rows = np.arange(len(windows))
+    codes, _ = windows.fetch(rows, np.zeros(len(rows), np.bool_))
+    assert [to_text(row) for row in codes] == [dna.ljust(64, "N") for dna in expected]
+    assert 0 < len(expected) < len(whole + short)

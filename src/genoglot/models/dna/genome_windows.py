@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genoglot.regions import Regions
-from genoglot.sequence import DnaTokenizer, Genome, reverse_complement, tile
+from genoglot.regions.intervals import expand_ranges
+from genoglot.sequence import DnaTokenizer, Genome, reverse_complement
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.training.examples import RowIndices
 
@@ -31,17 +32,13 @@ class GenomeWindows:
 
     def __init__(self, genome: Genome, width: int, tokenizer: DnaTokenizer | None = None) -> None:
         self.genome, self.width = genome, width
-        code = {name: i for i, name in enumerate(genome.names)}
-        parts = [
-            (np.full(len(part), code[part.chrom_names[0]], np.int32), part.start)
-            for part in tile(genome, width)
-        ]
         extents = genome.extents
         self._size = size = extents.end - extents.start
+        whole, number = expand_ranges(np.zeros_like(size), size // width)
         short = np.flatnonzero((size < width) & (size >= SHORTEST))
-        parts.append((short.astype(np.int32), extents.start[short]))
-        self._chrom = np.concatenate([chrom for chrom, _ in parts])
-        self._start = np.concatenate([start for _, start in parts])
+        self._chrom = np.concatenate([whole, short])
+        self._start = extents.start[self._chrom]
+        self._start[: len(whole)] += number * width
         known = np.ones(len(self), np.bool_)  # not mostly N
         legible = known.copy()
         for i in range(0, len(self), _CHECKED):
@@ -53,7 +50,7 @@ class GenomeWindows:
             if tokenizer is not None and len(partly):
                 legible[rows[partly]] = tokenizer.readable(codes[partly], counts[partly])
         self._left_out = {
-            "windows that are mostly N": int((size // width).sum() + len(short) - known.sum()),
+            "windows that are mostly N": int((~known).sum()),
             f"records below {SHORTEST} bp": int((size < SHORTEST).sum()),
             "windows without a whole token": int((known & ~legible).sum()),
         }

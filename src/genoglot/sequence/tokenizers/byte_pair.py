@@ -70,7 +70,7 @@ class BpeTokenizer(IdTokenizer):
         """Learn a vocabulary.
 
         Sequences are split at N and into segments of 256 bases. Every base takes about 100 bytes of
-        memory and a microsecond, so use a sample of a large genome, such as some batches of `tile`.
+        memory and a microsecond, so use a sample of a large genome, such as some of its windows.
 
         Parameters
         ----------
