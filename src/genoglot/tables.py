@@ -163,7 +163,7 @@ def read_parquet(
     Raises
     ------
     GenoglotError
-        As `error`, if the file is missing or damaged, or lacks a column.
+        As `error`, if the file is missing or damaged, or does not have a column.
     """
     try:
         # Absolute and without patterns, because hg38:encode and [1] are parts of names here.
