@@ -172,9 +172,11 @@ def test_genes_with_other_chromosome_names(
     assert "strand of row 1 is 'up'" in run(*generate, "--genes", "up.bed", status=2).stderr
 
 
-def test_odd_files_are_read_whole_or_refused(annotator: Path, world: Path, run: Run) -> None:
+def test_odd_files_are_read_whole_or_refused(
+    annotator: Path, world: Path, run: Run, tmp_path: Path
+) -> None:
     text = (world / "universe.bed").read_text()
-    file = world / "odd.bed"
+    file = tmp_path / "odd.bed"
     file.write_bytes(text.replace("\n", "\r").encode())
     annotated = json.loads(run("annotate", "annotator", file, "--json").stdout)[0]
     assert annotated["n_regions"] == annotated["n_tokens"] == len(text.splitlines())

@@ -23,7 +23,7 @@ BROAD = "".join(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def build(run: Run, folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     (folder / "forty.bed").write_text(UNIVERSE)
 

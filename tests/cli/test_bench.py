@@ -37,7 +37,7 @@ sizes:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bench(run: Run, world: Path, folder: Path) -> Path:
     (folder / "tiny.yaml").write_text(RECIPE)
     run(
@@ -63,7 +63,7 @@ def here(bench: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
 WHAT = ("bench", "run", "tiny.yaml", "--data", "data", "--size", "small", "--device", "cpu")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def start(bench: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start the command in a process of its own."""
 
@@ -74,7 +74,7 @@ def start(bench: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def whole(bench: Path, start: Callable[..., subprocess.Popen[str]]) -> pl.DataFrame:
     """Results of a bench that was never interrupted."""
     process = start(*WHAT, "-o", "whole")

@@ -16,7 +16,7 @@ from genoglot.tasks import TaskData
 Here = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("options")
     rng = np.random.default_rng(0)

@@ -20,14 +20,14 @@ def table(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
     return [dict(zip(names, line, strict=True)) for line in lines]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def library(run: Run, atlas: Path, folder: Path) -> Path:
     done = run("library", "add", "sets.library", "--atlas", "atlas")
     assert "added 140 region sets: Library('sets.library', 140 region sets)" in done.stderr
     return folder / "sets.library"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sheet(world: Path) -> pl.DataFrame:
     return pl.read_csv(world / "sheet.csv")
 

@@ -25,7 +25,7 @@ FASTA = ">a\nACGTACGTACGT\n>b\nACGTACGGACGT\n"
 BED = "chr1\t10\t50\tx\t0\t+\nchr2\t20\t60\ty\t0\t-\n"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("predict")
     rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(files: Path) -> SequenceModel:
     """A model of 12 bp, saved as `model`."""
     rng = np.random.default_rng(1)
@@ -55,7 +55,7 @@ def model(files: Path) -> SequenceModel:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def genome(files: Path) -> Genome:
     return Genome.open(files / "genome.fa")
 

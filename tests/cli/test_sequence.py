@@ -20,7 +20,7 @@ Here = Callable[..., str]
 TINY = ("--preset", "small", "--set", "dim=16", "--set", "heads=2", "--set", "layers=1")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     letters = ["".join(rng.choice(list("ACGT"), 3000)) for _ in range(2)]
@@ -31,7 +31,7 @@ def files(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def encoder(run: Run, files: Path) -> Path:
     done = run(
         *("pretrain", "genome.fa", "-o", "encoder", *TINY, "--tokenizer", "kmer", "--k", "3"),
@@ -41,7 +41,7 @@ def encoder(run: Run, files: Path) -> Path:
     return files / "encoder"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(files: Path) -> Path:
     codes, _ = stack_codes(["ACGTACGTACGT", "TTTTTTTTTTTT"])
     encoder = AttentionEncoder(KmerTokenizer(3), dim=16, heads=2, layers=1)

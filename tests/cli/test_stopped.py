@@ -20,7 +20,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 TINY = ("width=8", "learned=8", "blocks=1", "min_steps=1", "epochs=4", "trees=9", "anchored=false")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def inputs(world: Path, atlas: Path, folder: Path) -> Path:
     """Folder with work of some size for each command, beside the world and its atlas."""
     rng = np.random.default_rng(0)
@@ -97,8 +97,8 @@ def stopped(folder: Path, begun: str, name: str, command: tuple[str, ...]) -> li
 def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: str) -> None:
     if what == "task train":
         run("task", "build", "GUE", "labeled", "-o", "labeled.task", "--no-leakage")
-    (line,) = stopped(inputs, BEGUN[what], name, LONG[what])
-    assert line == f"genoglot: stopped by {name}; continue with --resume"
+    lines = stopped(inputs, BEGUN[what], name, LONG[what])
+    assert lines == [f"genoglot: stopped by {name}; continue with --resume"]
     out = inputs / OUT[what]
     assert not out.exists() and not list(inputs.glob(f".{out.name}*"))
     done = run(*LONG[what], "--resume")
@@ -111,8 +111,8 @@ def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_what_is_stopped_leaves_nothing_behind(inputs: Path, what: str, name: str) -> None:
     before = sorted(inputs.iterdir())
-    (line,) = stopped(inputs, BEGUN[what], name, LONG[what])
-    assert line == f"genoglot: stopped by {name}"
+    lines = stopped(inputs, BEGUN[what], name, LONG[what])
+    assert lines == [f"genoglot: stopped by {name}"]
     assert sorted(inputs.iterdir()) == before
 
 
@@ -120,8 +120,8 @@ def test_what_is_stopped_leaves_nothing_behind(inputs: Path, what: str, name: st
 def test_a_stopped_library_goes_on(inputs: Path, run: Run) -> None:
     run(*LONG["atlas build"])
     add = ("library", "add", "lib", "--atlas", "atlas2")
-    (line,) = stopped(inputs, "lib/sets.lance/data/*", "SIGTERM", add)
-    assert line == "genoglot: stopped by SIGTERM; continue with --existing skip"
+    lines = stopped(inputs, "lib/sets.lance/data/*", "SIGTERM", add)
+    assert lines == ["genoglot: stopped by SIGTERM; continue with --existing skip"]
     run(*add, "--existing", "skip")
     assert "5,600" in run("library", "info", "lib").stdout
 

@@ -25,7 +25,7 @@ def test_the_command_knows_every_task() -> None:
     assert list(get_args(Name)) == list(TASKS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def task(run: Run, world: Path, folder: Path) -> Path:
     done = run(
         *("task", "build", "Methyl96", *sorted(world.glob("assays/*.bedMethyl.gz"))),

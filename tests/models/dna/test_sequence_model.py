@@ -290,7 +290,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         ),
         ({}, np.zeros((12, 2)), "use target multi-label"),
         ({"target": "multi-class"}, np.zeros(12), r"classes are float64 \(12,\)"),
-        ({"target": "multi-class", "names": ["a"]}, np.arange(12), "class number 11 is none of"),
+        ({"target": "multi-class", "names": ["a"]}, np.arange(12), "class number 11 is not one of"),
         ({"target": "multi-label", "names": ["a"]}, np.zeros((12, 2)), "1 names for 2 outputs"),
     ],
 )
