@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genoglot.atlas import Atlas
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 
 UNIVERSE = "".join(f"chr1\t{i * 1000}\t{i * 1000 + 200}\n" for i in range(40))
 # The signal falls and the score rises.
@@ -24,7 +25,7 @@ BROAD = "".join(
 
 
 @pytest.fixture(scope="session")
-def build(run: Run, folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def build(run: Run, folder: Path) -> Callable[..., Any]:
     (folder / "forty.bed").write_text(UNIVERSE)
 
     def build(name: str, files: dict[str, bytes], *options: str, status: int = 0):  # type: ignore[no-untyped-def]

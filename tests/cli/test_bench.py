@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -20,7 +21,7 @@ from genoglot.bench.results import read_results
 from genoglot.cli import app
 from genoglot.training.checkpoints import SafeCheckpointIO
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 Here = Callable[..., Result]
 
 RECIPE = """

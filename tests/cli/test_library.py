@@ -8,14 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 
 
-def table(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+def table(done: Any) -> list[dict[str, str]]:
     names, *lines = (line.split("\t") for line in done.stdout.splitlines())
     return [dict(zip(names, line, strict=True)) for line in lines]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from genoglot.models import create, load
 from genoglot.regions import Genes, Regions
 from genoglot.simulate import World
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 
 QUERY = "kidney, human, cancer"
 COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "rank", "raw"]

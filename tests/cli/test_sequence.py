@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.sequence import Genome, KmerTokenizer, stack_codes
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 Here = Callable[..., str]
 
 TINY = ("--preset", "small", "--set", "dim=16", "--set", "heads=2", "--set", "layers=1")

@@ -16,20 +16,20 @@ from genoglot.cli.options import BedFolder
 from genoglot.regions.formats import Format
 from genoglot.simulate import SIZES
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 
 
-def test_version(run: Run) -> None:
-    assert run("--version").stdout == f"genoglot {__version__}\n"
+def test_version(process: Run) -> None:
+    assert process("--version").stdout == f"genoglot {__version__}\n"
 
 
-def test_help_is_quick(run: Run) -> None:
-    run("--help")  # compiles what is not compiled yet
+def test_help_is_quick(process: Run) -> None:
+    process("--help")  # compiles what is not compiled yet
 
     def seconds() -> float:
         """Of the processor: what others do on it meanwhile does not count."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert "generate" in run("--help").stdout
+        assert "generate" in process("--help").stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

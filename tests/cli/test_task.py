@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from genoglot.cli import app
 from genoglot.cli.task import Name
 from genoglot.tasks import TASKS
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Any]
 
 
 def test_the_command_knows_every_task() -> None:
@@ -62,14 +61,20 @@ def test_info_names_the_splits_and_what_a_lookup_reaches(run: Run, world: Path) 
         assert f"{found['lookup']['AUPRC']:.3f}, AUROC {auroc[split]:.3f}" in shown
 
 
-def test_gue_folders_are_built_and_shown(run: Run, folder: Path) -> None:
+@pytest.fixture(scope="session")
+def gue(run: Run, folder: Path) -> str:
+    """A GUE dataset of two sequences, which are the same in every subset."""
     (folder / "gue" / "tf" / "0").mkdir(parents=True)
     for name in ("train", "dev", "test"):
         text = "sequence,label\n" + "ACGTTGCATGGATCGATTACAGAT,1\nTTTTTTGGGGCCAATCGATTAGCA,0\n"
         (folder / "gue" / "tf" / "0" / f"{name}.csv").write_text(text)
     done = run("task", "build", "GUE", "gue", "-o", "gue_tasks")
     assert "2 of 2 test examples have a duplicate in train (2 the same" in done.stderr
-    shown = run("task", "info", "gue_tasks/tf/0").stdout
+    return "gue_tasks/tf/0"
+
+
+def test_gue_folders_are_built_and_shown(run: Run, gue: str) -> None:
+    shown = run("task", "info", gue).stdout
     assert "0: 1, 1: 1" in shown and "2, 0, 0 in train" in shown and "0.7199" in shown
 
 
@@ -152,10 +157,10 @@ def test_one_class_is_refused_by_every_model_of_a_bench(run: Run, folder: Path) 
     assert not list((folder / "alike_bench").rglob("*.parquet"))
 
 
-def test_values_are_no_labels(here: Callable[..., str], task: Path) -> None:
+def test_values_are_no_labels(here: Callable[..., str], task: Path, gue: str) -> None:
     said = here("task", "train", "methyl", "-o", "x", "--split", "chromosome")
     assert "Methyl96" in said and "\n" not in said.strip()
-    said = here("task", "train", "gue_tasks/tf/0", "-o", "x", "--set", "widht=3")
+    said = here("task", "train", gue, "-o", "x", "--set", "widht=3")
     assert "no setting 'widht'" in said
 
 
