@@ -162,7 +162,7 @@ def jaspar(
     By default the 579 motifs of JASPAR 2018, CORE, vertebrates. Of each motif the latest version of
     the release is read. The matrices come with pyjaspar; nothing is downloaded.
 
-    Source: Khan et al. 2018, Nucleic Acids Research 46:D260; other releases have their own articles.
+    Source: Khan et al. 2018, Nucleic Acids Research 46:D260, for that release.
 
     Parameters
     ----------
@@ -414,7 +414,7 @@ class MotifScanner:
                 visit(SiteScores(rows, table.motifs, total.view(len(some), sites, -1)))
 
     def _words(self, codes: Codes) -> torch.Tensor:
-        """Number the words of `_K` letters at each base, and at the N added after the last one.
+        """Compute the number of the word of `_K` letters at each base, and at N added at the end.
 
         Returns int32 (n, length + positions of the widest motif).
         """
