@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genoglot.errors import SequenceError
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.kmers import kmer_numbers, sliding
 
@@ -36,6 +38,8 @@ class Motif:
     counts
         Number of times that each base was observed at each position, float64 (width, 4), in the
         order A C G T.
+    family
+        Family of the factor, such as "Runt-related factors"; "" if it is not known.
 
     Examples
     --------
@@ -47,6 +51,7 @@ class Motif:
     id: str
     name: str
     counts: Matrix
+    family: str = ""
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -101,31 +106,80 @@ class Motif:
 
 
 @cache
-def jaspar() -> tuple[Motif, ...]:
-    """Read the 579 motifs of JASPAR 2018, CORE, vertebrates, in the order of their ids.
+def jaspar(
+    release: str = "JASPAR2018", collection: str = "CORE", tax_group: str | None = "vertebrates"
+) -> tuple[Motif, ...]:
+    """Read the motifs of a release of JASPAR, in the order of their ids.
 
-    Source: Khan et al. 2018, Nucleic Acids Research 46:D260; the matrices come with pyjaspar.
+    By default the 579 motifs of JASPAR 2018, CORE, vertebrates. Of each motif the latest version of
+    the release is read. The matrices come with pyjaspar; nothing is downloaded.
+
+    Source: Khan et al. 2018, Nucleic Acids Research 46:D260, and the articles of the other releases.
+
+    Parameters
+    ----------
+    release
+        Name of the release, such as `"JASPAR2018"`.
+    collection
+        Collection of the release, such as `"CORE"`.
+    tax_group
+        Taxonomic group, such as `"vertebrates"` or `"fungi"`; None for all motifs of the
+        collection, also those without a group.
+
+    Returns
+    -------
+    tuple of Motif
+        Their `family` is JASPAR's family of the factor, else its class, else "".
+
+    Raises
+    ------
+    SequenceError
+        If there is no such release, collection or group; it lists those that exist.
 
     Examples
     --------
     >>> motifs = jaspar()
     >>> len(motifs), motifs[0].id, motifs[0].name, motifs[0].counts.shape
     (579, 'MA0002.2', 'RUNX1', (11, 4))
+    >>> len(jaspar(tax_group="fungi")), motifs[0].family
+    (176, 'Runt-related factors')
     """
-    from pyjaspar import jaspardb
+    from pyjaspar import jaspar_releases, jaspardb
 
-    found = jaspardb(release="JASPAR2018").fetch_motifs(
-        collection="CORE", tax_group=["vertebrates"]
-    )
+    _check_choice("JASPAR release", release, jaspar_releases)
+    with closing(jaspardb(release=release).conn) as connection:
+        groups: dict[str, set[str]] = {}
+        for name, group in connection.execute(
+            "SELECT collection, val FROM MATRIX LEFT JOIN MATRIX_ANNOTATION AS annotation "
+            "ON annotation.id = MATRIX.id AND tag = 'tax_group' GROUP BY 1, 2"
+        ):
+            groups.setdefault(name, set()).update([group] if group else [])
+        _check_choice(f"collection of {release}", collection, groups)
+        if tax_group is not None:
+            what = f"taxonomic group of {release}, {collection}"
+            _check_choice(what, tax_group, groups[collection])
+    database = jaspardb(release=release)
+    with closing(database.conn):
+        found = database.fetch_motifs(
+            collection=collection, tax_group=None if tax_group is None else [tax_group]
+        )
     motifs = [
         Motif(
             str(motif.matrix_id),
             str(motif.name),
             np.array([motif.counts[base] for base in "ACGT"], np.float64).T.copy(),
+            # A dimer has the families of both factors.
+            "::".join(dict.fromkeys(motif.tf_family or motif.tf_class or [])),
         )
         for motif in found
     ]
     return tuple(sorted(motifs, key=lambda motif: motif.id))
+
+
+def _check_choice(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        choices = ", ".join(sorted(known)) or "none, so give None"
+        raise SequenceError(f"no {what} is called {name!r}; choose one of: {choices}")
 
 
 class SiteScores(NamedTuple):
@@ -222,6 +276,32 @@ class MotifScanner:
         for rows, motifs, values in self.scan(codes):
             best[rows, motifs] = values.max(axis=(1, 2))
         return best
+
+    def sum_scores(self, codes: Codes) -> Floats:
+        """Sum of the affinities of all sites of each motif on both strands, as a logarithm.
+
+        log2 of the sum over all sites and both strands of 2^score. If the score of a site is its
+        log-odds, 2^score is proportional to its equilibrium constant of binding (Berg and von
+        Hippel 1987, Journal of Molecular Biology 193:723), so that this is the logarithm of the
+        expected occupancy of the sequence at a low concentration of the factor, as in TRAP
+        (Roider et al. 2007, Bioinformatics 23:134) and GOMER (Granek and Clarke 2005, Genome
+        Biology 6:R87).
+
+        Parameters
+        ----------
+        codes
+            uint8 (n, length).
+
+        Returns
+        -------
+        Floats
+            float32 (n, motifs), bits; minus infinity where a sequence has no site without N.
+        """
+        total = np.zeros((len(codes), self._motifs), np.float32)
+        for rows, motifs, values in self.scan(codes):
+            total[rows, motifs] = np.exp2(values).sum(axis=(1, 2))
+        with np.errstate(divide="ignore"):
+            return np.log2(total)
 
     def count_sites(self, codes: Codes, threshold: float) -> Floats:
         """Count the sites of each motif whose score on either strand reaches a threshold.

@@ -19,7 +19,6 @@ from genoglot.files import (
     write_manifest,
 )
 from genoglot.models.dna.genebert_build import (
-    CODES,
     PROGRESS,
     SCORES,
     SUBSETS,
@@ -31,7 +30,7 @@ from genoglot.models.dna.genebert_build import (
     scan_regions,
     split_regions,
 )
-from genoglot.models.dna.genebert_samples import Ints, Runs, Samples
+from genoglot.models.dna.genebert_samples import Runs, Samples
 from genoglot.permissions import explains_denial
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ class GeneBertData:
             "cell_types": chosen.cell_types,
             "motifs": [motif.id for motif in motifs],
             "motif_names": [motif.name for motif in motifs],
-            "families": [getattr(motif, "family", "") or "unknown" for motif in motifs],
+            "families": [motif.family or "unknown" for motif in motifs],
             "files": {f"{name}.npy": file_digest(building / f"{name}.npy") for name in _ARRAYS},
         }
         write_manifest(building / MANIFEST, manifest | {"digest": _digest(manifest)})
@@ -316,8 +315,8 @@ class GeneBertData:
             first.append(at[:-1][used])
             size.append(np.diff(at)[used])
             cell.append(np.full(int(used.sum()), i))
-        arrays = (np.concatenate(part).astype(np.int64) for part in (first, size, cell))
-        return Samples(Runs(*arrays, self._open_ids), n_regions)
+        parts = [np.concatenate(part).astype(np.int64) for part in (first, size, cell)]
+        return Samples(Runs(parts[0], parts[1], parts[2], self._open_ids), n_regions)
 
     def info(self) -> dict[str, Any]:
         """Return a summary: numbers of regions, cell types, motifs and samples, split, digest."""
