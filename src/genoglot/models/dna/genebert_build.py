@@ -157,31 +157,28 @@ def split_regions(
         If a chromosome is unknown or named twice, or a subset would be empty.
     """
     names = regions.chrom_names
+    chromosome = {name: name for name in names}
     if validation or test:
         _check_named(names, validation, test)
-        subset_of = np.array(
-            [2 if name in test else 1 if name in validation else 0 for name in names], np.int8
-        )
     else:
-        sizes: dict[str, int] = {}
+        chromosome = {name: name.partition("_")[0] for name in names}
+        sizes = dict.fromkeys(chromosome.values(), 0)
         for name, size in zip(names, np.bincount(regions.chrom_codes).tolist(), strict=True):
-            bare = name.partition("_")[0]
-            sizes[bare] = sizes.get(bare, 0) + size
+            sizes[chromosome[name]] += size
         if len(sizes) < 3:
             return _split_by_position(regions, width)
-        taken = _take_tenth(sizes, []), []
-        taken = taken[0], _take_tenth(sizes, taken[0])
-        bare_names = [name.partition("_")[0] for name in names]
-        subset_of = np.array(
-            [2 if b in taken[0] else 1 if b in taken[1] else 0 for b in bare_names], np.int8
-        )
+        test = _take_tenth(sizes, [])
+        validation = _take_tenth(sizes, test)
+    held_out = {1: validation, 2: test}
+    subset_of = np.array(
+        [next((i for i in (1, 2) if chromosome[name] in held_out[i]), 0) for name in names], np.int8
+    )
     lists = [
         ", ".join(name for name, subset in zip(names, subset_of, strict=True) if subset == i)
         for i in (1, 2)
     ]
-    return subset_of[regions.chrom_codes], (
-        f"by chromosome: validation {lists[0]}; test {lists[1]}"
-    )
+    rule = f"by chromosome: validation {lists[0]}; test {lists[1]}"
+    return subset_of[regions.chrom_codes], rule
 
 
 def _take_tenth(sizes: dict[str, int], used: Sequence[str]) -> list[str]:
@@ -280,7 +277,7 @@ def scan_regions(
         ]
     codes, found = arrays
     scanner = MotifScanner([motif.log_odds for motif in motifs])
-    score = scanner.max_scores if scores == "max" else getattr(scanner, "sum_scores")  # noqa: B009
+    score = scanner.max_scores if scores == "max" else scanner.sum_scores
     blocks: Sequence[int] = range(done, n, _BLOCK)
     for i in with_progress(blocks, "scanning motifs", shown=progress):
         rows = slice(i, min(i + _BLOCK, n))

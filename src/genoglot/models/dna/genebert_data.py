@@ -179,8 +179,10 @@ class GeneBertData:
                 raise ModelError(f"{name} is {value!r}; choose from {choices}")
         if width < 1:
             raise ModelError(f"width is {width}; give a number of base pairs")
-        if not len(motifs):
-            raise ModelError("no motifs to scan for; give at least one")
+        ids = [motif.id for motif in motifs]
+        if not ids or len(set(ids)) < len(ids):
+            problem = f"{len(ids) - len(set(ids))} motifs have the id of another" if ids else "none"
+            raise ModelError(f"motifs: {problem}; give at least one, each with an id of its own")
         out = Path(out)
         if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
             raise ModelError(f"{out}: exists already; choose another name or overwrite it")
@@ -218,7 +220,7 @@ class GeneBertData:
             "scores": scores,
             "split": rule,
             "cell_types": chosen.cell_types,
-            "motifs": [motif.id for motif in motifs],
+            "motifs": ids,
             "motif_names": [motif.name for motif in motifs],
             "families": [motif.family or "unknown" for motif in motifs],
             "files": {f"{name}.npy": file_digest(building / f"{name}.npy") for name in _ARRAYS},
