@@ -180,6 +180,7 @@ def build(
 
     An interrupted build continues where it was, if the same command is given again.
     """
+    from genoglot.models.dna.genebert_build import SUBSETS
     from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.regions.assembly import same_assembly
 
@@ -189,8 +190,8 @@ def build(
     accessible = _read(source, matrix)
     if not same_assembly(accessible.genome, assembly):
         raise GenoglotError(
-            f"{source}: is of the assembly {accessible.genome!r}, not {assembly!r}; give the genome "
-            "that it is of (--genome, --assembly)"
+            f"{source}: is of the assembly {accessible.genome!r}, not {assembly!r}; give the "
+            "genome that it is of (--genome, --assembly)"
         )
     advise(lambda: "give the same command again to continue")
     data = GeneBertData.build(
@@ -207,10 +208,14 @@ def build(
     )
     facts = data.info()
     log.info(
-        "%s: %s regions, %d cell types, %d motifs; split %s (%s, %s and %s regions)",
+        "%s: %s regions, %d cell types, %d motifs; split %s",
         *(out, f"{data.n_regions:,}", len(data.cell_types), len(data.motifs), facts["split"]),
-        *(f"{facts[name]:,}" for name in ("n_train", "n_validation", "n_test")),
     )
+    for subset in SUBSETS:
+        log.info(
+            "%s: %s regions, %s samples of 10 regions",
+            *(subset, f"{facts[f'n_{subset}']:,}", f"{facts[f'n_{subset}_samples']:,}"),
+        )
 
 
 @app.command("info")

@@ -226,10 +226,10 @@ class GeneBertData:
             "files": {f"{name}.npy": file_digest(building / f"{name}.npy") for name in _ARRAYS},
         }
         write_manifest(building / MANIFEST, manifest | {"digest": _digest(manifest)})
-        (building / PROGRESS).unlink()
         with atomic_path(out, directory=True, overwrite=overwrite) as folder:
             folder.rmdir()
             building.replace(folder)
+        (out / PROGRESS).unlink()
         return cls(out)
 
     @property
@@ -321,7 +321,10 @@ class GeneBertData:
         return Samples(Runs(parts[0], parts[1], parts[2], self._open_ids), n_regions)
 
     def info(self) -> dict[str, Any]:
-        """Return a summary: numbers of regions, cell types, motifs and samples, split, digest."""
+        """Return a summary: numbers of regions, cell types, motifs and samples, split, digest.
+
+        The samples are those of 10 regions.
+        """
         names = [*SUBSETS, "unused"]
         counts = [int((self.subset == i).sum()) for i in (0, 1, 2, -1)]
         n_open = np.diff(self._offsets)
@@ -330,6 +333,7 @@ class GeneBertData:
             **{name: self.manifest[name] for name in ("source", "assembly", "scores", "split")},
             "n_regions": self.n_regions,
             **{f"n_{name}": count for name, count in zip(names, counts, strict=True)},
+            **{f"n_{name}_samples": self._n_samples(name) for name in get_args(Subset)},
             "n_cell_types": len(self.cell_types),
             "median_open_regions": float(np.median(n_open)),
             "n_motifs": len(self.motifs),
@@ -366,6 +370,12 @@ class GeneBertData:
             return np.asarray(np.load(file, mmap_mode="r" if name in _MAPPED else None))
         except (OSError, ValueError) as error:
             raise ModelError(f"{file}: missing or damaged ({error}); {_REBUILD}") from None
+
+    def _n_samples(self, subset: Subset) -> int:
+        try:
+            return len(self.samples(subset))
+        except ModelError:
+            return 0
 
     def _cell_types(self, names: Sequence[str]) -> list[int]:
         """Return the sorted indices of cell types."""
