@@ -414,7 +414,7 @@ GeneBertData.build(sys.argv[2], *arguments, width=300)
 def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
     """A process is killed in the middle of the scan; what it wrote is not computed again."""
     rng = np.random.default_rng(0)
-    fasta, n = tmp_path / "g.fa", 6_000
+    fasta, n = tmp_path / "g.fa", 3_000
     chroms = ["chr1", "chr2", "chr3", "chr4"]
     fasta.write_text(
         "".join(f">{chrom}\n{''.join(rng.choice(list('ACGT'), 90 * n // 4))}\n" for chrom in chroms)
@@ -423,7 +423,7 @@ def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
     opened = csr_array(np.ones((1, n), bool))
     regions = Regions(np.repeat(chroms, n // 4), start, start + 80)
     source = Accessibility(regions, ["all"], opened, "source")
-    genome, motifs = Genome.open(fasta), jaspar()[:150]
+    genome, motifs = Genome.open(fasta), jaspar()[:100]
     arguments, out, building = tmp_path / "a", tmp_path / "out", tmp_path / "out.building"
     arguments.write_bytes(pickle.dumps((source, genome, motifs)))
     process = subprocess.Popen([sys.executable, "-c", SCAN, arguments, out])
