@@ -43,7 +43,7 @@ class Entries(NamedTuple):
 
 
 class CellMatrix(NamedTuple):
-    """A peak x cell matrix, of which the counts are read block by block.
+    """A peak x cell matrix, whose counts are read block by block.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def read_peaks(path: Path) -> tuple[Regions, Ints, int]:
     Parameters
     ----------
     path
-        BED file; list of names, of which the first column counts; or features.tsv of 10x (id, name,
+        BED file; list of names, in the first column; or features.tsv of 10x (id, name,
         type and, in newer versions, chrom, start, end).
 
     Returns
@@ -152,14 +152,14 @@ def read_peaks(path: Path) -> tuple[Regions, Ints, int]:
     regions
         Regions of the peaks.
     rows
-        Which features they are, int64: features that are no peaks are left out, with a notice.
+        Which features they are, int64; the others, such as genes, are left out with a notice.
     n_features
         Number of features.
 
     Raises
     ------
     AtlasError
-        If a line is no region.
+        If a line is not a region.
     """
     lines = read_lines(path).decode().splitlines()
     first = next((line for line in lines if line.strip() and line[0] != "#"), "").split("\t")

@@ -92,7 +92,7 @@ class GeneBertData:
         self.subset: NDArray[np.int8] = arrays["subset"]
         self._codes, self._scores = arrays["codes"], arrays["motif_scores"]
         self._offsets, self._open_ids = arrays["offsets"], arrays["open_ids"]
-        self._mean, self._deviation = arrays["motif_mean"], arrays["motif_deviation"]
+        self._mean, self._scale = arrays["motif_mean"], 1 / arrays["motif_deviation"]
         shapes = (len(self.start), self.width), (len(self.start), len(self.motifs))
         if (self._codes.shape, self._scores.shape) != shapes:
             raise ModelError(f"{path}: damaged data set: arrays of wrong shapes; {_REBUILD}")
@@ -268,7 +268,7 @@ class GeneBertData:
         """
         scores: NDArray[np.float32] = self._scores[np.asarray(ids)].astype(np.float32)
         scores -= self._mean
-        scores /= self._deviation
+        scores *= self._scale
         scores[np.isneginf(scores)] = 0
         return scores
 
