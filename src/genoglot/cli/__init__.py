@@ -15,6 +15,7 @@ from genoglot.cli import (
     bench,
     demo,
     evaluate,
+    genebert,
     generate,
     library,
     predict,
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
 app.add_typer(task.app, name="task")
 app.add_typer(bench.app, name="bench")
+app.add_typer(genebert.app, name="genebert")
 app.command("pretrain")(pretrain.pretrain)
 app.command("embed")(predict.embed)
 app.command("predict")(predict.predict)
