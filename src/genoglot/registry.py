@@ -67,6 +67,7 @@ REGISTRY: dict[str, Entry] = {
     "cnn-fc": Entry("models.dna.cnn:CnnFc", "dna-encoder"),
     "cnn-lstm": Entry("models.dna.cnn:CnnLstm", "dna-encoder"),
     "residual-cnn": Entry("models.dna.residual_cnn:ResidualCnn", "dna-encoder"),
+    "kmer-bert": Entry("models.dna.kmer_bert:KmerBert", "dna-encoder"),
     "windowed": Entry("models.dna.windowed:WindowedEncoder", "dna-encoder"),
     "patch": Entry("sequence.tokenizers.patch:PatchTokenizer", "tokenizer"),
     "kmer": Entry("sequence.tokenizers.kmer:KmerTokenizer", "tokenizer"),
