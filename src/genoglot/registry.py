@@ -19,6 +19,8 @@ Group = Literal[
     "regions-to-text",
     "dna-predictor",
     "dna-encoder",
+    "dna-and-motifs",
+    "motif-encoder",
     "tokenizer",
     "text-encoder",
     "region-embedding",
@@ -69,6 +71,10 @@ REGISTRY: dict[str, Entry] = {
     "residual-cnn": Entry("models.dna.residual_cnn:ResidualCnn", "dna-encoder"),
     "kmer-bert": Entry("models.dna.kmer_bert:KmerBert", "dna-encoder"),
     "windowed": Entry("models.dna.windowed:WindowedEncoder", "dna-encoder"),
+    "genebert": Entry("models.dna.genebert:GeneBert", "dna-and-motifs"),
+    "motif-matrix": Entry(
+        "models.dna.motif_matrix_encoder:MotifMatrixEncoder", "motif-encoder"
+    ),
     "patch": Entry("sequence.tokenizers.patch:PatchTokenizer", "tokenizer"),
     "kmer": Entry("sequence.tokenizers.kmer:KmerTokenizer", "tokenizer"),
     "bpe": Entry("sequence.tokenizers.byte_pair:BpeTokenizer", "tokenizer"),
@@ -84,6 +90,8 @@ _USES: dict[Group, str] = {
     "regions-to-text": "an annotator of BED files; use genoglot annotate",
     "dna-predictor": "a predictor of DNA; use genoglot predict",
     "dna-encoder": "an encoder of DNA; use genoglot embed",
+    "dna-and-motifs": "a model of DNA and motif scores; use genoglot embed",
+    "motif-encoder": "an encoder of motif scores; use genoglot.models.load",
     "tokenizer": "a tokenizer of DNA; use genoglot.models.load",
     "text-encoder": "a text encoder; use genoglot.models.load",
     "region-embedding": "vectors of regions; use genoglot.models.load",

@@ -26,7 +26,7 @@ class Checkpoint(NamedTuple):
     folder
         The local folder.
     config
-        Content of `config.json`.
+        Content of `config.json`; empty if there is none.
     tensors
         Weights by name.
     """
@@ -64,7 +64,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if file is None:
         raise ModelError(f"{path}: no weights here ({SAFE} or {PICKLED}); download them again")
     try:
-        config = dict(json.loads((folder / CONFIG).read_text("utf-8")))
+        config = (
+            dict(json.loads((folder / CONFIG).read_text("utf-8")))
+            if (folder / CONFIG).is_file()
+            else {}
+        )
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder / CONFIG}: cannot be read ({error}); download it again") from None
     try:
@@ -100,8 +104,7 @@ def load_weights(
     prefix
         Name of the module in a larger model, such as `"bert."`.
     ignored
-        Beginnings of the names, without the prefix, of weights that the module does not have, such
-        as a classifier.
+        Parts of the names of weights that are left out, such as those of a classifier.
     what
         File or folder of the weights, for errors.
 
@@ -111,8 +114,10 @@ def load_weights(
         If a weight is missing, unknown or of another shape.
     """
     state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    state = {name: t for name, t in state.items() if not name.startswith(tuple(ignored))}
-    own = module.state_dict()
+    state, own = (
+        {name: t for name, t in weights.items() if not any(part in name for part in ignored)}
+        for weights in (state, module.state_dict())
+    )
     problems = [f"{name} is missing" for name in own if name not in state]
     problems += [f"{name} is unknown" for name in state if name not in own]
     problems += [
@@ -123,4 +128,4 @@ def load_weights(
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise ModelError(f"{what}: weights of another model ({min(problems)}{more})")
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=False)
