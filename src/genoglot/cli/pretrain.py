@@ -144,7 +144,7 @@ def genebert(
 ) -> None:
     """Pre-train an encoder of DNA together with an encoder of motif scores (GeneBERT).
 
-    The model is saved at the end; genoglot embed and genoglot task train use its encoder of DNA.
+    The model is saved at the end; genoglot embed uses its encoder of DNA.
     Logs (CSV, TensorBoard) and the checkpoint are in OUT.training. --set takes the settings of the
     training (masked_weight, next_segment_weight, matching_weight, region_bases, batch_size,
     learning_rate, ...), of the encoder (dim, layers, ...) and, with region_ before the name, of the
