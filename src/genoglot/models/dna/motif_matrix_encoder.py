@@ -183,11 +183,12 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         if s.backbone.startswith("swin"):
             from transformers import SwinConfig, SwinModel
 
+            # The last stage is a single window: 7 x 7 tokens at 224 pixels, 12 x 12 at 384.
+            window = min(max(s.image_size // (4 * 2 ** (len(layers) - 1)), 1), 12)
             return SwinModel(
                 SwinConfig(
                     image_size=s.image_size, embed_dim=dim, depths=list(layers),
-                    num_heads=list(heads), window_size=12 if s.image_size == 384 else 7,
-                    drop_path_rate=s.dropout,
+                    num_heads=list(heads), window_size=window, drop_path_rate=s.dropout,
                 )
             )  # fmt: skip
         from transformers import DeiTConfig, DeiTModel, ViTConfig, ViTModel
