@@ -99,13 +99,15 @@ class Preset(NamedTuple):
 
 
 PRESETS: dict[str, Preset] = {
-    "published": Preset(SIZES["base"], {"backbone": "swin-t", "image": "resize"}, {}),
+    "published": Preset(
+        {**SIZES["base"], "attention_dropout": 0.1}, {"backbone": "swin-t", "image": "resize"}, {}
+    ),
     "small": Preset(
         SIZES["small"],
         {"dim": 128, "layers": (2,), "heads": (4,)},
         {
-            "joint_dim": 128, "batch_size": 64, "max_steps": 600, "learning_rate": 1e-3,
-            "warm_up": 60, "checkpoint_every": 50,
+            "joint_dim": 128, "batch_size": 64, "max_steps": 400, "learning_rate": 1e-3,
+            "warm_up": 40, "checkpoint_every": 50,
         },
     ),
     "tiny": Preset(

@@ -33,7 +33,7 @@ _OTHER_WEIGHTS = ("pooler.", "cls.", "classifier.", "embeddings.position_ids")
 
 
 class KmerBertSettings(Settings):
-    """Settings of a `KmerBert`; the defaults are those of BERT-base and DNABERT.
+    """Settings of a `KmerBert`; the defaults are those of BERT-base and, but for one, DNABERT.
 
     Attributes
     ----------
@@ -50,7 +50,10 @@ class KmerBertSettings(Settings):
     pooling
         The vector of a sequence is that of its [CLS] token, `"cls"`, or the mean of its k-mers.
     dropout
-        Dropout rate of tokens and of attention weights.
+        Dropout rate of tokens.
+    attention_dropout
+        Dropout rate of attention weights, 0.1 in DNABERT. Without it, torch's fused kernels make a
+        training step on a CPU three times as fast.
     seed
         Random seed of the weights.
     """
@@ -62,6 +65,7 @@ class KmerBertSettings(Settings):
     max_length: int = Field(512, ge=4)
     pooling: Literal["cls", "mean"] = "cls"
     dropout: float = Field(0.1, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
     seed: int = Field(0, ge=0)
 
 
@@ -130,7 +134,7 @@ class KmerBert(SequenceEncoder):
             vocab_size=tokenizer.vocab_size, hidden_size=s.dim, num_hidden_layers=s.layers,
             num_attention_heads=s.heads, intermediate_size=s.feed_forward,
             max_position_embeddings=s.max_length, hidden_dropout_prob=s.dropout,
-            attention_probs_dropout_prob=s.dropout, attn_implementation="sdpa",
+            attention_probs_dropout_prob=s.attention_dropout, attn_implementation="sdpa",
         )  # fmt: skip
         with torch_seed(s.seed):
             self.bert = BertModel(config, add_pooling_layer=False)
@@ -169,7 +173,7 @@ class KmerBert(SequenceEncoder):
             A folder with `config.json`, `vocab.txt` and `pytorch_model.bin` or `model.safetensors`,
             or the name of such a repository on the Hugging Face hub.
         **settings
-            `pooling`, `dropout` or `seed`; the others are those of the checkpoint.
+            `pooling`, `dropout`, `attention_dropout` or `seed`; the others are those of the checkpoint.
 
         Returns
         -------
@@ -195,6 +199,7 @@ class KmerBert(SequenceEncoder):
                 "feed_forward": config["intermediate_size"],
                 "max_length": config["max_position_embeddings"],
                 "dropout": config.get("hidden_dropout_prob", 0.1),
+                "attention_dropout": config.get("attention_probs_dropout_prob", 0.1),
             }
         except KeyError as missing:
             raise ModelError(f"{path}: config.json is not BERT's, it has no {missing}") from None

@@ -202,7 +202,7 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
                 config(
                     image_size=s.image_size, hidden_size=dim, num_hidden_layers=layers[0],
                     num_attention_heads=heads[0], intermediate_size=4 * dim,
-                    hidden_dropout_prob=s.dropout, attention_probs_dropout_prob=s.dropout,
+                    hidden_dropout_prob=s.dropout,
                 ),
                 add_pooling_layer=False,
             ),
