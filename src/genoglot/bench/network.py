@@ -22,7 +22,6 @@ from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSetti
 from genoglot.models.dna.target import Target
 from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.registry import create, model_class
-from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.tasks.dataset import Floats
 from genoglot.tasks.lazy_array import LazyArray
@@ -64,13 +63,14 @@ class NetworkModel(BenchModel):
     def new(self, length: int, seed: int) -> SequenceEncoder:
         """Make a new encoder for sequences of a length in bp."""
         configuration, settings = self.run.configuration, dict(self.run.settings["model"])
+        tokenizer = None  # the encoder's own
         if configuration.model == "attention":
             name = cast(TokenizerName, configuration.tokenizer)
-            tokenizer: DnaTokenizer = self.workspace.tokenizer(name)
+            tokenizer = self.workspace.tokenizer(name)
             settings.setdefault("max_length", max(length, 1024))
             settings["positions"] = configuration.positions
-        else:
-            tokenizer = OneHotTokenizer()
+        if configuration.model == "kmer-bert":
+            settings.setdefault("max_length", max(length, 512))
         if configuration.model == "cnn-fc":
             settings["length"] = length
         encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)

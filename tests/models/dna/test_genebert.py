@@ -1,0 +1,417 @@
+"""GeneBERT: its losses by brute force, what it reads, that it learns, resumes and is refused."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from genoglot.errors import ModelError
+from genoglot.models.dna.genebert import GeneBert
+from genoglot.models.dna.genebert_batches import GeneBertBatches
+from genoglot.models.dna.genebert_data import GeneBertData
+from genoglot.models.dna.kmer_bert import SIZES, KmerBert
+from genoglot.models.dna.masking import IGNORED, Masker
+from genoglot.models.dna.sequence_encoder import SequenceEncoder
+from genoglot.sequence import KmerTokenizer
+from genoglot.training.checkpoints import SafeCheckpointIO
+from genoglot.training.examples import Draw
+from genoglot.training.losses import info_nce
+
+CPU = "cpu"
+WEIGHTS = ("masked_weight", "next_segment_weight", "matching_weight")
+
+
+@pytest.fixture(scope="module")
+def data(toy_genebert: Path) -> GeneBertData:
+    return GeneBertData.open(toy_genebert)
+
+
+def tiny(data: GeneBertData, **settings: Any) -> GeneBert:
+    return GeneBert.from_preset("tiny", data, **{"k": 3, **settings})
+
+
+def batches(data: GeneBertData, bases: int = 50, k: int = 3, seed: int = 0) -> GeneBertBatches:
+    return GeneBertBatches(data, data.samples("train"), KmerTokenizer(k), bases=bases, seed=seed)
+
+
+def draw(rows: Any, epoch: int = 0, step: int = 0) -> Draw:
+    return Draw(np.asarray(rows, np.int64), epoch, step)
+
+
+def curve(folder: Path) -> np.ndarray:
+    with (folder / "loss.csv").open() as file:
+        return np.array([[float(value) for value in row.values()] for row in csv.DictReader(file)])
+
+
+# What it reads
+
+
+def test_no_kmer_that_can_be_seen_contains_a_base_of_a_predicted_one(data: GeneBertData) -> None:
+    """The regions of the data are so close that windows of 50 bp overlap."""
+    k, bases = 3, 50
+    reader = batches(data, bases, k)
+    masker = Masker(reader.tokenizer, rate=0.2)
+    rows = np.arange(0, len(reader.samples), 7)
+    batch = reader.draw(draw(rows), masker, segments=True, matrix=False)
+    ids = torch.cat([batch["inputs"], batch["second"]], 1).numpy()
+    targets = batch["targets"].numpy()
+    unknown, masked = reader.tokenizer.unk_token_id, reader.tokenizer.mask_token_id
+    regions = regions_read(reader, rows, batch["follows"].numpy())
+    center = (data.start + data.end) // 2
+    shown, overlaps = 0, 0
+    for row in range(len(rows)):
+        at = center[regions[row]][:, None] - data.width // 2 + (data.width - bases) // 2
+        kmer_start = (at + np.arange(bases - k + 1)).ravel()
+        visible = (ids[row] != masked) & (ids[row] != unknown)
+        predicted = targets[row] != IGNORED
+        assert (ids[row][predicted] == masked).all()
+        seen = {base for s in kmer_start[visible] for base in range(s, s + k)}
+        asked = {base for s in kmer_start[predicted] for base in range(s, s + k)}
+        assert not seen & asked
+        shown += len(asked)
+        overlaps += int((np.diff(np.sort(at.ravel())) < bases).sum())
+    assert shown > 1000 and overlaps > 100  # there was something to find
+
+
+def regions_read(reader: GeneBertBatches, rows: np.ndarray, follows: np.ndarray) -> np.ndarray:
+    """Return the regions of each sample; where they don't follow, another segment's."""
+    regions = reader.samples.region_ids(rows)
+    for i in np.flatnonzero(follows == 0):
+        number = np.random.default_rng((reader.seed, 0, rows[i])).random(2)
+        regions[i, 5:] = reader.samples.other_segment(rows[i : i + 1], number[1:])[0]
+    return regions
+
+
+def test_segments_matrix_and_dna_are_those_of_the_regions(data: GeneBertData) -> None:
+    reader = batches(data, bases=20)
+    rows = np.arange(len(reader.samples))
+    batch = reader.draw(draw(rows), None, segments=True, matrix=True)
+    follows = batch["follows"].numpy()
+    assert abs(follows.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(rows))
+    regions = regions_read(reader, rows, follows)
+    np.testing.assert_array_equal(batch["matrix"].numpy(), data.motif_scores(regions))
+    true = reader.samples.region_ids(rows)
+    same = (regions == true).all(1)
+    assert (same == (follows == 1)).all()
+    open_in = [set(data.open_regions(name).tolist()) for name in data.cell_types]
+    cells = reader.samples.cell_type(rows)
+    for row, cell in zip(regions, cells, strict=True):
+        assert set(row.tolist()) <= open_in[cell]
+        assert (data.subset[row] == 0).all()  # of the training subset
+    expected = data.codes(regions)[..., 20:40]
+    decoded = [
+        reader.tokenizer.decode(ids[i * 18 : (i + 1) * 18])
+        for ids in (batch["inputs"][0].numpy(), batch["second"][0].numpy())
+        for i in range(5)
+    ]
+    letters = ["".join("ACGTN"[c] for c in region) for region in expected[0]]
+    assert decoded == letters  # windows of 20 bp do not overlap; k-mers span no two regions
+
+
+def test_what_is_drawn_depends_on_seed_epoch_and_sample_alone(data: GeneBertData) -> None:
+    reader, masker = batches(data), Masker(KmerTokenizer(3), rate=0.15)
+
+    def made(rows: Any, epoch: int = 0, step: int = 0, seed: int = 0) -> dict[str, torch.Tensor]:
+        chosen = draw(rows, epoch, step)
+        return dict(batches(data, seed=seed).draw(chosen, masker, segments=True, matrix=True))
+
+    one, again = made([5, 9, 30]), made([30, 5], step=8)
+    for name in one:
+        assert torch.equal(one[name][[2, 0]], again[name])
+    for other in (made([5, 9, 30], epoch=1), made([5, 9, 30], seed=1)):
+        assert not torch.equal(one["targets"], other["targets"])
+    assert len(reader.samples) > 100
+
+
+def test_more_kmers_are_masked_in_the_last_sixth(data: GeneBertData) -> None:
+    model = tiny(data, max_steps=18, batch_size=32, checkpoint_every=100, region_bases=50)
+    rates: list[float] = []
+
+    def note(_: Any, inputs: Any) -> None:
+        ids = torch.cat([inputs[0]["inputs"], inputs[0]["second"]], 1)
+        rates.append(float((ids == 4).float().mean()))
+
+    model.encoder.register_forward_pre_hook(note)
+    model.fit(data, device=CPU, progress=False)
+    assert len(rates) == 18
+    assert abs(np.mean(rates[:15]) - 0.15) < 0.008
+    assert abs(np.mean(rates[15:]) - 0.20) < 0.02
+
+
+# Losses
+
+
+def test_matching_is_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (x / np.linalg.norm(x, axis=1)[:, None] for x in rng.normal(size=(2, 7, 5)))
+    total = 0.0
+    for i in range(7):
+        e = np.exp(3.0 * one @ other.T)
+        total -= np.log(e[i, i] / e[i].sum()) / 2 + np.log(e[i, i] / e[:, i].sum()) / 2
+    loss = info_nce(*(torch.from_numpy(x) for x in (one, other)), torch.tensor([3.0]))
+    assert loss.n == 7
+    assert float(loss.mean) == pytest.approx(total / 7, rel=1e-5)
+
+
+def test_the_three_losses_by_hand(data: GeneBertData) -> None:
+    model = tiny(data, masked_weight=2.0, temperature=0.2).eval()
+    reader = batches(data, bases=20)
+    masker = Masker(reader.tokenizer, rate=0.15)
+    batch = reader.draw(draw(range(6)), masker, segments=True, matrix=True)
+    losses = model(batch)
+    assert {name: loss.weight for name, loss in losses.items()} == {
+        "masked": 2.0, "next_segment": 1.0, "matching": 0.5,
+    }  # fmt: skip
+    encoding = model.encoder(batch)
+    assert model.masked_head is not None and model.next_segment is not None
+    scores = model.masked_head.transform(encoding.tokens) @ model.encoder.token_table.T
+    chances = (scores + model.masked_head.bias).softmax(-1)
+    targets = batch["targets"]
+    expected = [
+        -float(chances[i, j, targets[i, j]].detach().log())
+        for i, j in (targets != IGNORED).nonzero().tolist()
+    ]
+    assert float(losses["masked"].n) == len(expected)
+    losses = {name: loss._replace(mean=loss.mean.detach()) for name, loss in losses.items()}
+    assert float(losses["masked"].mean) == pytest.approx(np.mean(expected), rel=1e-4)
+    answer = model.next_segment(encoding.sequence).softmax(1).detach()
+    wanted = -answer[torch.arange(6), batch["follows"]].log().mean()
+    assert float(losses["next_segment"].mean) == pytest.approx(float(wanted), rel=1e-4)
+    dna = torch.nn.functional.normalize(model.project_dna(encoding.sequence), dim=1)
+    similar = (dna @ model.region_vectors(batch["matrix"]).T / 0.2).exp().detach()
+    own = similar.diagonal()
+    wanted = -(own / similar.sum(1)).log().mean() / 2 - (own / similar.sum(0)).log().mean() / 2
+    assert float(losses["matching"].mean) == pytest.approx(float(wanted), rel=1e-4)
+
+
+@pytest.mark.parametrize("weights", [(1, 1, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)])
+def test_a_loss_of_weight_0_is_not_computed_and_all_others_reach_their_parameters(
+    weights: tuple[float, ...], data: GeneBertData, tmp_path: Path
+) -> None:
+    model = tiny(data, max_steps=2, **dict(zip(WEIGHTS, weights, strict=True)))
+    names = [
+        name
+        for name, weight in zip(("masked", "next_segment", "matching"), weights, strict=True)
+        if weight
+    ]
+    reader = batches(data, bases=20)
+    masker = Masker(reader.tokenizer, rate=0.15) if weights[0] else None
+    batch = reader.draw(draw(range(8)), masker, segments=weights[1] > 0, matrix=weights[2] > 0)
+    losses = model(batch)
+    assert list(losses) == names
+    assert (model.region_encoder is None) == (weights[2] == 0)
+    torch.stack([loss.mean for loss in losses.values()]).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    model.fit(data, log_folder=tmp_path / "log", device=CPU, progress=False)
+    header = (tmp_path / "log/loss.csv").read_text().splitlines()[0].split(",")
+    assert header == ["step", "loss", *(names if len(names) > 1 else []), "learning_rate"]
+    model.save_pretrained(tmp_path / "model")
+    vectors = GeneBert.from_pretrained(tmp_path / "model").embed_samples(
+        data, data.samples("validation"), np.arange(3)
+    )
+    assert (vectors.dna is None) == (vectors.regions is None) == (weights[2] == 0)
+
+
+# Training
+
+
+def test_it_learns_a_few_samples_by_heart(data: GeneBertData) -> None:
+    model = tiny(data, dropout=0.0, region_dropout=0.0)
+    samples = data.samples("train")
+    few = np.arange(0, len(samples), len(samples) // 8)[:8]
+    reader = batches(data, bases=20)
+    batch = reader.draw(draw(few), Masker(reader.tokenizer, rate=0.15), segments=True, matrix=True)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+    model.train()
+    for _ in range(150):
+        losses = model(batch)
+        optimizer.zero_grad()
+        torch.stack([loss.mean for loss in losses.values()]).sum().backward()
+        optimizer.step()
+    for name, loss in losses.items():
+        assert float(loss.mean.detach()) < 0.3, name
+    model.eval()
+    dna = torch.nn.functional.normalize(model.project_dna(model.encoder(batch).sequence), dim=1)
+    found = (dna @ model.region_vectors(batch["matrix"]).T).argmax(1)
+    assert found.tolist() == list(range(8))
+
+
+def test_the_encoder_of_a_saved_model_is_an_encoder(data: GeneBertData, tmp_path: Path) -> None:
+    model = tiny(data, max_steps=3).fit(data, device=CPU, progress=False)
+    model.save_pretrained(tmp_path / "model")
+    codes = data.codes(np.arange(4))
+    encoder = SequenceEncoder.from_pretrained(tmp_path / "model")
+    assert type(encoder) is KmerBert
+    assert np.array_equal(encoder.embed(codes), model.encoder.embed(codes))
+    samples = data.samples("test")
+    loaded = GeneBert.from_pretrained(tmp_path / "model")
+    for one, other in zip(
+        model.embed_samples(data, samples, np.arange(5)),
+        loaded.embed_samples(data, samples, np.arange(5), batch_size=2),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+        assert other.dtype == np.float32
+    # And a model can begin with it.
+    again = GeneBert.from_preset("tiny", data, encoder=tmp_path / "model")
+    assert np.array_equal(again.encoder.embed(codes), encoder.embed(codes))
+
+
+def test_two_trainings_are_the_same_and_cell_types_are_chosen(data: GeneBertData) -> None:
+    def trained(**arguments: Any) -> np.ndarray:
+        return tiny(data, max_steps=4).fit(data, device=CPU, progress=False, **arguments).encoder.embed(
+            data.codes(np.arange(4))
+        )
+
+    assert np.array_equal(trained(), trained())
+    assert not np.array_equal(trained(), trained(cell_types=["glia", "vessel"]))
+    with pytest.raises(ModelError, match="no cell type 'liver'"):
+        trained(cell_types=["liver"])
+
+
+SCRIPT = """
+import os, signal, sys
+from genoglot.models.dna.genebert import GeneBert
+from genoglot.models.dna.genebert_data import GeneBertData
+from genoglot.training.device import DeviceOptions
+folder, out, devices, dropout, stop = sys.argv[1:]
+data = GeneBertData.open(folder)
+model = GeneBert.from_preset("tiny", data, k=3, max_steps=24, batch_size=16, checkpoint_every=10,
+                             dropout=float(dropout), region_dropout=float(dropout))
+steps = 0
+def count(module, inputs):
+    global steps
+    steps += 1
+    if steps == int(stop):
+        os.kill(os.getpid(), signal.SIGKILL)
+model.encoder.register_forward_pre_hook(count)
+device = DeviceOptions("cpu", int(devices), strategy="ddp" if devices == "2" else "auto")
+model.fit(data, log_folder=out, resume=True, device=device, progress=False)
+if not os.environ.get("LOCAL_RANK", "0") != "0":
+    model.save_pretrained(f"{out}.model")
+"""
+
+
+def run(script: Path, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    script.write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_model(toy_genebert: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    assert run(script, toy_genebert, tmp_path / "whole", 1, 0.1, 0).returncode == 0
+    assert run(script, toy_genebert, tmp_path / "broken", 1, 0.1, 15).returncode == -9
+    last = SafeCheckpointIO().load_checkpoint(tmp_path / "broken/checkpoints/last.ckpt")
+    assert last["global_step"] == 10
+    done = run(script, toy_genebert, tmp_path / "broken", 1, 0.1, 15)
+    assert done.returncode == 0, done.stderr  # 14 steps are left
+    whole, broken = (tmp_path / f"{name}.model" for name in ("whole", "broken"))
+    assert (tmp_path / "whole/loss.csv").read_text() == (tmp_path / "broken/loss.csv").read_text()
+    files = sorted(file.relative_to(whole) for file in whole.rglob("*.safetensors"))
+    assert len(files) == 3
+    for file in files:
+        assert (whole / file).read_bytes() == (broken / file).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_curve_of_one(toy_genebert: Path, tmp_path: Path) -> None:
+    for devices in (1, 2):
+        done = run(tmp_path / "s.py", toy_genebert, tmp_path / str(devices), devices, 0.0, 0)
+        assert done.returncode == 0, done.stderr
+    one, two = curve(tmp_path / "1"), curve(tmp_path / "2")
+    assert one.shape == two.shape == (24, 6)
+    np.testing.assert_allclose(one, two, rtol=2e-4)
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(
+    data: GeneBertData, tmp_path: Path
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def train(name: str, stop: int = -1) -> GeneBert:
+        model, steps = tiny(data, max_steps=14, checkpoint_every=5), [0]
+
+        def count(_: Any, inputs: Any) -> None:
+            steps[0] += 1
+            if steps[0] == stop:
+                raise Stopped
+
+        model.encoder.register_forward_pre_hook(count)
+        return model.fit(data, log_folder=tmp_path / name, resume=True, device=CPU, progress=False)
+
+    whole = train("whole")
+    with pytest.raises(Stopped):
+        train("broken", stop=9)
+    resumed = train("broken", stop=10)  # makes the nine steps that are left
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert np.array_equal(curve(tmp_path / "whole"), curve(tmp_path / "broken"))
+    with pytest.raises(ModelError, match="of another model, other settings or other data"):
+        tiny(data, max_steps=14, checkpoint_every=5, mask_rate=0.3).fit(
+            data, log_folder=tmp_path / "broken", resume=True, device=CPU
+        )
+
+
+# What is refused
+
+
+def test_settings_and_data_that_do_not_fit_are_refused_in_one_line(
+    data: GeneBertData, toy_genebert: Path
+) -> None:
+    def refused(says: str, **settings: Any) -> None:
+        with pytest.raises(ModelError, match=says) as error:
+            tiny(data, **settings).fit(data, device=CPU, progress=False)
+        assert "\n" not in str(error.value)
+
+    refused("no setting 'region_depth' .it has: .*region_backbone", region_depth=3)
+    refused(
+        "10 regions of 60 bp are 583 tokens, but the encoder reads up to 512; set region_bases to "
+        "52 or less, or a larger max_length",
+        region_bases=60,
+    )
+    refused("has 60 bp of each region, but 61 are read", region_bases=61, max_length=1000)
+    refused("region_bases is 2, less than the 3 of a k-mer", region_bases=2)
+    refused("all losses have weight 0", **dict.fromkeys(WEIGHTS, 0))
+    refused("masked_weight: Input should be greater", masked_weight=-1)
+    refused("has 300 consecutive open regions", n_regions=300, max_length=9000)
+    refused("k is that of the encoder to begin with", encoder=KmerBert(None, **SIZES["tiny"]))
+    refused("no saved model|no k-mer BERT here", encoder="no/such/folder", k=None)
+    refused("no weights are published for patches", region_weights=toy_genebert)
+    refused(
+        "matching_weight is 0, so that region weights", matching_weight=0, region_weights="x"
+    )
+    with pytest.raises(ModelError, match="no preset 'huge'; choose from published, small, tiny"):
+        GeneBert.from_preset("huge", data)
+    with pytest.raises(ModelError, match="region encoder is needed if matching_weight is not 0"):
+        GeneBert(KmerBert.from_size("tiny", k=3), region_bases=10)
+    model = tiny(data)
+    other = GeneBertData.open(toy_genebert)
+    other.motifs = [f"{motif}x" for motif in other.motifs]
+    with pytest.raises(ModelError, match="its 12 motifs are not the 12 that the model reads; build"):
+        model.fit(other, device=CPU)
+
+
+def test_the_published_model_has_the_published_size(data: GeneBertData) -> None:
+    with torch.device("meta"):
+        model = GeneBert.from_preset("published", data)
+    s = model.settings
+    assert (s.max_steps, s.batch_size, s.learning_rate) == (120_000, 2000, 4e-4)
+    assert (s.masked_weight, s.next_segment_weight, s.matching_weight) == (1, 1, 0.5)
+    assert model.region_encoder is not None and model.region_encoder.settings.backbone == "swin-t"
+    assert (model.encoder.settings.layers, model.encoder.dim) == (12, 768)
+    count = sum(p.numel() for p in model.parameters()) / 1e6
+    assert 110 < count < 120
