@@ -171,6 +171,12 @@ def build(
         subsets = np.full(len(elements), "train", object)
         subsets[folds[(i + 1) % FOLDS]], subsets[test] = "validation", "test"
         splits[f"fold-{i}"] = TaskSplit(rule.format(i), subsets)
+    fits = np.array([e.end - e.start == len(e.codes) for e in elements], bool)
+    notes.count(
+        "positions_of_another_length", "elements are longer or shorter than their position: the "
+        "sequence is read, the position is left out",
+        {path: (int((~fits).sum()), len(fits))},
+    )  # fmt: skip
     shortened = np.array([len(element.codes) <= width for element in elements], bool)
     notes.count(
         "shortened_elements", f"elements are longer than {width:,} bp: their center is read",
@@ -227,17 +233,19 @@ def _batch(
     first_of: dict[int, str] = {}
     for number, element in zip(group.tolist(), elements, strict=True):
         first_of.setdefault(number, element.name)
+    length = parts[:, 1] - parts[:, 0]
     start = np.array([element.start for element in elements]) + parts[:, 0]
+    known = pl.Series([element.end - element.start == len(element.codes) for element in elements])
     examples = pl.DataFrame(
         {
             "id": [element.name for element in elements],
             "chrom": [element.chrom for element in elements],
-            "start": start,
-            "end": start + parts[:, 1] - parts[:, 0],
+            "start": pl.Series(start).set(~known, None),
+            "end": pl.Series(start + length).set(~known, None),
             "strand": "+",
             "group": [first_of[number] for number in group.tolist()],
             "species": [element.species for element in elements],
-            LENGTH: parts[:, 1] - parts[:, 0],
+            LENGTH: length,
             **{f"split:{name}": pl.Series(split.subsets) for name, split in splits.items()},  # type: ignore[arg-type]
         }
     )
