@@ -54,7 +54,9 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def pairs(codes: np.ndarray) -> np.ndarray:
     """Number of each dinucleotide of each sequence, (n, 16)."""
-    numbers = codes[:, :-1].astype(np.int64) * 4 + codes[:, 1:] + 16 * np.arange(len(codes))[:, None]
+    numbers = (
+        codes[:, :-1].astype(np.int64) * 4 + codes[:, 1:] + 16 * np.arange(len(codes))[:, None]
+    )
     return np.bincount(numbers.ravel(), minlength=16 * len(codes)).reshape(-1, 16)
 
 

@@ -1,10 +1,11 @@
-"""VISTA enhancers: baselines, the ensemble and saved encoders, in five folds with homologs together.
+"""VISTA enhancers: baselines, the ensemble and saved encoders, in five folds.
 
     python experiments/vista.py vista.fa.gz -o OUT [--task VISTATissues] [--encoder FOLDER ...]
 
 Each model is fitted to each fold's training subset, its settings are chosen by the validation
-subset, and it predicts the test subset. The predictions of all five folds, one for each element,
-are measured together; intervals draw groups of homologs. A saved encoder (`--encoder`, such as that
+subset, and it predicts the test subset. Elements that share DNA are in one fold. The predictions of all five folds, one for each
+element, are measured together; intervals draw groups of homologs. (A constant differs between folds, so
+that its AUROC over all of them is not exactly 0.5.) A saved encoder (`--encoder`, such as that
 of a GeneBert) is measured twice: `embedding`, a linear model of its frozen vectors (the mean over
 windows that it can read), and `fine-tuned`, with a head, on the central part that it can read.
 Writes OUT.csv and OUT.md.
@@ -79,9 +80,7 @@ def models(data: TaskData, options: argparse.Namespace) -> dict[str, Callable[..
         return fit
 
     def ensemble(train: Examples, validation: Examples) -> Predict:
-        model = fit_ensemble_to_task(
-            data, train, validation, seed=options.seed, **options.ensemble
-        )
+        model = fit_ensemble_to_task(data, train, validation, seed=options.seed, **options.ensemble)
         return lambda inputs: model.predict(np.asarray(inputs[:]))
 
     def embedding(encoder: SequenceEncoder) -> Callable[..., Predict]:

@@ -170,9 +170,7 @@ def test_the_setting_frozen_of_a_recipe_is_of_the_task_and_not_of_pretraining(
     model = NetworkModel(data, workspace(tmp_path, datasets))
     new = model.new(datasets["Track7878"].length, 0)
     trained = [parameter.clone() for parameter in model.encoder.parameters()]
-    assert not all(
-        bool((a == b).all()) for a, b in zip(trained, new.parameters(), strict=True)
-    )
+    assert not all(bool((a == b).all()) for a, b in zip(trained, new.parameters(), strict=True))
     model.fit(tmp_path / "log")
     assert all(
         bool((a == b).all()) for a, b in zip(trained, model.encoder.parameters(), strict=True)
@@ -192,7 +190,9 @@ def test_folders_that_hold_no_such_encoder_are_refused(
         plan("cnn-fc", tmp_path / "mine")
     with pytest.raises(TaskError, match="no saved model here"):
         plan("attention", tmp_path)
-    with pytest.raises(TaskError, match="no data of .*gone to pre-train on, and no folder of that"):
+    with pytest.raises(
+        TaskError, match=r"no data of .*gone to pre-train on, and no folder of that"
+    ):
         plan("attention", tmp_path / "gone")
     with pytest.raises(TaskError, match="kmer-linear has no frozen"):
         plan_runs(

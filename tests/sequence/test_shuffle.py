@@ -1,7 +1,7 @@
 """Dinucleotide-preserving shuffles, held against all sequences that they may be."""
 
 from collections import Counter
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from genoglot.sequence.shuffle import dinucleotide_shuffle
 
 def pairs(codes: np.ndarray) -> list[Counter[tuple[int, int]]]:
     """Number of each dinucleotide of each sequence, N included."""
-    return [Counter(zip(row, row[1:], strict=False)) for row in codes.tolist()]
+    return [Counter(pairwise(row)) for row in codes.tolist()]
 
 
 @given(st.integers(0, 1_000), st.integers(0, 60), st.sampled_from(["ACGT", "AC", "ACGTN", "AANN"]))
@@ -34,9 +34,9 @@ def test_all_dinucleotides_and_both_ends_stay_and_so_does_every_n(
 
 def possible(text: str) -> set[str]:
     """All sequences with the dinucleotides of one, by trying every order of its letters."""
-    wanted = Counter(zip(text, text[1:], strict=False))
+    wanted = Counter(pairwise(text))
     orders = {text[0] + "".join(inner) + text[-1] for inner in permutations(text[1:-1])}
-    return {order for order in orders if Counter(zip(order, order[1:], strict=False)) == wanted}
+    return {order for order in orders if Counter(pairwise(order)) == wanted}
 
 
 @pytest.mark.parametrize(

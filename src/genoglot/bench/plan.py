@@ -242,9 +242,7 @@ def _configurations(
         ]
         configurations = [
             # A saved encoder has a tokenizer and positions of its own.
-            one._replace(tokenizer=None, positions=None)
-            if is_encoder_folder(one.pretrained, datasets)
-            else one
+            one._replace(tokenizer=None, positions=None) if _encoder_of(one, datasets) else one
             for one in configurations
         ]
         for pattern in grid.tasks:
@@ -269,11 +267,12 @@ def _configurations(
     return {name: list(dict.fromkeys(listed)) for name, listed in found.items()}
 
 
-def is_encoder_folder(pretrained: str | None, datasets: Mapping[str, TaskData]) -> bool:
-    """Return whether a value of the axis `pretrained` is the folder of a saved encoder."""
-    if pretrained is None or pretrained in (NONE, MLM) or pretrained in datasets:
-        return False
-    return Path(pretrained).is_dir()
+def _encoder_of(configuration: Configuration, datasets: Mapping[str, TaskData]) -> Path | None:
+    """Return the folder of the saved encoder that `pretrained` names; None if it names none."""
+    name = configuration.pretrained
+    if name is None or name in (NONE, MLM) or name in datasets or not Path(name).is_dir():
+        return None
+    return Path(name)
 
 
 def _encoder_digest(model: str, folder: Path) -> str:
@@ -327,9 +326,9 @@ def _run_settings(
         settings["windowed"] = size.models.get("windowed", {})
     if configuration.pretrained == MLM:
         settings["pretraining"] = size.pretraining
-    elif is_encoder_folder(configuration.pretrained, datasets):
+    elif folder := _encoder_of(configuration, datasets):
         settings["model"] = {}
-        settings["encoder"] = _encoder_digest(configuration.model, Path(configuration.pretrained))
+        settings["encoder"] = _encoder_digest(configuration.model, folder)
     elif configuration.pretrained not in (None, NONE):
         source = datasets.get(configuration.pretrained)
         if source is None:

@@ -29,8 +29,8 @@ class MetricValue(NamedTuple):
         Mean over the outputs for which the metric is defined.
     low, high
         Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
-        MSE, and for metrics of classes below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
-        AUROC it is the interval of a proportion with the spread of the bootstrap
+        MSE, and for MCC, macro precision and macro recall below 1, these are percentiles of a
+        bootstrap. For accuracy, AUPRC and AUROC it is the interval of a proportion with the spread of the bootstrap
         (`proportion_interval`), since percentiles are too narrow where a label is rare or the
         value near 1.
     outputs
@@ -148,9 +148,7 @@ def macro_precision(
     return _mean_of_classes(right, predicted, true + predicted > 0)
 
 
-def macro_recall(
-    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None
-) -> Values:
+def macro_recall(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
     """Compute the mean over the classes of the proportion of their examples that are found.
 
     A classifier that predicts one of two classes for everything has 0.5. Parameters and result are
@@ -328,7 +326,11 @@ def _compared(name: str, truth: Values, predicted: Values) -> tuple[Values, Valu
             raise GenoglotError(f"{name} needs class numbers, not {truth.shape[1]} labels each")
         return truth, _classes(truth, predicted)
     n_classes = predicted.shape[1]
-    if name in OF_SCORES and truth.shape[1] == 1 < n_classes and np.nanmax(truth, initial=0) < n_classes:
+    if (
+        name in OF_SCORES
+        and truth.shape[1] == 1 < n_classes
+        and np.nanmax(truth, initial=0) < n_classes
+    ):
         each = np.where(np.isnan(truth), np.nan, truth == np.arange(n_classes))
         return (each[:, 1:], predicted[:, 1:]) if n_classes == 2 else (each, predicted)
     if predicted.shape != truth.shape:

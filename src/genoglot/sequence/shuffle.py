@@ -171,4 +171,5 @@ def _draw_trees(
         chances *= edges[number[:, None], letter, trees[:, :, letter]]
     sums = np.cumsum(chances, axis=1)
     drawn = rng.random(len(counts)) * sums[:, -1]
-    return trees[number, (sums > drawn[:, None]).argmax(axis=1)]
+    chosen: NDArray[np.int64] = trees[number, (sums > drawn[:, None]).argmax(axis=1)]
+    return chosen

@@ -1,4 +1,4 @@
-"""Groups of sequences that share much of their DNA, such as an enhancer of man and that of mouse."""
+"""Groups of sequences that share DNA, such as an enhancer of man and that of mouse."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ REPEATED = 4
 def group_homologs(codes: Codes) -> NDArray[np.int64]:
     """Put sequences that share DNA, on either strand, into one group (single linkage).
 
-    Enhancers of man and mouse are less alike than near duplicates (`genoglot.tasks.leakage`): they
-    have a few hundred bases of conserved cores in common. Sequences are linked if they have at
+    Enhancers of man and mouse share less than near duplicates do (`genoglot.tasks.leakage`): a few
+    hundred bases of conserved cores. Sequences are linked if they have at
     least three minimizers in common, and at least 1.5 % of those of the one that has fewer.
     Minimizers of more than four sequences are of repeats, such as (CA)n, and do not count.
 

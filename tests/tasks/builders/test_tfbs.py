@@ -1,6 +1,7 @@
 """TFBS: windows around summits, and both kinds of negatives, held against plain Python."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def dna(letters: Letters, tmp_path_factory: pytest.TempPathFactory) -> Genome:
     return Genome.open(path)
 
 
-PEAKS = [(f"chr{1 + i % 4}", 300 + 700 * (i // 4), 160 + 20 * (i % 7), 11 * i % 150) for i in range(100)]
+PEAKS = [
+    (f"chr{1 + i % 4}", 300 + 700 * (i // 4), 160 + 20 * (i % 7), 11 * i % 150) for i in range(100)
+]
 """Chromosome, start, length and summit of each peak."""
 
 
@@ -98,9 +101,8 @@ def test_shuffled_negatives_keep_dinucleotides_and_stay_in_the_subset_of_their_p
     ).tolist()
     for name in negatives:
         original = name.removeprefix("shuffled:")
-        pairs = [Counter(map("".join, zip(t, t[1:], strict=False)))
-                 for t in (dna_of[name], dna_of[original])]  # fmt: skip
-        assert pairs[0] == pairs[1] and dna_of[name] != dna_of[original]
+        assert Counter(pairwise(dna_of[name])) == Counter(pairwise(dna_of[original]))
+        assert dna_of[name] != dna_of[original]
         assert rows[name]["start"] is None and rows[name]["chrom"] == rows[original]["chrom"]
         for split in ("split:random", "split:chromosome"):
             assert rows[name][split] == rows[original][split]
@@ -116,12 +118,12 @@ def test_genomic_negatives_match_in_chromosome_and_gc_and_lie_outside_of_all_pea
     data = build(tmp_path / "CTCF.narrowPeak", dna)["genomic"]
     examples, label = data.examples, data.labels[:][:, 0]
     gc = np.array([sum(to_text(row).count(base) for base in "CG") for row in data.codes[:]])
-    kinds = [Counter(zip(examples["chrom"].filter(pl.Series(label == one)),
-                         (gc[label == one] // 2).tolist(), strict=True)) for one in (0, 1)]  # fmt: skip
+    keys = list(zip(examples["chrom"], (gc // 2).tolist(), strict=True))
+    kinds = [Counter(keys[i] for i in np.flatnonzero(label == one)) for one in (0, 1)]
     assert kinds[0] == kinds[1] and sum(kinds[0].values()) > 80
     taken = []
-    for row, codes in zip(examples.filter(pl.Series(label == 0)).iter_rows(named=True),
-                          data.codes[:][label == 0], strict=True):  # fmt: skip
+    drawn = examples.filter(pl.Series(label == 0)).iter_rows(named=True)
+    for row, codes in zip(drawn, data.codes[:][label == 0], strict=True):
         chrom, start, end = row["chrom"], row["start"], row["end"]
         assert to_text(codes) == letters[chrom][start:end] and 4 not in codes
         for c, low, length, summit in PEAKS:

@@ -141,7 +141,10 @@ def build(
         notes.count_dropped(
             "positives_without_shuffle", "positives have no other shuffle: left out", path, ~same
         )
-        positives, others = _take(positives, ~same), _take(Examples(shuffled, positives.regions), ~same)
+        positives, others = (
+            _take(positives, ~same),
+            _take(Examples(shuffled, positives.regions), ~same),
+        )
     else:
         whole = Regions.from_codes(peaks.chrom_names, peaks.chrom_codes, peaks.start, peaks.end)
         taken = Regions.concat([whole, positives.regions])
@@ -174,9 +177,7 @@ def _take(examples: Examples, rows: NDArray[np.bool_]) -> Examples:
     return Examples(examples.codes[rows], examples.regions[rows])
 
 
-def _positives(
-    peaks: Regions, genome: Genome, width: int, path: Path, notes: Notes
-) -> Examples:
+def _positives(peaks: Regions, genome: Genome, width: int, path: Path, notes: Notes) -> Examples:
     """Cut the windows around the summits, each one once."""
     center = (peaks.start + peaks.end) // 2
     if "peak" in peaks.columns.columns:
@@ -256,7 +257,7 @@ def draw_matched(
 
 
 def _gc_bin(codes: Codes) -> NDArray[np.int64]:
-    """Number of the bin of G + C of each sequence, int64 (n,)."""
+    """Compute the number of the bin of G + C of each sequence, int64 (n,)."""
     count = ((codes == 1) | (codes == 2)).sum(axis=1)
     return np.asarray(count // max(round(GC_BIN * codes.shape[1]), 1), np.int64)
 
@@ -334,7 +335,9 @@ def _published() -> tuple[PublishedResult, ...]:
                 (_COLLAPSED, (collapsed_auc, 0.25, 0.5)),
             ):
                 found += [
-                    PublishedResult(model, metric, value, "Mo et al. 2021, table 2", f"{name}/shuffled")
+                    PublishedResult(
+                        model, metric, value, "Mo et al. 2021, table 2", f"{name}/shuffled"
+                    )
                     for metric, value in zip((_METRICS[0], *_METRICS[2:]), values, strict=True)
                 ]
     return tuple(found)

@@ -246,7 +246,7 @@ def _batch(
             "group": [first_of[number] for number in group.tolist()],
             "species": [element.species for element in elements],
             LENGTH: length,
-            **{f"split:{name}": pl.Series(split.subsets) for name, split in splits.items()},  # type: ignore[arg-type]
+            **{f"split:{name}": pl.Series(split.subsets) for name, split in splits.items()},
         }
     )
     return Batch(_padded(elements, width), labels, examples)
