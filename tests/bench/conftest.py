@@ -11,7 +11,7 @@ import pytest
 from genoglot.bench.recipe import Recipe
 from genoglot.bench.workspace import Workspace
 from genoglot.sequence import Genome
-from genoglot.tasks import TASKS, TaskData
+from genoglot.tasks import TaskData
 
 TINY = {
     "seeds": [0, 1],
@@ -56,9 +56,11 @@ def workspace() -> Callable[..., Workspace]:
 
 
 @pytest.fixture(scope="session")
-def datasets(built: Callable[[str], TaskData]) -> dict[str, TaskData]:
-    """All tasks of the simulated world."""
-    return {name: built(name) for name in TASKS if name != "GUE"}
+def datasets(
+    built: Callable[[str], TaskData], sources: dict[str, list[Path]]
+) -> dict[str, TaskData]:
+    """The tasks of the simulated world that are one dataset each."""
+    return {name: built(name) for name in sources}
 
 
 @pytest.fixture(scope="session")

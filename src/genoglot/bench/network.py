@@ -45,9 +45,10 @@ class NetworkModel(BenchModel):
 
     @classmethod
     def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see BenchModel)
+        common = {"pretrained": NONE, "frozen": None}
         if model != "attention":
-            return {"pretrained": NONE}
-        return {"tokenizer": "patch", "positions": "rotary", "pretrained": NONE, "mask_rate": 0.3}
+            return common
+        return {"tokenizer": "patch", "positions": "rotary", **common, "mask_rate": 0.3}
 
     @classmethod
     def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
@@ -126,7 +127,9 @@ class NetworkModel(BenchModel):
         """Make or load the encoder; for long DNA, with a transformer over windows."""
         run = self.run
         pretrained, length = run.configuration.pretrained, run.data.length
-        if pretrained == NONE:
+        if "encoder" in run.settings:
+            encoder = SequenceEncoder.from_pretrained(cast(str, pretrained))
+        elif pretrained == NONE:
             longest = LONG if run.train.alternative is None else WINDOW
             encoder = self.new(WINDOW if length > longest else length, run.seed)
         else:
@@ -168,9 +171,10 @@ class NetworkModel(BenchModel):
             raise TaskError(
                 f"{name}: encoders are not pre-trained on classes or variants; use Track7878"
             )
+        training = {**settings["training"], "frozen": False}  # here the encoder is trained
         source = RunData.select(
             data, settings["source"]["split"], configuration._replace(fraction=1.0),
-            {**settings, "measured": None}, seed=0,
+            {**settings, "measured": None, "training": training}, seed=0,
         )  # fmt: skip
 
         def make(path: Path, log_folder: Path) -> None:
@@ -179,7 +183,7 @@ class NetworkModel(BenchModel):
 
         metadata = {
             "model": self._model_settings(),
-            "training": settings["training"],
+            "training": training,
             "bases": settings["bases"],
             "source": settings["source"],
             "genome": settings.get("genome"),  # of byte pairs

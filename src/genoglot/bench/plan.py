@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from genoglot.bench.models import bench_model
 from genoglot.bench.recipe import MLM, NONE, Configuration, Recipe, SizeSettings
 from genoglot.bench.workspace import digest_of
-from genoglot.errors import GenoglotError, TaskError
+from genoglot.errors import GenoglotError, ModelError, TaskError
+from genoglot.files import file_digest
+from genoglot.saved import read_config
 from genoglot.tasks.dataset import METADATA, TaskData
 from genoglot.tasks.registry import TASKS
 
@@ -59,7 +61,9 @@ class Run:
     def key(self) -> str:
         """Digest of what decides the result: not of the names of the recipe and the size."""
         settings = json.loads(self.settings)
-        return digest_of([self.digest, self.split, list(self.configuration), self.seed, settings])
+        named = self.configuration._asdict()
+        del named["frozen"]  # the settings of the training say it
+        return digest_of([self.digest, self.split, list(named.values()), self.seed, settings])
 
     def __str__(self) -> str:
         return f"{self.dataset} ({self.split}): {self.configuration}, seed {self.seed}"
@@ -236,6 +240,11 @@ def _configurations(
             for model in grid.model
             for configuration in grid.configurations(bench_model(model).axes(model), model)
         ]
+        configurations = [
+            # A saved encoder has a tokenizer and positions of its own.
+            one._replace(tokenizer=None, positions=None) if _encoder_of(one, datasets) else one
+            for one in configurations
+        ]
         for pattern in grid.tasks:
             if not any(fnmatchcase(task, pattern.split("/")[0]) for task in TASKS):
                 raise TaskError(f"no task {pattern!r} (there are: {', '.join(TASKS)})")
@@ -256,6 +265,32 @@ def _configurations(
                 if baseline in fitting
             ]
     return {name: list(dict.fromkeys(listed)) for name, listed in found.items()}
+
+
+def _encoder_of(configuration: Configuration, datasets: Mapping[str, TaskData]) -> Path | None:
+    """Return the folder of the saved encoder that `pretrained` names; None if it names none."""
+    name = configuration.pretrained
+    if name is None or name in (NONE, MLM) or name in datasets or not Path(name).is_dir():
+        return None
+    return Path(name)
+
+
+def _encoder_digest(model: str, folder: Path) -> str:
+    """Digest of the files of a saved encoder, or of a model that has one.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no saved model, or the encoder is of another kind.
+    """
+    from genoglot.models.dna.sequence_encoder import encoder_folder
+
+    inside = encoder_folder(folder)
+    found = read_config(inside)["model_type"]
+    if found != model:
+        raise ModelError(f"{folder}: is {found}, not {model}; set model to {found}")
+    files = sorted(file for file in inside.rglob("*") if file.is_file())
+    return digest_of([[str(file.relative_to(inside)), file_digest(file)] for file in files])
 
 
 def _check_settings(size: SizeSettings) -> None:
@@ -286,14 +321,21 @@ def _run_settings(
     if TASKS[datasets[name].task].per_group and model.reads_dna(configuration.model):
         settings["per_group"] = True
     if model.trained:
-        settings["training"] = size.training
+        frozen = {} if configuration.frozen is None else {"frozen": configuration.frozen}
+        settings["training"] = size.training | frozen
         settings["windowed"] = size.models.get("windowed", {})
     if configuration.pretrained == MLM:
         settings["pretraining"] = size.pretraining
+    elif folder := _encoder_of(configuration, datasets):
+        settings["model"] = {}
+        settings["encoder"] = _encoder_digest(configuration.model, folder)
     elif configuration.pretrained not in (None, NONE):
         source = datasets.get(configuration.pretrained)
         if source is None:
-            raise TaskError(f"no data of {configuration.pretrained} to pre-train on; build some")
+            raise TaskError(
+                f"no data of {configuration.pretrained} to pre-train on, and no folder of that "
+                "name; build the task, or give the folder of a saved encoder"
+            )
         if configuration.pretrained == name:
             raise TaskError(f"{name} cannot be pre-trained on itself; leave that out")
         settings["source"] = {"digest": source.digest, "split": source.default_split}

@@ -47,11 +47,14 @@ class Configuration(NamedTuple):
         Scheme of positions of an attention model.
     pretrained
         What the encoder was pre-trained on: "none", "mlm" (masked DNA of a genome), or the name of
-        a dataset.
+        a dataset; or the folder of a saved encoder.
     mask_rate
         Fraction of the tokens that "mlm" masks.
     fraction
         Fraction of the training examples that the model is trained on.
+    frozen
+        Whether only the head is trained, and not the encoder. Default: what the settings `training`
+        say, or false.
     """
 
     model: str
@@ -60,6 +63,7 @@ class Configuration(NamedTuple):
     pretrained: str | None = None
     mask_rate: float | None = None
     fraction: float = 1.0
+    frozen: bool | None = None
 
     def __str__(self) -> str:
         """Join what is not the default, such as "attention, patch, rotary"."""
@@ -67,6 +71,7 @@ class Configuration(NamedTuple):
         names.append(self.pretrained if self.pretrained != NONE else None)
         names.append(None if self.mask_rate is None else f"masked {self.mask_rate:g}")
         names.append(None if self.fraction == 1 else f"{self.fraction:.3g} of train")
+        names.append({None: None, True: "frozen", False: "fine-tuned"}[self.frozen])
         return ", ".join(name for name in names if name)
 
 
@@ -81,7 +86,7 @@ class Grid(_Strict):
     ----------
     tasks
         Names of datasets, such as PromFix or GUE/tf/0, or patterns such as GUE/*.
-    model, tokenizer, positions, pretrained, mask_rate, fraction
+    model, tokenizer, positions, pretrained, mask_rate, fraction, frozen
         Values of the attributes of `Configuration`. Default: that of the model.
     """
 
@@ -92,6 +97,7 @@ class Grid(_Strict):
     pretrained: OneOrMany[str] | None = None
     mask_rate: OneOrMany[MaskRate] | None = None
     fraction: OneOrMany[Fraction] = (1.0,)
+    frozen: OneOrMany[bool] | None = None
 
     def configurations(self, axes: dict[str, Any], model: str) -> Iterator[Configuration]:
         """Go through all combinations for one model.
@@ -113,13 +119,16 @@ class Grid(_Strict):
         TaskError
             If the grid lists values for an axis that the model does not have.
         """
-        listed = {}
-        for axis in Configuration._fields[1:-1]:
+        listed: dict[str, Any] = {}
+        for axis in Configuration._fields[1:]:
             values = getattr(self, axis)
+            if axis == "fraction":  # every model has it
+                listed[axis] = values
+                continue
             if values is not None and axis not in axes:
                 raise TaskError(f"{model} has no {axis}; give it a grid of its own")
             listed[axis] = (axes.get(axis),) if values is None else values
-        for combination in product(*listed.values(), self.fraction):
+        for combination in product(*listed.values()):
             found = Configuration(model, *combination)
             yield found if found.pretrained == MLM else found._replace(mask_rate=None)
 
@@ -163,6 +172,7 @@ class PublishedFigure(_Strict):
     pretrained: str | None = None
     mask_rate: float | None = None
     fraction: float | None = None
+    frozen: bool | None = None
     values: dict[str, float]
 
 

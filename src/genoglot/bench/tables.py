@@ -258,6 +258,8 @@ def _caption(size: str, runs: pl.DataFrame) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -41,6 +41,9 @@ Name = Literal[
     "CausalSNP",
     "MPRAProm",
     "GUE",
+    "TFBS",
+    "VISTA",
+    "VISTATissues",
 ]
 
 
@@ -66,8 +69,9 @@ def build(
 ) -> None:
     """Build the data of a task from public files.
 
-    GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders. --set
-    takes the options of the task, such as min_reads=5.
+    GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders. TFBS takes
+    peak files, or a folder of them, and builds two datasets of each: shuffled and genomic
+    negatives. --set takes the options of the task, such as min_reads=5 or width=201.
     """
     from genoglot.tasks import TASKS
 

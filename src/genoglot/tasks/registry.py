@@ -8,8 +8,10 @@ from genoglot.tasks.builders import (
     methylation,
     mpra,
     promoters,
+    tfbs,
     tracks,
     variants,
+    vista,
 )
 from genoglot.tasks.task import Task
 
@@ -25,6 +27,9 @@ TASKS: dict[str, Task] = {
         variants.TASK,
         mpra.TASK,
         gue.TASK,
+        tfbs.TASK,
+        vista.ACTIVITY,
+        vista.TISSUES,
     )
 }
 """All tasks, by name."""

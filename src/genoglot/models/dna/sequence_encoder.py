@@ -239,9 +239,7 @@ class SequenceEncoder(nn.Module, Pretrained):
         ModelError
             If it is missing, damaged, of another class or saved in another format.
         """
-        folder = local_folder(path, what="saved model")
-        inside = folder / ENCODER
-        return super().from_pretrained(inside if (inside / CONFIG).exists() else folder)
+        return super().from_pretrained(encoder_folder(local_folder(path, what="saved model")))
 
     def _arrays(self) -> Arrays:
         return state_arrays(self)
@@ -262,6 +260,12 @@ class SequenceEncoder(nn.Module, Pretrained):
         reverse_codes = reverse_complement(codes, lengths)
         reverse: Tensor = self(self.batch(reverse_codes, lengths)).sequence
         return (forward + reverse) / 2
+
+
+def encoder_folder(folder: Path) -> Path:
+    """Return the folder of the encoder of a saved model, or the folder itself."""
+    inside = folder / ENCODER
+    return inside if (inside / CONFIG).exists() else folder
 
 
 @contextmanager
