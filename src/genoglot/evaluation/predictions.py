@@ -1,4 +1,4 @@
-"""Metrics of predicted labels: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
+"""Metrics of predicted labels: AUROC, AUPRC, top-k, MCC, accuracy, Spearman, MSE; intervals.
 
 Every metric takes the weights of the examples, of many bootstrap draws at once: a draw is a weight
 for each example. Examples are then sorted once, and not once per draw as with scikit-learn.
@@ -29,8 +29,8 @@ class MetricValue(NamedTuple):
         Mean over the outputs for which the metric is defined.
     low, high
         Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
-        MSE, and for MCC below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
-        AUROC it is the interval of a proportion with the spread of the bootstrap
+        MSE, and for MCC below 1, these are percentiles of a bootstrap. For accuracy, AUPRC,
+        top-k and AUROC it is the interval of a proportion with the spread of the bootstrap
         (`proportion_interval`), since percentiles are too narrow where a label is rare or the
         value near 1.
     outputs
@@ -87,6 +87,26 @@ def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     hits, misses = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
     precision = hits / np.maximum(hits + misses, np.finfo(np.float64).tiny)
     return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
+
+
+def top_k(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Compute the top-k accuracy, where k is the number of labels 1 (Jaganathan et al. 2019).
+
+    This is the proportion of label 1 among the k highest scores: precision and recall at the
+    threshold at which they are equal. If the last of them are tied with further scores, each of the
+    tied counts in proportion. Parameters and result are as in `auroc`.
+
+    Examples
+    --------
+    >>> top_k([0, 1, 0, 1, 0], [0.1, 0.4, 0.5, 0.8, 0.4])
+    array([0.5])
+    """
+    positive, negative = (array[:, ::-1] for array in _by_score(labels, scores, weights))
+    size, k = positive + negative, positive.sum(axis=1)
+    above = np.cumsum(size, axis=1) - size
+    taken = np.clip(k[:, None] - above, 0, size)
+    hits = (positive * taken / np.maximum(size, np.finfo(np.float64).tiny)).sum(axis=1)
+    return _ratio(hits, k)
 
 
 def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
@@ -181,6 +201,7 @@ Metric = Callable[[Any, Any, Any], Values]
 METRICS: dict[str, Metric] = {
     "AUROC": auroc,
     "AUPRC": auprc,
+    "top-k": top_k,
     "MCC": mcc,
     "accuracy": accuracy,
     "Spearman": spearman,
@@ -298,7 +319,7 @@ def _bounds(
     """Interval of a metric from its draws; tests/evaluation/test_coverage.py simulates coverage."""
     spread = float(means.std())
     edge = spread == 0 and name == "MCC" and value == 1
-    if name not in ("accuracy", "AUPRC", "AUROC") and not edge:
+    if name not in ("accuracy", "AUPRC", "top-k", "AUROC") and not edge:
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
     if name == "accuracy":
@@ -310,7 +331,7 @@ def _bounds(
         low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
         return 2 * low - 1, 2 * high - 1
     positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
-    if name == "AUPRC":
+    if name in ("AUPRC", "top-k"):
         return proportion_interval(value, spread, positive, level=level)
     # An AUROC is at most three times as precise as a proportion of the rarer class.
     return proportion_interval(value, spread, 3 * min(positive, negative), level=level)

@@ -8,6 +8,7 @@ from genoglot.tasks.builders import (
     methylation,
     mpra,
     promoters,
+    splice_sites,
     tracks,
     variants,
 )
@@ -25,6 +26,7 @@ TASKS: dict[str, Task] = {
         variants.TASK,
         mpra.TASK,
         gue.TASK,
+        splice_sites.TASK,
     )
 }
 """All tasks, by name."""
