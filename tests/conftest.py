@@ -98,6 +98,7 @@ def sources(world: World) -> dict[str, list[Path]]:
         "GeneExp": [assays / "geneanno.csv", assays / "geneanno.exp.csv"],
         "CausalSNP": [assays / "finemapping_DAPG.txt.gz"],
         "MPRAProm": [assays / "saturation_mutagenesis.tsv.gz"],
+        "SpliceSites": [world.genes_path],
     }
 
 

@@ -75,6 +75,11 @@ def trees() -> Any:
     return create("sequence-trees", trees=2).fit(CODES, LABELS, (CODES, LABELS))
 
 
+def nucleotides() -> Any:
+    model = create("nucleotide-model", create("dilated-cnn", context=80, width=4), epochs=1)
+    return model.fit(CODES, CODES[:, 4:-4].astype(np.int8) - 1, device="cpu")
+
+
 OTHERS: dict[str, Callable[[], Pretrained]] = {
     "sequence-model": lambda: network(strands="both", seed=2),
     "sequence-trees": trees,
@@ -85,6 +90,8 @@ OTHERS: dict[str, Callable[[], Pretrained]] = {
     "cnn-fc": lambda: create("cnn-fc", length=30, channels=(4, 4), kernel=3, pool=2, dim=8),
     "cnn-lstm": lambda: create("cnn-lstm", OneHotTokenizer("AGCT"), channels=(4,), dim=4),
     "residual-cnn": lambda: create("residual-cnn", width=4, learned=4, queries=1, positions=30),
+    "dilated-cnn": lambda: create("dilated-cnn", context=80, width=4),
+    "nucleotide-model": nucleotides,
     "windowed": lambda: WindowedEncoder(
         AttentionEncoder(KmerTokenizer(3), **NETWORK), window=10, context=5, **NETWORK
     ),

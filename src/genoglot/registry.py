@@ -63,6 +63,7 @@ REGISTRY: dict[str, Entry] = {
     ),
     "annotator": Entry("models.regions_to_text.annotator:Annotator", "regions-to-text"),
     "sequence-model": Entry("models.dna.sequence_model:SequenceModel", "dna-predictor"),
+    "nucleotide-model": Entry("models.dna.nucleotide_model:NucleotideModel", "dna-predictor"),
     "sequence-trees": Entry("models.dna.sequence_trees:SequenceTrees", "dna-predictor"),
     "sequence-ensemble": Entry("models.dna.ensemble:SequenceEnsemble", "dna-predictor"),
     "attention": Entry("models.dna.attention:AttentionEncoder", "dna-encoder"),
@@ -70,6 +71,7 @@ REGISTRY: dict[str, Entry] = {
     "cnn-lstm": Entry("models.dna.cnn:CnnLstm", "dna-encoder"),
     "residual-cnn": Entry("models.dna.residual_cnn:ResidualCnn", "dna-encoder"),
     "kmer-bert": Entry("models.dna.kmer_bert:KmerBert", "dna-encoder"),
+    "dilated-cnn": Entry("models.dna.dilated_cnn:DilatedCnn", "dna-encoder"),
     "windowed": Entry("models.dna.windowed:WindowedEncoder", "dna-encoder"),
     "genebert": Entry("models.dna.genebert:GeneBert", "dna-and-motifs"),
     "motif-matrix": Entry(

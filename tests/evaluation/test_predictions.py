@@ -1,6 +1,7 @@
 """Metrics of predictions, held against scikit-learn and SciPy, and their intervals."""
 
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -25,6 +26,20 @@ def drawn(seed: int, ties: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndar
     return labels, scores, np.vstack([np.ones(n, int), rng.integers(0, 4, (2, n))])
 
 
+def found_at_the_top(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Proportion of label 1 among the k highest scores: the mean over the orders of ties."""
+    k = int(labels.sum())
+    threshold = np.sort(scores)[::-1][k - 1]
+    sure, tied = labels[scores > threshold], labels[scores == threshold]
+    chosen = combinations(tied.tolist(), k - len(sure))
+    hits = (
+        np.mean([sum(some) for some in chosen])
+        if len(tied) <= 10
+        else (tied.mean() * (k - len(sure)))
+    )
+    return float(sure.sum() + hits) / k
+
+
 @given(SEEDS)
 def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int) -> None:
     labels, scores, weights = drawn(seed)
@@ -33,6 +48,7 @@ def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int
     references = {
         "AUROC": (scores, theirs.roc_auc_score),
         "AUPRC": (scores, theirs.average_precision_score),
+        "top-k": (scores, found_at_the_top),
         "MCC": (classes, theirs.matthews_corrcoef),
         "accuracy": (classes, theirs.accuracy_score),
         "precision (macro)": (classes, partial(theirs.precision_score, **macro)),
@@ -45,8 +61,8 @@ def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int
         found = METRICS[name](labels, predicted, weights)
         for value, weight in zip(found, weights, strict=True):
             a, b = np.repeat(labels, weight), np.repeat(predicted, weight)
-            if name in ("AUROC", "AUPRC", "Spearman") and len(np.unique(a)) < 2:
-                assert np.isnan(value) or name == "AUPRC"
+            if name in ("AUROC", "AUPRC", "top-k", "Spearman") and len(np.unique(a)) < 2:
+                assert np.isnan(value) or name in ("AUPRC", "top-k")
             elif name == "Spearman" and len(np.unique(b)) < 2:
                 assert np.isnan(value)
             elif len(a):

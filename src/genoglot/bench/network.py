@@ -15,15 +15,17 @@ from genoglot.bench.recipe import MLM, NONE, TokenizerName
 from genoglot.bench.run_data import RunData, training_labels
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
+from genoglot.models.dna.dilated_cnn import context_of_network
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
+from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import NUCLEOTIDES, Target
 from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.registry import create, model_class
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import Floats
+from genoglot.tasks.dataset import CLASSES, Floats
 from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
@@ -58,7 +60,7 @@ class NetworkModel(BenchModel):
     def __init__(self, run: RunData, workspace: Workspace) -> None:
         super().__init__(run, workspace)
         self.encoder = self._encoder()
-        self._model: SequenceModel | None = None
+        self._model: SequenceModel | NucleotideModel | None = None
         self._trees: Trees | None = None
 
     def new(self, length: int, seed: int) -> SequenceEncoder:
@@ -74,6 +76,8 @@ class NetworkModel(BenchModel):
             settings.setdefault("max_length", max(length, 512))
         if configuration.model == "cnn-fc":
             settings["length"] = length
+        if configuration.model == "dilated-cnn":
+            settings.setdefault("context", context_of_network(self.run.data.context))
         encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)
         return encoder
 
@@ -135,7 +139,7 @@ class NetworkModel(BenchModel):
         else:
             path = self._masked() if pretrained == MLM else self._supervised()
             encoder = SequenceEncoder.from_pretrained(path)
-        if length > LONG:
+        if length > LONG and run.data.target != NUCLEOTIDES:
             return WindowedEncoder(encoder, **run.settings["windowed"], seed=run.seed)
         return encoder
 
@@ -167,7 +171,7 @@ class NetworkModel(BenchModel):
         configuration, settings = self.run.configuration, self.run.settings
         name = cast(str, configuration.pretrained)
         data = self.workspace.datasets[name]
-        if data.target == "multi-class" or data.paired:
+        if data.target in CLASSES or data.paired:
             raise TaskError(
                 f"{name}: encoders are not pre-trained on classes or variants; use Track7878"
             )
@@ -197,7 +201,7 @@ class NetworkModel(BenchModel):
 
 def train_network(
     encoder: SequenceEncoder, run: RunData, workspace: Workspace, folder: Path
-) -> SequenceModel:
+) -> SequenceModel | NucleotideModel:
     """Train an encoder with a head.
 
     Parameters
@@ -213,15 +217,17 @@ def train_network(
 
     Returns
     -------
-    SequenceModel
+    SequenceModel or NucleotideModel
         The model with the weights of the epoch that is best on the validation examples.
     """
     data = run.data
-    target, objective = HEADS.get(data.task, (data.target, None))
-    model = SequenceModel(
-        encoder, target=target, objective=objective, names=data.outputs, seed=run.seed,
-        **run.settings["training"],
-    )  # fmt: skip
+    model: SequenceModel | NucleotideModel
+    training = {"names": data.outputs, "seed": run.seed, **run.settings["training"]}
+    if data.target == NUCLEOTIDES:
+        model = NucleotideModel(encoder, **training)
+    else:
+        target, objective = HEADS.get(data.task, (data.target, None))
+        model = SequenceModel(encoder, target=target, objective=objective, **training)
     model.fit(
         cast(Codes, run.train.codes),
         training_labels(data, run.train),

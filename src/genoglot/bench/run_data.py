@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from genoglot.bench.recipe import Configuration
 from genoglot.errors import TaskError
+from genoglot.evaluation.nucleotides import measure_nucleotides
 from genoglot.evaluation.predictions import MetricValue, measure_predictions
+from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.tasks.dataset import Examples, Floats, TaskData
 from genoglot.tasks.lazy_array import RowIndices
 
@@ -129,6 +131,8 @@ class RunData:
     ) -> list[MetricValue]:
         """Compute metrics of predictions."""
         labels = np.asarray(labels)
+        if self.data.target == NUCLEOTIDES:
+            return measure_nucleotides(labels, predictions, metrics, draws=draws)
         if self.outputs is not None:
             labels, predictions = labels[:, self.outputs], predictions[:, self.outputs]
         return measure_predictions(labels, predictions, metrics, draws=draws)
@@ -153,8 +157,11 @@ def training_labels(data: TaskData, examples: Examples) -> Any:
     Returns
     -------
     array
-        float32 (n, outputs); or class numbers, int64 (n,).
+        float32 (n, outputs); or class numbers, int64 (n,); or those of nucleotides, int8
+        (n, positions), which are read when indexed.
     """
+    if data.target == NUCLEOTIDES:
+        return examples.labels
     labels = np.asarray(examples.labels)
     return labels[:, 0].astype(np.int64) if data.target == "multi-class" else labels
 

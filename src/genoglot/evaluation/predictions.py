@@ -1,4 +1,4 @@
-"""Metrics of predicted labels, such as AUROC, MCC, macro precision and Spearman, with intervals.
+"""Metrics of predicted labels, such as AUROC, top-k, MCC, macro precision; with intervals.
 
 Every metric takes the weights of the examples, of many bootstrap draws at once: a draw is a weight
 for each example. Examples are then sorted once, and not once per draw as with scikit-learn.
@@ -30,9 +30,9 @@ class MetricValue(NamedTuple):
     low, high
         Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
         MSE, and for MCC, macro precision and macro recall below 1, these are percentiles of a
-        bootstrap. For accuracy, AUPRC and AUROC it is the interval of a proportion with the spread of the bootstrap
-        (`proportion_interval`), since percentiles are too narrow where a label is rare or the
-        value near 1.
+        bootstrap. For accuracy, AUPRC, top-k and AUROC it is the interval of a proportion with
+        the spread of the bootstrap (`proportion_interval`), since percentiles are too narrow where
+        a label is rare or the value near 1.
     outputs
         Value for each output, NaN where the metric is not defined, float64 (outputs,).
     """
@@ -87,6 +87,26 @@ def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     hits, misses = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
     precision = hits / np.maximum(hits + misses, np.finfo(np.float64).tiny)
     return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
+
+
+def top_k(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Compute the top-k accuracy, where k is the number of labels 1 (Jaganathan et al. 2019).
+
+    This is the proportion of label 1 among the k highest scores: precision and recall at the
+    threshold at which they are equal. If the last of them are tied with further scores, each of the
+    tied counts in proportion. Parameters and result are as in `auroc`.
+
+    Examples
+    --------
+    >>> top_k([0, 1, 0, 1, 0], [0.1, 0.4, 0.5, 0.8, 0.4])
+    array([0.5])
+    """
+    positive, negative = (array[:, ::-1] for array in _by_score(labels, scores, weights))
+    size, k = positive + negative, positive.sum(axis=1)
+    above = np.cumsum(size, axis=1) - size
+    taken = np.clip(k[:, None] - above, 0, size)
+    hits = (positive * taken / np.maximum(size, np.finfo(np.float64).tiny)).sum(axis=1)
+    return _ratio(hits, k)
 
 
 def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
@@ -229,6 +249,7 @@ Metric = Callable[[Any, Any, Any], Values]
 METRICS: dict[str, Metric] = {
     "AUROC": auroc,
     "AUPRC": auprc,
+    "top-k": top_k,
     "MCC": mcc,
     "accuracy": accuracy,
     "precision (macro)": macro_precision,
@@ -241,7 +262,7 @@ METRICS: dict[str, Metric] = {
 OF_CLASSES = ("MCC", "accuracy", "precision (macro)", "recall (macro)")
 """Metrics of class numbers; where there are probabilities of classes, the highest one counts."""
 
-OF_SCORES = ("AUROC", "AUPRC")
+OF_SCORES = ("AUROC", "AUPRC", "top-k")
 """Metrics of the order of scores."""
 
 
@@ -377,7 +398,7 @@ def _bounds(
         low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
         return (2 * low - 1, 2 * high - 1) if name == "MCC" else (low, high)
     positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
-    if name == "AUPRC":
+    if name in ("AUPRC", "top-k"):
         return proportion_interval(value, spread, positive, level=level)
     # An AUROC is at most three times as precise as a proportion of the rarer class.
     return proportion_interval(value, spread, 3 * min(positive, negative), level=level)

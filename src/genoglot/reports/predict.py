@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.files import atomic_path
+from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.sequence import Genome, SequenceBatch, read_sequences
 
@@ -107,6 +108,11 @@ def predict_file(
         Number of outputs.
     """
     check_output(out)
+    if isinstance(model, NucleotideModel):
+        raise GenoglotError(
+            "this model predicts nucleotides, not whole sequences; use NucleotideModel.predict in "
+            "Python"
+        )
     trained = model.lengths
     one_length = trained.shortest == trained.longest and not any_length
     batches = read_sequences(

@@ -9,6 +9,7 @@ from genoglot.tasks.builders import (
     mpra,
     promoters,
     tfbs,
+    splice_sites,
     tracks,
     variants,
     vista,
@@ -30,6 +31,7 @@ TASKS: dict[str, Task] = {
         tfbs.TASK,
         vista.ACTIVITY,
         vista.TISSUES,
+        splice_sites.TASK,
     )
 }
 """All tasks, by name."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genoglot.errors import BedFormatError, TaskError
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import TaskTarget
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.writer import TaskContent, write_task
@@ -150,7 +150,7 @@ class Task:
     """
 
     name: str
-    target: Target
+    target: TaskTarget
     metrics: tuple[str, ...]
     split: str
     sources: str

@@ -19,7 +19,12 @@ from genoglot.models.dna.lengths import check_maximum
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import CONFIG, Arrays, Saved
-from genoglot.sequence import DnaTokenizer, OneHotTokenizer, reverse_complement
+from genoglot.sequence import (
+    DnaTokenizer,
+    KmerTokenizer,
+    OneHotTokenizer,
+    reverse_complement,
+)
 from genoglot.sequence.alphabet import Codes, Lengths
 from genoglot.training.examples import Batch
 
@@ -102,6 +107,40 @@ class SequenceEncoder(nn.Module, Pretrained):
             If the length is above `max_bases`.
         """
         check_maximum(length, self.max_bases, what, setting=self.length_setting)
+
+    def token_of_base(self, length: int) -> NDArray[np.int64]:
+        """Return the index of the token of each base, for predictions of single bases.
+
+        Of one-hot DNA, that is the base itself. Of overlapping k-mers it is the k-mer in whose
+        middle the base is (for even k, the left one of the two bases in the middle); the bases at
+        the two ends have the first and the last k-mer.
+
+        Parameters
+        ----------
+        length
+            Length of the sequence in bp.
+
+        Returns
+        -------
+        NDArray
+            int64 (length,).
+
+        Raises
+        ------
+        ModelError
+            If the tokenizer has no token for each base, or the sequence is shorter than a k-mer.
+        """
+        if isinstance(self.tokenizer, OneHotTokenizer):
+            return np.arange(length)
+        if not isinstance(self.tokenizer, KmerTokenizer):
+            raise ModelError(
+                f"{type(self.tokenizer).__name__} has no token for each base; use an encoder of "
+                "single bases or of overlapping k-mers"
+            )
+        k = self.tokenizer.k
+        if length < k:
+            raise ModelError(f"a sequence of {length} bp has no {k}-mer; give at least {k} bp")
+        return np.clip(np.arange(length) - (k - 1) // 2, 0, length - k)
 
     def tokenize(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
         """Make the tensors that the network reads.
