@@ -18,7 +18,7 @@ from genoglot.files import explains_unreadable
 from genoglot.regions.chromosomes import unknown_chromosome
 
 MISSING, ABSENT = -1, -2
-"""In place of the number of an allele: not known, and not there, as the second of a haploid call."""
+"""In place of the number of an allele: not known; and no second allele, in a haploid call."""
 
 _FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _LOCUS = re.compile(r"(\S+):([\d,]+)-([\d,]+)")
@@ -186,8 +186,9 @@ def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.vcf"
-    >>> head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tAda\tBo\n"
-    >>> _ = path.write_text(head + "1\t3\t.\tG\tA,GT\t.\t.\t.\tGT\t0|2\t./1\n")
+    >>> head = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT Ada Bo"
+    >>> record = "1 3 . G A,GT . . . GT 0|2 ./1"
+    >>> _ = path.write_text(f"{head}\n{record}\n".replace(" ", "\t"))
     >>> found = read_genotypes(path, Locus.parse("1:1-10"))
     >>> found.variants[0].alternatives, found.alleles.tolist(), found.phased.tolist()
     (('A', 'GT'), [[[0, 2], [-1, 1]]], [[True, False]])
@@ -258,7 +259,7 @@ def _open(path: Path) -> Iterator[TextIO]:
             raise SequenceError(f"{path}: is BCF; convert it (bcftools view -Oz -o cohort.vcf.gz)")
         opened = gzip.open if magic[:2] == b"\x1f\x8b" else open
         with opened(path, "rt", encoding="utf-8", errors="replace") as text:
-            yield text  # type: ignore[misc]
+            yield text
 
 
 def _read_header(file: TextIO, path: Path) -> tuple[list[str], dict[str, int | None], int]:
