@@ -22,7 +22,8 @@ MISSING, ABSENT = -1, -2
 
 _FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _LOCUS = re.compile(r"(\S+):([\d,]+)-([\d,]+)")
-_CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)(?:,.*?)?(?:,length=(\d+))?[,>]")
+_CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
+_LENGTH = re.compile(r"[<,]length=(\d+)")
 _END = re.compile(r"(?:^|;)END=(\d+)")
 _ALTERNATIVE = re.compile(
     r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]+|\*|<[^<>]+>|\.|.*[\[\]].*|\.\w+|\w+\."
@@ -268,7 +269,8 @@ def _read_header(file: TextIO, path: Path) -> tuple[list[str], dict[str, int | N
     for number, line in enumerate(file, 1):
         if line.startswith("##"):
             if found := _CONTIG.match(line):
-                contigs[found[1]] = int(found[2]) if found[2] else None
+                length = _LENGTH.search(line)
+                contigs[found[1]] = int(length[1]) if length else None
             continue
         fields = line.rstrip("\r\n").split("\t")
         if number == 1 and line.startswith("BCF"):
