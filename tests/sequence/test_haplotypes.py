@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pysam
@@ -196,7 +197,7 @@ def test_haplotypes_and_windows_equal_brute_force(
         carried = [(p, ref, alt) for p, ref, alt, calls in records if calls[i]]
         haplotype = int(found.copies[i // 2, i % 2])
         assert to_text(found.sequence(haplotype)) == (brute_force(carried, 0, len(DNA)) or "N")
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             codes, lengths, which = found.windows(begin, end)
             row = which[haplotype]
             wanted = brute_force(carried, begin, end)
@@ -257,7 +258,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, genome: Genome) -> No
     path = vcf(tmp_path / "a.vcf", "p", "3 G T 0|1", meta="##contig=<ID=chr1,length=20>")
     with pytest.raises(GenoglotError, match="chr1 has 20 bp according to the header, but 30 bp"):
         read(path, genome)
-    with pytest.raises(ChromosomeNameError, match="says '1' where .*a.vcf says 'chr1'"):
+    with pytest.raises(ChromosomeNameError, match=r"says '1' where .*a.vcf says 'chr1'"):
         read_genotypes(path, Locus("1", 0, 30))
     with pytest.raises(GenoglotError, match="not wholly in the genome, which has chr1:1-30"):
         read(vcf(tmp_path / "b.vcf", "p", "3 G T 0|1"), genome, 1, 31)

@@ -100,8 +100,9 @@ def estimate_risk(
     """Estimate the risk of each person by nested cross-validation.
 
     Models: `constant` (the proportion of cases among the training people), `covariates`, `burden`
-    (number of alternative alleles), `rare burden` (of those with a frequency below 1 % in the
-    cohort), `genotypes` (dosage of each alternative allele) and, with an encoder, `embedding`.
+    (number of alternative alleles), `rare burden` (of those with a frequency below 1 % among the
+    training people), `genotypes` (dosage of each alternative allele) and, with an encoder,
+    `embedding`.
 
     Parameters
     ----------
@@ -128,27 +129,24 @@ def estimate_risk(
     TaskError
         If a class has too few people, or groups, for the number of folds.
     """
-    blocks = {COVARIATES: np.zeros((len(cohort), 0), np.float32), **_genotype_features(cohort)}
+    dosages, fixed = cohort.dosages(), {}
     if encoder is not None:
-        blocks["embedding"] = embed_haplotypes(cohort, encoder, window=window, strands=strands)
-    fold = np.full(len(cohort), -1, np.int64)
-    risk = {name: np.zeros(len(cohort)) for name in (CONSTANT, *blocks)}
-    prior = np.zeros(len(cohort))
-    parts = _split(cohort.case, cohort.groups, folds, seed)
-    for number, (train, test) in enumerate(parts):
-        fold[test] = number
-        prior[test] = risk[CONSTANT][test] = cohort.case[train].mean()
-        inner = _split(
-            cohort.case[train],
-            None if cohort.groups is None else cohort.groups[train],
-            inner_folds,
-            seed + 1,
-        )
-        inner = [(train[fitted], train[held_out]) for fitted, held_out in inner]
-        for name, block in blocks.items():
+        fixed["embedding"] = embed_haplotypes(cohort, encoder, window=window, strands=strands)
+    n = len(cohort)
+    fold, prior = np.zeros(n, np.int64), np.zeros(n)
+    risk: dict[str, NDArray[np.float64]] = {CONSTANT: prior}
+    for number, (train, test) in enumerate(_split(cohort.case, cohort.groups, folds, seed)):
+        fold[test], prior[test] = number, cohort.case[train].mean()
+        groups = None if cohort.groups is None else cohort.groups[train]
+        inner = [
+            (train[fitted], train[held_out])
+            for fitted, held_out in _split(cohort.case[train], groups, inner_folds, seed + 1)
+        ]
+        for name, block in {**_genotype_features(dosages, train), **fixed}.items():
             gram = _gram(((cohort.covariates, COVARIATE_WEIGHT), (block, 1.0)), train)
             penalty = _choose_penalty(gram, cohort.case, inner)
-            (risk[name][test],) = _fit_predict(gram, cohort.case, train, test, [penalty])
+            (predicted,) = _fit_predict(gram, cohort.case, train, test, [penalty])
+            risk.setdefault(name, np.zeros(n))[test] = predicted
     metrics = _measure(cohort, risk, prior, draws, seed)
     people = {"person": cohort.people, "case": cohort.case, "fold": fold}
     return RiskResult(metrics, pl.DataFrame(people | risk))
@@ -221,9 +219,12 @@ def _published_rows() -> list[list[str]]:
     return [[name, *(row.get(metric, "") for metric in METRICS)] for name, row in rows.items()]
 
 
-def _genotype_features(cohort: Cohort) -> dict[str, Floats]:
-    dosages, rare = cohort.dosages(), cohort.frequencies() < RARE
+def _genotype_features(dosages: Floats, train: NDArray[np.int64]) -> dict[str, Floats]:
+    """Features of the models without DNA, by name of the model."""
+    copies = 2 * np.maximum((~np.isnan(dosages[train])).sum(axis=0), 1)
+    rare = np.nansum(dosages[train], axis=0) / copies < RARE
     return {
+        COVARIATES: dosages[:, :0],
         "burden": np.nansum(dosages, axis=1, keepdims=True),
         "rare burden": np.nansum(dosages[:, rare], axis=1, keepdims=True),
         "genotypes": dosages,
@@ -313,6 +314,9 @@ def _fit_predict(
     """
     values, axes = np.linalg.eigh(gram[np.ix_(train, train)])
     large = values > 1e-8 * max(float(values[-1]), 1e-12)
+    if not large.any():  # the optimizer would not find the proportion of cases exactly
+        yield from (np.full(len(test), case[train].mean()) for _ in penalties)
+        return
     scale = np.sqrt(values[large])
     fitted, held_out = axes[:, large] * scale, gram[np.ix_(test, train)] @ axes[:, large] / scale
     labels = case[train, None].astype(np.float32)

@@ -40,9 +40,11 @@ def simulate_cohort(
     Variants are those of the world's table of fine-mapped variants (`truth/variants.parquet`), in
     its first biosample. Ancestral haplotypes carry each variant with a frequency that is drawn from
     1/f, as under neutral evolution; those of people are mosaics of them, so that neighboring
-    variants are in linkage disequilibrium. A third of the variants are rare instead. The liability of a person is the sum of the true effects
-    (change of the openness of an element) of the alleles, plus effects of sex and age, plus
-    normal noise. Cases are drawn from the people with the highest liability.
+    variants are in linkage disequilibrium. A third of the variants are rare instead.
+
+    The liability of a person is the sum of the true effects (change of the openness of an element)
+    of the alleles, plus effects of sex and age, plus normal noise. Cases are drawn from the people
+    with the highest liability.
 
     Parameters
     ----------

@@ -172,13 +172,6 @@ class Cohort:
                     columns.append(np.where(missing, np.nan, count).astype(np.float32))
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0), np.float32)
 
-    def frequencies(self) -> Floats:
-        """Frequency of the allele of each column of `dosages` in the cohort, float32 (columns,)."""
-        dosages = self.dosages()
-        copies = np.where(self.genotypes.haploid, 1, 2)[:, None] * ~np.isnan(dosages)
-        frequency = np.nansum(dosages, axis=0) / np.maximum(copies.sum(axis=0), 1)
-        return np.asarray(frequency, np.float32)
-
 
 def _read_status(table: SourceTable, column: str, coding: Coding) -> list[int | None]:
     """Read who is a case: 1, 0, or None if it is missing."""
