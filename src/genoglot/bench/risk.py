@@ -2,8 +2,10 @@
 
 All models are logistic regressions with the same covariates; they differ in what they read of the
 locus. Each person's risk is estimated by a model that was fitted without this person, and without
-the other people of the same group. Its penalty is chosen by a second cross-validation within the
-training people.
+the other people of the same group. A second cross-validation within the training people chooses the
+penalty, and whether the model reads the locus, the covariates only, or nothing: a model without any
+effect would otherwise rank the people of a part by chance effects in the others, which are rather
+opposite there.
 """
 
 from __future__ import annotations
@@ -142,9 +144,14 @@ def estimate_risk(
             (train[fitted], train[held_out])
             for fitted, held_out in _split(cohort.case[train], groups, inner_folds, seed + 1)
         ]
+        covariates = COVARIATE_WEIGHT**2 * _gram(cohort.covariates, train)
+        simpler = [
+            _choose_penalty(gram, cohort.case, inner) for gram in (0 * covariates, covariates)
+        ]
         for name, block in {**_genotype_features(dosages, train), **fixed}.items():
-            gram = _gram(((cohort.covariates, COVARIATE_WEIGHT), (block, 1.0)), train)
-            penalty = _choose_penalty(gram, cohort.case, inner)
+            with_block = covariates + _gram(block, train)
+            fits = [*simpler, _choose_penalty(with_block, cohort.case, inner)]
+            _, gram, penalty = min(fits, key=lambda fit: fit.loss)  # of equal ones, the simplest
             (predicted,) = _fit_predict(gram, cohort.case, train, test, [penalty])
             risk.setdefault(name, np.zeros(n))[test] = predicted
     metrics = _measure(cohort, risk, prior, draws, seed)
@@ -260,22 +267,18 @@ def _split(
     return parts
 
 
-def _gram(blocks: Sequence[tuple[Floats, float]], train: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute the products of all people's features, (n, n).
+def _gram(values: Floats, train: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the products of all people's features, divided by the number of features, (n, n).
 
     Features are standardized by their mean and deviation among the training people; missing ones
-    are the mean. Those of a block are divided by the root of their number.
+    are the mean.
     """
-    n = len(blocks[0][0])
-    gram = np.zeros((n, n))
-    for values, weight in blocks:
-        mean, deviation = _moments(values[train])
-        varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
-        if not varies.any():
-            continue
-        z = (values[:, varies] - mean[varies]) / deviation[varies]
-        z = np.nan_to_num(z)
-        gram += weight**2 * (z @ z.T) / z.shape[1]
+    mean, deviation = _moments(values[train])
+    varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    if not varies.any():
+        return np.zeros((len(values), len(values)))
+    z = np.nan_to_num((values[:, varies] - mean[varies]) / deviation[varies])
+    gram: NDArray[np.float64] = (z @ z.T).astype(np.float64) / z.shape[1]
     return gram
 
 
@@ -287,17 +290,24 @@ def _moments(values: Floats) -> tuple[Floats, Floats]:
     return mean.astype(np.float32), np.sqrt(square).astype(np.float32)
 
 
+class _Fit(NamedTuple):
+    """The best penalty for some features, and its log loss on the people who are held out."""
+
+    loss: float
+    gram: NDArray[np.float64]
+    penalty: float
+
+
 def _choose_penalty(
     gram: NDArray[np.float64], case: NDArray[np.int8], parts: Sequence[Part]
-) -> float:
-    """Return the penalty with the smallest log loss on the people who are held out."""
+) -> _Fit:
     loss = np.zeros(len(PENALTIES))
     for train, test in parts:
-        predicted = _fit_predict(gram, case, train, test, PENALTIES)
-        for i, risk in enumerate(predicted):
+        for i, risk in enumerate(_fit_predict(gram, case, train, test, PENALTIES)):
             of_truth = np.where(case[test] == 1, risk, 1 - risk)
             loss[i] -= np.log(np.maximum(of_truth, 1e-7)).sum()
-    return PENALTIES[int(loss.argmin())]
+    best = int(loss.argmin())
+    return _Fit(float(loss[best]), gram, PENALTIES[best])
 
 
 def _fit_predict(

@@ -16,7 +16,7 @@ from genoglot.simulate.world import World
 VCF, PHENOTYPES, EFFECTS = "cohort.vcf.gz", "phenotypes.csv", "effects.csv"
 
 FOUNDERS = 40
-"""Number of ancestral haplotypes, of which those of the people are mosaics."""
+"""Number of ancestral haplotypes. Those of people are mosaics of them."""
 
 SEGMENT = 20_000
 """Mean length of a segment of a mosaic, bp."""
