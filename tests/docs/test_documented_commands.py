@@ -48,6 +48,7 @@ PAGES = [
     pytest.param("docs/pretrain.md", marks=SLOW),
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
+    pytest.param("docs/disease_risk.md", marks=SLOW),
     "docs/extending.md",
     "docs/world.md",
 ]

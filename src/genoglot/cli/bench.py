@@ -1,4 +1,4 @@
-"""`genoglot bench run`, `list` and `table`."""
+"""`genoglot bench run`, `list` and `table`; `risk` is in a file of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli import risk
 from genoglot.cli.options import Device, Precision, with_groups
 from genoglot.cli.session import advise, read_pairs
 from genoglot.errors import GenoglotError
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Run models on tasks, with several settings and seeds, and show the results.",
 )
+app.command("risk")(risk.risk)
 
 
 @dataclass(frozen=True)
