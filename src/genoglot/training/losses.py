@@ -124,6 +124,42 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Los
     return _mean(loss, known)
 
 
+def info_nce(one: Tensor, other: Tensor, scale: Tensor) -> Loss:
+    """Symmetric InfoNCE (Radford et al. 2021): each vector finds its partner among all.
+
+    It is the mean of two cross-entropies: of the partner of each row of `one` among all rows of
+    `other`, and the other way round. With several processes, rows are compared with those of all
+    processes, and gradients flow back to them, so that the loss is that of one process with all
+    rows.
+
+    Parameters
+    ----------
+    one, other
+        Vectors of length 1, (batch, dim); row i of both is a pair. All processes have as many.
+    scale
+        Factor of the cosine similarities, one over the temperature; a number, or a tensor with one.
+
+    Examples
+    --------
+    >>> vectors = torch.eye(2)
+    >>> round(float(info_nce(vectors, vectors, torch.tensor(1.0)).mean), 4)
+    0.3133
+    """
+    first = 0
+    with torch.autocast(one.device.type, enabled=False):  # half precision is too coarse here
+        one, other = one.float(), other.float()
+        all_one, all_other = one, other
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            from torch.distributed.nn.functional import all_gather
+
+            all_one, all_other = torch.cat(all_gather(one)), torch.cat(all_gather(other))
+            first = torch.distributed.get_rank() * len(one)
+        partner = torch.arange(first, first + len(one), device=one.device)
+        finds_other = F.cross_entropy(scale * one @ all_other.T, partner)
+        finds_one = F.cross_entropy(scale * other @ all_one.T, partner)
+    return Loss((finds_other + finds_one) / 2, len(one))
+
+
 SMOOTHED: tuple[Objective, ...] = ("bce", "cross-entropy")
 OBJECTIVES: dict[Objective, Callable[..., Loss]] = {
     "bce": bce,
