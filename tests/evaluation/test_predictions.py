@@ -1,5 +1,7 @@
 """Metrics of predictions, held against scikit-learn and SciPy, and their intervals."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,11 +29,14 @@ def drawn(seed: int, ties: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndar
 def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int) -> None:
     labels, scores, weights = drawn(seed)
     classes = (scores * 8).astype(int) % 3
+    macro = {"average": "macro", "zero_division": 0}
     references = {
         "AUROC": (scores, theirs.roc_auc_score),
         "AUPRC": (scores, theirs.average_precision_score),
         "MCC": (classes, theirs.matthews_corrcoef),
         "accuracy": (classes, theirs.accuracy_score),
+        "precision (macro)": (classes, partial(theirs.precision_score, **macro)),
+        "recall (macro)": (classes, partial(theirs.recall_score, **macro)),
         "Spearman": (scores, lambda a, b: stats.spearmanr(a, b).statistic),
         "MSE": (scores, theirs.mean_squared_error),
     }
@@ -153,3 +158,45 @@ def test_one_column_of_probabilities_is_that_of_class_1() -> None:
 def test_one_column_that_names_no_class_is_refused(labels, predicted) -> None:
     with pytest.raises(GenoglotError, match="one column of predictions"):
         measure_predictions(labels, predicted, ["MCC"])
+
+
+def test_a_classifier_that_predicts_one_class_has_the_figures_of_a_collapsed_one() -> None:
+    labels = np.repeat([0, 1], 200)
+    metrics = ["precision (macro)", "recall (macro)", "MCC", "AUROC"]
+    for constant in (0.0, 0.5, 1.0):
+        found = measure_predictions(labels, np.full(400, constant), metrics)
+        assert [one.value for one in found] == [0.25, 0.5, 0.0, 0.5]
+        precision, recall, *_ = found
+        assert precision.low < 0.25 < precision.high < 0.3
+        assert (recall.low, recall.high) == (0.5, 0.5)  # whatever the examples are
+    # An AUROC that is not 0.5 does not save it: scores on one side of 0.5 are one class.
+    ranked = measure_predictions(labels, labels / 10, metrics, draws=0)
+    assert [one.value for one in ranked] == [0.25, 0.5, 0.0, 1.0]
+
+
+def test_a_perfect_classifier_has_an_interval_of_macro_metrics_too() -> None:
+    labels = np.repeat([0, 1], 20)
+    for found in measure_predictions(labels, labels, ["precision (macro)", "recall (macro)"]):
+        assert found.value == found.high == 1 and 0.8 < found.low < 0.95
+
+
+@given(SEEDS)
+def test_probabilities_of_classes_are_ranked_each_class_against_the_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(3), rng.integers(0, 3, 40)])
+    scores = rng.dirichlet(np.ones(3), 43)
+    (found,) = measure_predictions(labels, scores, ["AUROC"], draws=0)
+    assert found.value == pytest.approx(theirs.roc_auc_score(labels, scores, multi_class="ovr"))
+    two = labels % 2
+    pair = np.stack([1 - scores[:, 0], scores[:, 0]], axis=1)
+    for name, reference in (
+        ("AUROC", theirs.roc_auc_score),
+        ("AUPRC", theirs.average_precision_score),
+    ):
+        (found,) = measure_predictions(two, pair, [name], draws=0)
+        assert found.value == pytest.approx(reference(two, scores[:, 0]))
+    missing = np.where(np.arange(43) < 40, two, np.nan)
+    (some,) = measure_predictions(missing, pair, ["AUROC"], draws=0)
+    assert some.value == pytest.approx(theirs.roc_auc_score(two[:40], scores[:40, 0]))
+    with pytest.raises(GenoglotError, match="predictions of shape"):
+        measure_predictions(labels, pair, ["AUROC"])  # class 2 has no probability

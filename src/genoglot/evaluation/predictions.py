@@ -1,4 +1,4 @@
-"""Metrics of predicted labels: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
+"""Metrics of predicted labels, such as AUROC, MCC, macro precision and Spearman, with intervals.
 
 Every metric takes the weights of the examples, of many bootstrap draws at once: a draw is a weight
 for each example. Examples are then sorted once, and not once per draw as with scikit-learn.
@@ -29,7 +29,7 @@ class MetricValue(NamedTuple):
         Mean over the outputs for which the metric is defined.
     low, high
         Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
-        MSE, and for MCC below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
+        MSE, and for metrics of classes below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
         AUROC it is the interval of a proportion with the spread of the bootstrap
         (`proportion_interval`), since percentiles are too narrow where a label is rare or the
         value near 1.
@@ -122,17 +122,67 @@ def mcc(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None)
     >>> mcc([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
     array([0.5774])
     """
-    truth, answers = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
-    weight = _weights(weights, len(truth))
-    numbers = range(int(max(truth.max(initial=0), answers.max(initial=0))) + 1)
-    true, predicted = (
-        np.stack([weight[:, side == number].sum(axis=1) for number in numbers], axis=1)
-        for side in (truth, answers)
-    )
-    total, right = weight.sum(axis=1), weight[:, truth == answers].sum(axis=1)
+    true, predicted, each = _class_weights(labels, classes, weights)
+    total, right = true.sum(axis=1), each.sum(axis=1)
     spread = [total**2 - (counts**2).sum(axis=1) for counts in (true, predicted)]
     covariance = right * total - (true * predicted).sum(axis=1)
     return np.nan_to_num(_ratio(covariance, np.sqrt(spread[0] * spread[1])))
+
+
+def macro_precision(
+    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None
+) -> Values:
+    """Compute the mean over the classes of the proportion of their predictions that are right.
+
+    The precision of a class that is never predicted is 0, so that a classifier that predicts one of
+    two equally frequent classes for everything has 0.25. Parameters and result are as in `mcc`.
+
+    Examples
+    --------
+    >>> macro_precision([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
+    array([0.8333])
+    >>> macro_precision([0, 0, 1, 1], [0, 0, 0, 0])
+    array([0.25])
+    """
+    true, predicted, right = _class_weights(labels, classes, weights)
+    return _mean_of_classes(right, predicted, true + predicted > 0)
+
+
+def macro_recall(
+    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None
+) -> Values:
+    """Compute the mean over the classes of the proportion of their examples that are found.
+
+    A classifier that predicts one of two classes for everything has 0.5. Parameters and result are
+    as in `mcc`.
+
+    Examples
+    --------
+    >>> macro_recall([0, 0, 1, 1], [0, 0, 1, 0])
+    array([0.75])
+    """
+    true, predicted, right = _class_weights(labels, classes, weights)
+    return _mean_of_classes(right, true, true + predicted > 0)
+
+
+def _mean_of_classes(right: Values, of: Values, occurs: NDArray[np.bool_]) -> Values:
+    """Mean of the proportions `right / of`, 0 where `of` is 0, over the classes that occur."""
+    proportions = np.nan_to_num(_ratio(right, of))
+    return _ratio((proportions * occurs).sum(axis=1), occurs.sum(axis=1).astype(np.float64))
+
+
+def _class_weights(
+    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None
+) -> tuple[Values, Values, Values]:
+    """Weight of each class in the labels, in the predictions and in both: (draws, classes)."""
+    truth, answers = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
+    weight = _weights(weights, len(truth))
+    numbers = range(int(max(truth.max(initial=0), answers.max(initial=0))) + 1)
+    is_true, is_predicted = (
+        np.stack([side == number for number in numbers], axis=1).astype(np.float64)
+        for side in (truth, answers)
+    )
+    return weight @ is_true, weight @ is_predicted, weight @ (is_true * is_predicted)
 
 
 def spearman(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
@@ -183,13 +233,18 @@ METRICS: dict[str, Metric] = {
     "AUPRC": auprc,
     "MCC": mcc,
     "accuracy": accuracy,
+    "precision (macro)": macro_precision,
+    "recall (macro)": macro_recall,
     "Spearman": spearman,
     "MSE": mse,
 }
 """Metrics by the names that tables show."""
 
-OF_CLASSES = ("MCC", "accuracy")
+OF_CLASSES = ("MCC", "accuracy", "precision (macro)", "recall (macro)")
 """Metrics of class numbers; where there are probabilities of classes, the highest one counts."""
+
+OF_SCORES = ("AUROC", "AUPRC")
+"""Metrics of the order of scores."""
 
 
 def measure_predictions(
@@ -211,7 +266,8 @@ def measure_predictions(
     predictions
         Predictions, (n, outputs) or (n,); of classes, their probabilities (n, classes) or their
         numbers (n,). One column of numbers between 0 and 1 that are not all whole is the
-        probability of class 1.
+        probability of class 1. AUROC and AUPRC of probabilities of two classes are those of class
+        1; of more classes, the mean over the classes, each against all others.
     metrics
         Names of metrics, keys of `METRICS`.
     groups
@@ -249,26 +305,35 @@ def measure_predictions(
         raise GenoglotError(f"{len(truth)} labels for {len(predicted)} predictions; give one each")
     if np.isnan(predicted).any():
         raise GenoglotError("some predictions are NaN; check the model")
-    by_class = [name for name in metrics if name in OF_CLASSES]
-    if by_class and truth.shape[1] != 1:
-        raise GenoglotError(f"{by_class[0]} needs class numbers, not {truth.shape[1]} labels each")
-    if len(by_class) < len(metrics) and predicted.shape != truth.shape:
-        raise GenoglotError(f"predictions of shape {predicted.shape} for labels {truth.shape}")
+    compared = [_compared(name, truth, predicted) for name in metrics]
     group = np.arange(len(truth))
     if groups is not None:
         group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    classes = _classes(truth, predicted) if by_class else predicted
     found = []
-    for name in metrics:
-        given = classes if name in OF_CLASSES else predicted
-        values = _each_output(name, truth, given, None)[0]
+    for name, (true, given) in zip(metrics, compared, strict=True):
+        values = _each_output(name, true, given, None)[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
         low = high = np.nan
         if draws and group.max() > 0 and not np.isnan(value):
-            means = _drawn_means(name, truth, given, group, draws, seed)
-            low, high = _bounds(name, value, means[~np.isnan(means)], truth, group, level)
+            means = _drawn_means(name, true, given, group, draws, seed)
+            low, high = _bounds(name, value, means[~np.isnan(means)], true, group, level)
         found.append(MetricValue(name, value, float(low), float(high), values))
     return found
+
+
+def _compared(name: str, truth: Values, predicted: Values) -> tuple[Values, Values]:
+    """Labels and predictions as a metric compares them, of one shape."""
+    if name in OF_CLASSES:
+        if truth.shape[1] != 1:
+            raise GenoglotError(f"{name} needs class numbers, not {truth.shape[1]} labels each")
+        return truth, _classes(truth, predicted)
+    n_classes = predicted.shape[1]
+    if name in OF_SCORES and truth.shape[1] == 1 < n_classes and np.nanmax(truth, initial=0) < n_classes:
+        each = np.where(np.isnan(truth), np.nan, truth == np.arange(n_classes))
+        return (each[:, 1:], predicted[:, 1:]) if n_classes == 2 else (each, predicted)
+    if predicted.shape != truth.shape:
+        raise GenoglotError(f"predictions of shape {predicted.shape} for labels {truth.shape}")
+    return truth, predicted
 
 
 def _classes(truth: Values, predicted: Values) -> Values:
@@ -297,18 +362,18 @@ def _bounds(
 ) -> tuple[float, float]:
     """Interval of a metric from its draws; tests/evaluation/test_coverage.py simulates coverage."""
     spread = float(means.std())
-    edge = spread == 0 and name == "MCC" and value == 1
-    if name not in ("accuracy", "AUPRC", "AUROC") and not edge:
+    edge = spread == 0 and name in OF_CLASSES and value == 1
+    if name not in ("accuracy", *OF_SCORES) and not edge:
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
     if name == "accuracy":
         units = float(len(np.unique(group)))
         independent = units == len(group)
         return proportion_interval(value, 0.0 if independent else spread, units, level=level)
-    if edge:  # MCC of two classes of like size is 2 * accuracy - 1
+    if edge:  # of two classes of like size, these are the accuracy, and MCC is 2 * accuracy - 1
         rare = min(len(np.unique(group[truth[:, 0] == label])) for label in np.unique(truth))
         low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
-        return 2 * low - 1, 2 * high - 1
+        return (2 * low - 1, 2 * high - 1) if name == "MCC" else (low, high)
     positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
     if name == "AUPRC":
         return proportion_interval(value, spread, positive, level=level)
