@@ -11,13 +11,15 @@ import numpy as np
 
 from genoglot.bench.features import Inputs
 from genoglot.bench.models import BenchModel
-from genoglot.bench.recipe import MLM, NONE, TokenizerName
+from genoglot.bench.recipe import GENEBERT, MLM, NONE, TokenizerName
 from genoglot.bench.run_data import RunData, training_labels
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
 from genoglot.models.dna.dilated_cnn import context_of_network
+from genoglot.models.dna.genebert import PRESETS, GeneBert, GeneBertSettings
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
+from genoglot.models.dna.motif_matrix_encoder import MotifMatrixSettings
 from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
@@ -36,6 +38,9 @@ HEADS: dict[str, tuple[Target, Objective]] = {
 }
 """Published target and loss, by task, where they are not the default for the labels."""
 
+PRETRAINING: dict[str, Any] = {"preset": "published", "cell_types": None}
+"""Settings of a pre-training of GeneBERT that are not those of the model, with their defaults."""
+
 STEP, WINDOW = 200, 1000
 """Longer DNA is read in windows of 1,000 bp: one for each 200 bp, with 400 bp on both sides."""
 LONG = 10_000
@@ -48,6 +53,8 @@ class NetworkModel(BenchModel):
     @classmethod
     def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see BenchModel)
         common = {"pretrained": NONE, "frozen": None}
+        if model == "kmer-bert":
+            return {**common, "pretraining": None}
         if model != "attention":
             return common
         return {"tokenizer": "patch", "positions": "rotary", **common, "mask_rate": 0.3}
@@ -137,7 +144,8 @@ class NetworkModel(BenchModel):
             longest = LONG if run.train.alternative is None else WINDOW
             encoder = self.new(WINDOW if length > longest else length, run.seed)
         else:
-            path = self._masked() if pretrained == MLM else self._supervised()
+            makers = {MLM: self._masked, GENEBERT: self._genebert}
+            path = makers.get(cast(str, pretrained), self._supervised)()
             encoder = SequenceEncoder.from_pretrained(path)
         if length > LONG and run.data.target != NUCLEOTIDES:
             return WindowedEncoder(encoder, **run.settings["windowed"], seed=run.seed)
@@ -165,6 +173,30 @@ class NetworkModel(BenchModel):
         }
         names = (configuration.tokenizer, configuration.positions, configuration.mask_rate)
         return shared.cached("-".join(map(str, ("mlm", *names))), metadata, make)
+
+    def _genebert(self) -> Path:
+        """Path of the GeneBERT that was pre-trained on accessible regions."""
+        shared, given = self.workspace, self.run.settings["genebert"]
+        settings = dict(given)
+        preset, cell_types = (settings.pop(name, PRETRAINING[name]) for name in PRETRAINING)
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(WINDOW, settings.get("seed", 0))
+            model = GeneBert.from_preset(
+                preset, shared.genebert, encoder=cast(Any, encoder), **settings
+            )
+            model.fit(
+                shared.genebert, cell_types=cell_types, log_folder=log_folder, resume=True,
+                progress=False, device=shared.device_options,
+            )  # fmt: skip
+            model.save_pretrained(path)
+
+        metadata = {
+            "model": self._model_settings(),
+            "genebert": given,
+            "accessible": shared.genebert.digest,
+        }
+        return shared.cached(GENEBERT, metadata, make)
 
     def _supervised(self) -> Path:
         """Path of the encoder that was trained on another task, from scratch."""
@@ -286,6 +318,33 @@ def check_training(training: Mapping[str, Any], pretraining: Mapping[str, Any]) 
     _refuse("pretraining", pretraining, ("mask_rate",))
     SequenceModelSettings.of(training, "training")
     MaskedLmSettings.of(pretraining, "pretraining")
+
+
+def check_genebert(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a GeneBERT does not have.
+
+    Parameters
+    ----------
+    name
+        Name of the pre-training.
+    settings
+        Fields of `GeneBertSettings`; with the prefix `region_`, of `MotifMatrixSettings`; `preset`
+        and `cell_types`.
+
+    Raises
+    ------
+    ModelError
+        If there is such a setting, or no such preset.
+    """
+    where = f"genebert {name}"
+    _refuse(where, settings, ("region_seed", "region_n_regions"))
+    own = {key: value for key, value in settings.items() if key not in PRETRAINING}
+    region = [key for key in own if key.startswith("region_") and key != "region_bases"]
+    regions = {key.removeprefix("region_"): own.pop(key) for key in region}
+    GeneBertSettings.of(own, where)
+    MotifMatrixSettings.of(regions, f"{where}: region")
+    if (preset := settings.get("preset", PRETRAINING["preset"])) not in PRESETS:
+        raise ModelError(f"{where}: no preset {preset!r}; choose from {', '.join(PRESETS)}")
 
 
 def _refuse(where: str, settings: Mapping[str, Any], decided: Sequence[str]) -> None:

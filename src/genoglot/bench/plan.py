@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genoglot.bench.models import bench_model
-from genoglot.bench.recipe import MLM, NONE, Configuration, Recipe, SizeSettings
+from genoglot.bench.recipe import GENEBERT, MLM, NONE, Configuration, Recipe, SizeSettings
 from genoglot.bench.workspace import digest_of
 from genoglot.errors import GenoglotError, ModelError, TaskError
 from genoglot.files import file_digest
@@ -21,6 +21,7 @@ from genoglot.tasks.dataset import METADATA, TaskData
 from genoglot.tasks.registry import TASKS
 
 if TYPE_CHECKING:
+    from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.sequence import Genome
 
 log = logging.getLogger("genoglot")
@@ -63,6 +64,8 @@ class Run:
         settings = json.loads(self.settings)
         named = self.configuration._asdict()
         del named["frozen"]  # the settings of the training say it
+        if named["pretraining"] is None:  # the digest is that of versions without it
+            del named["pretraining"]
         return digest_of([self.digest, self.split, list(named.values()), self.seed, settings])
 
     def __str__(self) -> str:
@@ -124,6 +127,8 @@ class Plan(NamedTuple):
         Datasets by name.
     genome
         Genome to pre-train on, if there is one.
+    genebert
+        Accessible regions to pre-train GeneBERT on, if there are any.
     runs
         The runs, in the order of the recipe.
     """
@@ -131,6 +136,7 @@ class Plan(NamedTuple):
     recipe: Recipe
     datasets: dict[str, TaskData]
     genome: Genome | None
+    genebert: GeneBertData | None
     runs: list[Run]
 
 
@@ -140,6 +146,7 @@ def open_plan(
     *,
     size: str = "published",
     genome: Sequence[str | Path] | None = None,
+    genebert: str | Path | None = None,
     split: str | None = None,
     only: Mapping[str, str] | None = None,
 ) -> Plan:
@@ -155,6 +162,8 @@ def open_plan(
         Name of one of the recipe's sizes.
     genome
         FASTA files of the genome to pre-train on.
+    genebert
+        Folder of accessible regions to pre-train GeneBERT on: see `GeneBertData`.
     split
         Split of every dataset, in place of the recipe's.
     only
@@ -165,12 +174,15 @@ def open_plan(
     GenoglotError
         As in `find_datasets` and `plan_runs`.
     """
+    from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.sequence import Genome
 
     plan, datasets = Recipe.read(recipe), find_datasets(data)
     dna = Genome.open(genome) if genome else None
-    runs = plan_runs(plan, size, datasets, dna, split)
-    return Plan(plan, datasets, dna, [run for run in runs if run.matches(only or {})])
+    accessible = GeneBertData.open(genebert) if genebert else None
+    runs = plan_runs(plan, size, datasets, dna, split, genebert=accessible)
+    runs = [run for run in runs if run.matches(only or {})]
+    return Plan(plan, datasets, dna, accessible, runs)
 
 
 def plan_runs(
@@ -179,6 +191,8 @@ def plan_runs(
     datasets: Mapping[str, TaskData],
     genome: Genome | None = None,
     split: str | None = None,
+    *,
+    genebert: GeneBertData | None = None,
 ) -> list[Run]:
     """List the runs of a recipe. Datasets that are missing are left out, with a warning.
 
@@ -194,6 +208,8 @@ def plan_runs(
         Genome to pre-train on.
     split
         Split of every dataset, in place of the recipe's.
+    genebert
+        Accessible regions to pre-train GeneBERT on.
 
     Returns
     -------
@@ -204,18 +220,19 @@ def plan_runs(
     ------
     GenoglotError
         If a task, model, setting or axis is unknown; there is no dataset to run on, or to pre-train
-        on; or a genome is needed.
+        on; or a genome, or accessible regions, are needed.
     """
     try:
         settings = recipe.size(size)
         _check_settings(settings)
         runs = []
-        for name, configurations in _configurations(recipe, datasets).items():
+        for name, configurations in _configurations(recipe, settings, datasets).items():
             data = datasets[name]
             chosen = split or recipe.split or data.default_split
             data.assignment(chosen)  # refuses a split that the dataset does not have
             for configuration in configurations:
                 decided = _run_settings(recipe, settings, name, configuration, datasets, genome)
+                decided |= _genebert_settings(settings, configuration, genebert)
                 text = json.dumps(decided, sort_keys=True)
                 runs += [
                     Run(recipe.name, size, name, data.digest, chosen, configuration, seed, text)
@@ -227,7 +244,7 @@ def plan_runs(
 
 
 def _configurations(
-    recipe: Recipe, datasets: Mapping[str, TaskData]
+    recipe: Recipe, size: SizeSettings, datasets: Mapping[str, TaskData]
 ) -> dict[str, list[Configuration]]:
     """List the distinct configurations on each dataset, those of the baselines last."""
     found: dict[str, list[Configuration]] = {}
@@ -235,10 +252,13 @@ def _configurations(
     for name in recipe.baselines:
         bench_model(name)  # refuses an unknown one
     for grid in recipe.grid:
+        axes = {model: bench_model(model).axes(model) for model in grid.model}
+        if grid.pretraining is None and all("pretraining" in axes[model] for model in axes):
+            grid = grid.model_copy(update={"pretraining": tuple(size.genebert) or None})
         configurations = [
             configuration
             for model in grid.model
-            for configuration in grid.configurations(bench_model(model).axes(model), model)
+            for configuration in grid.configurations(axes[model], model)
         ]
         configurations = [
             # A saved encoder has a tokenizer and positions of its own.
@@ -270,7 +290,7 @@ def _configurations(
 def _encoder_of(configuration: Configuration, datasets: Mapping[str, TaskData]) -> Path | None:
     """Return the folder of the saved encoder that `pretrained` names; None if it names none."""
     name = configuration.pretrained
-    if name is None or name in (NONE, MLM) or name in datasets or not Path(name).is_dir():
+    if name is None or name in (NONE, MLM, GENEBERT) or name in datasets or not Path(name).is_dir():
         return None
     return Path(name)
 
@@ -294,12 +314,14 @@ def _encoder_digest(model: str, folder: Path) -> str:
 
 
 def _check_settings(size: SizeSettings) -> None:
-    from genoglot.bench.network import NetworkModel, check_training
+    from genoglot.bench.network import NetworkModel, check_genebert, check_training
 
     for model, settings in size.models.items():
         found = NetworkModel if model == "windowed" else bench_model(model)
         found.check(model, settings)
     check_training(size.training, size.pretraining)
+    for name, of_genebert in size.genebert.items():
+        check_genebert(name, of_genebert)
 
 
 def _run_settings(
@@ -329,7 +351,7 @@ def _run_settings(
     elif folder := _encoder_of(configuration, datasets):
         settings["model"] = {}
         settings["encoder"] = _encoder_digest(configuration.model, folder)
-    elif configuration.pretrained not in (None, NONE):
+    elif configuration.pretrained not in (None, NONE, GENEBERT):
         source = datasets.get(configuration.pretrained)
         if source is None:
             raise TaskError(
@@ -344,3 +366,22 @@ def _run_settings(
             raise TaskError(f"{configuration}: needs a genome; give it as FASTA (--genome)")
         settings["genome"] = genome.digest
     return settings
+
+
+def _genebert_settings(
+    size: SizeSettings, configuration: Configuration, data: GeneBertData | None
+) -> dict[str, Any]:
+    """What else decides a result if the encoder is that of a GeneBERT."""
+    if configuration.pretrained != GENEBERT:
+        return {}
+    if configuration.pretraining not in size.genebert:
+        known = ", ".join(size.genebert) or "none"
+        raise TaskError(
+            f"{configuration}: no settings of this pre-training in the size (genebert has: {known})"
+        )
+    if data is None:
+        raise TaskError(
+            f"{configuration}: needs accessible regions; give the folder that genoglot genebert build "
+            "has written (--genebert)"
+        )
+    return {"genebert": size.genebert[configuration.pretraining], "accessible": data.digest}

@@ -22,7 +22,9 @@ SCHEMA = pl.Schema(
     {
         **dict.fromkeys(("recipe", "key", "size", "task", "dataset", "digest"), pl.String()),
         **dict.fromkeys(("split", "model", "tokenizer", "positions", "pretrained"), pl.String()),
-        **dict.fromkeys(("mask_rate", "fraction"), pl.Float64()),
+        "mask_rate": pl.Float64(),
+        "pretraining": pl.String(),
+        "fraction": pl.Float64(),
         "frozen": pl.Boolean(),
         **dict.fromkeys(("seed", "n_train", "n_validation", "n_test"), pl.Int64()),
         "n_duplicates": pl.Int64(),  # test examples with a duplicate in the other subsets
@@ -37,7 +39,7 @@ SCHEMA = pl.Schema(
 )
 """Columns of the results, with one row per run; a metric that a task does not have is null."""
 
-_OPTIONAL = {*_METRICS, "frozen"}  # results of versions that did not have them yet are read, too
+_OPTIONAL = {*_METRICS, "pretraining", "frozen"}  # not in the results of earlier versions
 
 
 @explains_denial

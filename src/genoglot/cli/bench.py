@@ -47,6 +47,14 @@ class RunOptions:
             show_default=False,
         ),
     ] = None
+    genebert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Accessible regions to pre-train GeneBERT on, a folder that genoglot genebert build "
+            "has written.",
+            show_default=False,
+        ),
+    ] = None
     split: Annotated[
         str | None,
         typer.Option(
@@ -70,8 +78,9 @@ class RunOptions:
         if self.data is None:
             raise GenoglotError("--data is missing; give the folder that contains the task data")
         return open_plan(
-            recipe, self.data, size=self.size, genome=self.genome, split=self.split, only=only
-        )
+            recipe, self.data, size=self.size, genome=self.genome, genebert=self.genebert,
+            split=self.split, only=only,
+        )  # fmt: skip
 
 
 @app.command("run")
@@ -118,7 +127,8 @@ def run(
         log.info("%d/%d %s: %s", next(numbers), n_missing, one, outcome)
 
     options = DeviceOptions(device, precision=precision)
-    failed = run_missing(missing, Workspace(out, plan.datasets, plan.genome, options), report)
+    workspace = Workspace(out, plan.datasets, plan.genome, options, plan.genebert)
+    failed = run_missing(missing, workspace, report)
     if failed:
         log.error("%d of %d runs failed; run the same command to try again", failed, n_missing)
         raise typer.Exit(1)
