@@ -42,7 +42,7 @@ def inputs(world: Path, atlas: Path, folder: Path) -> Path:
 
 LONG = {
     "pretrain": (
-        *("pretrain", "random.fa", "-o", "enc", "--preset", "small", "--set", "checkpoint_every=5"),
+        *("pretrain", "mlm", "random.fa", "-o", "enc", "--preset", "small", "--set", "checkpoint_every=5"),
         *("--max-steps", "200", "--set", "window=64", "--set", "batch_size=8", "--device", "cpu"),
     ),
     "task train": (
