@@ -1,0 +1,296 @@
+"""GeneBERT on real and simulated data: the tables of docs/results/genebert.md.
+
+    genoglot genebert build ATLAS --genome GENOME.fa -o DATA [--tax-group fungi]
+    python experiments/genebert.py build-simulated DATA [--world-size medium]
+    python experiments/genebert.py retrieval DATA -o RESULTS.jsonl --steps 1000 --seed 0
+    python experiments/genebert.py baselines DATA -o RESULTS.jsonl
+    python experiments/genebert.py unseen DATA -o RESULTS.jsonl --steps 1000 --seed 0
+    python experiments/genebert.py build-promoters TRAIN.csv DATA
+    python experiments/genebert.py promoters DATA GUE/prom/prom_core_all -o RESULTS.jsonl --seed 0
+    python experiments/genebert.py speed DATA -o RESULTS.jsonl
+    python experiments/genebert.py table RESULTS.jsonl... [--promoters GUE/prom/prom_core_all]
+
+`retrieval` trains each variant for the same number of steps: MGM (masked k-mers), MGM + NGSP (next
+segment), all three losses, and the matching loss only. Of 1,000 samples of the test chromosomes,
+which have as few regions in common as possible, each DNA is compared with all matrices. `unseen`
+holds a fifth of all cell types out: those whose names begin with the same word, up to the first dot
+(a factor, or a biosample), stay together. `promoters` pre-trains on the halves of the training
+sequences, fine-tunes, and writes predictions of the test set; only `table` reads its labels. Each
+run appends a line of JSON to RESULTS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VARIANTS: dict[str, dict[str, float]] = {
+    "untrained": {},
+    "MGM": {"next_segment_weight": 0, "matching_weight": 0},
+    "MGM + NGSP": {"matching_weight": 0},
+    "all three": {},
+    "matching only": {"masked_weight": 0, "next_segment_weight": 0},
+}
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"dim": 32, "heads": 2, "layers": 1, "feed_forward": 64, "region_dim": 32},
+    "small": {},
+    "mini": {"dim": 256, "heads": 4, "layers": 4, "feed_forward": 1024, "region_dim": 128},
+    "bert-small": {"dim": 512, "heads": 8, "layers": 4, "feed_forward": 2048, "region_dim": 256,
+                   "joint_dim": 256},
+    "base": {"dim": 768, "heads": 12, "layers": 12, "feed_forward": 3072, "region_dim": 256,
+             "joint_dim": 256},
+}  # fmt: skip
+"""Sizes beside those of the presets: mini and bert-small are those of Turc et al. 2019."""
+
+
+def main() -> None:
+    options = parse()
+    if options.command == "table":
+        from genebert_models.tables import write_tables
+
+        print(write_tables(options.results, options.promoters))
+        return
+    if options.command in ("build-simulated", "build-promoters"):
+        from genebert_models.data_sets import build_core_promoters, build_simulated
+
+        if options.command == "build-simulated":
+            print(build_simulated(options.data, options.world_size, options.seed, options.world))
+        else:
+            print(build_core_promoters(options.data, options.table))
+        return
+    runs = {"retrieval": retrieval, "baselines": baselines, "unseen": unseen,
+            "promoters": promoters, "speed": speed}  # fmt: skip
+    for found in runs[options.command](options):
+        record(options, found)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    built = commands.add_parser("build-simulated")
+    built.add_argument("data", type=Path)
+    built.add_argument("--world-size", default="medium", choices=["small", "medium"])
+    built.add_argument("--world", type=Path)
+    built.add_argument("--seed", type=int, default=0)
+    built = commands.add_parser("build-promoters")
+    built.add_argument("table", type=Path)
+    built.add_argument("data", type=Path)
+    for name in ("retrieval", "baselines", "unseen", "promoters", "speed"):
+        command = commands.add_parser(name)
+        command.add_argument("data", type=Path)
+        if name == "promoters":
+            command.add_argument("folder", type=Path)
+            command.add_argument("--epochs", type=int, default=4, help="of fine-tuning")
+        command.add_argument("-o", "--out", type=Path, required=True)
+        command.add_argument("--device", default="auto")
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--steps", type=int, default=600)
+        command.add_argument("--size", choices=list(SIZES), default="mini")
+        command.add_argument("--batch-size", type=int, default=128)
+        command.add_argument("--backbone", default="patches")
+        command.add_argument("--region-bases", type=int)
+        command.add_argument("--learning-rate", type=float)
+        command.add_argument("--variants", nargs="+", choices=list(VARIANTS))
+        command.add_argument("--features", nargs="+", default=["kmer 4", "kmer 6", "motif"])
+    table = commands.add_parser("table")
+    table.add_argument("results", type=Path, nargs="+")
+    table.add_argument("--promoters", type=Path, help="folder of prom_core_all, to read the test")
+    return parser.parse_args()
+
+
+def record(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """Append a result with all that is needed to repeat it, and show it without long lists."""
+    from genoglot.evaluation.provenance import code_version, hardware
+
+    asked = {name: str(value) if isinstance(value, Path) else value
+             for name, value in vars(options).items()}  # fmt: skip
+    line = {"asked": asked, "commit": code_version(), "hardware": hardware(), **found}
+    with options.out.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    print(json.dumps({k: v for k, v in found.items() if not isinstance(v, list) or len(v) < 6}),
+          flush=True)  # fmt: skip
+
+
+def new_model(options: argparse.Namespace, data: Any, variant: str, **settings: Any) -> Any:
+    """Make a model of a variant; an untrained one has all losses."""
+    from genoglot.models.dna.genebert import GeneBert
+
+    size = dict(SIZES[options.size])
+    region = {name: size.pop(name) for name in ("region_dim",) if name in size}
+    if options.backbone == "patches" and region:
+        region |= {"region_layers": (2,), "region_heads": (4,)}
+    elif options.backbone != "patches":
+        region = {"region_backbone": options.backbone}
+    weights = VARIANTS[variant]
+    if weights.get("matching_weight") == 0:
+        region = {}
+    more = {"region_bases": options.region_bases, "learning_rate": options.learning_rate}
+    return GeneBert.from_preset(
+        "small", data,
+        **{
+            **size, **region, **weights, "seed": options.seed, "batch_size": options.batch_size,
+            "max_steps": options.steps, "warm_up": max(options.steps // 10, 1),
+            "checkpoint_every": options.steps, "learning_rate": 5e-4,
+            **{name: value for name, value in more.items() if value is not None}, **settings,
+        },
+    )  # fmt: skip
+
+
+def trained(
+    options: argparse.Namespace, data: Any, variant: str, cell_types: list[str] | None = None,
+    **settings: Any,
+) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+    """Train a variant, move it to the device, and say how."""
+    from genebert_models.measure import n_parameters
+
+    from genoglot.training.device import choose_device
+
+    model = new_model(options, data, variant, **settings)
+    begin = time.perf_counter()
+    if variant != "untrained":
+        model.fit(data, cell_types=cell_types, progress=False, device=options.device)
+    seconds = time.perf_counter() - begin
+    model.to(choose_device(options.device)).eval()
+    about = {
+        "data": data.path.name, "digest": data.digest[:12], "variant": variant,
+        "seed": options.seed, "seconds": round(seconds, 1), "parameters": n_parameters(model),
+        "encoder_parameters": n_parameters(model.encoder),
+        "settings": model.settings.model_dump(),
+    }  # fmt: skip
+    return model, about
+
+
+def retrieval(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Each variant, trained for the same number of steps."""
+    from genebert_models.measure import measure_model
+
+    from genoglot.models.dna.genebert_data import GeneBertData
+
+    data = GeneBertData.open(options.data)
+    for variant in options.variants or VARIANTS:
+        model, about = trained(options, data, variant)
+        yield {"experiment": "retrieval", **about, "measured": measure_model(model, data)}
+
+
+def unseen(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Samples of held-out cell types, by a model without them and by one that was trained on all.
+
+    Region sets whose names begin with the same word are of one factor or biosample.
+    """
+    from genebert_models.measure import HeldOut, measure_model
+
+    from genoglot.models.dna.genebert_data import GeneBertData
+
+    data = GeneBertData.open(options.data)
+    word = [Path(name).name.partition(".")[0] for name in data.cell_types]
+    words = np.random.default_rng(0).permutation(sorted(set(word)))
+    out = set(words[: max(len(words) // 5, 1)].tolist())
+    held, seen = (
+        [name for name, w in zip(data.cell_types, word, strict=True) if (w in out) == is_out]
+        for is_out in (True, False)
+    )
+    open_in_seen = np.unique(np.concatenate([data.open_regions(name) for name in seen]))
+    for training, types in (("without them", seen), ("all", None)):
+        model, about = trained(options, data, (options.variants or ["all three"])[0], types)
+        ids = HeldOut.draw(data, held, model.settings.n_regions).ids
+        yield {
+            "experiment": "unseen", **about, "trained_on": training, "held_out": len(held),
+            "words": sorted(out), "new_regions": float(1 - np.isin(ids, open_in_seen).mean()),
+            "new_in_sample": (~np.isin(ids, open_in_seen)).sum(1).tolist(),
+            "measured": measure_model(model, data, held),
+        }  # fmt: skip
+
+
+def baselines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Ridge regression from what is read of each region to its motif scores; cell types."""
+    from genebert_models.measure import CHECKED, FITTED, HeldOut, classify, draw_rows, matrices
+    from genebert_models.ridge import cosine, kmer_features, motif_features, predict_matrices
+
+    from genoglot.models.dna.genebert_data import GeneBertData
+
+    data = GeneBertData.open(options.data)
+    model = new_model(options, data, "untrained")
+    held = HeldOut.draw(data, None, model.settings.n_regions)
+    truth = matrices(data, held.samples, held.rows)
+    for name in options.features:
+        kind, _, k = name.partition(" ")
+        features = kmer_features(int(k)) if kind == "kmer" else motif_features(data.motifs)
+        begin = time.perf_counter()
+        batches = model.batches(data, held.samples)
+        predicted = predict_matrices(data, batches, features, held.ids)
+        measured = [held.retrieval(cosine(predicted, truth), by=f"{name} + ridge")]
+        if name != "kmer 6":  # 4,096 features of 4,000 samples would fit noise
+            parts = []
+            for subset, n in (("train", FITTED), ("validation", CHECKED), ("test", 0)):
+                samples = data.samples(subset, None, model.settings.n_regions)  # type: ignore[arg-type]
+                rows = held.rows if subset == "test" else draw_rows(samples, n, 0)
+                codes = batches.codes(samples.region_ids(rows))
+                x = features(codes.reshape(-1, codes.shape[-1]))
+                parts.append((x.reshape(*codes.shape[:2], -1).mean(1), samples.cell_type(rows)))
+            (x, y), (x_validation, y_validation), (x_test, _) = parts
+            measured.append(classify(x, y, x_validation, y_validation, x_test, held, by=name))
+        yield {
+            "experiment": "retrieval", "data": data.path.name, "digest": data.digest[:12],
+            "variant": f"{name} + ridge", "seed": 0, "seconds": time.perf_counter() - begin,
+            "measured": measured,
+        }  # fmt: skip
+
+
+def promoters(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Fine-tune on core promoters after each pre-training, and from scratch; and a plain CNN."""
+    from genebert_models.promoters import count, fine_tune, plain_cnn, read_all
+
+    from genoglot.models.dna.genebert_data import GeneBertData
+    from genoglot.training.device import choose_device
+
+    data, task = GeneBertData.open(options.data), read_all(options.folder)
+    device = choose_device(options.device).type
+    how = {"seed": options.seed, "epochs": options.epochs, "device": device,
+           "batch_size": options.batch_size}  # fmt: skip
+    parameters = 0
+    for variant in options.variants or [v for v in VARIANTS if v != "matching only"]:
+        model, about = trained(
+            options, data, variant, n_regions=2, region_bases=data.width, max_length=128
+        )
+        parameters = count(model.encoder)
+        model.encoder.to("cpu")
+        saved = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+
+        def make(model: Any = model, saved: Any = saved) -> Any:
+            model.encoder.to("cpu").load_state_dict(saved)
+            return model.encoder
+
+        yield {"experiment": "promoters", **about, **fine_tune(make, task, **how)}
+    make_cnn = lambda: plain_cnn(task.train[0].shape[1], parameters, options.seed)  # noqa: E731
+    found = fine_tune(make_cnn, task, **how)
+    yield {"experiment": "promoters", "variant": "CNN", "seed": options.seed, **found}
+
+
+def speed(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Time of a training step with all three losses."""
+    from genebert_models.measure import n_parameters
+    from genebert_models.speed import measure_speed
+
+    from genoglot.models.dna.genebert_data import GeneBertData
+    from genoglot.training.device import choose_device
+
+    data = GeneBertData.open(options.data)
+    model = new_model(options, data, "all three")
+    device = choose_device(options.device).type
+    yield {
+        "experiment": "speed", "data": data.path.name, "size": options.size,
+        "backbone": options.backbone, "parameters": n_parameters(model),
+        "encoder_parameters": n_parameters(model.encoder), "region_encoder_parameters":
+        n_parameters(model.region_encoder), **measure_speed(model, data, device=device),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
