@@ -44,6 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "barcodes.tsv").write_text("\n".join(barcodes) + "\n")
     rows = [f"{name},{('B cell', 'T cell')[i % 2]}\n" for i, name in enumerate(barcodes)]
     (folder / "cells.csv").write_text("barcode,cell_type\n" + "".join(rows))
+    _write_bad_files(folder)
     with h5py.File(folder / "tenx.h5", "w") as file:
         group, matrix = file.create_group("matrix"), csc_array(counts)
         for name in ("data", "indices", "indptr"):
@@ -53,6 +54,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         features["id"] = np.array([f"{c}:{a}-{b}" for c, a, b in peaks], "S30")
         features["genome"] = np.array(["GRCh38"] * N_PEAKS, "S9")
     return folder
+
+
+def _write_bad_files(folder: Path) -> None:
+    """Files of which one thing is wrong."""
+    for name in ("plain.mtx", "peaks.bed", "cells.csv", "genome.fa"):
+        zipped = gzip.compress((folder / name).read_bytes())
+        (folder / f"cut.{name}.gz").write_bytes(zipped[: len(zipped) // 2])
+    for name in ("peaks.bed", "barcodes.tsv"):
+        lines = (folder / name).read_text().splitlines(keepends=True)
+        (folder / f"short.{name}").write_text("".join(lines[:-1]))
+    rows = (folder / "cells.csv").read_text().splitlines()
+    (folder / "short.csv").write_text("\n".join(rows[:-2]) + "\n")
+    (folder / "blank.csv").write_text(
+        "\n".join([*rows[:-1], rows[-1].split(",")[0] + ",NA"]) + "\n"
+    )
+    (folder / "three.csv").write_text("\n".join([*rows[:-1], rows[-1].split(",")[0] + ",rare"]))
+    (folder / "bad.motifs").write_text(">M1 first\nA [1 2]\nC [3 x]\nG [1 1]\nT [0 4]\n")
 
 
 MATRIX = (
@@ -122,10 +140,10 @@ def test_a_part_of_a_genome_is_enough_if_asked(here: Here, files: Path) -> None:
     part = [name.replace("genome.fa", "part.fa") for name in MATRIX]
     said = here("genebert", "build", *part, "-o", "part", *FUNGI, status=2)
     assert "30 of 240 regions lie outside of the genome's sequences" in said
-    assert "--outside skip" in said and not (files / "part").exists()
-    said = here("genebert", "build", *part, "-o", "part", *FUNGI, "--outside", "skip")
+    assert "--on-error skip" in said and not (files / "part").exists()
+    said = here("genebert", "build", *part, "-o", "part", *FUNGI, "--on-error", "skip")
     assert "30 regions lie outside of the genome's sequences: left out" in said
-    named = ("--validation", "chr2", "--test", "chr3", "--overwrite", "--outside", "skip")
+    named = ("--validation", "chr2", "--test", "chr3", "--overwrite", "--on-error", "skip")
     said = here("genebert", "build", *part, "-o", "part", *FUNGI, *named)
     assert "validation chr2; test chr3" in said
 
@@ -134,6 +152,25 @@ def test_a_part_of_a_genome_is_enough_if_asked(here: Here, files: Path) -> None:
     ("arguments", "message"),
     [
         (("counts.mtx.gz", "--genome", "genome.fa"), "(--barcodes, --peaks)"),
+        (("cut.plain.mtx.gz", *MATRIX[1:]), "cut.plain.mtx.gz: damaged gzip file"),
+        ((*MATRIX, "--peaks", "cut.peaks.bed.gz"), "cut.peaks.bed.gz: damaged gzip file"),
+        ((*MATRIX, "--cell-types", "cut.cells.csv.gz"), "cut.cells.csv.gz: damaged gzip file"),
+        ((*MATRIX[:-1], "cut.genome.fa.gz"), "cut.genome.fa.gz: damaged gzip file"),
+        ((*MATRIX, "--peaks", "short.peaks.bed"), "240 x 30, but short.peaks.bed has 239 peaks"),
+        ((*MATRIX, "--barcodes", "short.barcodes.tsv"), "short.barcodes.tsv has 29 cells"),
+        (
+            (*MATRIX, "--cell-types", "short.csv"),
+            "2 of 30 cells have no cell type, such as 'AAC28-1'",
+        ),
+        (
+            (*MATRIX, "--cell-types", "blank.csv"),
+            "1 of 30 cells have no cell type, such as 'AAC29-1'",
+        ),
+        (
+            (*MATRIX, "--cell-types", "three.csv", "--min-count", "5"),
+            "1 cell types have no open region: 'rare'",
+        ),
+        ((*MATRIX, "--motifs", "bad.motifs"), "bad.motifs:3: 'x' is not a number"),
         (MATRIX[:-2], "give the genome of the regions with --genome"),
         (MATRIX[:5] + MATRIX[-2:], "(--cell-types), or add up all cells"),
         (("tenx.h5", "--peaks", "peaks.bed", *MATRIX[-2:]), "has its own peaks"),
@@ -157,6 +194,15 @@ def test_bad_input_ends_in_one_line(
     errors = [line for line in said.splitlines() if line.startswith("genoglot: error")]
     assert len(errors) == 1
     assert sorted(files.rglob("*")) == before
+
+
+def test_cells_and_cell_types_without_data_are_left_out_if_asked(here: Here, files: Path) -> None:
+    given = [*MATRIX, "-o", "skipped", *FUNGI, "--on-error", "skip", "--overwrite"]
+    said = here("genebert", "build", *given, "--cell-types", "short.csv")
+    assert "short.csv: 2 of 30 cells have no cell type and are left out" in said
+    said = here("genebert", "build", *given, "--cell-types", "three.csv", "--min-count", "5")
+    assert "1 cell types have no open region in the genome and are left out: 'rare'" in said
+    assert GeneBertData.open(files / "skipped").cell_types == ["B cell", "T cell"]
 
 
 def test_existing_output_is_not_replaced(here: Here, files: Path) -> None:

@@ -6,8 +6,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.atlas.accessibility import Accessibility
@@ -41,6 +43,7 @@ def read_cell_matrix(
     all_cells: bool = False,
     min_count: float = 0,
     genome: str = "",
+    on_error: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> Accessibility:
     """Read a peak x cell matrix and add up the cells of each cell type.
@@ -73,20 +76,22 @@ def read_cell_matrix(
         any sum above 0.
     genome
         Name of the genome assembly. By default what the file says, if it says it.
+    on_error
+        What to do if cells have no cell type: "raise" an error, or "skip" them and report how many.
     progress
         Show a progress bar in a terminal.
 
     Returns
     -------
     Accessibility
-        Regions, and the cell types they are open in. Cells without a cell type are left out, and
-        rows of the table without a cell are ignored; notices count both.
+        Regions, and the cell types they are open in. Rows of the table without a cell in the matrix
+        are ignored; a notice counts them.
 
     Raises
     ------
     AtlasError
-        If files do not belong together, a count is negative or not a number, the cell types are not
-        known, or no cell has one.
+        If files do not belong together, a count is negative or not a number, or the cell types are
+        not known: of the matrix, or of a cell if `on_error` is "raise".
     """
     from scipy.sparse import csr_array
 
@@ -105,6 +110,7 @@ def read_cell_matrix(
         log.info("%s: all %s cells are added up", path, f"{len(labels):,}")
     else:
         labels = _label_cells(matrix, table, barcode_column, cell_type_column)
+        _check_labels(labels, matrix, table, on_error)
     names = sorted({label for label in labels if label is not None})
     sums = _add_up(matrix, names, labels, progress)
     opened = (sums > 0) & (sums >= min_count)
@@ -145,22 +151,32 @@ def _label_cells(
         )
     if table is None:
         column = _choose_cell_types(matrix.labels, cell_type_column, f"{matrix.name}: obs")
-        labels = [label or None for label in matrix.labels[column]]
-        where = matrix.name
-    else:
-        labels, where = (
-            _labels_of_table(matrix, table, barcode_column, cell_type_column),
-            table.name,
+        return _without_missing(matrix.labels[column])
+    return _labels_of_table(matrix, table, barcode_column, cell_type_column)
+
+
+def _check_labels(
+    labels: Sequence[str | None],
+    matrix: CellMatrix,
+    table: Path | None,
+    on_error: Literal["raise", "skip"],
+) -> None:
+    """Refuse, or count, cells without a cell type."""
+    where = table or matrix.name
+    unlabeled = [name for name, label in zip(matrix.barcodes, labels, strict=True) if label is None]
+    if len(unlabeled) == len(labels):
+        raise AtlasError(
+            f"{where}: no cell has a cell type; name another column with cell_type_column= "
+            "(--cell-type-column)"
         )
-    unlabeled = labels.count(None)
-    if unlabeled == len(labels):
-        raise AtlasError(f"{where}: no cell has a cell type; name another column")
+    found = f"{where}: {len(unlabeled):,} of {len(labels):,} cells have no cell type"
+    if unlabeled and on_error == "raise":
+        raise AtlasError(
+            f"{found}, such as {some(unlabeled[:1])}; add them, or leave the cells out with "
+            'on_error="skip" (--on-error skip)'
+        )
     if unlabeled:
-        log.warning(
-            "%s: %s of %s cells have no cell type and are left out",
-            *(where, f"{unlabeled:,}", f"{len(labels):,}"),
-        )
-    return labels
+        log.warning("%s and are left out", found)
 
 
 def _labels_of_table(
@@ -194,11 +210,7 @@ def _labels_of_table(
             "one, or name the column that differs (--barcode-column)"
         )
     column = _choose_cell_types(columns, cell_type_column, str(path))
-    missing = missing_values(frame[column]).to_list()
-    label_of = {
-        name: None if absent else label
-        for name, label, absent in zip(names, columns[column], missing, strict=True)
-    }
+    label_of = dict(zip(names, _without_missing(columns[column]), strict=True))
     shared = len(known & set(names))
     if not shared:
         raise AtlasError(
@@ -211,6 +223,12 @@ def _labels_of_table(
             *(path, f"{len(names) - shared:,}", f"{len(names):,}"),
         )
     return [label_of.get(name) for name in matrix.barcodes]
+
+
+def _without_missing(labels: Sequence[str | None]) -> list[str | None]:
+    """Replace labels that mean a missing value, such as NA, by None."""
+    absent = missing_values(pl.Series(labels, dtype=pl.String))
+    return [None if a else label for label, a in zip(labels, absent, strict=True)]
 
 
 def _choose_cell_types(columns: Labels, chosen: str | None, where: str) -> str:

@@ -157,13 +157,14 @@ def build(
             show_default="about a tenth of the regions",
         ),
     ] = None,
-    outside: Annotated[
-        Literal["refuse", "skip"],
+    on_error: Annotated[
+        Literal["raise", "skip"],
         typer.Option(
-            help="What to do with regions that are not in the genome: refuse them, or leave them "
-            "out and report how many."
+            help="What to do with cells without a cell type, cell types without a region, and "
+            "regions that are not in the genome: refuse the data (raise), or leave them out (skip) "
+            "and report how many were left out."
         ),
-    ] = "refuse",
+    ] = "raise",
     overwrite: Overwrite = False,
     *,
     matrix: CellMatrix,
@@ -187,7 +188,7 @@ def build(
     dna = genome.open()
     if dna is None:
         raise GenoglotError("give the genome of the regions with --genome")
-    accessible = _read(source, matrix)
+    accessible = _read(source, matrix, on_error)
     if not same_assembly(accessible.genome, assembly):
         raise GenoglotError(
             f"{source}: is of the assembly {accessible.genome!r}, not {assembly!r}; give the "
@@ -203,7 +204,7 @@ def build(
         scores=scores,
         validation=validation or (),
         test=test or (),
-        outside=outside,
+        on_error=on_error,
         overwrite=overwrite,
     )
     facts = data.info()
@@ -235,7 +236,7 @@ def info(
     (print_json if as_json else print_facts)(data.info())
 
 
-def _read(source: Path, matrix: CellMatrix) -> Accessibility:
+def _read(source: Path, matrix: CellMatrix, on_error: Literal["raise", "skip"]) -> Accessibility:
     """Read an atlas or a peak x cell matrix."""
     from dataclasses import asdict
 
@@ -245,7 +246,7 @@ def _read(source: Path, matrix: CellMatrix) -> Accessibility:
     from genoglot.atlas.format import MANIFEST
 
     if not (source / MANIFEST).exists():
-        return read_cell_matrix(source, **asdict(matrix))
+        return read_cell_matrix(source, **asdict(matrix), on_error=on_error)
     for option, value in asdict(matrix).items():
         if value:
             raise GenoglotError(

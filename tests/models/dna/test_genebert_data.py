@@ -305,10 +305,10 @@ def test_regions_off_the_genome_are_refused_or_counted(
     opened[:4, : len(source.regions)] = source.open_regions.toarray()
     opened[4, -3:] = True
     more = Accessibility(regions, [*CELL_TYPES, "far"], csr_array(opened), "peaks")
-    with pytest.raises(ModelError, match=r"3 of 303 regions lie outside .*--outside skip"):
+    with pytest.raises(ModelError, match=r"3 of 303 regions lie outside .*--on-error skip"):
         GeneBertData.build(tmp_path / "o", more, genome, MOTIFS, width=WIDTH)
     assert not list(tmp_path.iterdir())
-    data = GeneBertData.build(tmp_path / "o", more, genome, MOTIFS, width=WIDTH, outside="skip")
+    data = GeneBertData.build(tmp_path / "o", more, genome, MOTIFS, width=WIDTH, on_error="skip")
     assert "3 regions lie outside of the genome's sequences: left out" in caplog.text
     assert "1 cell types have no open region in the genome and are left out: 'far'" in caplog.text
     assert data.cell_types == CELL_TYPES
@@ -323,7 +323,7 @@ def test_names_that_the_genome_spells_differently_are_refused(
         source.regions.rename_chroms("ensembl"), CELL_TYPES, source.open_regions, "peaks"
     )
     with pytest.raises(ChromosomeNameError, match=r"peaks says .* where the genome says"):
-        GeneBertData.build(tmp_path / "o", other, genome, MOTIFS, outside="skip")
+        GeneBertData.build(tmp_path / "o", other, genome, MOTIFS, on_error="skip")
 
 
 def test_bad_arguments_are_refused(tmp_path: Path, source: Accessibility, genome: Genome) -> None:
@@ -343,7 +343,7 @@ def test_bad_arguments_are_refused(tmp_path: Path, source: Accessibility, genome
     for options, message in (
         ({"width": 0}, "width is 0"),
         ({"scores": "mean"}, "choose from max, sum"),
-        ({"outside": "drop"}, "choose from refuse, skip"),
+        ({"on_error": "drop"}, "choose from raise, skip"),
     ):
         with pytest.raises(ModelError, match=message):
             GeneBertData.build(tmp_path / "o", source, genome, MOTIFS, **options)  # type: ignore[arg-type]

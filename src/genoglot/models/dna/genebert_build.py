@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("genoglot")
 
 Scores = Literal["max", "sum"]
-Outside = Literal["refuse", "skip"]
+OnError = Literal["raise", "skip"]
 Ints = NDArray[np.int64]
 Subsets = NDArray[np.int8]
 """Subset of each region, as an index into `SUBSETS`; `UNUSED` if it is in none."""
@@ -62,14 +62,14 @@ class Chosen(NamedTuple):
     ids: NDArray[np.int32]
 
 
-def choose_regions(source: Accessibility, genome: Genome, outside: Outside) -> Chosen:
+def choose_regions(source: Accessibility, genome: Genome, on_error: OnError) -> Chosen:
     """Take the regions that lie in the genome and are open in a cell type, in sorted order.
 
     Raises
     ------
     ModelError
-        If a region lies outside of the genome and `outside` is "refuse", if two regions are the
-        same, or if no region is left.
+        If a region lies outside of the genome or a cell type has no open region, and `on_error` is
+        "raise"; if two regions are the same, or if no region is left.
     ChromosomeNameError
         If the genome spells the chromosomes differently, or has none of them.
     """
@@ -79,12 +79,12 @@ def choose_regions(source: Accessibility, genome: Genome, outside: Outside) -> C
     regions, presence = source.regions, source.open_regions
     inside = find_inside(regions, genome, source.name).wholly
     n_outside = int((~inside).sum())
-    if n_outside and outside == "refuse":
+    if n_outside and on_error == "raise":
         first = regions[[int(np.flatnonzero(~inside)[0])]].loci[0]
         raise ModelError(
             f"{source.name}: {n_outside:,} of {len(regions):,} regions lie outside of the genome's "
             f"sequences, such as {first}; give the genome that they are of, or leave them out "
-            'with outside="skip" (--outside skip)'
+            'with on_error="skip" (--on-error skip)'
         )
     n_open = np.bincount(presence.indices, minlength=len(regions))
     _count_left_out(source.name, n_outside, "regions lie outside of the genome's sequences")
@@ -109,6 +109,11 @@ def choose_regions(source: Accessibility, genome: Genome, outside: Outside) -> C
     sorted_presence.sort_indices()
     sizes = np.diff(sorted_presence.indptr)
     empty = [name for name, size in zip(source.cell_types, sizes, strict=True) if not size]
+    if empty and on_error == "raise":
+        raise ModelError(
+            f"{source.name}: {len(empty):,} cell types have no open region: {some(empty)}; correct "
+            'the data, or leave them out with on_error="skip" (--on-error skip)'
+        )
     if empty:
         log.warning(
             "%s: %d cell types have no open region in the genome and are left out: %s",

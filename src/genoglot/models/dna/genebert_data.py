@@ -22,7 +22,7 @@ from genoglot.models.dna.genebert_build import (
     PROGRESS,
     SCORES,
     SUBSETS,
-    Outside,
+    OnError,
     Scores,
     choose_regions,
     measure_scores,
@@ -121,7 +121,7 @@ class GeneBertData:
         scores: Scores = "max",
         validation: Sequence[str] = (),
         test: Sequence[str] = (),
-        outside: Outside = "refuse",
+        on_error: OnError = "raise",
         overwrite: bool = False,
         progress: bool = True,
     ) -> GeneBertData:
@@ -150,9 +150,9 @@ class GeneBertData:
         validation, test
             Chromosomes to validate and to test on; by default about a tenth of the regions for
             each: see `split_regions`.
-        outside
-            What to do with regions that do not lie wholly in the genome: "refuse" them, or "skip"
-            them and report how many.
+        on_error
+            What to do if regions do not lie wholly in the genome, or cell types have no open
+            region: "raise" an error, or "skip" them and report how many.
         overwrite
             Replace `out`, and forget an unfinished build.
         progress
@@ -173,7 +173,7 @@ class GeneBertData:
         """
         from genoglot.atlas.accessibility import Accessibility
 
-        for name, value, known in (("scores", scores, Scores), ("outside", outside, Outside)):
+        for name, value, known in (("scores", scores, Scores), ("on_error", on_error, OnError)):
             if value not in get_args(known):
                 choices = ", ".join(get_args(known))
                 raise ModelError(f"{name} is {value!r}; choose from {choices}")
@@ -184,9 +184,11 @@ class GeneBertData:
             problem = f"{len(ids) - len(set(ids))} motifs have the id of another" if ids else "none"
             raise ModelError(f"motifs: {problem}; give at least one, each with an id of its own")
         out = Path(out)
+        if out.name in ("", ".."):
+            raise ModelError(f"{out}: is not the name of a new folder; give one")
         if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
             raise ModelError(f"{out}: exists already; choose another name or overwrite it")
-        chosen = choose_regions(Accessibility.of(source), genome, outside)
+        chosen = choose_regions(Accessibility.of(source), genome, on_error)
         subset, rule = split_regions(chosen.regions, validation, test, width)
         building = out.with_name(f"{out.name}.building")
         if overwrite and building.exists():
