@@ -17,10 +17,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
 
+from genoglot.regions import Regions, Universe
 from genoglot.simulate import World
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,7 @@ PRELUDE = """
 genoglot() {
     case "$1 $2" in
         train\\ direct | train\\ text2bed | train\\ seq2regions) command genoglot "$@" --epochs 1 ;;
+        pretrain\\ genebert) command genoglot "$@" --max-steps 3 --set batch_size=8 ;;
         pretrain\\ *) command genoglot "$@" --max-steps 5 ;;
         task\\ train)
             command genoglot "$@" --set epochs=1 --set min_steps=10 --set width=16 --set trees=20 ;;
@@ -46,6 +49,7 @@ PAGES = [
     pytest.param("docs/annotate.md", marks=SLOW),
     pytest.param("docs/library.md", marks=SLOW),
     pytest.param("docs/pretrain.md", marks=SLOW),
+    pytest.param("docs/genebert.md", marks=SLOW),
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
     pytest.param("docs/disease_risk.md", marks=SLOW),
@@ -113,7 +117,30 @@ def reader(tmp_path: Path, world: World) -> Path:
     for name, rows in {"sheet": sheet, "aside": sheet.head(30), "more": sheet.tail(30)}.items():
         rows.write_csv(tmp_path / f"{name}.csv")
     _write_labeled_sequences(tmp_path)
+    _write_single_cells(tmp_path, world)
     return tmp_path
+
+
+def _write_single_cells(folder: Path, world: World) -> None:
+    """Write single-cell ATAC-seq of four cell types of the simulated world, as Cell Ranger does."""
+    rng, universe = np.random.default_rng(0), Universe.from_bed(world.universe_path)
+    files = pl.read_csv(world.path / "sheet.csv").filter(pl.col("assay") == "DNase-seq")
+    entries, cells = [], []
+    for name, file in (
+        files.unique("biosample", maintain_order=True)["biosample", "file"].head(4).rows()
+    ):
+        ids = np.unique(universe.encode(Regions.from_bed(world.path / file)))
+        for _ in range(10):
+            cells.append(f"BC{len(cells):03d}-1,{name}")
+            found = ids[rng.random(len(ids)) < 0.3]
+            entries += [f"{i + 1} {len(cells)} {rng.integers(1, 4)}" for i in found]
+    (matrix := folder / "filtered_peak_bc_matrix").mkdir()
+    head = "%%MatrixMarket matrix coordinate integer general"
+    size = f"{len(universe)} {len(cells)} {len(entries)}"
+    (matrix / "matrix.mtx").write_text("\n".join([head, size, *entries, ""]))
+    (matrix / "barcodes.tsv").write_text("".join(cell.split(",")[0] + "\n" for cell in cells))
+    shutil.copy(world.universe_path, matrix / "peaks.bed")
+    (folder / "cells.csv").write_text("\n".join(["barcode,cell_type", *cells, ""]))
 
 
 def _write_labeled_sequences(folder: Path) -> None:
