@@ -258,6 +258,7 @@ def _add_up(
     peak_of = np.full(matrix.n_features, -1, np.int64)
     peak_of[matrix.rows] = np.arange(len(matrix.rows))
     sums = np.zeros((len(names), len(matrix.rows)), np.float32)
+    flat = sums.reshape(-1)  # add.at is six times as fast with one index as with two
     for entries in with_progress(matrix.entries, "reading cells", shown=progress):
         bad = ~(entries.counts >= 0) | (entries.counts == np.inf)
         if bad.any():
@@ -268,5 +269,6 @@ def _add_up(
             )
         types, peaks = type_of[entries.cells], peak_of[entries.peaks]
         used = (types >= 0) & (peaks >= 0)
-        np.add.at(sums, (types[used], peaks[used]), entries.counts[used].astype(np.float32))
+        at = types[used] * len(matrix.rows) + peaks[used]
+        np.add.at(flat, at, entries.counts[used].astype(np.float32))
     return sums
