@@ -8,7 +8,7 @@ as arrays (ids, DNA of 500 bp, standardized motif scores), and as the batches th
 on (k-mers, masked; other segments; motif scores). Beside it, training steps of the preset `small`
 on such batches, without reading them. Figures are medians of five rounds, which take turns.
 
-With 1,000,029 regions, the number of Mo et al. 2021, the scan takes a quarter of an hour. With
+With `--regions 1000029`, the number of Mo et al. 2021, this takes some minutes more. With
 `--folder`, what was built is in that folder, and a run that was stopped is continued by the next.
 """
 
