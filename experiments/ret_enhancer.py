@@ -159,7 +159,9 @@ def embed(encoder: KmerBert, codes: Codes) -> tuple[Floats, Floats]:
     with inference(encoder):
         for part, _ in batches(distinct, None, 64):
             strands = [encoder(encoder.batch(dna)) for dna in (part, reverse_complement(part))]
-            rows.append([sum((e.sequence, e.tokens.mean(1))[i] for e in strands) / 2 for i in (0, 1)])
+            rows.append(
+                [sum((e.sequence, e.tokens.mean(1))[i] for e in strands) / 2 for i in (0, 1)]
+            )
     cls, mean = (torch.cat(vectors).double().numpy()[which] for vectors in zip(*rows, strict=True))
     return cls, mean
 
@@ -197,9 +199,7 @@ def shown(table: pl.DataFrame) -> str:
         lines.append([str(name), str(against), *cells, seeds if " " in seeds else ""])
     counts = [str(table.filter(element=element)["changes"][0]) for element in elements]
     lines.append(["changes", "", *counts, ""])
-    return TextTable(
-        ["score", "against", *elements, f"seeds, {elements[0]}"], lines
-    ).to_markdown()
+    return TextTable(["score", "against", *elements, f"seeds, {elements[0]}"], lines).to_markdown()
 
 
 if __name__ == "__main__":

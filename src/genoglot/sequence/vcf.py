@@ -342,7 +342,7 @@ class _Calls:
 
     def __init__(self, n: int) -> None:
         self._known: dict[str, tuple[int, int, bool]] = {}
-        self._phase_sets: NDArray[np.object_] = np.full(n, None, np.object_)
+        self._phase_sets = np.full(n, "", np.object_)  # of the first heterozygous call
 
     def read(
         self, fields: list[str], variant: Variant, path: Path
@@ -377,9 +377,9 @@ class _Calls:
     ) -> NDArray[np.bool_]:
         """Return who has the phase set of the person's first heterozygous call."""
         sets = np.array(texts, np.object_)
-        first = differs & np.equal(self._phase_sets, None)
+        first = differs & (self._phase_sets == "")
         self._phase_sets[first] = sets[first]
-        same: NDArray[np.bool_] = (self._phase_sets == sets).astype(np.bool_)
+        same: NDArray[np.bool_] = self._phase_sets == sets
         return same
 
 
