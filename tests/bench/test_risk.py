@@ -30,7 +30,7 @@ def encoder() -> SequenceEncoder:
 def make_cohort(
     folder: Path, alleles: np.ndarray, case: np.ndarray, columns: dict[str, list[str]] | None = None
 ) -> Cohort:
-    """Write and read a cohort: alleles (variants, people, 2) of single-base variants."""
+    """Write and read a cohort: alleles (variants, people, 1 or 2) of single-base variants."""
     rng = np.random.default_rng(5)
     dna = rng.choice(list("ACGT"), LENGTH)
     (folder / "g.fa").write_text(f">chr1\n{''.join(dna)}\n")
@@ -40,7 +40,7 @@ def make_cohort(
     for i, row in enumerate(alleles):
         ref = dna[i * step]
         alt = "ACGT"[("ACGT".index(ref) + 1) % 4]
-        calls = "\t".join(f"{a}|{b}" for a, b in row.tolist())
+        calls = "\t".join("|".join(map(str, person)) for person in row.tolist())
         lines.append(f"chr1\t{i * step + 1}\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t{calls}")
     (folder / "a.vcf").write_text("\n".join(lines) + "\n")
     table = pl.DataFrame({"person": people, "case": case, **(columns or {})})
@@ -142,13 +142,25 @@ def test_covariates_are_available_to_all_models(tmp_path: Path) -> None:
         assert value(result, model)[0] > 0.85
 
 
+def test_haploid_people_have_one_copy(tmp_path: Path) -> None:
+    """2 % of haploid people have each allele, which is not rare; of two copies it would be 1 %."""
+    case = np.arange(200) % 2
+    alleles = np.zeros((12, 200, 1), int)
+    for variant, carriers in enumerate(np.flatnonzero(case)[:48].reshape(12, 4)):
+        alleles[variant, carriers] = 1
+    result = estimate_risk(make_cohort(tmp_path, alleles, case), draws=200)
+    assert value(result, "burden")[0] > 0.65
+    assert value(result, "rare burden")[0] == 0.5
+
+
 def test_a_person_has_no_influence_on_the_risk_of_others_in_the_fold(
     tmp_path: Path, encoder: SequenceEncoder
 ) -> None:
     """Standardization and rare alleles come from training people only."""
     rng = np.random.default_rng(4)
-    alleles = (rng.random((20, 60, 2)) < rng.uniform(0.004, 0.4, (20, 1, 1))).astype(int)
-    case = rng.permutation(60) % 2
+    frequency = np.append(rng.uniform(0.004, 0.4, 19), 0.5)[:, None, None]
+    alleles = (rng.random((20, 60, 2)) < frequency).astype(int)
+    case = (alleles[-1].sum(axis=1) + rng.normal(0, 0.3, 60) > 1).astype(int)
     before = estimate_risk(make_cohort(tmp_path, alleles, case), encoder, draws=100).risk
     changed = alleles.copy()
     changed[:, 0] = 1 - changed[:, 0]
@@ -158,7 +170,7 @@ def test_a_person_has_no_influence_on_the_risk_of_others_in_the_fold(
         np.testing.assert_allclose(
             before.filter(same)[model], after.filter(same)[model], atol=1e-3, err_msg=model
         )
-    assert (before["genotypes"][0] - after["genotypes"][0]) != 0
+    assert before["genotypes"][0] != after["genotypes"][0]  # so that genotypes are read at all
 
 
 def test_embedding_does_not_depend_on_the_order_of_haplotypes(

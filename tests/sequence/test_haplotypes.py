@@ -120,6 +120,52 @@ def test_symbolic_deletion_ends_at_end(tmp_path: Path, genome: Genome) -> None:
 
 
 @pytest.mark.parametrize(
+    ("alt", "info", "calls", "wanted", "symbolic"),
+    [
+        ("<DEL>", "SVLEN=-7", "0|1", DNA[:3] + DNA[10:], 0),
+        ("<DEL>", "SVLEN=7;SVTYPE=DEL", "0|1", DNA[:3] + DNA[10:], 0),
+        ("T,<DEL>", "SVLEN=.,7", "0|2", DNA[:3] + DNA[10:], 0),
+        ("<DEL>", ".", "0|1", DNA, 1),  # without a length: read as the reference, and counted
+        ("<DEL>", "CIEND=-5,5", "0|1", DNA, 1),
+        ("<DEL>,<DEL>", "END=10;SVLEN=7,4", "1|2", DNA, 2),  # END is that of one of them only
+        ("<DUP>", "END=10", "0|1", DNA, 1),
+        ("G]chr1:20]", ".", "0|1", DNA, 1),
+        ("<NON_REF>", "END=10", "0|1", DNA, 0),
+    ],
+)
+def test_symbolic_alleles_are_applied_or_counted(
+    tmp_path: Path, genome: Genome, alt: str, info: str, calls: str, wanted: str, symbolic: int
+) -> None:
+    path = vcf(tmp_path / "a.vcf", "p", f"chr1 3 . G {alt} . PASS {info} GT {calls}")
+    found = read(path, genome)
+    assert both(found)[1] == wanted
+    assert found.counts["symbolic_alleles"] == symbolic
+
+
+def test_phase_sets_are_phased_within_themselves_only(tmp_path: Path, genome: Genome) -> None:
+    """A person whose heterozygous variants are in two phase sets is not phased over the locus."""
+    path = vcf(
+        tmp_path / "a.vcf",
+        "one two hom",
+        "chr1 3 . G T . . . GT:PS 0|1:3 0|1:3 1|1:3",
+        "chr1 9 . A C . . . GT:DP:PS 1|0:8:3 1|0:8:9 0|1:8:9",
+        "chr1 20 . T C . . . PS:GT .:0|0 9:0|1 .",
+    )
+    genotypes = read_genotypes(path, Locus("chr1", 0, 30))
+    assert genotypes.phased.tolist() == [[True] * 3, [True, False, True], [True, False, False]]
+    assert Haplotypes.of(genotypes, genome).counts["unphased_people"] == 1
+
+
+def test_variants_that_did_not_pass_a_filter_are_counted(tmp_path: Path, genome: Genome) -> None:
+    records = [f"chr1 {at} . {DNA[at - 1]} N . {text} . GT 0|1"
+               for at, text in ((3, "PASS"), (5, "."), (7, "LowQual"), (9, "q10;s50"))]  # fmt: skip
+    found = read(vcf(tmp_path / "a.vcf", "p", *records), genome)
+    assert found.counts["filtered_variants"] == 2
+    changed = [base if i not in (2, 4, 6, 8) else "N" for i, base in enumerate(DNA)]
+    assert both(found)[1] == "".join(changed)  # and applied
+
+
+@pytest.mark.parametrize(
     ("records", "wanted"),
     [
         # As bcftools consensus: the second of two overlapping variants is skipped,

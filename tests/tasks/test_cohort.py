@@ -108,6 +108,21 @@ def test_bad_tables_are_refused(
         read(vcf, genome, table, **options)
 
 
+def test_a_locus_without_variants_is_refused(vcf: Path, genome: Genome) -> None:
+    table = vcf.with_name("people.csv")
+    table.write_text("person,case\nada,1\nbo,0\n")
+    with pytest.raises(GenoglotError, match=r"a\.vcf: no variant in chr1:11-20; choose a locus"):
+        Cohort.read(vcf, table, Locus("chr1", 10, 20), genome)
+
+
+def test_names_of_people_are_text(vcf: Path, genome: Genome) -> None:
+    """007 and 7 are two people."""
+    vcf.write_text(vcf.read_text().replace("ada\tbo", "007\t7"))
+    cohort = read(vcf, genome, "person,case\n7,1\n007,0\n")
+    assert cohort.people == ("007", "7")
+    assert cohort.case.tolist() == [0, 1]
+
+
 def test_covariates_of_text_and_groups(vcf: Path, genome: Genome) -> None:
     table = (
         "person,case,sex,site,family,age\nada,1,f,x,A,NA\nbo,0,m,y,A,2\ncy,1,f,z,,3\ndi,0,,x,B,4\n"

@@ -148,7 +148,7 @@ def estimate_risk(
         simpler = [
             _choose_penalty(gram, cohort.case, inner) for gram in (0 * covariates, covariates)
         ]
-        for name, block in {**_genotype_features(dosages, train), **fixed}.items():
+        for name, block in {**_genotype_features(cohort, dosages, train), **fixed}.items():
             with_block = covariates + _gram(block, train)
             fits = [*simpler, _choose_penalty(with_block, cohort.case, inner)]
             _, gram, penalty = min(fits, key=lambda fit: fit.loss)  # of equal ones, the simplest
@@ -226,9 +226,12 @@ def _published_rows() -> list[list[str]]:
     return [[name, *(row.get(metric, "") for metric in METRICS)] for name, row in rows.items()]
 
 
-def _genotype_features(dosages: Floats, train: NDArray[np.int64]) -> dict[str, Floats]:
+def _genotype_features(
+    cohort: Cohort, dosages: Floats, train: NDArray[np.int64]
+) -> dict[str, Floats]:
     """Features of the models without DNA, by name of the model."""
-    copies = 2 * np.maximum((~np.isnan(dosages[train])).sum(axis=0), 1)
+    ploidy = np.where(cohort.genotypes.haploid[train], 1, 2)
+    copies = np.maximum(ploidy @ ~np.isnan(dosages[train]), 1)
     rare = np.nansum(dosages[train], axis=0) / copies < RARE
     return {
         COVARIATES: dosages[:, :0],

@@ -64,9 +64,10 @@ class Haplotypes:
     Rules, as those of `bcftools consensus`: variants are applied in the order of the file. A
     variant that overlaps one that was applied to the same haplotype is skipped; but an insertion or
     deletion whose first base is the last one of the variant before is applied, unless that was an
-    insertion. `<DEL>` deletes the bases after its first one up to INFO/END. Alleles `*`, `<*>` and
-    `<NON_REF>` change nothing. Alleles that are missing, and other symbolic ones, are read as the
-    reference. Without phase, alleles are in the order in which they are written.
+    insertion. `<DEL>` deletes the bases after its first one up to INFO/END, or as many as
+    INFO/SVLEN. Alleles `*`, `<*>` and `<NON_REF>` change nothing. Alleles that are missing, and
+    other symbolic ones, also `<DEL>` without an end, are read as the reference. Without phase,
+    alleles are in the order in which they are written.
 
     Attributes
     ----------
@@ -107,8 +108,9 @@ class Haplotypes:
             The haplotypes, and in `counts` by name: `missing_alleles`, read as the reference;
             `symbolic_alleles`, also read as the reference; `overlapping_alleles`, skipped;
             `unphased_people`, for whom the order of alleles is arbitrary because they have several
-            heterozygous variants and not all are phased; `haploid_people`; and
-            `unknown_reference_bases`, the variants where the genome has N.
+            heterozygous variants and not all are phased, or not in one phase set;
+            `haploid_people`; `unknown_reference_bases`, the variants where the genome has N; and
+            `filtered_variants`, which did not pass a filter and are applied as all others.
 
         Raises
         ------
@@ -264,23 +266,31 @@ def _count_calls(genotypes: Genotypes, haploid: NDArray[np.bool_]) -> dict[str, 
     symbolic = 0
     for row, variant in enumerate(genotypes.variants):
         for number, allele in enumerate(variant.alternatives, 1):
-            if allele not in NO_CHANGE and allele != "<DEL>" and not allele.isalpha():
+            if _is_unreadable(variant, allele):
                 symbolic += int((alleles[row] == number).sum())
     return {
         "missing_alleles": int((alleles == -1).sum()),
         "symbolic_alleles": symbolic,
         "unphased_people": int((several & unphased).sum()),
         "haploid_people": int(haploid.sum()),
+        "filtered_variants": sum(not variant.passed for variant in genotypes.variants),
     }
+
+
+def _is_unreadable(variant: Variant, allele: str) -> bool:
+    """Return whether an allele changes the DNA, but the record does not say what it becomes."""
+    if allele == "<DEL>":
+        return variant.end <= variant.position + 1  # no end is given
+    return allele not in NO_CHANGE and not allele.isalpha()
 
 
 def _edit(variant: Variant, allele: str, locus: Locus) -> Edit | None:
     """Return what an allele does to the reference within the locus; None if nothing."""
     reference, position = variant.reference.upper(), variant.position
+    if allele in NO_CHANGE or _is_unreadable(variant, allele):
+        return None
     if allele == "<DEL>":
         start, end, bases = position + 1, variant.end, np.zeros(0, np.uint8)
-    elif not allele.isalpha():
-        return None
     else:
         start, end, bases = position, position + len(reference), to_codes(allele)
         if _is_indel_after_base(reference, allele):

@@ -25,6 +25,7 @@ _LOCUS = re.compile(r"(\S+):([\d,]+)-([\d,]+)")
 _CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 _LENGTH = re.compile(r"[<,]length=(\d+)")
 _END = re.compile(r"(?:^|;)END=(\d+)")
+_SVLEN = re.compile(r"(?:^|;)SVLEN=([^;]+)")
 _ALTERNATIVE = re.compile(
     r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]+|\*|<[^<>]+>|\.|.*[\[\]].*|\.\w+|\w+\."
 )
@@ -78,7 +79,10 @@ class Variant(NamedTuple):
     alternatives
         The alternative alleles, as they are written: bases, `*`, `<DEL>` and the like.
     end
-        0-based end, which is that of the reference allele or, if later, that of INFO/END.
+        0-based end, which is that of the reference allele or, if later, that of a symbolic allele,
+        from INFO/END or INFO/SVLEN.
+    passed
+        Whether it passed the filters of the variant caller: FILTER is `PASS` or `.`.
     line
         Number of the line, from 1.
     """
@@ -87,6 +91,7 @@ class Variant(NamedTuple):
     reference: str
     alternatives: tuple[str, ...]
     end: int
+    passed: bool
     line: int
 
 
@@ -108,7 +113,9 @@ class Genotypes:
         int16 (v, n, 2): 0 is the reference allele, i the i-th alternative one, `MISSING` an allele
         that is not known, and `ABSENT` the second allele of a haploid call.
     phased
-        bool (v, n), whether the two alleles of a call are in the order of the haplotypes (`0|1`).
+        bool (v, n), whether the two alleles of a call are in the order of the person's haplotypes
+        (`0|1`). A call of another phase set (FORMAT/PS) than the person's first heterozygous one is
+        not.
     contig_length
         Length in bp of the chromosome, if the header has it.
     """
@@ -199,9 +206,9 @@ def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
     alleles: list[NDArray[np.int16]] = []
     phased: list[NDArray[np.bool_]] = []
     seen: dict[str, None] = {}
-    calls = _Calls()
     with _open(path) as file:
         people, contigs, n_lines = _read_header(file, path)
+        calls = _Calls(len(people))
         last = -1
         for number, line in enumerate(file, n_lines + 1):
             chrom, _, rest = line.partition("\t")
@@ -220,15 +227,17 @@ def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
             last = position
             if position >= locus.end:
                 break
-            fields = line.rstrip("\r\n").split("\t")
-            if len(fields) != len(people) + len(_FIXED):
+            fields = line.rstrip("\r\n").split("\t", len(_FIXED) - 1)
+            n_fields = len(fields) + fields[-1].count("\t")
+            if n_fields != len(people) + len(_FIXED):
                 raise SequenceError(
-                    f"{path}:{number}: {len(fields)} fields, separated by tabs, where the header "
+                    f"{path}:{number}: {n_fields} fields, separated by tabs, where the header "
                     f"has {len(people) + len(_FIXED)}; correct the line"
                 )
             variant = _read_variant(fields, position, path, number)
             if variant.end <= locus.start:
                 continue
+            fields[-1:] = fields[-1].split("\t")
             found, order = calls.read(fields, variant, path)
             variants.append(variant)
             alleles.append(found)
@@ -307,27 +316,42 @@ def _read_variant(fields: list[str], position: int, path: Path, number: int) -> 
         if not _ALTERNATIVE.fullmatch(allele):
             raise SequenceError(f"{path}:{number}: ALT has {allele!r}, which is not an allele")
     end = position + len(reference)
-    if any(allele.startswith("<") for allele in alternatives) and (found := _END.search(fields[7])):
-        end = max(end, int(found[1]))
-    return Variant(position, reference, alternatives, end, number)
+    if any(allele.startswith("<") for allele in alternatives):
+        end = max(end, _symbolic_end(alternatives, position, fields[7]))
+    return Variant(position, reference, alternatives, end, fields[6] in ("PASS", "."), number)
+
+
+def _symbolic_end(alternatives: tuple[str, ...], position: int, info: str) -> int:
+    """Return the 0-based end of symbolic alleles; 0 if it is not given, or not the same for all."""
+    found = _SVLEN.search(info)
+    lengths = found[1].replace("-", "").split(",") if found else []
+    deleted = {
+        length
+        for allele, length in zip(alternatives, lengths, strict=False)
+        if allele == "<DEL>" and length.isdecimal()
+    }
+    if len(deleted) > 1:
+        return 0
+    if found := _END.search(info):
+        return int(found[1])
+    return position + 1 + int(deleted.pop()) if deleted else 0
 
 
 class _Calls:
     """Reads genotypes; each text is parsed once."""
 
-    def __init__(self) -> None:
+    def __init__(self, n: int) -> None:
         self._known: dict[str, tuple[int, int, bool]] = {}
+        self._phase_sets = np.full(n, "", np.object_)  # of the first heterozygous call
 
     def read(
         self, fields: list[str], variant: Variant, path: Path
     ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """Read the alleles (n, 2) of a record, and whether they are phased (n,)."""
-        names, texts = fields[8].split(":"), fields[len(_FIXED) :]
+        names, samples = fields[8].split(":"), fields[len(_FIXED) :]
         if "GT" not in names:
             raise SequenceError(f"{path}:{variant.line}: FORMAT has no GT; give genotypes")
-        at = names.index("GT")
-        if len(names) > 1:
-            texts = [(text.split(":", at + 1) + ["."] * at)[at] for text in texts]
+        texts = _values(samples, names, "GT")
         known = self._known
         try:
             found = [known[text] for text in texts]
@@ -337,13 +361,34 @@ class _Calls:
                     known[text] = _parse_call(text, f"{path}:{variant.line}: sample {person + 1}")
             found = [known[text] for text in texts]
         calls = np.array(found, np.int16).reshape(-1, 3)
-        alleles = np.ascontiguousarray(calls[:, :2])
-        if len(alleles) and alleles.max() > len(variant.alternatives):
+        alleles, phased = np.ascontiguousarray(calls[:, :2]), calls[:, 2] > 0
+        if alleles.max() > len(variant.alternatives):
             raise SequenceError(
                 f"{path}:{variant.line}: a genotype has allele {alleles.max()}, but there are "
                 f"{len(variant.alternatives)} alternative alleles"
             )
-        return alleles, calls[:, 2] > 0
+        if "PS" in names:
+            differs = phased & (alleles[:, 0] != alleles[:, 1]) & (alleles >= 0).all(axis=1)
+            phased &= ~differs | self._in_first_phase_set(_values(samples, names, "PS"), differs)
+        return alleles, phased
+
+    def _in_first_phase_set(
+        self, texts: list[str], differs: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return who has the phase set of the person's first heterozygous call."""
+        sets = np.array(texts, np.object_)
+        first = differs & (self._phase_sets == "")
+        self._phase_sets[first] = sets[first]
+        same: NDArray[np.bool_] = self._phase_sets == sets
+        return same
+
+
+def _values(samples: list[str], names: list[str], name: str) -> list[str]:
+    """Return the value of a FORMAT field of each sample; `.` where a sample ends before it."""
+    at = names.index(name)
+    if len(names) == 1:
+        return samples
+    return [(text.split(":", at + 1) + ["."] * at)[at] for text in samples]
 
 
 def _parse_call(text: str, where: str) -> tuple[int, int, bool]:

@@ -131,6 +131,11 @@ class Cohort:
         )
         if not known.any():
             raise TaskError(f"{table.path}: no person with a status is in {genotypes.path}")
+        if not genotypes.variants:
+            raise TaskError(
+                f"{genotypes.path}: no variant in {locus}; choose a locus that the file has "
+                "variants of"
+            )
         genotypes = genotypes.select(np.flatnonzero(known))
         rows = rows[known]
         frame = table.frame[rows]
@@ -296,5 +301,11 @@ def _note_haplotypes(counts: dict[str, int], genotypes: Genotypes, notes: Notes)
         "unknown_reference_bases",
         "variants are where the genome has N",
         {genotypes.path: (counts["unknown_reference_bases"], len(genotypes.variants))},
+    )
+    notes.count(
+        "filtered_variants",
+        "variants did not pass a filter of the caller: read as all others (bcftools view -f .,PASS "
+        "leaves them out)",
+        {genotypes.path: (counts["filtered_variants"], len(genotypes.variants))},
     )
     notes["haploid_people"] = counts["haploid_people"]
