@@ -49,6 +49,7 @@ PAGES = [
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
     pytest.param("docs/disease_risk.md", marks=SLOW),
+    "docs/motifs.md",
     "docs/extending.md",
     "docs/world.md",
 ]
