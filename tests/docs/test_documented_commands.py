@@ -49,7 +49,7 @@ PAGES = [
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
     pytest.param("docs/disease_risk.md", marks=SLOW),
-    "docs/motifs.md",
+    pytest.param("docs/motifs.md", marks=SLOW),
     "docs/extending.md",
     "docs/world.md",
 ]

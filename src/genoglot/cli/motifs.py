@@ -219,10 +219,12 @@ def _write_hits(
     from genoglot.sequence.motif_hits import HitFinder
 
     finder = HitFinder(motifs, p_value, **options)
-    never = [motif.id for motif, least in zip(motifs, finder.thresholds, strict=True) if isinf(least)]
+    never = [
+        motif.id for motif, least in zip(motifs, finder.thresholds, strict=True) if isinf(least)
+    ]
     if never:
         log.warning(
-            "%d of %d motifs have no hit, since even their best site has a p-value above %g: %s",
+            "%d of %d motifs have no hit, since their best site has a p-value above %g: %s",
             *(len(never), len(motifs), p_value, some(never)),
         )
     repeated = int((regions.end - regions.start).sum()) - covered_base_pairs(regions)

@@ -127,6 +127,16 @@ class ScoreDistribution:
             return np.inf
         return (self.lowest + enough - 0.5) * self.granularity
 
+    def tail(self, threshold: float) -> ScoreDistribution:
+        """Return the part from a threshold on, which takes much less memory."""
+        last = len(self.survival) - 1
+        first = last
+        if np.isfinite(threshold):
+            first = min(max(round(threshold / self.granularity + 0.5) - self.lowest, 0), last)
+        return ScoreDistribution(
+            self.lowest + first, self.survival[first:].copy(), self.granularity
+        )
+
 
 class HitFinder:
     r"""Find the sites of motifs whose score is better than chance.
@@ -182,13 +192,15 @@ class HitFinder:
         self.motifs = tuple(motifs)
         matrices = log_odds(motifs, background, pseudocount)
         self._scanner = MotifScanner(matrices, device)
-        self._distributions = [ScoreDistribution.of(matrix, background) for matrix in matrices]
-        self.thresholds = np.array([one.threshold(p_value) for one in self._distributions])
+        self._distributions = []
+        self.thresholds = np.empty(len(matrices))
+        for i, matrix in enumerate(matrices):
+            distribution = ScoreDistribution.of(matrix, background)
+            self.thresholds[i] = distribution.threshold(p_value)
+            self._distributions.append(distribution.tail(self.thresholds[i]))
         self._widths = np.array([len(matrix) for matrix in matrices])
 
-    def find(
-        self, regions: Regions, genome: Genome, *, progress: bool = True
-    ) -> Iterator[Regions]:
+    def find(self, regions: Regions, genome: Genome, *, progress: bool = True) -> Iterator[Regions]:
         """Find the hits in regions, on both strands, some regions at a time.
 
         Parameters
@@ -225,20 +237,18 @@ class HitFinder:
         found: list[tuple[Ints, Floats]] = []
 
         def visit(block: SiteScores) -> None:
-            m, columns = len(block.motifs), block.values.shape[2]
-            least = torch.full((columns,), torch.inf)
+            m = len(block.motifs)
+            least = torch.full(block.values.shape[2:], torch.inf)
             least[:m] = least[m : 2 * m] = torch.from_numpy(self.thresholds[block.motifs])
             least = least.to(block.values.device)
             # Most sequences have no hit of a motif, which the score of their best site shows.
-            row, column = torch.nonzero(block.values.amax(1) >= least, as_tuple=True)
-            scores = block.values[row, :, column]
-            with_hit, position = torch.nonzero(scores >= least[column, None], as_tuple=True)
-            values = scores[with_hit, position].cpu().numpy()
-            row, column, position = (
-                one.cpu().numpy() for one in (row[with_hit], column[with_hit], position)
-            )
+            rows, columns = torch.nonzero(block.values.amax(1) >= least, as_tuple=True)
+            scores = block.values[rows, :, columns]
+            chosen, at = torch.nonzero(scores >= least[columns, None], as_tuple=True)
+            parts = rows[chosen], at, columns[chosen], scores[chosen, at]
+            row, position, column, values = (part.cpu().numpy() for part in parts)
             inside = position < sites[block.rows][row]
-            row, column, position = row[inside], column[inside], position[inside]
+            row, position, column = row[inside], position[inside], column[inside]
             coordinates = row + block.rows.start, position, column // m, block.motifs[column % m]
             found.append((np.stack(coordinates), values[inside]))
 
