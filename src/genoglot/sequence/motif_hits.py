@@ -41,7 +41,7 @@ COLUMNS = ("name", "score", "strand", "p_value", "motif_id")
 """Columns of hits after their coordinates."""
 
 MAX_LENGTH = 1 << 17
-"""Length of the longest region of which `score_regions` computes scores, bp."""
+"""Maximum length of a region for `score_regions`, bp."""
 
 _TILE = 1 << 9  # bp; long regions are scanned in tiles
 _BATCH = 1 << 20  # bases that are scanned at a time
