@@ -53,6 +53,8 @@ clean: ## Remove everything that make has written, .venv too
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt install python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	    { echo "$(PYTHON) can make no virtual environment: apt install python3-venv" >&2; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || \
+	    { echo "MOODS is compiled, and g++ is missing: apt install g++ python3-dev" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -e ".[dev]"
 	@touch $@

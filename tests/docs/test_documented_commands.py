@@ -53,6 +53,7 @@ PAGES = [
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
     pytest.param("docs/disease_risk.md", marks=SLOW),
+    pytest.param("docs/motifs.md", marks=SLOW),
     "docs/extending.md",
     "docs/world.md",
 ]

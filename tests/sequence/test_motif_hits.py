@@ -86,6 +86,9 @@ def test_the_threshold_is_the_lowest_score_of_a_hit() -> None:
         if np.isfinite(least):
             below, at = distribution.p_values(np.array([least - 1e-6, least + 1e-6]))
             assert at <= 1e-4 < below
+        tail = distribution.tail(least)
+        scores = np.linspace(min(least, 1e3), motif.log_odds.max(1).sum(), 9)
+        np.testing.assert_array_equal(tail.p_values(scores), distribution.p_values(scores))
         worst = motif.log_odds.min(1).sum()
         assert abs(distribution.threshold(1) - worst) < len(motif) * GRANULARITY
     assert ScoreDistribution.of(np.zeros((3, 4))).threshold(0.5) == np.inf
@@ -147,11 +150,42 @@ def test_scores_of_regions(genome: Genome) -> None:
         codes = genome.fetch(regions[[i]])
         np.testing.assert_array_equal(scores[i], scanner.max_scores(codes)[0])
         np.testing.assert_allclose(sums[i], scanner.sum_scores(codes)[0], atol=1e-5)
-    empty = list(score_regions(regions[:0], genome, MOTIFS))
-    assert not empty
+    assert not list(score_regions(regions[:0], genome, MOTIFS))
+    (part,) = score_regions(Regions(["chr1", "chr1"], [5, 7], [5, 90]), genome, MOTIFS)
+    assert np.isneginf(part[1][0]).all() and not np.isneginf(part[1][1]).all()
     long = Regions(["chr1"], [0], [MAX_LENGTH + 1])
     with pytest.raises(SequenceError, match="chr1:1-131073 has 131,073 bp"):
         list(score_regions(long, genome, MOTIFS))
+
+
+def test_many_regions_are_scanned_some_at_a_time(genome: Genome) -> None:
+    start = np.random.default_rng(3).integers(0, 8000, 30_000)
+    end = start + np.where(np.arange(30_000) % 1000, 100, 900)
+    regions = Regions(["chr1"] * 30_000, start, end)
+    motif = MOTIFS[3:4]
+    parts = list(score_regions(regions, genome, motif))
+    assert len(parts) > 2
+    for part, scores in parts:
+        assert (part.end - part.start).sum() < 1.1 * (1 << 20)
+        assert scores.shape == (len(part), 1)
+    assert Regions.concat([part for part, _ in parts]) == regions
+    scores = np.concatenate([scores[:, 0] for _, scores in parts])
+    parts = list(HitFinder(motif, 1e-2).find(regions, genome))
+    assert len(parts) > 2
+    # The best hit of each region, if it has one, is its score.
+    finder = HitFinder(motif, 1e-2)
+    n_hits = 0
+    for i in range(0, 30_000, 997):
+        hits = Regions.concat(finder.find(regions[[i]], genome))
+        n_hits += len(hits)
+        best = hits.columns["score"].max() if len(hits) else None
+        assert best is None or best == pytest.approx(scores[i])
+        assert (best is None) == (scores[i] < finder.thresholds[0])
+    assert n_hits > 30
+    together = Regions.concat(parts)
+    before = Regions.concat(finder.find(regions[:15_000], genome))
+    after = Regions.concat(finder.find(regions[15_000:], genome))
+    assert together == Regions.concat((before, after))
 
 
 def test_wrong_options_are_refused(genome: Genome) -> None:

@@ -18,6 +18,7 @@ from genoglot.cli import (
     genebert,
     generate,
     library,
+    motifs,
     predict,
     pretrain,
     simulate,
@@ -42,6 +43,7 @@ app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
+app.add_typer(motifs.app, name="motifs")
 app.add_typer(task.app, name="task")
 app.add_typer(bench.app, name="bench")
 app.add_typer(genebert.app, name="genebert")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.errors import SequenceError
+from genoglot.progress import with_progress
 from genoglot.regions import Regions
 from genoglot.regions.chromosomes import in_order_of_appearance
 from genoglot.sequence.alphabet import Codes, N
@@ -39,9 +41,9 @@ COLUMNS = ("name", "score", "strand", "p_value", "motif_id")
 """Columns of hits after their coordinates."""
 
 MAX_LENGTH = 1 << 17
-"""Length of the longest region of which `score_regions` computes scores, bp."""
+"""Maximum length of a region for `score_regions`, bp."""
 
-_TILE = 1 << 11  # bp; long regions are scanned in tiles
+_TILE = 1 << 9  # bp; long regions are scanned in tiles
 _BATCH = 1 << 20  # bases that are scanned at a time
 _UNIFORM = (BACKGROUND,) * 4
 
@@ -125,6 +127,16 @@ class ScoreDistribution:
             return np.inf
         return (self.lowest + enough - 0.5) * self.granularity
 
+    def tail(self, threshold: float) -> ScoreDistribution:
+        """Return the part from a threshold on, which takes much less memory."""
+        last = len(self.survival) - 1
+        first = last
+        if np.isfinite(threshold):
+            first = min(max(round(threshold / self.granularity + 0.5) - self.lowest, 0), last)
+        return ScoreDistribution(
+            self.lowest + first, self.survival[first:].copy(), self.granularity
+        )
+
 
 class HitFinder:
     r"""Find the sites of motifs whose score is better than chance.
@@ -180,11 +192,15 @@ class HitFinder:
         self.motifs = tuple(motifs)
         matrices = log_odds(motifs, background, pseudocount)
         self._scanner = MotifScanner(matrices, device)
-        self._distributions = [ScoreDistribution.of(matrix, background) for matrix in matrices]
-        self.thresholds = np.array([one.threshold(p_value) for one in self._distributions])
+        self._distributions = []
+        self.thresholds = np.empty(len(matrices))
+        for i, matrix in enumerate(matrices):
+            distribution = ScoreDistribution.of(matrix, background)
+            self.thresholds[i] = distribution.threshold(p_value)
+            self._distributions.append(distribution.tail(self.thresholds[i]))
         self._widths = np.array([len(matrix) for matrix in matrices])
 
-    def find(self, regions: Regions, genome: Genome) -> Iterator[Regions]:
+    def find(self, regions: Regions, genome: Genome, *, progress: bool = True) -> Iterator[Regions]:
         """Find the hits in regions, on both strands, some regions at a time.
 
         Parameters
@@ -194,6 +210,8 @@ class HitFinder:
             that a site in two regions is a hit twice.
         genome
             The genome. A site with N, or past the end of a chromosome, is not a hit.
+        progress
+            Whether to show a progress bar in a terminal.
 
         Yields
         ------
@@ -202,7 +220,7 @@ class HitFinder:
             name of the motif, score (log-odds, bits, float32), strand (+ or -), p-value (float32)
             and id of the motif.
         """
-        for tiles in _tiles(regions, int(self._widths.max())):
+        for tiles in _tiles(regions, int(self._widths.max()), progress=progress):
             found: list[NDArray[np.int64]] = []
             scores: list[Floats] = []
             for rows, codes in _fetch(tiles, genome):
@@ -219,19 +237,20 @@ class HitFinder:
         found: list[tuple[Ints, Floats]] = []
 
         def visit(block: SiteScores) -> None:
-            m, (n, width, columns) = len(block.motifs), block.values.shape
-            least = np.full(columns, np.inf, np.float32)
-            least[:m] = least[m : 2 * m] = self.thresholds[block.motifs]
-            reached = block.values >= torch.from_numpy(least).to(block.values.device)
-            flat = np.flatnonzero(reached.cpu().numpy())
-            row, position, column = np.unravel_index(flat, (n, width, columns))
+            m = len(block.motifs)
+            least = torch.full(block.values.shape[2:], torch.inf)
+            least[:m] = least[m : 2 * m] = torch.from_numpy(self.thresholds[block.motifs])
+            least = least.to(block.values.device)
+            # Most sequences have no hit of a motif, which the score of their best site shows.
+            rows, columns = torch.nonzero(block.values.amax(1) >= least, as_tuple=True)
+            scores = block.values[rows, :, columns]
+            chosen, at = torch.nonzero(scores >= least[columns, None], as_tuple=True)
+            parts = rows[chosen], at, columns[chosen], scores[chosen, at]
+            row, position, column, values = (part.cpu().numpy() for part in parts)
             inside = position < sites[block.rows][row]
-            flat, row, position, column = (one[inside] for one in (flat, row, position, column))
-            chosen = torch.from_numpy(flat).to(block.values.device)
-            values = block.values.flatten()[chosen].cpu().numpy()
-            strand = column // m
-            motif = block.motifs[column % m]
-            found.append((np.stack([row + block.rows.start, position, strand, motif]), values))
+            row, position, column = row[inside], position[inside], column[inside]
+            coordinates = row + block.rows.start, position, column // m, block.motifs[column % m]
+            found.append((np.stack(coordinates), values[inside]))
 
         self._scanner.scan(codes, visit)
         return found
@@ -267,6 +286,7 @@ def score_regions(
     background: Sequence[float] = _UNIFORM,
     pseudocount: float = PSEUDOCOUNT,
     device: str | torch.device = "cpu",
+    progress: bool = True,
 ) -> Iterator[tuple[Regions, Floats]]:
     """Compute a score of each motif in each region, some regions at a time.
 
@@ -279,6 +299,8 @@ def score_regions(
     affinity
         `"max"` for the best site (`MotifScanner.max_scores`), `"sum"` for all sites
         (`MotifScanner.sum_scores`).
+    progress
+        Whether to show a progress bar in a terminal.
 
     Yields
     ------
@@ -301,7 +323,7 @@ def score_regions(
         )
     scanner = MotifScanner(log_odds(motifs, background, pseudocount), device)
     score = scanner.max_scores if affinity == "max" else scanner.sum_scores
-    for tiles in _tiles(regions, 1, MAX_LENGTH):
+    for tiles in _tiles(regions, 1, MAX_LENGTH, progress=progress):
         scores = np.empty((len(tiles.start), len(motifs)), np.float32)
         for rows, codes in _fetch(tiles, genome):
             scores[rows] = score(codes)
@@ -322,7 +344,7 @@ def log_odds(
 def genome_frequencies(genome: Genome) -> tuple[float, float, float, float]:
     """Compute the frequencies of A, C, G and T in a genome: see `base_frequencies`."""
     counts = np.zeros(N + 1, np.int64)
-    for tiles in _tiles(genome.extents, 1):
+    for tiles in _tiles(genome.extents, 1, progress=True):
         for _, codes in _fetch(tiles, genome):
             counts += np.bincount(codes.ravel(), minlength=N + 1)
     return strand_frequencies(counts[:N])
@@ -339,18 +361,23 @@ class _Tiles(NamedTuple):
     sites: Ints
 
 
-def _tiles(regions: Regions, widest: int, longest: int = _TILE) -> Iterator[_Tiles]:
+def _tiles(
+    regions: Regions, widest: int, longest: int = _TILE, *, progress: bool
+) -> Iterator[_Tiles]:
     """Divide regions into tiles, whose DNA overlaps by the widest motif less 1 bp."""
-    lengths = regions.end - regions.start
+    lengths = np.maximum(regions.end - regions.start, 1)  # an empty region has a tile as well
     n_tiles = -(-lengths // longest)
     ends = n_tiles.cumsum()
-    # As many tiles at a time as have at most so many bases, whatever their lengths.
-    step = max(_BATCH // int(min(max(lengths.max(initial=1), 1), longest)), 1)
-    for first in range(0, int(ends[-1]) if len(ends) else 0, step):
-        tile = np.arange(first, min(first + step, int(ends[-1])))
+    # The first tile of each batch: the one with base 0, _BATCH, 2 _BATCH, ... of all regions.
+    base = np.arange(0, lengths.sum(), _BATCH)
+    region = np.searchsorted(lengths.cumsum(), base, side="right")
+    offset = base - (lengths.cumsum() - lengths)[region]
+    bounds = np.unique([*((ends - n_tiles)[region] + offset // longest), n_tiles.sum()])
+    pairs = list(pairwise(bounds.tolist()))
+    for first, stop in with_progress(pairs, "Scanning", shown=progress):
+        tile = np.arange(first, stop)
         region = np.searchsorted(ends, tile, side="right")
-        offset = (tile - (ends - n_tiles)[region]) * longest
-        start = regions.start[region] + offset
+        start = regions.start[region] + (tile - (ends - n_tiles)[region]) * longest
         sites = np.minimum(regions.end[region] - start, longest)
         end = np.minimum(start + sites + widest - 1, regions.end[region])
         yield _Tiles(regions.chrom_names, regions.chrom_codes[region], region, start, end, sites)

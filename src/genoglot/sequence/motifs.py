@@ -117,6 +117,17 @@ class Motif:
         probabilities: Matrix = counts / counts.sum(1, keepdims=True)
         return probabilities
 
+    @property
+    def information(self) -> float:
+        """Information of the motif against `BACKGROUND`, bits: the mean log-odds of its sites."""
+        return float(self._information.sum())
+
+    @cached_property
+    def _information(self) -> NDArray[np.float64]:
+        """Information of each position, bits, (width,)."""
+        information: NDArray[np.float64] = (self.probabilities * self.log_odds).sum(1)
+        return information
+
     @cached_property
     def relative(self) -> Matrix:
         """Log-odds shifted and scaled so that the worst site scores 0 and the best one 1."""
@@ -147,8 +158,7 @@ class Motif:
         """Log-odds of the `width` neighboring positions with most information, or of all."""
         if len(self) <= width:
             return self.log_odds
-        information = (self.probabilities * self.log_odds).sum(1)
-        windows = np.lib.stride_tricks.sliding_window_view(information, width)
+        windows = np.lib.stride_tricks.sliding_window_view(self._information, width)
         first = int(windows.sum(1).argmax())
         return self.log_odds[first : first + width]
 
