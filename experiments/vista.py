@@ -180,7 +180,7 @@ def fine_tuned(data: TaskData, folder: str, options: argparse.Namespace) -> Pred
 
 
 def central(codes: Codes, width: int) -> tuple[Codes, Lengths]:
-    """Central bases of each sequence, which is padded with N at its end, and the number of bases."""
+    """Central bases of each sequence, which ends with padding, and the number of bases."""
     lengths = (codes != N).sum(axis=1)
     start = np.maximum(lengths - width, 0) // 2
     padded = np.pad(codes, ((0, 0), (0, width)), constant_values=N)
