@@ -127,8 +127,8 @@ def ensemble(data: TaskData, options: argparse.Namespace) -> Predict:
 class OfVectors(Linear):
     """Linear model of vectors that are at hand."""
 
-    def _features(self, inputs: Any) -> Any:
-        return inputs
+    def _describe(self, codes: Any) -> Any:
+        return codes
 
 
 def frozen(data: TaskData, folder: str, options: argparse.Namespace) -> Predict:
