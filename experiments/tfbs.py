@@ -2,13 +2,17 @@
 
     genoglot task build TFBS PEAKS --genome GENOME.fa.gz -o TASKS
     genoglot bench run RECIPE.yaml --data TASKS --size small -o RESULTS
-    python experiments/tfbs.py TASKS RESULTS [--split chromosome]
+    python experiments/tfbs.py TASKS --results RESULTS [--split chromosome]
+    python experiments/tfbs.py TASKS --motif CTCF
 
 First table: mean over the factors of each model of the bench, against shuffled and against genomic
 negatives. Second table: logistic regression on 6-mers, trained against one kind of negatives and
 tested against either kind; the positives are the same. Intervals are of other factors such as
 these: 10,000 bootstrap draws of factors, the same ones for all rows, so that the intervals of
 differences are of pairs.
+
+`--motif` learns nothing: the score of the best site of one motif of JASPAR separates all positives
+of each peak file from all negatives. Intervals are of examples.
 """
 
 from __future__ import annotations
@@ -24,8 +28,9 @@ from numpy.typing import NDArray
 
 from genoglot.bench.baselines import BASELINES
 from genoglot.bench.results import read_results
-from genoglot.evaluation import TextTable, format_interval
+from genoglot.evaluation import TextTable, format_interval, measure_predictions
 from genoglot.evaluation.predictions import METRICS, OF_CLASSES
+from genoglot.sequence.motifs import MotifScanner, jaspar
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.builders.tfbs import NEGATIVES
 
@@ -37,12 +42,33 @@ Values = NDArray[np.float64]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", metavar="TASKS", type=Path, help="folder of the built tasks")
-    parser.add_argument("results", metavar="RESULTS", type=Path, help="folder of the bench")
+    parser.add_argument("--results", type=Path, help="folder of the bench")
     parser.add_argument("--split", default="chromosome")
+    parser.add_argument("--motif", help="name of a motif of JASPAR 2018, vertebrates")
     options = parser.parse_args()
-    print(shown(of_bench(options.results), ["model", "negatives"]))
-    crossed = of_other_negatives(options.tasks, options.split)
+    factors = sorted(file.parents[1] for file in options.tasks.rglob(f"{SHUFFLED}/dataset.json"))
+    if options.motif:
+        print(of_motif(factors, options.motif))
+        return
+    if options.results:
+        print(shown(of_bench(options.results), ["model", "negatives"]))
+    crossed = of_other_negatives(factors, options.split)
     print(shown(crossed, ["trained against", "tested against"]))
+
+
+def of_motif(factors: list[Path], name: str) -> str:
+    """AUROC of the score of the best site of a motif, by peak file."""
+    scanner = MotifScanner([motif.log_odds for motif in jaspar() if motif.name == name])
+    lines = []
+    for factor in factors:
+        cells = []
+        for negatives in NEGATIVES:
+            data = TaskData.open(factor / negatives)
+            scores = scanner.max_scores(data.codes[:])
+            (found,) = measure_predictions(data.labels[:], scores, ["AUROC"])
+            cells.append(format_interval(found.value, found.low, found.high))
+        lines.append([factor.name, f"{data.notes['positives']:,}", *cells])
+    return TextTable(["peaks", "positives", *NEGATIVES], lines).to_markdown()
 
 
 def of_bench(folder: Path) -> dict[tuple[str, str], Values]:
@@ -75,10 +101,10 @@ def named(model: Any, pretrained: Any, frozen: Any) -> str:
     return f"{model}{before}{how}"
 
 
-def of_other_negatives(tasks: Path, split: str) -> dict[tuple[str, str], Values]:
+def of_other_negatives(factors: list[Path], split: str) -> dict[tuple[str, str], Values]:
     """Values of 6-mers that are trained and tested against each kind of negatives."""
     rows: dict[tuple[str, str], list[list[float]]] = {}
-    for factor in sorted(file.parents[1] for file in tasks.rglob(f"{SHUFFLED}/dataset.json")):
+    for factor in factors:
         data = {name: TaskData.open(factor / name) for name in NEGATIVES}
         for trained in NEGATIVES:
             model = BASELINES["kmer-linear"]("binary", 1)
