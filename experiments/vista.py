@@ -4,9 +4,10 @@
         [--encoder NAME=FOLDER ...] [--readouts frozen fine-tuned] [--than kmer-linear]
 
 Each model is fitted to each fold's training subset, its settings are chosen by the validation
-subset, and it predicts the test subset. Elements that share DNA are in one fold. The predictions of
-all five folds, one for each element, are measured together; intervals draw groups of homologs. (A
-constant differs between folds, so that its AUROC over all of them is not exactly 0.5.)
+subset, and it predicts the test subset. Elements that share DNA are in one fold. Figures are means
+over the five folds; intervals draw groups of homologs. (Predictions of all folds are not ranked
+together: where more positives are in the test subset, fewer are in training, so that a model that
+has learned nothing is then below an AUROC of 0.5.)
 
 A saved encoder, such as that of a GeneBert, is read in two ways: `frozen`, a linear model of its
 vectors (the mean over windows that it can read, and over both strands), and `fine-tuned`, with a
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 
 from genoglot.bench.baselines import BASELINES, Linear
 from genoglot.bench.ensemble import fit_ensemble_to_task
-from genoglot.evaluation import TextTable, format_interval, measure_predictions
+from genoglot.evaluation import TextTable, format_interval
 from genoglot.evaluation.intervals import resample_counts
 from genoglot.evaluation.predictions import METRICS, OF_CLASSES
 from genoglot.evaluation.provenance import code_version, hardware
@@ -47,6 +48,7 @@ from genoglot.tasks import TASKS, TaskData
 CHEAP = ("constant", "kmer-linear", "motif-linear", "kmer-boosting")
 READOUTS = ("frozen", "fine-tuned")
 Floats = NDArray[np.float32]
+Values = NDArray[np.float64]
 Predict = Callable[[str], Floats]
 """Fits a model to the training subset of a split, and predicts its test subset."""
 
@@ -66,12 +68,15 @@ def main() -> None:
         predictions = {
             file.stem: np.load(file)["predictions"] for file in sorted(out.glob("*.npz"))
         }
-        table = pl.concat([measured(data, name, found) for name, found in predictions.items()])
+        values = {name: drawn(data, found) for name, found in predictions.items()}
+        table = summary(data, values)
         table.write_csv(out / "table.csv")
         text = f"{about(data, options)}\n\n{shown(table)}\n"
-        if options.than in predictions:
-            than = shown(differences(data, predictions, options.than))
-            text += f"\nMinus {options.than}:\n\n{than}\n"
+        if options.than in values:
+            than = {name: found - values[options.than] for name, found in values.items()}
+            text += f"\nMinus {options.than}:\n\n{shown(summary(data, than))}\n"
+        if len(data.outputs) > 1:
+            text += f"\n{by_output(data, predictions)}\n"
         (out / "table.md").write_text(text)
         print(text)
 
@@ -205,37 +210,47 @@ def metrics(data: TaskData) -> list[str]:
     return [*data.metrics, *more]
 
 
-def measured(data: TaskData, name: str, predictions: Floats) -> pl.DataFrame:
-    """Metrics of one model, with intervals over groups of homologs."""
-    groups = data.examples["group"].to_numpy()
-    found = measure_predictions(data.labels[:], predictions, metrics(data), groups=groups)
-    rows = [(name, one.metric, one.value, one.low, one.high) for one in found]
-    return pl.DataFrame(rows, ["model", "metric", "value", "low", "high"], orient="row")
-
-
-def differences(data: TaskData, predictions: dict[str, Floats], than: str) -> pl.DataFrame:
-    """Metrics of each model minus those of one, with intervals of the same 1,000 draws."""
+def drawn(data: TaskData, predictions: Floats, outputs: Sequence[int] | None = None) -> Values:
+    """Each metric, the mean over outputs and folds: as it is, and in 1,000 draws of groups."""
+    outputs = range(len(data.outputs)) if outputs is None else outputs
     _, group = np.unique(data.examples["group"].to_numpy(), return_inverse=True)
-    weights = resample_counts(1000, int(group.max()) + 1, np.random.default_rng(0))[:, group]
-    weights = np.concatenate([np.ones((1, len(group))), weights])
-    labels, rows = data.labels[:], []
-    for metric in metrics(data):
-        values = {name: drawn(metric, labels, predictions[name], weights) for name in predictions}
-        for name in predictions:
-            value, *draws = values[name] - values[than]
-            low, high = np.nanquantile(draws, [0.025, 0.975])
-            rows.append((name, metric, float(value), float(low), float(high)))
+    draws = resample_counts(1000, int(group.max()) + 1, np.random.default_rng(0))[:, group]
+    weights = np.concatenate([np.ones((1, len(group))), draws])
+    labels, found = data.labels[:], []
+    for name in metrics(data):
+        answers = predictions > 0.5 if name in OF_CLASSES else predictions
+        parts = [
+            METRICS[name](labels[rows, i], answers[rows, i], weights[:, rows])
+            for rows in (data.rows(split, "test") for split in data.splits)
+            for i in outputs
+        ]
+        found.append(np.nanmean(parts, axis=0))
+    return np.stack(found, axis=1)
+
+
+def summary(data: TaskData, values: dict[str, Values]) -> pl.DataFrame:
+    """Values with 95 % intervals, by the spread of the draws.
+
+    Their quantiles would be too high for AUPRC: a positive that is drawn twice is easier to find.
+    """
+    rows = []
+    for model, (value, *draws) in values.items():
+        around = 1.96 * np.std(draws, axis=0)
+        bounds = zip(value, value - around, value + around, strict=True)
+        rows += [(model, name, *bound) for name, bound in zip(metrics(data), bounds, strict=True)]
     return pl.DataFrame(rows, ["model", "metric", "value", "low", "high"], orient="row")
 
 
-def drawn(metric: str, labels: Floats, predictions: Floats, weights: Any) -> Any:
-    """Mean over the outputs of a metric, for each draw."""
-    answers = predictions > 0.5 if metric in OF_CLASSES else predictions
-    columns = [
-        METRICS[metric](label, answer, weights)
-        for label, answer in zip(labels.T, answers.T, strict=True)
-    ]
-    return np.nanmean(columns, axis=0)
+def by_output(data: TaskData, predictions: dict[str, Floats]) -> str:
+    """First metric of each output, by model."""
+    lines = []
+    for i, output in enumerate(data.outputs):
+        values = {name: drawn(data, found, [i]) for name, found in predictions.items()}
+        first = summary(data, values).filter(metric=data.metrics[0])
+        cells = [format_interval(*row) for row in first.select("value", "low", "high").iter_rows()]
+        lines.append([output, f"{data.labels[:][:, i].sum():.0f}", *cells])
+    head = [f"{data.metrics[0]} by output", "elements", *predictions]
+    return TextTable(head, lines).to_markdown()
 
 
 def about(data: TaskData, options: argparse.Namespace) -> str:
