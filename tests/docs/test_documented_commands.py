@@ -94,6 +94,7 @@ def reader(tmp_path: Path, world: World) -> Path:
         "snps.bed": world.universe_path,
         "peaks.bed.gz": peaks,
         "peaks.narrowPeak.gz": peaks,
+        "K562_CTCF.narrowPeak.gz": peaks,
         "peaks/files": world.path / "files",
         "peaks/sheet.csv": world.path / "sheet.csv",
         "Hs_EPDnew.bed": assays / "promoters.bed",
@@ -145,7 +146,7 @@ def _write_single_cells(folder: Path, world: World) -> None:
 
 
 def _write_labeled_sequences(folder: Path) -> None:
-    """Write sequences of 100 bp of two classes, which differ in composition, as GUE has them."""
+    """Write sequences of two classes that differ in composition, as GUE and VISTA have them."""
     rng = random.Random(0)
     for task in ("my_folder", "gue/composition"):
         (folder / task).mkdir(parents=True)
@@ -157,6 +158,14 @@ def _write_labeled_sequences(folder: Path) -> None:
             (folder / task / f"{part}.csv").write_text("\n".join(["sequence,label", *lines, ""]))
     records = (f">r{i}\n{sequence}\n" for i, sequence in enumerate(sequences))
     (folder / "some.fa").write_text("".join(records))
+    with gzip.open(folder / "vista.fa.gz", "wt") as file:
+        for i in range(60):
+            activity = ("negative ", "positive  | limb[4/6]")[i % 2]
+            dna = "".join(rng.choices("ACGT", (1, 1 + i % 2, 1, 1), k=600))
+            file.write(
+                f">Human|chr1:{1_000 * i + 1}-{1_000 * i + 600} | element {i} | {activity}\n"
+            )
+            file.write(f"{dna}\n")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -131,7 +131,7 @@ class Task:
     metrics
         Names of metrics of `genoglot.evaluation.predictions`; the first one is the main one.
     split
-        The split that published results are for.
+        The split that published results are for; empty if it is not known, or there are no results.
     sources
         The files that it is built from, in words.
     needs_genome

@@ -97,8 +97,8 @@ class TaskContent:
     output_groups
         Group of each output.
     default_split
-        The split to use if none is named; by default the published one, or the first one if the
-        data do not have that.
+        The split to use if none is named; by default the published one, or the first one if that
+        is not known or the data do not have it.
     name
         Name of the dataset; by default the task's.
     """

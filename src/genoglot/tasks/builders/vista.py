@@ -256,7 +256,7 @@ TISSUES = Task(
     name="VISTATissues",
     target="multi-label",
     metrics=("AUROC", "AUPRC"),
-    split="fold-0",
+    split="",  # no results are published
     sources="the FASTA file of the VISTA Enhancer Browser",
     needs_genome=False,
     builder=partial(build, label="tissues"),
