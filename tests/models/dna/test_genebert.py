@@ -268,8 +268,10 @@ def test_the_encoder_of_a_saved_model_is_an_encoder(data: GeneBertData, tmp_path
 
 def test_two_trainings_are_the_same_and_cell_types_are_chosen(data: GeneBertData) -> None:
     def trained(**arguments: Any) -> np.ndarray:
-        return tiny(data, max_steps=4).fit(data, device=CPU, progress=False, **arguments).encoder.embed(
-            data.codes(np.arange(4))
+        return (
+            tiny(data, max_steps=4)
+            .fit(data, device=CPU, progress=False, **arguments)
+            .encoder.embed(data.codes(np.arange(4)))
         )
 
     assert np.array_equal(trained(), trained())
@@ -391,9 +393,7 @@ def test_settings_and_data_that_do_not_fit_are_refused_in_one_line(
     refused("k is that of the encoder to begin with", encoder=KmerBert(None, **SIZES["tiny"]))
     refused("no saved model|no k-mer BERT here", encoder="no/such/folder", k=None)
     refused("no weights are published for patches", region_weights=toy_genebert)
-    refused(
-        "matching_weight is 0, so that region weights", matching_weight=0, region_weights="x"
-    )
+    refused("matching_weight is 0, so that region weights", matching_weight=0, region_weights="x")
     with pytest.raises(ModelError, match="no preset 'huge'; choose from published, small, tiny"):
         GeneBert.from_preset("huge", data)
     with pytest.raises(ModelError, match="region encoder is needed if matching_weight is not 0"):
@@ -401,7 +401,9 @@ def test_settings_and_data_that_do_not_fit_are_refused_in_one_line(
     model = tiny(data)
     other = GeneBertData.open(toy_genebert)
     other.motifs = [f"{motif}x" for motif in other.motifs]
-    with pytest.raises(ModelError, match="its 12 motifs are not the 12 that the model reads; build"):
+    with pytest.raises(
+        ModelError, match="its 12 motifs are not the 12 that the model reads; build"
+    ):
         model.fit(other, device=CPU)
 
 

@@ -116,7 +116,13 @@ def test_a_second_segment_has_its_own_vector_and_separator() -> None:
     assert encoding.tokens.shape == (1, 7 + 4, 32)
     t = encoder.tokenizer
     ids = torch.cat(
-        [torch.tensor([[t.cls_token_id]]), one, sep := torch.tensor([[t.sep_token_id]]), other, sep],
+        [
+            torch.tensor([[t.cls_token_id]]),
+            one,
+            sep := torch.tensor([[t.sep_token_id]]),
+            other,
+            sep,
+        ],
         1,
     )
     segments = torch.tensor([[0] * 9 + [1] * 5])
