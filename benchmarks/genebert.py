@@ -1,16 +1,17 @@
 """Training steps of GeneBERT beside transformers' BERT and Swin, and images beside patches.
 
-    OMP_NUM_THREADS=1 python benchmarks/genebert.py [--batch 64] [--rounds 3] [--json figures.json]
+    OMP_NUM_THREADS=1 python benchmarks/genebert.py [--batch 64] [--rounds 2] [--json figures.json]
 
 All sides read the same batches: 10 regions of 50 bp as 6-mers, and their matrix of 579 motif
 scores. The encoder of DNA has the size of the preset `small`; the region encoder differs. "by hand"
 is `transformers.BertForPreTraining` (`BertModel` with the heads for masked tokens and for the next
 segment) with `transformers.SwinModel` on the resized matrix and a symmetric InfoNCE, in a few
 lines. A step is: gradients to zero, forward, backward, clipping, AdamW. Sides take turns, in each
-round in another order; times are medians, and ratios are those of medians. The peak of memory is
-that of a process of its own which makes one step, read from /proc (Linux); that of a process which
-makes the batch and no step is printed too. The loader is timed by itself: its samples per second
-beside those of the fastest model.
+round in another order, and each makes one more step in a process of its own, whose peak of memory
+is read from /proc (Linux); that of a process which makes the batch and no step is printed too.
+Times are medians of CPU time with one thread, which other programs on the machine disturb less than
+they do wall time; ratios are those of medians. The loader is timed by itself: its samples per
+second beside those of the fastest model.
 """
 
 from __future__ import annotations
@@ -149,29 +150,36 @@ def loader(data: GeneBertData, batch: int) -> Callable[[int], dict[str, Tensor]]
 
 
 def make_step(model: nn.Module, losses: Losses) -> Callable[[dict[str, Tensor]], float]:
-    """Return what makes a step of training and returns its seconds."""
+    """Return what makes a step of training and returns its seconds of CPU time."""
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
 
     def step(batch: dict[str, Tensor]) -> float:
-        begin = time.perf_counter()
+        begin = time.process_time()
         optimizer.zero_grad()
         losses(batch).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     return step
 
 
-def peak_memory(folder: Path, name: str | None, batch: int) -> float:
-    """Peak of memory in GiB of this process after one step; None: after making the batch."""
+def step_alone(folder: Path, name: str | None, batch: int) -> tuple[float, float]:
+    """Seconds of a step in this process, and its peak of memory in GiB; None: without a step."""
     torch.set_num_threads(1)
     data = GeneBertData.open(folder)
-    made = loader(data, batch)(0)
+    made, seconds = loader(data, batch)(0), 0.0
     if name is not None:
-        make_step(*make_side(name, data))(made)
+        step = make_step(*make_side(name, data))
+        step(first_two(made))
+        seconds = step(made)
     status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+    return seconds, int(status.split("VmHWM:")[1].split()[0]) / 2**20
+
+
+def first_two(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a small batch, for the first step, which makes the optimizer's state."""
+    return {name: tensor[:2] for name, tensor in batch.items()}
 
 
 def measure(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
@@ -179,15 +187,15 @@ def measure(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
     load = loader(data, batch)
     ready, times = load(0), []
     for i in range(10):
-        begin = time.perf_counter()
+        begin = time.process_time()
         load(i)
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     steps, millions = {}, {}
     for name in SIDES:
         model, losses = make_side(name, data)
         millions[name] = sum(p.numel() for p in model.parameters()) / 1e6
         steps[name] = make_step(model, losses)
-        steps[name]({key: tensor[:2] for key, tensor in ready.items()})  # memory of the optimizer
+        steps[name](first_two(ready))
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     for turn in range(rounds):
         for i in range(len(SIDES)):
@@ -197,7 +205,9 @@ def measure(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
     runs = [(data.path, name, batch) for name in (None, *SIDES)]
     context = get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        base, *peaks = pool.map(peak_memory, *zip(*runs, strict=True))
+        (_, base), *alone = pool.map(step_alone, *zip(*runs, strict=True))
+    for name, (again, _) in zip(SIDES, alone, strict=True):
+        seconds[name].append(again)
     return {
         "batch": batch,
         "rounds": rounds,
@@ -208,7 +218,7 @@ def measure(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
                 "seconds": seconds[name], "median": statistics.median(seconds[name]),
                 "million weights": millions[name], "memory, GiB": peak,
             }
-            for name, peak in zip(SIDES, peaks, strict=True)
+            for name, (_, peak) in zip(SIDES, alone, strict=True)
         },
     }  # fmt: skip
 
@@ -217,13 +227,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), arguments.batch, arguments.rounds)
-    print(f"steps of {found['batch']} samples, 1 thread, load before {load:.1f}")
+    print(f"steps of {found['batch']} samples, 1 thread, CPU time, load before {load:.1f}")
     by_hand = found["sides"][BY_HAND]["median"]
     for name, values in found["sides"].items():
         print(
