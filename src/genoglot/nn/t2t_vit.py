@@ -1,6 +1,7 @@
 """T2T-ViT: a vision transformer whose patches are split softly, tokens to token (Yuan et al. 2021).
 
-Layers have the names of the published implementation.
+Layers have the names of the published implementation, so that weights of its T2T-ViT_t models fit.
+Its other models have performer layers between the splits, which are not implemented here.
 """
 
 from __future__ import annotations

@@ -206,7 +206,8 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
     def load_backbone(self, path: str | Path) -> Self:
         """Load published weights of the backbone, such as those of ImageNet, in place.
 
-        Their classifier is left out. The shape has to be that of the settings.
+        Their classifier is left out. The shape has to be that of the settings. DeiT is the one that
+        was distilled, with a distillation token, T2T-ViT the one with transformer layers.
 
         Parameters
         ----------
