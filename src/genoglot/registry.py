@@ -74,9 +74,7 @@ REGISTRY: dict[str, Entry] = {
     "dilated-cnn": Entry("models.dna.dilated_cnn:DilatedCnn", "dna-encoder"),
     "windowed": Entry("models.dna.windowed:WindowedEncoder", "dna-encoder"),
     "genebert": Entry("models.dna.genebert:GeneBert", "dna-and-motifs"),
-    "motif-matrix": Entry(
-        "models.dna.motif_matrix_encoder:MotifMatrixEncoder", "motif-encoder"
-    ),
+    "motif-matrix": Entry("models.dna.motif_matrix_encoder:MotifMatrixEncoder", "motif-encoder"),
     "patch": Entry("sequence.tokenizers.patch:PatchTokenizer", "tokenizer"),
     "kmer": Entry("sequence.tokenizers.kmer:KmerTokenizer", "tokenizer"),
     "bpe": Entry("sequence.tokenizers.byte_pair:BpeTokenizer", "tokenizer"),

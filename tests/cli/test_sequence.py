@@ -17,6 +17,7 @@ from genoglot.sequence import Genome, KmerTokenizer, stack_codes
 Run = Callable[..., Any]
 Here = Callable[..., str]
 
+MLM = ("pretrain", "mlm", "genome.fa", "-o", "n")
 TINY = ("--preset", "small", "--set", "dim=16", "--set", "heads=2", "--set", "layers=1")
 
 
@@ -34,8 +35,19 @@ def files(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def encoder(run: Run, files: Path) -> Path:
     done = run(
-        *("pretrain", "mlm", "genome.fa", "-o", "encoder", *TINY, "--tokenizer", "kmer", "--k", "3"),
-        *("--max-steps", "3", "--set", "batch_size=4", "--device", "cpu"),
+        *("pretrain", "mlm", "genome.fa", "-o", "encoder", *TINY),
+        *(
+            "--tokenizer",
+            "kmer",
+            "--k",
+            "3",
+            "--max-steps",
+            "3",
+            "--set",
+            "batch_size=4",
+            "--device",
+            "cpu",
+        ),
     )
     assert "encoder: kmer encoder trained on 6,000 bases" in done.stderr
     return files / "encoder"
@@ -180,8 +192,8 @@ def test_vectors_of_regions_are_read_on_their_strand(
             ("pretrain", "mlm", "genome.fa", "-o", "n", "--set", "width=3"),
             "pre-training has no setting 'width'",
         ),
-        (("pretrain", "mlm", "genome.fa", "-o", "n", "--set", "mask_rate=2"), "should be less than 1"),
-        (("pretrain", "mlm", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
+        ((*MLM, "--set", "mask_rate=2"), "should be less than 1"),
+        ((*MLM, "--tokenizer", "onehot", "--k", "3"), "has no k"),
     ],
 )
 def test_bad_input_is_one_line(

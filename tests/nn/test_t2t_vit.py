@@ -35,6 +35,17 @@ def test_a_soft_split_is_all_pixels_of_overlapping_patches() -> None:
         assert torch.equal(seen[0][1, 8 * row + column], patch.flatten())
 
 
+def test_a_layer_between_splits_is_the_published_one() -> None:
+    """Logits are divided by the root of the width of the input; the values are added."""
+    layer = T2TViT(32, dim=16, depth=1, heads=2).tokens_to_token.attention1
+    x = torch.randn(2, 9, 147)
+    queries, keys, values = layer.attn.qkv(layer.norm1(x)).split(64, 2)
+    weights = (queries @ keys.transpose(1, 2) / 147**0.5).softmax(2)
+    read = values + layer.attn.proj(weights @ values)
+    expected = read + layer.mlp.fc2(torch.nn.functional.gelu(layer.mlp.fc1(layer.norm2(read))))
+    torch.testing.assert_close(layer(x), expected)
+
+
 def test_it_learns_and_every_parameter_has_a_gradient() -> None:
     torch.manual_seed(0)
     model = T2TViT(32, dim=16, depth=2, heads=2, classes=2)

@@ -23,9 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Pre-train an encoder of DNA.")
 
 MaxSteps = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Number of optimizer steps.", show_default="depends on the preset"
-    ),
+    typer.Option(min=1, help="Number of optimizer steps.", show_default="depends on the preset"),
 ]
 
 

@@ -70,7 +70,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             else {}
         )
     except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder / CONFIG}: cannot be read ({error}); download it again") from None
+        raise ModelError(
+            f"{folder / CONFIG}: cannot be read ({error}); download it again"
+        ) from None
     try:
         tensors = (
             load_file(file)

@@ -1,6 +1,7 @@
 """T2T-ViT: a vision transformer whose patches are split softly, tokens to token (Yuan et al. 2021).
 
-Layers have the names of the published implementation.
+Layers have the names of the published implementation, so that weights of its T2T-ViT_t models fit.
+Its other models have performer layers between the splits, which are not implemented here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
 class SelfAttention(nn.Module):
     """Multi-head self-attention without biases of queries, keys and values.
 
+    As published, logits are divided by the square root of the input's width of a head.
+
     Parameters
     ----------
     dim
@@ -39,6 +42,7 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, width: int, heads: int) -> None:
         super().__init__()
         self.heads, self.adds_values = heads, width != dim
+        self.scale = (dim // heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * width, bias=False)
         self.proj = nn.Linear(width, width)
 
@@ -46,7 +50,7 @@ class SelfAttention(nn.Module):
         """(batch, n, dim) -> (batch, n, width)."""
         batch, n, _ = x.shape
         queries, keys, values = self.qkv(x).view(batch, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        read = attend(queries, keys, values).values.transpose(1, 2).flatten(2)
+        read = attend(queries, keys, values, scale=self.scale).values.transpose(1, 2).flatten(2)
         out: Tensor = self.proj(read)
         return out + values.transpose(1, 2).flatten(2) if self.adds_values else out
 

@@ -145,15 +145,10 @@ def info_nce(one: Tensor, other: Tensor, scale: Tensor) -> Loss:
     >>> round(float(info_nce(vectors, vectors, torch.tensor(1.0)).mean), 4)
     0.3133
     """
-    first = 0
     with torch.autocast(one.device.type, enabled=False):  # half precision is too coarse here
         one, other = one.float(), other.float()
-        all_one, all_other = one, other
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            from torch.distributed.nn.functional import all_gather
-
-            all_one, all_other = torch.cat(all_gather(one)), torch.cat(all_gather(other))
-            first = torch.distributed.get_rank() * len(one)
+        all_one, first = _of_all_processes(one)
+        all_other, _ = _of_all_processes(other)
         partner = torch.arange(first, first + len(one), device=one.device)
         finds_other = F.cross_entropy(scale * one @ all_other.T, partner)
         finds_one = F.cross_entropy(scale * other @ all_one.T, partner)
@@ -169,6 +164,16 @@ OBJECTIVES: dict[Objective, Callable[..., Loss]] = {
     "poisson": poisson,
     "cross-entropy": cross_entropy,
 }
+
+
+def _of_all_processes(rows: Tensor) -> tuple[Tensor, int]:
+    """Concatenate the rows of all processes, with gradients, and count those before one's own."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows, 0
+    from torch.distributed.nn.functional import all_gather
+
+    gathered: tuple[Tensor, ...] = all_gather(rows)  # type: ignore[no-untyped-call]
+    return torch.cat(gathered), torch.distributed.get_rank() * len(rows)
 
 
 def _known(labels: Tensor) -> tuple[Tensor, Tensor]:

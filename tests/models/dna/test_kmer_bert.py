@@ -19,13 +19,15 @@ from genoglot.sequence import KmerTokenizer, PatchTokenizer, stack_codes
 CODES, LENGTHS = stack_codes(["ACGTTGCATG", "TTGACGNAC", "ACGTA"])
 
 
-def dnabert(folder: Path, k: int = 3, head: bool = True, safe: bool = False) -> BertModel:
+def dnabert(
+    folder: Path, k: int = 3, head: bool = True, safe: bool = False, length: int = 20
+) -> BertModel:
     """Write a small checkpoint as DNABERT is published; return its network."""
     torch.manual_seed(0)
     tokenizer = KmerTokenizer(k, order="ATCG")
     config = BertConfig(
         vocab_size=tokenizer.vocab_size, hidden_size=32, num_hidden_layers=2,
-        num_attention_heads=2, intermediate_size=48, max_position_embeddings=20,
+        num_attention_heads=2, intermediate_size=48, max_position_embeddings=length,
     )  # fmt: skip
     model = BertForMaskedLM(config)
     state = model.state_dict() if head else model.bert.state_dict()
@@ -58,6 +60,23 @@ def test_dnabert_is_loaded_and_computes_the_same(tmp_path: Path, head: bool, saf
     assert mask.sum(1).tolist() == [8, 7, 3]
     for row, n in enumerate(mask.sum(1)):
         np.testing.assert_allclose(vectors[row, :n], expected[row, 1 : n + 1], atol=1e-5)
+
+
+def test_all_positions_of_dnabert_are_read(tmp_path: Path) -> None:
+    """DNABERT has 512 positions: 510 k-mers, which are 515 bp if k is 6."""
+    theirs = dnabert(tmp_path / "dnabert", k=6, length=512)
+    ours = KmerBert.from_dnabert(tmp_path / "dnabert")
+    assert ours.max_bases == 515
+    codes = np.random.default_rng(0).integers(0, 4, (2, 515)).astype(np.uint8)
+    letters = ["".join("ACGT"[c] for c in row) for row in codes]
+    tokens = ours.tokenizer(letters, return_tensors="pt")
+    assert tokens["input_ids"].shape == (2, 512)
+    with torch.inference_mode():
+        expected = theirs(**tokens).last_hidden_state.numpy()
+    np.testing.assert_allclose(ours.embed(codes), expected[:, 0], atol=1e-5)
+    np.testing.assert_allclose(ours.embed_tokens(codes)[0], expected[:, 1:-1], atol=1e-5)
+    with pytest.raises(ModelError, match="511 tokens, but this model reads up to 510"):
+        ours.embed(np.zeros((1, 516), np.uint8))
 
 
 def test_damaged_and_foreign_checkpoints_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -116,7 +135,13 @@ def test_a_second_segment_has_its_own_vector_and_separator() -> None:
     assert encoding.tokens.shape == (1, 7 + 4, 32)
     t = encoder.tokenizer
     ids = torch.cat(
-        [torch.tensor([[t.cls_token_id]]), one, sep := torch.tensor([[t.sep_token_id]]), other, sep],
+        [
+            torch.tensor([[t.cls_token_id]]),
+            one,
+            sep := torch.tensor([[t.sep_token_id]]),
+            other,
+            sep,
+        ],
         1,
     )
     segments = torch.tensor([[0] * 9 + [1] * 5])
@@ -142,7 +167,9 @@ def test_what_it_cannot_read_is_refused(tmp_path: Path) -> None:
     encoder = KmerBert(KmerTokenizer(3), **SIZES["tiny"], max_length=10)
     assert encoder.max_bases == 10
     encoder.embed(CODES)
-    with pytest.raises(ModelError, match="9 tokens, but this model reads up to 8 .*larger max_len"):
+    with pytest.raises(
+        ModelError, match=r"9 tokens, but this model reads up to 8 .*larger max_len"
+    ):
         encoder.embed(np.zeros((1, 11), np.uint8))
     with pytest.raises(ModelError, match="reads k-mers, not those of a PatchTokenizer"):
         KmerBert(PatchTokenizer(3))

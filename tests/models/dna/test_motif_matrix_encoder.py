@@ -86,37 +86,50 @@ def test_published_sizes_without_their_classifiers(backbone: str, millions: floa
     assert abs(count / millions - 1) < 0.01
 
 
-def test_a_tiled_image_has_every_value_once_as_a_block_of_pixels() -> None:
-    for families, n_regions, size in ((FAMILIES, 4, 32), (["x"] * 579, 10, 224), (["x"], 3, 16)):
-        tiles = Tiles(families, n_regions, size)
-        n = len(families)
-        matrix = torch.arange(1.0, n_regions * n + 1).view(1, n_regions, n)
-        image = tiles(matrix)
-        assert image.shape == (1, size, size)
-        values, counts = image.unique(return_counts=True)
-        assert values[values != 0].tolist() == matrix.flatten().tolist()
-        assert (counts[values != 0] == tiles.block**2).all()
-        b = tiles.block
-        for row, column in ((0, 0), (1, 0)):  # blocks, not pixels here and there
-            block = image[0, row * b : (row + 1) * b, column * b : (column + 1) * b]
-            assert block.unique().numel() == 1
-    # Columns of a family are neighbors.
-    image = Tiles(list("BAB"), 1, 16)(torch.tensor([[[10.0, 20.0, 30.0]]]))
-    assert [v for v in image[0].flatten().unique_consecutive().tolist() if v][:2] == [20.0, 10.0]
+@pytest.mark.parametrize(
+    ("families", "n_regions", "size", "strips", "block"),
+    [(FAMILIES, 4, 32, 2, 2), (["x"] * 579, 10, 224, 8, 2), (["x"], 3, 16, 1, 5)],
+)
+def test_every_pixel_of_a_tiled_image(
+    families: list[str], n_regions: int, size: int, strips: int, block: int
+) -> None:
+    """Strips of the sorted columns, one below the other; each value is a block of pixels."""
+    n = len(families)
+    matrix = np.arange(1.0, n_regions * n + 1).reshape(n_regions, n)
+    width = -(-n // strips)
+    by_family = sorted(range(n), key=lambda i: (families[i], i))
+    expected = np.zeros((size, size))
+    for row in range(n_regions):
+        for position, motif in enumerate(by_family):
+            y = (position // width * n_regions + row) * block
+            x = position % width * block
+            expected[y : y + block, x : x + block] = matrix[row, motif]
+    image = Tiles(families, n_regions, size)(torch.from_numpy(matrix)[None])
+    np.testing.assert_array_equal(image[0].numpy(), expected)
+    assert set(matrix.flat) == set(expected[expected != 0])  # nothing is cut off
+
+
+def test_a_matrix_that_is_larger_than_the_image_is_not_tiled() -> None:
     with pytest.raises(ModelError, match="10 regions x 579 motifs do not fit into 64 x 64"):
         Tiles(["x"] * 579, 10, 64)
 
 
-def test_a_resized_image_is_the_stretched_matrix() -> None:
-    image = small("vit-b", image="resize").make_image(matrices())
-    assert image.shape == (3, 3, 32, 32)
-    assert torch.equal(image[:, 0], image[:, 1]) and torch.equal(image[:, 0], image[:, 2])
-    wide = torch.zeros(1, 4, 23)
-    wide[0, 3] = 1.0  # the last region is at the bottom
-    image = small("vit-b", image="resize").make_image(wide)[0, 0]
-    assert image[0].max() == 0 and image[-1].min() == 1
-    constant = small("swin-t", image="resize").make_image(torch.full((1, 4, 23), 2.0))
-    torch.testing.assert_close(constant, torch.full_like(constant, 2.0))
+def stretched(n: int, size: int) -> np.ndarray:
+    """Weights of n values in each of `size` pixels: a triangle, wider where n is shrunk."""
+    scale = n / size
+    distance = np.arange(n) + 0.5 - scale * (np.arange(size)[:, None] + 0.5)
+    weights = np.maximum(1 - np.abs(distance) / max(scale, 1), 0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_every_pixel_of_a_resized_image(size: int) -> None:
+    """Bilinear: 4 regions are stretched, 23 motifs are stretched or shrunk."""
+    image = small("vit-b", image="resize", image_size=size).make_image(matrices()).numpy()
+    expected = stretched(4, size) @ matrices().numpy() @ stretched(23, size).T
+    assert image.shape == (3, 3, size, size)
+    for channel in range(3):
+        np.testing.assert_allclose(image[:, channel], expected, atol=1e-5)
 
 
 def test_groups_of_motifs_hold_each_motif_once_and_families_together() -> None:
@@ -177,9 +190,16 @@ def test_published_weights_are_loaded(kind: str, tmp_path: Path) -> None:
         swin = kind == "swin-t"
         expected = output.pooler_output if swin else output.last_hidden_state[:, 0]
         torch.testing.assert_close(ours(matrices()), expected)
-    with pytest.raises(ModelError, match="weights of another model") as error:
-        small(kind, dim=32).load_backbone(tmp_path / "imagenet")
-    assert "\n" not in str(error.value)
+    for other, says in (
+        (small(kind, dim=32), r"imagenet: weights of another model \(.* is \(.*\), not \("),
+        (small("t2t-vit-14"), r"imagenet: weights of another model \(blocks.0.* is missing, and "),
+        (small("vit-b" if kind == "swin-t" else "swin-t"), "imagenet: weights of another model"),
+    ):
+        before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+        with pytest.raises(ModelError, match=says) as error:
+            other.load_backbone(tmp_path / "imagenet")
+        assert "\n" not in str(error.value)
+        assert all(torch.equal(tensor, before[n]) for n, tensor in other.state_dict().items())
 
 
 def test_weights_of_a_t2t_vit_are_loaded(tmp_path: Path) -> None:

@@ -185,7 +185,9 @@ class GeneBert(nn.Module, Pretrained):
         Pretrained.__init__(self, **settings)
         s = self.settings
         if (region_encoder is None) != (s.matching_weight == 0):
-            raise ModelError("a region encoder is needed if matching_weight is not 0, and only then")
+            raise ModelError(
+                "a region encoder is needed if matching_weight is not 0, and only then"
+            )
         if region_encoder is not None and region_encoder.settings.n_regions != s.n_regions:
             raise ModelError(
                 f"samples have {s.n_regions} regions, but the region encoder reads "
@@ -222,8 +224,10 @@ class GeneBert(nn.Module, Pretrained):
         if self.region_encoder is not None:
             dna = F.normalize(self.project_dna(encoding.sequence), dim=1)
             region = self.region_vectors(batch["matrix"])
-            scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
-            losses["matching"] = info_nce(dna, region, scale)._replace(weight=s.matching_weight)
+            with torch.no_grad():  # not in the graph: from the limit, the scale can fall again
+                self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
+            matching = info_nce(dna, region, self.log_scale.exp())
+            losses["matching"] = matching._replace(weight=s.matching_weight)
         return losses
 
     def region_vectors(self, matrix: Tensor) -> Tensor:
@@ -460,7 +464,9 @@ class GeneBert(nn.Module, Pretrained):
 
     def _parts(self) -> dict[str, Pretrained]:
         parts: dict[str, Pretrained] = {ENCODER: self.encoder}
-        return parts if self.region_encoder is None else parts | {REGION_ENCODER: self.region_encoder}
+        return (
+            parts if self.region_encoder is None else parts | {REGION_ENCODER: self.region_encoder}
+        )
 
     @classmethod
     def _load(cls, saved: Saved) -> Self:
@@ -507,10 +513,6 @@ def _split_settings(
         raise ModelError(f"genebert has no setting {min(unknown)!r} (it has: {known})")
     return (
         {name: value for name, value in settings.items() if name in encoder},
-        {
-            name.removeprefix("region_"): value
-            for name, value in settings.items()
-            if name in region
-        },
+        {name.removeprefix("region_"): value for name, value in settings.items() if name in region},
         {name: value for name, value in settings.items() if name in training},
     )

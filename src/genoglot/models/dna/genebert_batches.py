@@ -51,9 +51,7 @@ class GeneBertBatches:
         self.bases, self.seed = bases, seed
         self.first_regions = samples.n_regions // 2  # number of regions of the first segment
 
-    def draw(
-        self, draw: Draw, masker: Masker | None, *, segments: bool, matrix: bool
-    ) -> Batch:
+    def draw(self, draw: Draw, masker: Masker | None, *, segments: bool, matrix: bool) -> Batch:
         """Make a batch for training.
 
         Parameters

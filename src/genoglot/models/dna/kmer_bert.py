@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
@@ -134,7 +132,7 @@ class KmerBert(SequenceEncoder):
             vocab_size=tokenizer.vocab_size, hidden_size=s.dim, num_hidden_layers=s.layers,
             num_attention_heads=s.heads, intermediate_size=s.feed_forward,
             max_position_embeddings=s.max_length, hidden_dropout_prob=s.dropout,
-            attention_probs_dropout_prob=s.attention_dropout, attn_implementation="sdpa",
+            attention_probs_dropout_prob=s.attention_dropout,
         )  # fmt: skip
         with torch_seed(s.seed):
             self.bert = BertModel(config, add_pooling_layer=False)
@@ -173,7 +171,8 @@ class KmerBert(SequenceEncoder):
             A folder with `config.json`, `vocab.txt` and `pytorch_model.bin` or `model.safetensors`,
             or the name of such a repository on the Hugging Face hub.
         **settings
-            `pooling`, `dropout`, `attention_dropout` or `seed`; the others are those of the checkpoint.
+            `pooling`, `dropout`, `attention_dropout` or `seed`; the others are those of the
+            checkpoint.
 
         Returns
         -------
@@ -212,33 +211,7 @@ class KmerBert(SequenceEncoder):
     @property
     def token_table(self) -> Tensor:
         """Vectors of the tokens, (tokens of the vocabulary, dim)."""
-        return cast(Tensor, self.bert.embeddings.word_embeddings.weight)
-
-    def token_of_base(self, length: int) -> NDArray[np.int64]:
-        """Return the index of the k-mer whose center is closest to each base.
-
-        For even k it is the k-mer with k / 2 - 1 bases before the base and k / 2 after it. The
-        bases at the two ends have the first and the last k-mer.
-
-        Parameters
-        ----------
-        length
-            Length of the sequence in bp, at least k.
-
-        Returns
-        -------
-        NDArray
-            int64 (length,).
-
-        Examples
-        --------
-        >>> KmerBert.from_size("tiny", k=3).token_of_base(6)
-        array([0, 0, 1, 2, 3, 3])
-        """
-        k = self.tokenizer.k
-        if length < k:
-            raise ModelError(f"a sequence of {length} bp has no {k}-mer; give at least {k} bp")
-        return np.clip(np.arange(length) - (k - 1) // 2, 0, length - k)
+        return self.bert.embeddings.word_embeddings.weight
 
     def forward(self, batch: Batch) -> Encoding:
         """Encode a batch from `tokenize`.

@@ -26,11 +26,12 @@ from genoglot.settings import Settings
 
 Backbone = Literal[
     "patches",
-    *("swin-t", "swin-s", "swin-b"),
-    *("vit-b", "vit-l"),
-    *("deit-s", "deit-b"),
-    *("t2t-vit-14", "t2t-vit-24"),
-]
+    "swin-t", "swin-s", "swin-b",
+    "vit-b", "vit-l",
+    "deit-s", "deit-b",
+    "t2t-vit-14", "t2t-vit-24",
+]  # fmt: skip
+BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 
 
 class Shape(NamedTuple):
@@ -164,7 +165,7 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         with torch_seed(s.seed):
             self.network = self._network()
         self.dim = self.shape.dim * 2 ** (stages - 1)  # Swin doubles it in each stage
-        self.tiles = None
+        self.tiles: Tiles | None = None
         if s.backbone != "patches" and s.image == "tile":
             self.tiles = Tiles(self.families, s.n_regions, s.image_size)
 
@@ -193,25 +194,20 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
             )  # fmt: skip
         from transformers import DeiTConfig, DeiTModel, ViTConfig, ViTModel
 
-        kind, config = (
-            (ViTModel, ViTConfig) if s.backbone.startswith("vit") else (DeiTModel, DeiTConfig)
-        )
-        return cast(
-            nn.Module,
-            kind(
-                config(
-                    image_size=s.image_size, hidden_size=dim, num_hidden_layers=layers[0],
-                    num_attention_heads=heads[0], intermediate_size=4 * dim,
-                    hidden_dropout_prob=s.dropout,
-                ),
-                add_pooling_layer=False,
-            ),
-        )  # fmt: skip
+        size: dict[str, Any] = {
+            "image_size": s.image_size, "hidden_size": dim, "num_hidden_layers": layers[0],
+            "num_attention_heads": heads[0], "intermediate_size": 4 * dim,
+            "hidden_dropout_prob": s.dropout,
+        }  # fmt: skip
+        if s.backbone.startswith("vit"):
+            return ViTModel(ViTConfig(**size), add_pooling_layer=False)
+        return DeiTModel(DeiTConfig(**size), add_pooling_layer=False)
 
     def load_backbone(self, path: str | Path) -> Self:
         """Load published weights of the backbone, such as those of ImageNet, in place.
 
-        Their classifier is left out. The shape has to be that of the settings.
+        Their classifier is left out. The shape has to be that of the settings. DeiT is the one that
+        was distilled, with a distillation token, T2T-ViT the one with transformer layers.
 
         Parameters
         ----------
@@ -240,7 +236,7 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         """Make the image of a matrix: (batch, regions, motifs) -> (batch, 3, size, size)."""
         size = self.settings.image_size
         if self.tiles is not None:
-            image = self.tiles(matrix)
+            image: Tensor = self.tiles(matrix)
         else:
             image = F.interpolate(
                 matrix[:, None], (size, size), mode="bilinear", align_corners=False, antialias=True
@@ -417,6 +413,3 @@ def motif_groups(families: Sequence[str], smallest: int) -> list[NDArray[np.int6
                 groups.append(np.concatenate(shared))
                 shared = []
     return [*groups, np.concatenate(shared)] if shared else groups
-
-
-BACKBONES: tuple[str, ...] = get_args(Backbone)
