@@ -34,8 +34,10 @@ TABLES = {  # by number: the recipe, and what it compares at the published size
     6: ("cell-types", ["MGM", "MGM + NGSP + SRM"]),
     7: (
         "backbones",
-        ["patches", "ViT-B-384", "ViT-L-384", "T2T-ViT-14", "T2T-ViT-24", "DeiT-S-224"]
-        + ["DeiT-B-224", "DeiT-B-384", "Swin-T-224", "Swin-S-224", "Swin-B-224", "Swin-B-384"],
+        [
+            *("patches", "ViT-B-384", "ViT-L-384", "T2T-ViT-14", "T2T-ViT-24", "DeiT-S-224"),
+            *("DeiT-B-224", "DeiT-B-384", "Swin-T-224", "Swin-S-224", "Swin-B-224", "Swin-B-384"),
+        ],
     ),
     8: ("batch-size", ["16", "32", "64", "128", "256", "512"]),
 }
@@ -71,7 +73,8 @@ def quick(recipe: Recipe, **settings: Any) -> Recipe:
         for name, asked in small.genebert.items()
     }
     size = {
-        "seeds": [0], "models": {"kmer-bert": NARROW}, "training": {"max_steps": 2, "batch_size": 8},
+        "seeds": [0], "models": {"kmer-bert": NARROW},
+        "training": {"max_steps": 2, "batch_size": 8},
         "genebert": smaller, "bases": dict.fromkeys(("train", "validation", "test"), 10_000),
         "draws": 20, **settings,
     }  # fmt: skip

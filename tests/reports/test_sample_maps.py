@@ -113,7 +113,9 @@ def test_each_point_has_the_style_of_its_cell_type() -> None:
     styles = {(line.get_color(), line.get_marker()) for line in axes[1].lines}
     assert len(styles) == 12
     (legend,) = figure.legends
-    entries = {t.get_text(): h for t, h in zip(legend.get_texts(), legend.legend_handles)}
+    entries = {
+        t.get_text(): h for t, h in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
     for name, line in zip(names, axes[0].lines, strict=True):
         handle = entries[name]
         assert isinstance(handle, mpl.lines.Line2D)

@@ -194,7 +194,7 @@ def plot_sample_maps(
     size = WIDTH / max(len(maps), 2)
     columns = 1 if max(map(len, names)) > 40 else 3
     with plot_style():
-        figure = _figure(WIDTH, size + 0.45 + 0.2 * -(-len(names) // columns))
+        figure = _figure(WIDTH, size + 0.75 + 0.2 * -(-len(names) // columns))
         panels = _panels(figure, len(maps))
         for axes, (title, (plane, text)) in zip(panels, maps.items(), strict=True):
             for i, name in enumerate(names):

@@ -18,8 +18,7 @@ from genoglot.reports.report import render_svg
 
 if TYPE_CHECKING:
     from genoglot.models.dna.genebert import GeneBert
-    from genoglot.models.dna.genebert_build import Subset
-    from genoglot.models.dna.genebert_data import GeneBertData
+    from genoglot.models.dna.genebert_data import GeneBertData, Subset
     from genoglot.models.dna.genebert_samples import Samples
 
 Floats = NDArray[np.float32]
