@@ -58,6 +58,7 @@ def test_cell_types_with_dna_of_their_own_lie_apart(data: GeneBertData, model: G
     ids = drawn.samples.region_ids(drawn.rows)
     assert (data.chrom[ids] == 2).all()  # of the test chromosome
     assert [TYPES[i % 3] for i in ids[:, 0]] == drawn.cell_type.tolist()
+    assert len(np.unique(ids)) == ids.size  # no two have a region in common
     scores = maps[-1]
     assert scores.silhouette.low <= scores.silhouette.mean <= scores.silhouette.high
     assert scores.silhouette.mean > 0.2 > 0.1 > abs(scores.chance)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import Interval, bootstrap_interval
-from genoglot.evaluation.retrieval import draw_candidates
 from genoglot.files import atomic_path
 from genoglot.reports.plots import plot_sample_maps, plot_style
 from genoglot.reports.report import render_svg
@@ -45,7 +44,7 @@ class SampleMap(NamedTuple):
     silhouette
         Mean silhouette score of the vectors, not of the plane, by cell type, from -1 to 1; and its
         interval. The bootstrap draws blocks of a chromosome and cell types, crossed, because
-        neighboring samples have regions in common, and so have samples of one cell type.
+        samples of one place have regions in common, and those of one cell type factors.
     chance
         Mean silhouette score if the cell types are permuted.
     """
@@ -97,8 +96,7 @@ class DrawnSamples(NamedTuple):
             drawn = rng.choice(len(chosen), N_CELL_TYPES, replace=False)
             chosen = [chosen[i] for i in sorted(drawn)]
         samples = data.samples(subset, chosen, n_regions)
-        pool = np.sort(rng.permutation(len(samples))[: POOL * n])
-        rows = pool[draw_candidates(samples.region_ids(pool), n, seed).rows]
+        rows = _draw_disjoint(samples, n, rng)
         cell_type = np.array(data.cell_types)[samples.cell_type(rows)]
         if not 2 <= len(np.unique(cell_type)) < len(rows):
             raise GenoglotError(
@@ -142,7 +140,8 @@ def map_samples(
     cell_types
         Names of the cell types. Default: all, or 10 that are drawn if there are more.
     n
-        Maximum number of samples. They have as few regions in common as possible.
+        Maximum number of samples. Two samples of one cell type have no region in common: if they
+        had, they would lie together for that reason alone.
     seed
         Seed of the cell types and samples that are drawn, of t-SNE and of the bootstrap.
 
@@ -190,6 +189,21 @@ def check_map(path: str | Path) -> Path:
     if path.suffix not in FORMATS:
         raise GenoglotError(f"{path}: a map is written as {' or '.join(FORMATS)}; name it so")
     return path
+
+
+def _draw_disjoint(samples: Samples, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw at most `n` samples; those of one cell type have no region in common."""
+    order = rng.permutation(len(samples))[: POOL * n]
+    members, cell_types = samples.region_ids(order), samples.cell_type(order).tolist()
+    rows, used = [], set()
+    for row, ids, cell_type in zip(order.tolist(), members.tolist(), cell_types, strict=True):
+        regions = {(cell_type, region) for region in ids}
+        if used.isdisjoint(regions):
+            rows.append(row)
+            used |= regions
+        if len(rows) == n:
+            break
+    return np.sort(np.array(rows, np.int64))
 
 
 def _map(name: str, vectors: Floats, samples: DrawnSamples, seed: int) -> SampleMap:
