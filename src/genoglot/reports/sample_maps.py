@@ -44,7 +44,7 @@ class SampleMap(NamedTuple):
     silhouette
         Mean silhouette score of the vectors, not of the plane, by cell type, from -1 to 1; and its
         interval. The bootstrap draws blocks of a chromosome and cell types, crossed, because
-        samples of one place have regions in common, and those of one cell type factors.
+        neighboring samples have regions in common, and those of one cell type factors.
     chance
         Mean silhouette score if the cell types are permuted.
     """
