@@ -10,6 +10,7 @@ import pytest
 
 from genoglot.bench.recipe import Recipe
 from genoglot.bench.workspace import Workspace
+from genoglot.models.dna.genebert_data import GeneBertData
 from genoglot.sequence import Genome
 from genoglot.tasks import TaskData
 
@@ -47,10 +48,13 @@ def workspace() -> Callable[..., Workspace]:
     """Make a workspace on the CPU."""
 
     def make(
-        folder: Path, datasets: Mapping[str, TaskData], genome: Genome | None = None
+        folder: Path,
+        datasets: Mapping[str, TaskData],
+        genome: Genome | None = None,
+        genebert: GeneBertData | None = None,
     ) -> Workspace:
         folder.mkdir(exist_ok=True)
-        return Workspace(folder, datasets, genome, "cpu")
+        return Workspace(folder, datasets, genome, "cpu", genebert)
 
     return make
 

@@ -189,6 +189,7 @@ def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None
 def test_what_there_is(run: Run) -> None:
     shown = run("bench", "list").stdout
     assert "positions\tSchemes of positions (table 1)" in shown and "PromFix\t" in shown
+    assert "genebert-lambda\tWeight of the matching loss in GeneBERT" in shown
 
 
 def test_a_failed_run_is_reported(here: Here, bench: Path) -> None:

@@ -175,13 +175,14 @@ class NetworkModel(BenchModel):
         return shared.cached("-".join(map(str, ("mlm", *names))), metadata, make)
 
     def _genebert(self) -> Path:
-        """Path of the GeneBERT that was pre-trained on accessible regions."""
-        shared, given = self.workspace, self.run.settings["genebert"]
+        """Path of the GeneBERT that was pre-trained on accessible regions, with the run's seed."""
+        shared = self.workspace
+        given = {"seed": self.run.seed} | self.run.settings["genebert"]
         settings = dict(given)
         preset, cell_types = (settings.pop(name, PRETRAINING[name]) for name in PRETRAINING)
 
         def make(path: Path, log_folder: Path) -> None:
-            encoder = self.new(WINDOW, settings.get("seed", 0))
+            encoder = self.new(WINDOW, given["seed"])
             model = GeneBert.from_preset(
                 preset, shared.genebert, encoder=cast(Any, encoder), **settings
             )

@@ -371,7 +371,7 @@ def _run_settings(
 def _genebert_settings(
     size: SizeSettings, configuration: Configuration, data: GeneBertData | None
 ) -> dict[str, Any]:
-    """What else decides a result if the encoder is that of a GeneBERT."""
+    """Return what else decides a result if the encoder is that of a GeneBERT."""
     if configuration.pretrained != GENEBERT:
         return {}
     if configuration.pretraining not in size.genebert:
@@ -381,7 +381,7 @@ def _genebert_settings(
         )
     if data is None:
         raise TaskError(
-            f"{configuration}: needs accessible regions; give the folder that genoglot genebert build "
-            "has written (--genebert)"
+            f"{configuration}: needs accessible regions; give the folder that genoglot genebert "
+            "build has written (--genebert)"
         )
     return {"genebert": size.genebert[configuration.pretraining], "accessible": data.digest}

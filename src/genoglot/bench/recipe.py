@@ -157,8 +157,9 @@ class SizeSettings(_Strict):
     pretraining
         Settings of `MaskedLanguageModel`, for "mlm".
     genebert
-        Settings of `GeneBert.from_preset` by the name of each pre-training, for "genebert". Settings
-        of the encoder are those of the model.
+        Settings of `GeneBert.from_preset` by the name of each pre-training, for "genebert"; also
+        `preset`, and `cell_types` to train on. Those of the encoder are those of the model. The
+        seed is that of the run, if none is given.
     bases
         Maximum number of bases by subset, drawn at random. The test examples do not depend on the
         seed of a run. Default: all.

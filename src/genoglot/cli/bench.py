@@ -50,8 +50,8 @@ class RunOptions:
     genebert: Annotated[
         Path | None,
         typer.Option(
-            help="Accessible regions to pre-train GeneBERT on, a folder that genoglot genebert build "
-            "has written.",
+            help="Accessible regions to pre-train GeneBERT on, a folder that genoglot genebert "
+            "build has written.",
             show_default=False,
         ),
     ] = None

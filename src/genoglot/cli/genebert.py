@@ -1,4 +1,4 @@
-"""`genoglot genebert build` and `info`."""
+"""`genoglot genebert build`, `info` and `map`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genoglot.cli.options import AsJson, GenomeFiles, Overwrite, with_groups
-from genoglot.cli.output import print_facts, print_json
+from genoglot.cli.options import AsJson, Device, GenomeFiles, Overwrite, Seed, with_groups
+from genoglot.cli.output import print_facts, print_json, print_tsv
 from genoglot.cli.session import advise
 from genoglot.errors import GenoglotError
 
@@ -22,7 +22,7 @@ log = logging.getLogger("genoglot")
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Build and inspect the data that GeneBERT is pre-trained on.",
+    help="Build and inspect the data that GeneBERT is pre-trained on, and map its samples.",
 )
 
 
@@ -234,6 +234,70 @@ def info(
     if check:
         data.verify()
     (print_json if as_json else print_facts)(data.info())
+
+
+@app.command("map")
+def map_command(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Model that was trained with all losses, as genoglot pretrain genebert saves it.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[Path, typer.Argument(help="Folder of the data set.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="Picture to write, .png or .svg.", show_default=False),
+    ],
+    unimodal: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model that was trained without the matching loss, to show beside the other one.",
+            show_default=False,
+        ),
+    ] = None,
+    subset: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Subset of the regions.")
+    ] = "test",
+    cell_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cell type to show. Can be repeated.", show_default="all, or 10 drawn of them"
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=4, help="Maximum number of samples.")] = 500,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Map samples by cell type, with and without their motif scores (t-SNE).
+
+    The picture has one map for each kind of vectors: of DNA, of DNA and motif scores, and of motif
+    scores without a model. How well these separate the cell types is printed: the silhouette score
+    of the vectors, its 95 % interval, and the score if cell types are permuted.
+    """
+    from genoglot.models.dna.genebert import GeneBert
+    from genoglot.models.dna.genebert_data import GeneBertData
+    from genoglot.reports.sample_maps import check_map, map_samples, write_map
+    from genoglot.training.device import choose_device
+
+    check_map(out)
+    chosen = choose_device(device)
+    loaded = GeneBert.from_pretrained(model).to(chosen)
+    other = None if unimodal is None else GeneBert.from_pretrained(unimodal).to(chosen)
+    opened = GeneBertData.open(data)
+    drawn, maps = map_samples(
+        loaded, opened, unimodal=other, subset=subset, cell_types=cell_type, n=samples, seed=seed
+    )
+    write_map(out, drawn, maps)
+    print_tsv(
+        ("vectors", "silhouette", "low", "high", "permuted"),
+        ((one.name, *one.silhouette, one.chance) for one in maps),
+    )
+    log.info(
+        "%s: %d samples of %d cell types",
+        *(out, len(drawn.cell_type), len(set(drawn.cell_type.tolist()))),
+    )
 
 
 def _read(source: Path, matrix: CellMatrix, on_error: Literal["raise", "skip"]) -> Accessibility:
