@@ -105,8 +105,11 @@ def genebert(
     ],
     preset: Annotated[
         Literal["published", "small", "tiny"],
-        typer.Option(help="Published size and schedule, one for a few CPU cores, or one to try."),
-    ] = "published",
+        typer.Option(
+            help="Published size and schedule, which need large GPUs; one for a few CPU cores; or "
+            "one to try."
+        ),
+    ] = "small",
     k: Annotated[
         int | None,
         typer.Option(

@@ -195,7 +195,8 @@ def _draw_disjoint(samples: Samples, n: int, rng: np.random.Generator) -> NDArra
     """Draw at most `n` samples; those of one cell type have no region in common."""
     order = rng.permutation(len(samples))[: POOL * n]
     members, cell_types = samples.region_ids(order), samples.cell_type(order).tolist()
-    rows, used = [], set()
+    rows: list[int] = []
+    used: set[tuple[int, int]] = set()
     for row, ids, cell_type in zip(order.tolist(), members.tolist(), cell_types, strict=True):
         regions = {(cell_type, region) for region in ids}
         if used.isdisjoint(regions):
