@@ -39,6 +39,8 @@ VARIANTS: dict[str, dict[str, float]] = {
     "matching only": {"masked_weight": 0, "next_segment_weight": 0},
 }
 
+CNN = "CNN"
+
 SIZES: dict[str, dict[str, Any]] = {
     "narrow": {"dim": 64, "heads": 1, "layers": 1, "feed_forward": 256, "region_dim": 64,
                "region_layers": (1,), "region_heads": (2,), "joint_dim": 64},
@@ -98,7 +100,7 @@ def parse() -> argparse.Namespace:
         command.add_argument("--region-bases", type=int)
         command.add_argument("--learning-rate", type=float, default=2e-3)
         command.add_argument("--save", type=Path, help="folder of the last trained model")
-        command.add_argument("--variants", nargs="+", choices=list(VARIANTS))
+        command.add_argument("--variants", nargs="+", choices=[*VARIANTS, CNN])
         command.add_argument("--features", nargs="+", default=["kmer 4", "kmer 6", "motif"])
     table = commands.add_parser("table")
     table.add_argument("results", type=Path, nargs="+")
@@ -261,32 +263,26 @@ def baselines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def promoters(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Fine-tune on core promoters after each pre-training, and from scratch; and a plain CNN."""
-    from genebert_models.promoters import count, fine_tune, plain_cnn, read_all
+    from genebert_models.promoters import Promoters, count, fine_tune, plain_cnn
 
     from genoglot.models.dna.genebert_data import GeneBertData
-    from genoglot.training.device import choose_device
 
-    data, task = GeneBertData.open(options.data), read_all(options.folder)
-    device = choose_device(options.device).type
-    how = {"seed": options.seed, "epochs": options.epochs, "device": device,
-           "batch_size": options.batch_size}  # fmt: skip
-    parameters = 0
-    for variant in options.variants or [v for v in VARIANTS if v != "matching only"]:
-        model, about = trained(
-            options, data, variant, n_regions=2, region_bases=data.width, max_length=128
-        )
-        parameters = count(model.encoder)
-        model.encoder.to("cpu")
-        saved = {name: value.clone() for name, value in model.encoder.state_dict().items()}
-
-        def make(model: Any = model, saved: Any = saved) -> Any:
-            model.encoder.to("cpu").load_state_dict(saved)
-            return model.encoder
-
-        yield {"experiment": "promoters", **about, **fine_tune(make, task, **how)}
-    make_cnn = lambda: plain_cnn(task.train[0].shape[1], parameters, options.seed)  # noqa: E731
-    found = fine_tune(make_cnn, task, **how)
-    yield {"experiment": "promoters", "variant": "CNN", "seed": options.seed, **found}
+    data, task = GeneBertData.open(options.data), Promoters.read(options.folder)
+    how = {"seed": options.seed, "epochs": options.epochs, "batch_size": options.batch_size,
+           "device": options.device}  # fmt: skip
+    read = {"n_regions": 2, "region_bases": data.width, "max_length": 128}
+    for variant in left(options, ["untrained", "MGM", "MGM + NGSP", "all three", CNN]):
+        begin = time.perf_counter()
+        if variant == CNN:
+            parameters = count(new_model(options, data, "MGM", **read).encoder)
+            encoder, about = plain_cnn(2 * data.width, parameters, options.seed), {}
+        else:
+            model, about = trained(options, data, variant, **read)
+            encoder = model.encoder
+        found = fine_tune(encoder, task, **how)
+        seconds = round(time.perf_counter() - begin, 1)
+        yield {"experiment": "promoters", "data": "core promoters", "seed": options.seed, **about,
+               "variant": variant, "seconds": seconds, **found}  # fmt: skip
 
 
 def speed(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
