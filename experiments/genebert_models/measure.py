@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from genebert_models.ridge import Floats, Ridge, cosine
 from numpy.typing import ArrayLike, NDArray
 
+from genebert_models.ridge import Floats, Ridge, cosine
 from genoglot.evaluation.intervals import bootstrap_interval
 from genoglot.evaluation.retrieval import draw_candidates, match_ranks, measure_retrieval
 from genoglot.models.dna.genebert import GeneBert, SampleVectors
@@ -74,7 +74,9 @@ class HeldOut(NamedTuple):
             "above": ranks.above.tolist(), "tied": ranks.tied.tolist(), **self.labels(),
         }  # fmt: skip
 
-    def accuracy(self, measure: str, right: ArrayLike, chance: float, **more: Any) -> dict[str, Any]:
+    def accuracy(
+        self, measure: str, right: ArrayLike, chance: float, **more: Any
+    ) -> dict[str, Any]:
         """Measure the fraction of samples that are right."""
         values = np.asarray(right, np.float64)
         interval = bootstrap_interval(
@@ -129,9 +131,7 @@ def measure_model(
     similarity = cosine(predicted, matrices(data, held.samples, held.rows))
     found.append(held.retrieval(similarity, by="embedding + ridge"))
     types = [s.cell_type(rows) for s, rows in ((train, a), (validation, b))]
-    found.append(
-        classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding")
-    )
+    found.append(classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding"))
     if model.next_segment is not None:
         found.append(next_segments(model, data, held))
     return found

@@ -61,7 +61,13 @@ def count(encoder: SequenceEncoder) -> int:
 
 
 def fine_tune(
-    encoder: SequenceEncoder, data: Promoters, *, seed: int, epochs: int, batch_size: int, device: str
+    encoder: SequenceEncoder,
+    data: Promoters,
+    *,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    device: str,
 ) -> dict[str, Any]:
     """Fine-tune an encoder and predict the development and the test set.
 
@@ -72,9 +78,7 @@ def fine_tune(
         encoder, target="binary", epochs=epochs, batch_size=batch_size,
         learning_rate=LEARNING_RATE, seed=seed,
     )  # fmt: skip
-    model.fit(
-        *data.train, validation=data.dev, choose_by=matthews, device=device, progress=False
-    )
+    model.fit(*data.train, validation=data.dev, choose_by=matthews, device=device, progress=False)
     dev, test = (model.predict(part[0], batch_size=512).ravel() for part in (data.dev, data.test))
     return {
         "dev_mcc": matthews(data.dev[1], dev), "dev_auroc": float(auroc(data.dev[1], dev)[0]),
