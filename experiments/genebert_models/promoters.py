@@ -16,7 +16,7 @@ from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.nn.seed import torch_seed
 from genoglot.sequence import to_codes
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
 """Learning rate of fine-tuning, the same for all models."""
 
 Labeled = tuple[NDArray[np.uint8], NDArray[np.float32]]

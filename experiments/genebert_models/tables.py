@@ -77,7 +77,8 @@ def _measure_table(
         asked = line["asked"]
         image = "" if asked["backbone"] == "patches" else f"{asked['backbone']}, {asked['image']}"
         steps = str(asked["steps"]) if "settings" in line and line["variant"] != "untrained" else ""
-        key = line["variant"], image, line.get("tested", ""), measured["by"], steps
+        size = asked["size"] if "settings" in line else ""
+        key = line["variant"], size, image, line.get("tested", ""), measured["by"], steps
         rows[key].append((line["seed"], measured))
     table: list[list[str]] = []
     for key, found in rows.items():
@@ -97,8 +98,8 @@ def _measure_table(
             )  # fmt: skip
             cells.append(format_interval(*interval, decimals=1 if name == "mean rank" else 3))
         table.append([*key, str(len(found)), *cells])
-    header = ["variant", "image", "tested on", "by", "steps", "seeds", *columns]
-    empty = {i for i, name in enumerate(header[:5]) if not any(row[i] for row in table)}
+    header = ["variant", "size", "image", "tested on", "by", "steps", "seeds", *columns]
+    empty = {i for i, name in enumerate(header[:6]) if not any(row[i] for row in table)}
     first = chosen[0][1]
     chance = ", ".join(f"{m['metric']} {m['chance']:.3f}" for m in first["metrics"])
     candidates = f" among {len(first['block']):,} samples of {len(set(first['block']))} blocks"
