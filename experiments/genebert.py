@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, float]] = {
 }
 
 CNN = "CNN"
+UNSEEN = "without them", "all"
 
 NARROW = {
     "dim": 64, "heads": 1, "layers": 1, "feed_forward": 256, "joint_dim": 64,
@@ -108,7 +109,7 @@ def parse() -> argparse.Namespace:
         command.add_argument("--region-bases", type=int)
         command.add_argument("--learning-rate", type=float, default=2e-3)
         command.add_argument("--save", type=Path, help="folder of the last trained model")
-        command.add_argument("--variants", nargs="+", choices=[*VARIANTS, CNN, "without them"])
+        command.add_argument("--variants", nargs="+", choices=[*VARIANTS, CNN, *UNSEEN])
         command.add_argument("--features", nargs="+", default=["kmer 4", "kmer 6", "motif"])
     table = commands.add_parser("table")
     table.add_argument("results", type=Path, nargs="+")
@@ -223,20 +224,19 @@ def unseen(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         [name for name, w in zip(data.cell_types, word, strict=True) if (w in out) == is_out]
         for is_out in (True, False)
     )
-    for training in left(options, ["without them", "all"]):
-        model, about = trained(
-            options, data, "all three", seen if training == "without them" else None
-        )
-        about |= {"experiment": "unseen", "variant": training, "held_out": held}
-        yield {**about, "tested": "new types, new regions",
-               "measured": measure_model(model, data, held)}  # fmt: skip
+    for training in left(options, UNSEEN):
+        model, about = trained(options, data, "all three", seen if training == UNSEEN[0] else None)
+        found = {"new types, new regions": measure_model(model, data, held)}
         for tested, types, subset in (
             ("new types, training regions", held, "train"),
             ("training types, new regions", seen, "test"),
         ):
             drawn = HeldOut.draw(data, types, model.settings.n_regions, subset)  # type: ignore[arg-type]
             vectors = model.embed_samples(data, drawn.samples, drawn.rows)
-            yield {**about, "tested": tested, "measured": common_space(vectors, drawn)}
+            found[tested] = common_space(vectors, drawn)
+        measured = [{"tested": name, **m} for name, all_of in found.items() for m in all_of]
+        yield {**about, "experiment": "unseen", "variant": training, "held_out": held,
+               "measured": measured}  # fmt: skip
 
 
 def baselines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

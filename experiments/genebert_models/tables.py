@@ -78,7 +78,7 @@ def _measure_table(
         image = "" if asked["backbone"] == "patches" else f"{asked['backbone']}, {asked['image']}"
         steps = str(asked["steps"]) if "settings" in line and line["variant"] != "untrained" else ""
         size = asked["size"] if "settings" in line else ""
-        key = line["variant"], size, image, line.get("tested", ""), measured["by"], steps
+        key = line["variant"], size, image, measured.get("tested", ""), measured["by"], steps
         rows[key].append((line["seed"], measured))
     table: list[list[str]] = []
     for key, found in rows.items():
