@@ -10,13 +10,13 @@
     python experiments/genebert.py speed DATA -o RESULTS.jsonl
     python experiments/genebert.py table RESULTS.jsonl... [--promoters GUE/prom/prom_core_all]
 
-`retrieval` trains each variant for the same number of steps: MGM (masked k-mers), MGM + NGSP (next
-segment), all three losses, and the matching loss only. Of 1,000 samples of the test chromosomes,
+`retrieval` trains each variant for the same number of steps: with the losses MGM (masked k-mers),
+NGSP (next segment) and matching, each on or off. Of 1,000 samples of the test chromosomes,
 which have as few regions in common as possible, each DNA is compared with all matrices. `unseen`
 holds a fifth of all cell types out: those whose names begin with the same word, up to the first dot
 (a factor, or a biosample), stay together. `promoters` pre-trains on the halves of the training
 sequences, fine-tunes, and writes predictions of the test set; only `table` reads its labels. Each
-run appends a line of JSON to RESULTS.
+run appends a line of JSON to RESULTS, and does not repeat what is there.
 """
 
 from __future__ import annotations

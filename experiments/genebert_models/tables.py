@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebert_models.promoters import Promoters
-from genoglot.evaluation.intervals import bootstrap_interval
-from genoglot.evaluation.predictions import measure_predictions
+from genoglot.evaluation.intervals import bootstrap_interval, resample_counts
+from genoglot.evaluation.predictions import auroc, measure_predictions
 from genoglot.evaluation.retrieval import MatchRanks
 from genoglot.evaluation.text_table import TextTable, format_interval
 
 Line = dict[str, Any]
 PROMOTER_METRICS = ("precision (macro)", "recall (macro)", "AUROC", "MCC")
+GAIN = "AUROC, more than from scratch"
 
 
 def write_tables(results: Iterable[Path], promoters: Path | None) -> str:
@@ -116,15 +117,21 @@ def _promoter_table(lines: list[Line], task: Promoters) -> TextTable:
     known = {row.tobytes() for row in task.train[0]}
     new = np.array([row.tobytes() not in known for row in task.test[0]])
     labels = task.test[1]
+    draws = resample_counts(1000, len(labels), np.random.default_rng(0))
+    scratch = {x["seed"]: x["predictions"] for x in lines if x["variant"] == "untrained"}
     rows = []
     for line in lines:
         p = np.array(line["predictions"])
         found = measure_predictions(labels, p, PROMOTER_METRICS)
         unseen = measure_predictions(labels[new], p[new], ["AUROC"], draws=0)[0].value
+        gain = ""
+        if line["variant"] != "untrained" and (other := scratch.get(line["seed"])) is not None:
+            more = [auroc(labels, p, w) - auroc(labels, other, w) for w in (None, draws)]
+            gain = format_interval(more[0][0], *np.quantile(more[1], [0.025, 0.975]))
         rows.append([
             line["variant"], str(line["seed"]), f"{line['fine_tuned_parameters']:,}",
-            *(format_interval(m.value, m.low, m.high) for m in found), f"{unseen:.3f}",
+            *(format_interval(m.value, m.low, m.high) for m in found), gain, f"{unseen:.3f}",
         ])  # fmt: skip
-    header = ["variant", "seed", "parameters", *PROMOTER_METRICS, "AUROC of new sequences"]
+    header = ["variant", "seed", "parameters", *PROMOTER_METRICS, GAIN, "AUROC of new sequences"]
     caption = f"{len(labels):,} test sequences; {(~new).sum()} of them are in the training set too."
     return TextTable(header, rows, title="core promoters", caption=caption)
