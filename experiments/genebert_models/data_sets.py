@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from genebert_models.promoters import read_promoters
 
+from genebert_models.promoters import read_promoters
 from genoglot.models.dna.genebert_data import GeneBertData
 
 

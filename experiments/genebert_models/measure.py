@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from genebert_models.ridge import Floats, Ridge, cosine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from genebert_models.ridge import Floats, Ridge, cosine
 from genoglot.evaluation.intervals import bootstrap_interval
 from genoglot.evaluation.retrieval import draw_candidates, match_ranks, measure_retrieval
-from genoglot.models.dna.genebert import GeneBert
-from genoglot.models.dna.genebert_data import GeneBertData
+from genoglot.models.dna.genebert import GeneBert, SampleVectors
+from genoglot.models.dna.genebert_data import GeneBertData, Subset
 from genoglot.models.dna.genebert_samples import Samples
 from genoglot.models.dna.sequence_encoder import inference
 from genoglot.training.examples import Draw
@@ -21,7 +21,7 @@ BLOCK = 100_000
 """Length of the blocks of a chromosome that the bootstrap draws, bp."""
 
 CANDIDATES = 1000
-FITTED, CHECKED = 4000, 1000
+FITTED, CHECKED = 3000, 1000
 """Number of training and of validation samples that are read to fit ridge and logistic models."""
 
 
@@ -53,13 +53,12 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def draw(
-        cls, data: GeneBertData, cell_types: list[str] | None, n_regions: int, seed: int = 0
-    ) -> HeldOut:
-        """Draw candidates from the test subset."""
-        samples = data.samples("test", cell_types, n_regions)
-        rows, shared = draw_candidates(
-            samples.region_ids(np.arange(len(samples))), CANDIDATES, seed
-        )
+        cls, data: GeneBertData, cell_types: list[str] | None, n_regions: int,
+        subset: Subset = "test",
+    ) -> HeldOut:  # fmt: skip
+        """Draw candidates."""
+        samples = data.samples(subset, cell_types, n_regions)
+        rows, shared = draw_candidates(samples.region_ids(np.arange(len(samples))), CANDIDATES)
         ids = samples.region_ids(rows)
         middle = (data.start[ids[:, 0]] + data.end[ids[:, -1]]) // 2
         block = data.chrom[ids[:, 0]].astype(np.int64) * 1_000_000 + middle // BLOCK
@@ -72,9 +71,24 @@ class HeldOut(NamedTuple):
         return {
             "measure": "retrieval", **labels, "candidates": len(self.rows), "shared": self.shared,
             "blocks": len(np.unique(self.block)), "metrics": [m._asdict() for m in measured],
-            "above": ranks.above.tolist(), "tied": ranks.tied.tolist(),
-            "block": self.block.tolist(), "cell_type": self.cell_type.tolist(),
+            "above": ranks.above.tolist(), "tied": ranks.tied.tolist(), **self.labels(),
         }  # fmt: skip
+
+    def accuracy(
+        self, measure: str, right: ArrayLike, chance: float, **more: Any
+    ) -> dict[str, Any]:
+        """Measure the fraction of samples that are right."""
+        values = np.asarray(right, np.float64)
+        interval = bootstrap_interval(
+            values, groups=self.block, crossed=self.cell_type, proportion=True
+        )
+        metric = {"metric": "accuracy", **interval._asdict(), "chance": chance}
+        return {"measure": measure, **more, "metrics": [metric],
+                "right": values.astype(int).tolist(), **self.labels()}  # fmt: skip
+
+    def labels(self) -> dict[str, list[int]]:
+        """Return what the bootstrap draws."""
+        return {"block": self.block.tolist(), "cell_type": self.cell_type.tolist()}
 
 
 def draw_rows(samples: Samples, n: int, seed: int) -> NDArray[np.int64]:
@@ -104,10 +118,7 @@ def measure_model(
     n_regions = model.settings.n_regions
     held = HeldOut.draw(data, cell_types, n_regions)
     test = model.embed_samples(data, held.samples, held.rows)
-    found = []
-    if test.dna is not None and test.regions is not None:
-        found.append(held.retrieval(test.dna @ test.regions.T, by="common space"))
-        found.append(held.retrieval(test.regions @ test.dna.T, by="common space, matrix to DNA"))
+    found = common_space(test, held)
     embedded = []
     for subset, n in (("train", FITTED), ("validation", CHECKED)):
         samples = data.samples(subset, cell_types, n_regions)  # type: ignore[arg-type]
@@ -120,12 +131,21 @@ def measure_model(
     similarity = cosine(predicted, matrices(data, held.samples, held.rows))
     found.append(held.retrieval(similarity, by="embedding + ridge"))
     types = [s.cell_type(rows) for s, rows in ((train, a), (validation, b))]
-    found.append(
-        classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding")
-    )
+    found.append(classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding"))
     if model.next_segment is not None:
         found.append(next_segments(model, data, held))
     return found
+
+
+def common_space(vectors: SampleVectors, held: HeldOut) -> list[dict[str, Any]]:
+    """Measure retrieval by the common space in both directions, if the model has one."""
+    dna, regions = vectors.dna, vectors.regions
+    if dna is None or regions is None:
+        return []
+    return [
+        held.retrieval(dna @ regions.T, by="common space"),
+        held.retrieval(regions @ dna.T, by="common space, matrix to DNA"),
+    ]
 
 
 def classify(
@@ -145,23 +165,9 @@ def classify(
             best = score, model
     assert best is not None
     right = best[1].predict(parts[2]) == held.cell_type
-    majority = held.cell_type == np.bincount(y).argmax()
-    interval, chance = (
-        bootstrap_interval(
-            values.astype(float), groups=held.block, crossed=held.cell_type, proportion=True
-        )
-        for values in (right, majority)
-    )
-    metric = {"metric": "accuracy", "value": interval.mean, "low": interval.low,
-              "high": interval.high, "chance": chance.mean}  # fmt: skip
-    each = [right[held.cell_type == i].mean() for i in np.unique(held.cell_type)]
-    macro = {"metric": "mean recall of cell types", "value": float(np.mean(each)),
-             "low": None, "high": None, "chance": 1 / len(np.unique(y))}  # fmt: skip
-    return {
-        "measure": "cell type", "by": by, "cell_types": len(np.unique(y)), "metrics": [metric, macro],
-        "right": right.astype(int).tolist(), "block": held.block.tolist(),
-        "cell_type": held.cell_type.tolist(),
-    }  # fmt: skip
+    majority = float((held.cell_type == np.bincount(y).argmax()).mean())
+    n = len(np.unique(y))
+    return held.accuracy("cell type", right, majority, by=by, cell_types=n)
 
 
 def next_segments(model: GeneBert, data: GeneBertData, held: HeldOut) -> dict[str, Any]:
@@ -178,12 +184,7 @@ def next_segments(model: GeneBert, data: GeneBertData, held: HeldOut) -> dict[st
             follows = batch.pop("follows")
             logits = model.next_segment(model.encoder(batch).sequence)
             right += (logits.argmax(1) == follows).float().tolist()
-    interval = bootstrap_interval(
-        right, groups=held.block, crossed=held.cell_type, proportion=True
-    )
-    metric = {"metric": "accuracy", "value": interval.mean, "low": interval.low,
-              "high": interval.high, "chance": 0.5}  # fmt: skip
-    return {"measure": "next segment", "by": "head", "metrics": [metric]}
+    return held.accuracy("next segment", right, 0.5, by="head")
 
 
 def n_parameters(model: torch.nn.Module) -> int:

@@ -167,8 +167,8 @@ class Candidates(NamedTuple):
 def draw_candidates(members: ArrayLike, n: int, seed: int = 0) -> Candidates:
     """Draw samples that have as few regions in common as possible.
 
-    Samples that overlap look similar, and the same sample twice cannot be distinguished. So they are
-    taken in a random order, each only if it has no region in common with one that is taken
+    Samples that overlap look similar, and the same sample twice cannot be distinguished. So they
+    are taken in a random order, each only if it has no region in common with one that is taken
     already; if these are fewer than `n`, the rest is taken in the same way with one region in
     common, then two, and so on. Two samples with the same regions are never taken.
 
