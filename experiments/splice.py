@@ -1,10 +1,11 @@
 """Splice sites of worm, fly, Arabidopsis, yeast and human: the table of docs/results/genebert.md.
 
+    python experiments/splice.py yeast SGD_features.tab.gz yeast.gtf
     python experiments/splice.py build OUT --genes worm=worm.gff3.gz --genome worm=worm.fa.gz ...
     python experiments/splice.py train OUT [--contexts 80 400 2000] [--encoder FOLDER]
     python experiments/splice.py table OUT
 
-`build` writes OUT/NAME.npz of each annotation, with a context of 2,000 bp, of which `train` takes
+`yeast` writes the coding exons of SGD's table of features as GTF. `build` writes OUT/NAME.npz of each annotation, with a context of 2,000 bp, of which `train` takes
 the middle. Models are trained on the blocks of the training genes that hold a site, the best epoch
 is chosen by the loss on the validation genes, and OUT/predictions holds the probabilities of the
 test blocks. With `--fold human`, each chromosome of `human` is left out in turn instead, so that
@@ -17,6 +18,7 @@ a trained model of OpenSpliceAI (Chao et al. 2025), which learned from most of t
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -51,6 +53,19 @@ class Blocks(NamedTuple):
         return self._replace(codes=self.codes[:, cut : self.codes.shape[1] - cut])
 
 
+def yeast(options: argparse.Namespace) -> None:
+    """Write the coding exons of SGD's table of features as GTF."""
+    numerals = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI".split()
+    with gzip.open(options.table, "rt") as lines, options.gtf.open("w") as out:
+        for fields in (line.rstrip("\n").split("\t") for line in lines):
+            kind, gene, chrom, *span, strand = fields[1], fields[6], *fields[8:12]
+            if kind == "CDS" and chrom.isdigit() and int(chrom) <= len(numerals):
+                start, end = sorted(map(int, span))
+                about = f'gene_id "{gene}"; transcript_id "{gene}";'
+                row = [numerals[int(chrom) - 1], "SGD", "CDS", start, end]
+                print(*row, ".", "+" if strand == "W" else "-", ".", about, sep="\t", file=out)
+
+
 def build(options: argparse.Namespace) -> None:
     """Write the blocks of each annotation."""
     import tempfile
@@ -62,6 +77,7 @@ def build(options: argparse.Namespace) -> None:
     for name, path in (pair.split("=", 1) for pair in options.genome):
         genomes.setdefault(name, []).append(path)
     aliases = dict(pair.split("=", 1) for pair in options.alias)
+    splits = dict(pair.split("=", 1) for pair in options.split)
     origins = {
         record: (chrom, int(start))
         for record, chrom, start in (text.rsplit(":", 2) for text in options.origin)
@@ -73,10 +89,11 @@ def build(options: argparse.Namespace) -> None:
             (data,) = TASKS["SpliceSites"].build(
                 [path], Path(folder) / "task", genome=genome, context=WIDEST, block=BLOCK
             )
+            split = splits.get(name, data.default_split)
             subset = np.full(len(data), "none", "<U10")
             for one in SUBSETS:
-                subset[data.rows(None, one)] = one
-            about = {"split": data.split_rules[data.default_split], "notes": data.notes}
+                subset[data.rows(split, one)] = one
+            about = {"split": data.split_rules[split], "notes": data.notes}
             examples = data.examples
             options.out.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(
@@ -284,11 +301,16 @@ def table(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
+    zero = commands.add_parser("yeast")
+    zero.set_defaults(run=yeast)
+    zero.add_argument("table", type=Path, metavar="TABLE")
+    zero.add_argument("gtf", type=Path, metavar="GTF")
     one = commands.add_parser("build")
     one.set_defaults(run=build)
     one.add_argument("--genes", nargs="+", required=True, metavar="NAME=FILE")
     one.add_argument("--genome", nargs="+", required=True, metavar="NAME=FILE")
     one.add_argument("--alias", nargs="+", default=[], metavar="NAME=ucsc")
+    one.add_argument("--split", nargs="+", default=[], metavar="NAME=SPLIT")
     one.add_argument("--windows", metavar="NAME", help="data whose genome is windows")
     one.add_argument("--origin", nargs="+", default=[], metavar="RECORD:CHROM:START")
     two = commands.add_parser("train")
@@ -298,7 +320,7 @@ def main() -> None:
     two.add_argument("--from", dest="sources", nargs="+", default=[], help="species to learn from")
     two.add_argument("--test", help="species to test on, with --from")
     two.add_argument(
-        "--models", nargs="+", choices=["matrices", "cnn"], default=["matrices", "cnn"]
+        "--models", nargs="*", choices=["matrices", "cnn"], default=["matrices", "cnn"]
     )
     two.add_argument("--peer", nargs="+", type=Path, default=[], help="model_CONTEXTnt_*.pt")
     two.add_argument("--encoder", nargs="+", type=Path, default=[], help="folders of encoders")

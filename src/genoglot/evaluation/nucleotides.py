@@ -1,23 +1,31 @@
-"""Metrics of the classes of nucleotides, such as splice sites: each class but the first one."""
+"""Metrics of the classes of nucleotides, such as splice sites."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation.predictions import METRICS, MetricValue, measure_predictions
+from genoglot.evaluation.predictions import (
+    METRICS,
+    OF_CLASSES,
+    OF_SCORES,
+    MetricValue,
+    measure_predictions,
+)
 
-OF_NUCLEOTIDES = ("top-k", "AUPRC")
-"""Metrics that depend on nucleotides from the lowest score of a site on alone."""
+OF_NUCLEOTIDES = (*OF_SCORES, *OF_CLASSES)
+"""Metrics that nucleotides have."""
 
 
 def measure_nucleotides(
     labels: ArrayLike,
     predictions: ArrayLike,
-    metrics: Sequence[str] = OF_NUCLEOTIDES,
+    metrics: Sequence[str] = ("top-k", "AUPRC"),
     *,
     groups: ArrayLike | None = None,
     draws: int = 1000,
@@ -26,8 +34,10 @@ def measure_nucleotides(
 ) -> list[MetricValue]:
     """Compute metrics of the classes of nucleotides, over all nucleotides of all sequences.
 
-    Class 0 is the background, such as nucleotides that are no splice site. Each other class is
-    measured against all nucleotides, and the value is the mean over these classes.
+    Class 0 is the background, such as nucleotides that are no splice site. For metrics of scores
+    (top-k, AUPRC and AUROC), each other class is measured against all nucleotides, and the value is
+    the mean over these classes. For metrics of classes, such as MCC and macro precision, a
+    nucleotide has the class with the highest probability, and the background is a class too.
 
     Parameters
     ----------
@@ -36,17 +46,18 @@ def measure_nucleotides(
     predictions
         Probabilities of the classes, (n, positions, classes).
     metrics
-        Names of metrics: top-k and AUPRC.
+        Names of metrics: top-k, AUPRC, AUROC, MCC, accuracy, precision (macro), recall (macro).
     groups
         Labels of the groups of sequences that a draw of the bootstrap takes as a whole, such as
-        transcripts, (n,). Default: each sequence is a group.
+        genes, (n,). Default: each sequence is a group.
     draws, level, seed
         As in `measure_predictions`.
 
     Returns
     -------
     list of MetricValue
-        One for each metric; `outputs` has the value of each class but class 0.
+        One for each metric; for metrics of scores, `outputs` has the value of each class but
+        class 0.
 
     Raises
     ------
@@ -66,20 +77,35 @@ def measure_nucleotides(
     if wrong := [name for name in metrics if name not in OF_NUCLEOTIDES]:
         what = "is not a metric of nucleotides" if wrong[0] in METRICS else "is not a metric"
         raise GenoglotError(f"{wrong[0]!r} {what}; choose one of {', '.join(OF_NUCLEOTIDES)}")
-    units = np.arange(len(truth)) if groups is None else np.asarray(groups)
+    units = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
     unit = np.repeat(units, truth.shape[1]).reshape(truth.shape)
     known = truth >= 0
     truth, predicted, unit = truth[known], predicted[known], unit[known]
     if np.isnan(predicted).any():
         raise GenoglotError("some predictions are NaN; check the model")
+    background = _is_plain_background(truth, predicted)
+    predicted = np.where(background[:, None], np.eye(predicted.shape[1])[0], predicted)
+    equal = pl.DataFrame([unit, truth, *predicted.T]).group_by(pl.all(), maintain_order=True)
+    unit, truth, *scores, counts = (column.to_numpy() for column in equal.len())
+    predicted = np.stack(scores, axis=1)
+    sites = (truth[:, None] == np.arange(1, predicted.shape[1])).astype(np.float32)
+    found = []
+    for name in metrics:
+        pair = (truth, predicted) if name in OF_CLASSES else (sites, predicted[:, 1:])
+        found += measure_predictions(
+            *pair, [name], groups=unit, counts=counts, draws=draws, level=level, seed=seed
+        )
+    return found
+
+
+def _is_plain_background(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which nucleotides may have any scores below those of all sites: most of them, bool (n,).
+
+    They are predicted as background, and each of their scores is below that of every site of the
+    class, so that no metric of any draw depends on the order among them.
+    """
     classes = np.arange(1, predicted.shape[1])
-    sites = truth[:, None] == classes
     scores = predicted[:, 1:]
-    lowest = np.where(sites, scores, np.inf).min(axis=0, initial=np.inf)
-    # Below the lowest site nothing counts for these metrics, in no draw: that is most nucleotides.
-    counts = (scores >= lowest).any(axis=1)
-    counts[np.unique(unit, return_index=True)[1]] = True  # every group remains, to be drawn
-    return measure_predictions(
-        sites[counts].astype(np.float32), scores[counts], metrics,
-        groups=unit[counts], draws=draws, level=level, seed=seed,
-    )  # fmt: skip
+    lowest = np.where(truth[:, None] == classes, scores, np.inf).min(axis=0, initial=np.inf)
+    below = (scores < lowest).all(axis=1) & (predicted.argmax(axis=1) == 0)
+    return np.asarray(below & (lowest > 0).all())

@@ -272,6 +272,7 @@ def measure_predictions(
     metrics: Sequence[str],
     *,
     groups: ArrayLike | None = None,
+    counts: ArrayLike | None = None,
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -292,6 +293,8 @@ def measure_predictions(
     groups
         Labels of the groups that a draw takes as a whole, such as elements, (n,). Default: each
         example is a group.
+    counts
+        Number of equal examples that each example stands for, (n,). Default: 1.
     draws
         Number of bootstrap draws; 0 for no interval.
     level
@@ -328,13 +331,14 @@ def measure_predictions(
     group = np.arange(len(truth))
     if groups is not None:
         group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    weight = np.ones(len(truth)) if counts is None else np.asarray(counts, np.float64)
     found = []
     for name, (true, given) in zip(metrics, compared, strict=True):
-        values = _each_output(name, true, given, None)[0]
+        values = _each_output(name, true, given, weight[None])[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
         low = high = np.nan
         if draws and group.max() > 0 and not np.isnan(value):
-            means = _drawn_means(name, true, given, group, draws, seed)
+            means = _drawn_means(name, true, given, group, weight, draws, seed)
             low, high = _bounds(name, value, means[~np.isnan(means)], true, group, level)
         found.append(MetricValue(name, value, float(low), float(high), values))
     return found
@@ -410,7 +414,13 @@ def _units(labels: Values, group: NDArray[np.int64]) -> tuple[int, int]:
 
 
 def _drawn_means(
-    name: str, truth: Values, predicted: Values, group: NDArray[np.int64], draws: int, seed: int
+    name: str,
+    truth: Values,
+    predicted: Values,
+    group: NDArray[np.int64],
+    weight: Values,
+    draws: int,
+    seed: int,
 ) -> Values:
     """Mean over the outputs in each draw; all metrics have the same draws for a seed."""
     rng = np.random.default_rng(seed)
@@ -418,7 +428,7 @@ def _drawn_means(
     means = []
     for first in range(0, draws, at_once):
         size = min(at_once, draws - first)
-        weights = resample_counts(size, int(group.max()) + 1, rng)[:, group]
+        weights = resample_counts(size, int(group.max()) + 1, rng)[:, group] * weight
         values = _each_output(name, truth, predicted, weights)
         known = ~np.isnan(values)
         means.append(
@@ -427,16 +437,16 @@ def _drawn_means(
     return np.concatenate(means)
 
 
-def _each_output(name: str, truth: Values, predicted: Values, weights: Values | None) -> Values:
+def _each_output(name: str, truth: Values, predicted: Values, weights: Values) -> Values:
     """Value for each draw and output, (draws, outputs), over the examples with a label."""
     columns = []
     for label, value in zip(truth.T, predicted.T, strict=True):
         known = ~np.isnan(label)
         if known.any():
-            some = weights if weights is None or known.all() else weights[:, known]
+            some = weights if known.all() else weights[:, known]
             columns.append(METRICS[name](label[known], value[known], some))
         else:
-            columns.append(np.full(1 if weights is None else len(weights), np.nan))
+            columns.append(np.full(len(weights), np.nan))
     return np.stack(columns, axis=1)
 
 
