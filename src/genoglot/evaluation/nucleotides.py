@@ -34,7 +34,7 @@ def measure_nucleotides(
 ) -> list[MetricValue]:
     """Compute metrics of the classes of nucleotides, over all nucleotides of all sequences.
 
-    Class 0 is the background, such as nucleotides that are no splice site. For metrics of scores
+    Class 0 is the background, such as nucleotides that are not splice sites. For metrics of scores
     (top-k, AUPRC and AUROC), each other class is measured against all nucleotides, and the value is
     the mean over these classes. For metrics of classes, such as MCC and macro precision, a
     nucleotide has the class with the highest probability, and the background is a class too.
@@ -91,9 +91,10 @@ def measure_nucleotides(
     sites = (truth[:, None] == np.arange(1, predicted.shape[1])).astype(np.float32)
     found = []
     for name in metrics:
-        pair = (truth, predicted) if name in OF_CLASSES else (sites, predicted[:, 1:])
+        of_classes = name in OF_CLASSES
+        true, given = (truth, predicted) if of_classes else (sites, predicted[:, 1:])
         found += measure_predictions(
-            *pair, [name], groups=unit, counts=counts, draws=draws, level=level, seed=seed
+            true, given, [name], groups=unit, counts=counts, draws=draws, level=level, seed=seed
         )
     return found
 

@@ -29,7 +29,8 @@ _ATTRIBUTE = re.compile(
 
 # GFF3 says how long a chromosome is, in a pragma and, as Ensembl and SGD do, in a record.
 _LENGTH = re.compile(
-    rb"^(?:##sequence-region\s+(\S+)\s+1\s+(\d+)|(\S+)\t[^\t]*\tchromosome\t1\t(\d+)\t)", re.MULTILINE
+    rb"^(?:##sequence-region\s+(\S+)\s+1\s+(\d+)|(\S+)\t[^\t\n]*\tchromosome\t1\t(\d+)\t)",
+    re.MULTILINE,
 )
 
 

@@ -74,9 +74,7 @@ class _Feature(NamedTuple):
     biotype: str
 
 
-def read_transcripts(
-    path: str | Path, sizes: Mapping[str, int] | None = None
-) -> list[Transcript]:
+def read_transcripts(path: str | Path, sizes: Mapping[str, int] | None = None) -> list[Transcript]:
     r"""Read the transcripts of a GTF or GFF3 file.
 
     The exons of a transcript are its records `exon`; if it has none, its records `CDS`, which is
@@ -154,9 +152,7 @@ def read_transcripts(
     return found
 
 
-def _check_lengths(
-    lengths: Mapping[str, int], sizes: Mapping[str, int], path: str | Path
-) -> None:
+def _check_lengths(lengths: Mapping[str, int], sizes: Mapping[str, int], path: str | Path) -> None:
     differing = [chrom for chrom in lengths if sizes.get(chrom, lengths[chrom]) != lengths[chrom]]
     if not differing:
         return
