@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
@@ -17,6 +16,9 @@ from genoglot.evaluation.predictions import (
     MetricValue,
     measure_predictions,
 )
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 OF_NUCLEOTIDES = (*OF_SCORES, *OF_CLASSES)
 """Metrics that nucleotides have."""
@@ -83,30 +85,50 @@ def measure_nucleotides(
     truth, predicted, unit = truth[known], predicted[known], unit[known]
     if np.isnan(predicted).any():
         raise GenoglotError("some predictions are NaN; check the model")
-    background = _is_plain_background(truth, predicted)
-    predicted = np.where(background[:, None], np.eye(predicted.shape[1])[0], predicted)
-    equal = pl.DataFrame([unit, truth, *predicted.T]).group_by(pl.all(), maintain_order=True)
-    unit, truth, *scores, counts = (column.to_numpy() for column in equal.len())
-    predicted = np.stack(scores, axis=1)
-    sites = (truth[:, None] == np.arange(1, predicted.shape[1])).astype(np.float32)
+    scores = [_by_threshold(truth == c, predicted[:, c]) for c in range(1, predicted.shape[1])]
+    classes = np.stack([truth, predicted.argmax(axis=1)], axis=1)
     found = []
     for name in metrics:
-        of_classes = name in OF_CLASSES
-        true, given = (truth, predicted) if of_classes else (sites, predicted[:, 1:])
+        pairs = [classes] if name in OF_CLASSES else scores
+        labels, answers, counts = _count_equal(pairs, unit)
         found += measure_predictions(
-            true, given, [name], groups=unit, counts=counts, draws=draws, level=level, seed=seed
+            labels, answers, [name], counts=counts, draws=draws, level=level, seed=seed
         )
     return found
 
 
-def _is_plain_background(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which nucleotides may have any scores below those of all sites: most of them, bool (n,).
+def _by_threshold(sites: NDArray[np.bool_], scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Pair the label of each nucleotide with its place among the scores of the sites.
 
-    They are predicted as background, and each of their scores is below that of every site of the
-    class, so that no metric of any draw depends on the order among them.
+    Metrics of scores depend on that only. Places are odd for the score of a site and even between.
     """
-    classes = np.arange(1, predicted.shape[1])
-    scores = predicted[:, 1:]
-    lowest = np.where(truth[:, None] == classes, scores, np.inf).min(axis=0, initial=np.inf)
-    below = (scores < lowest).all(axis=1) & (predicted.argmax(axis=1) == 0)
-    return np.asarray(below & (lowest > 0).all())
+    thresholds = np.unique(scores[sites])
+    place = sum(np.searchsorted(thresholds, scores, side) for side in ("left", "right"))
+    return np.stack([sites, place], axis=1)
+
+
+def _count_equal(
+    pairs: Sequence[NDArray[np.int64]], unit: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], csr_array]:
+    """Count equal pairs of label and prediction in each group.
+
+    Returns
+    -------
+    tuple
+        Labels, (n, outputs), NaN but for the output that the pair is of; predictions, (n,
+        outputs); and the number of each pair in each group, sparse (groups, n).
+    """
+    from scipy.sparse import coo_array, hstack
+
+    labels, predictions, counts = [], [], []
+    ones = np.ones(len(unit))
+    for output, pair in enumerate(pairs):
+        base = int(pair[:, 1].max()) + 1
+        different, which = np.unique(pair[:, 0] * base + pair[:, 1], return_inverse=True)
+        label, prediction = np.divmod(different, base)
+        columns = np.full((2, len(different), len(pairs)), [[[np.nan]], [[0.0]]])
+        columns[:, :, output] = label, prediction
+        labels.append(columns[0])
+        predictions.append(columns[1])
+        counts.append(coo_array((ones, (unit, which)), (unit.max() + 1, len(different))))
+    return np.concatenate(labels), np.concatenate(predictions), hstack(counts, format="csr")
