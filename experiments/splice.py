@@ -176,7 +176,7 @@ def train(options: argparse.Namespace) -> None:
         for model, predicted_parts in found.items():
             np.savez_compressed(
                 options.out / "predictions" / f"{name}, {model}.npz", labels=labels, gene=gene,
-                predicted=np.concatenate(predicted_parts).astype(np.float16),
+                predicted=np.concatenate(predicted_parts),
             )  # fmt: skip
 
 
