@@ -1,39 +1,45 @@
 """Splice sites of worm, fly, Arabidopsis, yeast and human: the table of docs/results/genebert.md.
 
+    python experiments/splice.py yeast SGD_features.tab.gz yeast.gtf
     python experiments/splice.py build OUT --genes worm=worm.gff3.gz --genome worm=worm.fa.gz ...
-    python experiments/splice.py train OUT [--contexts 80 400 2000] [--encoder FOLDER]
+    python experiments/splice.py train OUT --data worm [--contexts 80 400 2000] [--encoder FOLDER]
     python experiments/splice.py table OUT
 
-`build` writes OUT/NAME.npz of each annotation, with a context of 2,000 bp, of which `train` takes
-the middle. Models are trained on the blocks of the training genes that hold a site, the best epoch
-is chosen by the loss on the validation genes, and OUT/predictions holds the probabilities of the
-test blocks. With `--fold human`, each chromosome of `human` is left out in turn instead, so that
-every transcript is tested by a model that has not seen its chromosome. `--peer FILE` predicts with
-a trained model of OpenSpliceAI (Chao et al. 2025), which learned from most of the human genome.
-`--test human` with `--from NAMES` trains on several species and tests on all of another one.
-`train` needs torch and numpy only; intervals of the table draw transcripts.
+`yeast` writes the coding exons of SGD's table of features as GTF. `build` writes OUT/NAME.npz of
+each annotation, with a context of 2,000 bp; `train` takes the middle of it. Models are trained on
+the blocks of the training genes that hold a site, the best epoch is chosen by the loss on the
+validation genes, and OUT/predictions holds the probabilities of the test blocks. With `--fold
+human`, each chromosome of `human` is left out in turn instead, so that every transcript is tested
+by a model that has not seen its chromosome. `--peer FILE` predicts with a trained model of
+OpenSpliceAI (Chao et al. 2025), which learned from most of the human genome. `--test human` with
+`--from NAMES` trains on several species and tests on all of another one. `train` needs torch and
+numpy only. Intervals of the tables draw genes; values and bounds are means over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from genoglot.evaluation import MetricValue
+
 BLOCK, WIDEST = 5000, 2000
-TYPES = ("acceptor", "donor")
+OF_CLASSES = ("AUROC", "precision (macro)", "recall (macro)", "MCC")
 SUBSETS = ("train", "validation", "test")
-MATRICES, CNN = "position weight matrices", "dilated CNN"
+MAJORITY, MATRICES, CNN = "majority", "position weight matrices", "dilated CNN"
 
 
 class Blocks(NamedTuple):
-    """Blocks of transcripts: codes (n, block + context), labels (n, block), and names, (n,) each."""
+    """Blocks of transcripts: codes (n, block + context), labels (n, block), names (n,) each."""
 
     codes: NDArray[np.uint8]
     labels: NDArray[np.int8]
@@ -51,6 +57,36 @@ class Blocks(NamedTuple):
         return self._replace(codes=self.codes[:, cut : self.codes.shape[1] - cut])
 
 
+def yeast(options: argparse.Namespace) -> None:
+    """Write the coding exons of SGD's table of features as GTF."""
+    numerals = [
+        "I",
+        "II",
+        "III",
+        "IV",
+        "V",
+        "VI",
+        "VII",
+        "VIII",
+        "IX",
+        "X",
+        "XI",
+        "XII",
+        "XIII",
+        "XIV",
+        "XV",
+        "XVI",
+    ]
+    with gzip.open(options.table, "rt") as lines, options.gtf.open("w") as out:
+        for fields in (line.rstrip("\n").split("\t") for line in lines):
+            kind, gene, chrom, *span, strand = fields[1], fields[6], *fields[8:12]
+            if kind == "CDS" and chrom.isdigit() and int(chrom) <= len(numerals):
+                start, end = sorted(map(int, span))
+                about = f'gene_id "{gene}"; transcript_id "{gene}";'
+                row = [numerals[int(chrom) - 1], "SGD", "CDS", start, end]
+                print(*row, ".", "+" if strand == "W" else "-", ".", about, sep="\t", file=out)
+
+
 def build(options: argparse.Namespace) -> None:
     """Write the blocks of each annotation."""
     import tempfile
@@ -62,6 +98,7 @@ def build(options: argparse.Namespace) -> None:
     for name, path in (pair.split("=", 1) for pair in options.genome):
         genomes.setdefault(name, []).append(path)
     aliases = dict(pair.split("=", 1) for pair in options.alias)
+    splits = dict(pair.split("=", 1) for pair in options.split)
     origins = {
         record: (chrom, int(start))
         for record, chrom, start in (text.rsplit(":", 2) for text in options.origin)
@@ -73,10 +110,11 @@ def build(options: argparse.Namespace) -> None:
             (data,) = TASKS["SpliceSites"].build(
                 [path], Path(folder) / "task", genome=genome, context=WIDEST, block=BLOCK
             )
+            split = splits.get(name, data.default_split)
             subset = np.full(len(data), "none", "<U10")
             for one in SUBSETS:
-                subset[data.rows(None, one)] = one
-            about = {"split": data.split_rules[data.default_split], "notes": data.notes}
+                subset[data.rows(split, one)] = one
+            about = {"split": data.split_rules[split], "notes": data.notes}
             examples = data.examples
             options.out.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(
@@ -138,7 +176,7 @@ def train(options: argparse.Namespace) -> None:
         for model, predicted_parts in found.items():
             np.savez_compressed(
                 options.out / "predictions" / f"{name}, {model}.npz", labels=labels, gene=gene,
-                predicted=np.concatenate(predicted_parts).astype(np.float16),
+                predicted=np.concatenate(predicted_parts),
             )  # fmt: skip
 
 
@@ -147,12 +185,13 @@ def predictions(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Fit each model and predict the test blocks: float32 (n, block, 3)."""
     learned = learned.take((learned.labels > 0).any(axis=1))
-    if "matrices" in options.models:
+    if "baselines" in options.models:
         from genoglot.bench.baselines import BASELINES
 
-        matrices = BASELINES["splice-matrices"]("nucleotide-classes", 3)
-        matrices.fit(learned.codes, learned.labels, (check.codes, check.labels))
-        yield MATRICES, matrices.predict(test.codes)
+        for shown, baseline in ((MAJORITY, "constant"), (MATRICES, "splice-matrices")):
+            model = BASELINES[baseline]("nucleotide-classes", 3)
+            model.fit(learned.codes, learned.labels, (check.codes, check.labels))
+            yield shown, model.predict(test.codes)
     for path in options.peer:
         yield f"OpenSpliceAI, {path.stem.split('_')[1]}", openspliceai(path, test)
     for context in options.contexts if "cnn" in options.models else ():
@@ -258,37 +297,68 @@ def openspliceai(path: Path, test: Blocks) -> NDArray[np.float32]:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print the table, and write it beside the predictions."""
-    from genoglot.evaluation import TextTable, format_interval, measure_nucleotides
+    """Print the tables of sites and of classes, and write them beside the predictions."""
+    from genoglot.evaluation import TextTable, measure_nucleotides
 
-    rows = []
+    runs: dict[tuple[str, ...], list[list[MetricValue]]] = {}
     for path in sorted((options.out / "predictions").glob("*.npz")):
         data, _, model = path.stem.partition(", ")
         with np.load(path) as arrays:
             labels, gene, predicted = (arrays[name] for name in ("labels", "gene", "predicted"))
-        row = [data, model]
+        predicted = predicted.astype(np.float32)
+        draw = {"groups": gene, "draws": options.draws}
+        found = []
         for number in (1, 2):
             of_type = np.where(labels < 0, -1, (labels == number).astype(np.int8))
-            pair = predicted[:, :, [0, number]].astype(np.float32)
-            found = measure_nucleotides(of_type, pair, groups=gene, draws=options.draws)
-            row += [str(int((of_type > 0).sum()))]
-            row += [format_interval(one.value, one.low, one.high) for one in found]
-        rows.append(row)
-    header = ["data", "model"]
-    header += [f"{kind} {what}" for kind in TYPES for what in ("sites", "top-k", "AUPRC")]
-    text = str(TextTable(header, rows))
+            pair = predicted[:, :, [0, number]]
+            found += measure_nucleotides(of_type, pair, ("top-k", "AUPRC"), **draw)
+        found += measure_nucleotides(labels, predicted, OF_CLASSES, **draw)
+        sites = [str(int((labels == number).sum())) for number in (1, 2)]
+        runs.setdefault((data, model.partition(", seed ")[0], *sites), []).append(found)
+    header = ["data", "model", "seeds"]
+    halves = (
+        ["acceptors", "top-k", "AUPRC", "donors", "top-k", "AUPRC"],
+        list(OF_CLASSES),
+    )
+    rows: tuple[list[list[str]], ...] = ([], [])
+    for (data, model, *sites), seeds in runs.items():
+        cells = [mean_over(values) for values in zip(*seeds, strict=True)]
+        first = [data, model, str(len(seeds))]
+        rows[0].append([*first, sites[0], *cells[:2], sites[1], *cells[2:4]])
+        rows[1].append([*first, *cells[4:]])
+    text = "\n".join(
+        TextTable([*header, *half], some).to_markdown()
+        for half, some in zip(halves, rows, strict=True)
+    )
     (options.out / "table.md").write_text(text)
     print(text)
+
+
+def mean_over(seeds: Sequence[MetricValue]) -> str:
+    """Show the mean of the values, and of the bounds, of a metric with several seeds."""
+    from genoglot.evaluation import format_interval
+
+    return format_interval(
+        *(
+            float(np.mean([getattr(one, name) for one in seeds]))
+            for name in ("value", "low", "high")
+        )
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
+    zero = commands.add_parser("yeast")
+    zero.set_defaults(run=yeast)
+    zero.add_argument("table", type=Path, metavar="TABLE")
+    zero.add_argument("gtf", type=Path, metavar="GTF")
     one = commands.add_parser("build")
     one.set_defaults(run=build)
     one.add_argument("--genes", nargs="+", required=True, metavar="NAME=FILE")
     one.add_argument("--genome", nargs="+", required=True, metavar="NAME=FILE")
     one.add_argument("--alias", nargs="+", default=[], metavar="NAME=ucsc")
+    one.add_argument("--split", nargs="+", default=[], metavar="NAME=SPLIT")
     one.add_argument("--windows", metavar="NAME", help="data whose genome is windows")
     one.add_argument("--origin", nargs="+", default=[], metavar="RECORD:CHROM:START")
     two = commands.add_parser("train")
@@ -298,7 +368,7 @@ def main() -> None:
     two.add_argument("--from", dest="sources", nargs="+", default=[], help="species to learn from")
     two.add_argument("--test", help="species to test on, with --from")
     two.add_argument(
-        "--models", nargs="+", choices=["matrices", "cnn"], default=["matrices", "cnn"]
+        "--models", nargs="*", choices=["baselines", "cnn"], default=["baselines", "cnn"]
     )
     two.add_argument("--peer", nargs="+", type=Path, default=[], help="model_CONTEXTnt_*.pt")
     two.add_argument("--encoder", nargs="+", type=Path, default=[], help="folders of encoders")

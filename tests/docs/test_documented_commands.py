@@ -29,11 +29,13 @@ ROOT = Path(__file__).parents[2]
 # bedtools, where it is not installed, passes on what it reads.
 PRELUDE = """
 genoglot() {
-    case "$1 $2" in
-        train\\ direct | train\\ text2bed | train\\ seq2regions) command genoglot "$@" --epochs 1 ;;
-        pretrain\\ genebert) command genoglot "$@" --max-steps 3 --set batch_size=8 ;;
+    case "$*" in
+        train\\ direct* | train\\ text2bed* | train\\ seq2regions*)
+            command genoglot "$@" --epochs 1 ;;
+        pretrain\\ genebert*) command genoglot "$@" --max-steps 3 --set batch_size=8 ;;
         pretrain\\ *) command genoglot "$@" --max-steps 5 ;;
-        task\\ train)
+        task\\ train\\ splice*) command genoglot "$@" ;;
+        task\\ train*)
             command genoglot "$@" --set epochs=1 --set min_steps=10 --set width=16 --set trees=20 ;;
         *) command genoglot "$@" ;;
     esac
@@ -54,6 +56,7 @@ PAGES = [
     pytest.param("docs/bench.md", marks=SLOW),
     pytest.param("docs/disease_risk.md", marks=SLOW),
     pytest.param("docs/motifs.md", marks=SLOW),
+    pytest.param("docs/splice_sites.md", marks=SLOW),
     "docs/extending.md",
     "docs/world.md",
 ]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from genoglot.errors import GenoglotError
-from genoglot.evaluation import measure_nucleotides
+from genoglot.evaluation import measure_nucleotides, measure_predictions
 
 
 def drawn(seed: int, n: int = 6, positions: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +34,35 @@ def test_values_are_those_of_jaganathan_et_al(seed: int) -> None:
         assert area.outputs[i] == pytest.approx(average_precision_score(truth, score))
     assert top.value == pytest.approx(top.outputs.mean())
     assert area.value == pytest.approx(area.outputs.mean())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nucleotides_that_are_counted_together_change_nothing(seed: int) -> None:
+    labels, predictions = drawn(seed, n=12)
+    labels[labels > 0] *= np.random.default_rng(seed).random((labels > 0).sum()) < 0.2
+    labels[0, :3] = 0, 1, 2
+    predictions[labels == 0] *= [[3, 0.1, 0.1]]  # most are far below all sites, as in a genome
+    predictions /= predictions.sum(axis=2, keepdims=True)
+    groups = np.repeat(np.arange(6), 2)
+    names = ("top-k", "AUPRC", "AUROC", "MCC", "accuracy", "precision (macro)", "recall (macro)")
+    found = measure_nucleotides(labels, predictions, names, groups=groups, draws=50)
+    known = labels >= 0
+    truth, predicted = labels[known], predictions[known]
+    unit = np.repeat(groups, 40).reshape(12, 40)[known]
+    sites = (truth[:, None] == [1, 2]).astype(float)
+    for one in found:
+        every = one.metric in ("top-k", "AUPRC", "AUROC")
+        pair = (sites, predicted[:, 1:]) if every else (truth, predicted)
+        (plain,) = measure_predictions(*pair, [one.metric], groups=unit, draws=50)
+        np.testing.assert_allclose(one.outputs, plain.outputs)
+        assert one[1:4] == pytest.approx(plain[1:4])
+    # All of them alike: the majority class, for which nothing can be told apart.
+    constant = np.broadcast_to(np.float32([0.9, 0.06, 0.04]), predictions.shape)
+    values = {one.metric: one.value for one in measure_nucleotides(labels, constant, names)}
+    frequency = (truth == 0).mean()
+    assert values["AUROC"] == 0.5 and values["MCC"] == 0 and values["recall (macro)"] == 1 / 3
+    assert values["precision (macro)"] == pytest.approx(frequency / 3)
+    assert values["top-k"] == pytest.approx(sites.mean())
 
 
 def test_intervals_draw_groups_and_hold_the_value() -> None:
@@ -69,8 +98,8 @@ def test_a_class_without_sites_is_not_defined() -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     labels, predictions = drawn(0)
-    with pytest.raises(GenoglotError, match="'AUROC' is not a metric of nucleotides"):
-        measure_nucleotides(labels, predictions, ["AUROC"])
+    with pytest.raises(GenoglotError, match="'MSE' is not a metric of nucleotides"):
+        measure_nucleotides(labels, predictions, ["MSE"])
     with pytest.raises(GenoglotError, match="predictions of shape"):
         measure_nucleotides(labels, predictions[:, :-1])
     predictions[0, 1] = np.nan

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from genoglot.errors import AnnotationError
+from genoglot.errors import GenoglotError
 from genoglot.regions.transcripts import Transcript, read_transcripts
 
 
@@ -93,5 +93,5 @@ def test_one_name_on_two_chromosomes_and_one_on_two_strands(tmp_path: Path) -> N
 def test_what_cannot_be_read_is_refused_with_its_line(
     tmp_path: Path, text: str, problem: str
 ) -> None:
-    with pytest.raises(AnnotationError, match=problem):
+    with pytest.raises(GenoglotError, match=problem):
         read_transcripts(written(tmp_path / "a.gff3", text))

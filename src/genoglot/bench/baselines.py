@@ -3,8 +3,8 @@
 Every baseline has `fit(inputs, labels, validation)` and `predict(inputs)`. Inputs are codes, uint8
 (n, length), or, for variants, a pair of codes without and with the variant. Labels and predictions
 are those of `genoglot.tasks.dataset.Examples`: predictions are probabilities (of classes, one
-column each) or values. The strength of regularization and the number
-of trees are chosen on validation data. The same seed gives the same predictions.
+column each) or values. The strength of regularization and the number of trees are chosen on
+validation data. The same seed gives the same predictions.
 """
 
 from __future__ import annotations
@@ -173,9 +173,33 @@ class Lookup(FeatureBaseline):
 
 
 class Constant(Lookup):
-    """The mean training label for every sequence: the majority class, or the mean value."""
+    """The mean training label for every sequence: the majority class, or the mean value.
+
+    For nucleotides, the frequency of each class, for every nucleotide.
+    """
 
     name = "constant"
+
+    def __init__(self, target: TaskTarget, n_outputs: int, **common: Any) -> None:
+        super().__init__("multi-class" if target == NUCLEOTIDES else target, n_outputs, **common)
+        self._nucleotides = target == NUCLEOTIDES
+
+    def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:  # noqa: D102
+        if not self._nucleotides:
+            super().fit(inputs, labels, validation)
+            return
+        assert not isinstance(inputs, tuple)
+        classes = np.asarray(labels)
+        self._context = inputs.shape[1] - classes.shape[1]
+        self._frequency = np.bincount(classes[classes >= 0], minlength=self.n_outputs)
+        self._frequency = self._frequency / self._frequency.sum()
+
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
+        if not self._nucleotides:
+            return super().predict(inputs)
+        assert not isinstance(inputs, tuple)
+        shape = (len(inputs), inputs.shape[1] - self._context, self.n_outputs)
+        return np.broadcast_to(self._frequency, shape).astype(np.float32)
 
     def _describe(self, codes: NDArray[np.uint8]) -> Any:
         return np.zeros((len(codes), 1), np.float32)

@@ -7,13 +7,16 @@ for each example. Examples are then sorted once, and not once per draw as with s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import DRAWN_AT_ONCE, proportion_interval, resample_counts
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Values = NDArray[np.float64]
 
@@ -272,6 +275,7 @@ def measure_predictions(
     metrics: Sequence[str],
     *,
     groups: ArrayLike | None = None,
+    counts: csr_array | None = None,
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -292,6 +296,9 @@ def measure_predictions(
     groups
         Labels of the groups that a draw takes as a whole, such as elements, (n,). Default: each
         example is a group.
+    counts
+        In place of groups: how many equal examples of each group an example stands for, sparse
+        (groups, n).
     draws
         Number of bootstrap draws; 0 for no interval.
     level
@@ -325,17 +332,15 @@ def measure_predictions(
     if np.isnan(predicted).any():
         raise GenoglotError("some predictions are NaN; check the model")
     compared = [_compared(name, truth, predicted) for name in metrics]
-    group = np.arange(len(truth))
-    if groups is not None:
-        group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    units = _Groups(len(truth), groups) if counts is None else _Counts(counts)
     found = []
     for name, (true, given) in zip(metrics, compared, strict=True):
-        values = _each_output(name, true, given, None)[0]
+        values = _each_output(name, true, given, units.weights(np.ones((1, len(units)))))[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
         low = high = np.nan
-        if draws and group.max() > 0 and not np.isnan(value):
-            means = _drawn_means(name, true, given, group, draws, seed)
-            low, high = _bounds(name, value, means[~np.isnan(means)], true, group, level)
+        if draws and len(units) > 1 and not np.isnan(value):
+            means = _drawn_means(name, true, given, units, draws, seed)
+            low, high = _bounds(name, value, means[~np.isnan(means)], true, units, level)
         found.append(MetricValue(name, value, float(low), float(high), values))
     return found
 
@@ -375,12 +380,53 @@ def _classes(truth: Values, predicted: Values) -> Values:
     )
 
 
+class _Groups:
+    """The groups of examples that a draw takes as a whole."""
+
+    def __init__(self, n: int, groups: ArrayLike | None) -> None:
+        self._group = np.arange(n)
+        if groups is not None:
+            self._group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+        self.independent = len(self) == n
+
+    def __len__(self) -> int:
+        return int(self._group.max()) + 1
+
+    def weights(self, drawn: Values) -> Values:
+        """Weight of each example, (draws, n), where those of groups are (draws, groups)."""
+        return drawn[:, self._group]
+
+    def having(self, chosen: NDArray[np.bool_]) -> int:
+        """Count the groups with one of the chosen examples, bool (n,)."""
+        return len(np.unique(self._group[chosen]))
+
+
+class _Counts:
+    """Groups of which each has a number of examples that are equal: sparse (groups, n)."""
+
+    independent = False
+
+    def __init__(self, counts: csr_array) -> None:
+        self._counts = counts
+
+    def __len__(self) -> int:
+        return int(self._counts.shape[0])
+
+    def weights(self, drawn: Values) -> Values:
+        """Weight of each example, (draws, n), where those of groups are (draws, groups)."""
+        return np.asarray(drawn @ self._counts)
+
+    def having(self, chosen: NDArray[np.bool_]) -> int:
+        """Count the groups with one of the chosen examples, bool (n,)."""
+        return int((self._counts @ chosen > 0).sum())
+
+
 def _bounds(
     name: str,
     value: float,
     means: Values,
     truth: Values,
-    group: NDArray[np.int64],
+    units: _Groups | _Counts,
     level: float,
 ) -> tuple[float, float]:
     """Interval of a metric from its draws; tests/evaluation/test_coverage.py simulates coverage."""
@@ -390,27 +436,28 @@ def _bounds(
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
     if name == "accuracy":
-        units = float(len(np.unique(group)))
-        independent = units == len(group)
-        return proportion_interval(value, 0.0 if independent else spread, units, level=level)
+        spread = 0.0 if units.independent else spread
+        return proportion_interval(value, spread, float(len(units)), level=level)
     if edge:  # of two classes of like size, these are the accuracy, and MCC is 2 * accuracy - 1
-        rare = min(len(np.unique(group[truth[:, 0] == label])) for label in np.unique(truth))
+        rare = min(units.having(truth[:, 0] == label) for label in np.unique(truth))
         low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
         return (2 * low - 1, 2 * high - 1) if name == "MCC" else (low, high)
-    positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
+    positive, negative = (
+        sum(units.having(some) for some in table.T) for table in (truth > 0, truth == 0)
+    )
     if name in ("AUPRC", "top-k"):
         return proportion_interval(value, spread, positive, level=level)
     # An AUROC is at most three times as precise as a proportion of the rarer class.
     return proportion_interval(value, spread, 3 * min(positive, negative), level=level)
 
 
-def _units(labels: Values, group: NDArray[np.int64]) -> tuple[int, int]:
-    """Count the groups with a label 0, and those with a label above 0."""
-    return len(np.unique(group[labels == 0])), len(np.unique(group[labels > 0]))
-
-
 def _drawn_means(
-    name: str, truth: Values, predicted: Values, group: NDArray[np.int64], draws: int, seed: int
+    name: str,
+    truth: Values,
+    predicted: Values,
+    units: _Groups | _Counts,
+    draws: int,
+    seed: int,
 ) -> Values:
     """Mean over the outputs in each draw; all metrics have the same draws for a seed."""
     rng = np.random.default_rng(seed)
@@ -418,7 +465,7 @@ def _drawn_means(
     means = []
     for first in range(0, draws, at_once):
         size = min(at_once, draws - first)
-        weights = resample_counts(size, int(group.max()) + 1, rng)[:, group]
+        weights = units.weights(resample_counts(size, len(units), rng))
         values = _each_output(name, truth, predicted, weights)
         known = ~np.isnan(values)
         means.append(
@@ -427,16 +474,16 @@ def _drawn_means(
     return np.concatenate(means)
 
 
-def _each_output(name: str, truth: Values, predicted: Values, weights: Values | None) -> Values:
+def _each_output(name: str, truth: Values, predicted: Values, weights: Values) -> Values:
     """Value for each draw and output, (draws, outputs), over the examples with a label."""
     columns = []
     for label, value in zip(truth.T, predicted.T, strict=True):
         known = ~np.isnan(label)
         if known.any():
-            some = weights if weights is None or known.all() else weights[:, known]
+            some = weights if known.all() else weights[:, known]
             columns.append(METRICS[name](label[known], value[known], some))
         else:
-            columns.append(np.full(1 if weights is None else len(weights), np.nan))
+            columns.append(np.full(len(weights), np.nan))
     return np.stack(columns, axis=1)
 
 

@@ -27,6 +27,13 @@ _ATTRIBUTE = re.compile(
 )
 
 
+# GFF3 says how long a chromosome is, in a pragma and, as Ensembl and SGD do, in a record.
+_LENGTH = re.compile(
+    rb"^(?:##sequence-region\s+(\S+)\s+1\s+(\d+)|(\S+)\t[^\t\n]*\tchromosome\t1\t(\d+)\t)",
+    re.MULTILINE,
+)
+
+
 class Gene(NamedTuple):
     """A gene: its name (None without one), chromosome, 0-based TSS and strand (`+`, `-` or `.`)."""
 
@@ -160,6 +167,20 @@ def check_range(record: Record, path: str | Path) -> None:
             f"{path}:{record.line}: {record.start} to {record.end} is not a range; a GTF or GFF3 "
             "record starts at 1 or later and does not end before it starts"
         )
+
+
+def read_lengths(data: bytes) -> dict[str, int]:
+    r"""Read how long a GFF3 text says that chromosomes are, in bp; GTF does not say it.
+
+    Examples
+    --------
+    >>> read_lengths(b"##sequence-region   1 1 248956422\n")
+    {'1': 248956422}
+    """
+    found: dict[str, int] = {}
+    for pragma, end, record, last in _LENGTH.findall(data):
+        found[(pragma or record).decode()] = int(end or last)
+    return found
 
 
 def read_attributes(text: str) -> dict[str, str]:

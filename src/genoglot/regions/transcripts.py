@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from genoglot.errors import AnnotationError
 from genoglot.files import read_lines
 from genoglot.regions.chromosomes import name_problem
-from genoglot.regions.gff import Record, check_range, read_attributes, read_records
+from genoglot.regions.gff import (
+    Record,
+    check_range,
+    read_attributes,
+    read_lengths,
+    read_records,
+)
 from genoglot.regions.strand import read_strand
+
+logger = logging.getLogger("genoglot")
 
 # GFF3 gives coding sequence two parents, the transcript and its protein; a protein has no exons.
 _PROTEINS = (b"protein", b"polypeptide")
@@ -64,7 +74,7 @@ class _Feature(NamedTuple):
     biotype: str
 
 
-def read_transcripts(path: str | Path) -> list[Transcript]:
+def read_transcripts(path: str | Path, sizes: Mapping[str, int] | None = None) -> list[Transcript]:
     r"""Read the transcripts of a GTF or GFF3 file.
 
     The exons of a transcript are its records `exon`; if it has none, its records `CDS`, which is
@@ -75,6 +85,10 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     ----------
     path
         The file, plain, gzip or bgzip.
+    sizes
+        Length of the chromosomes of the genome, in bp, by their names in the file. GFF3 that says
+        that a chromosome is shorter is of another assembly; if it says longer, the genome may hold
+        a part, and that is logged.
 
     Returns
     -------
@@ -85,7 +99,7 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     ------
     AnnotationError
         With the line, if it cannot be read or has neither a transcript_id nor a Parent; or if there
-        are no exons.
+        are no exons, or the file is of another assembly.
 
     Examples
     --------
@@ -102,7 +116,9 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
         lambda: defaultdict(list)
     )
     genes: dict[str, tuple[str, str]] = {}  # gene and biotype of the transcripts of a GTF file
-    for record in read_records(read_lines(path), path):
+    data = read_lines(path)
+    _check_lengths(read_lengths(data), sizes or {}, path)
+    for record in read_records(data, path):
         check_range(record, path)
         about = read_attributes(record.attributes.decode())
         biotype = next((about[key] for key in _BIOTYPES if key in about), "")
@@ -120,7 +136,8 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
         for name in names:
             parts[name, record.chrom][record.feature].append(record)
             if "Parent" not in about:
-                genes[name] = about.get("gene_id", name), biotype
+                # The first that has a biotype: NCBI writes it on exons and not on CDS.
+                genes[name] = about.get("gene_id", name), genes.get(name, ("", ""))[1] or biotype
     found = []
     for (name, _), records in parts.items():
         feature = features.get(name, _Feature(b"", "", ""))
@@ -133,6 +150,24 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     if not found:
         raise AnnotationError(f"{path}: has no exon and no CDS records; give GTF or GFF3 with them")
     return found
+
+
+def _check_lengths(lengths: Mapping[str, int], sizes: Mapping[str, int], path: str | Path) -> None:
+    differing = [chrom for chrom in lengths if sizes.get(chrom, lengths[chrom]) != lengths[chrom]]
+    if not differing:
+        return
+    shorter = [chrom for chrom in differing if lengths[chrom] < sizes[chrom]]
+    chrom = (shorter or differing)[0]
+    what = (
+        f"{path}: {chrom} has {lengths[chrom]:,} bp according to this file, and {sizes[chrom]:,} "
+        "in the genome"
+    )
+    if shorter:
+        raise AnnotationError(f"{what}; give the annotation of the genome's assembly")
+    logger.warning(
+        "%s, as %d of %d chromosomes differ: right only if the genome is a part of the assembly",
+        what, len(differing), len(lengths),
+    )  # fmt: skip
 
 
 def _transcript(

@@ -94,3 +94,16 @@ def test_other_settings_are_refused() -> None:
         DilatedCnn(context=100)
     with pytest.raises(ModelError, match="one-hot"):
         DilatedCnn(KmerTokenizer(3))
+
+
+@pytest.mark.parametrize("context", get_args(Context))
+def test_every_weight_has_a_gradient_and_the_seed_decides(context: Context) -> None:
+    encoder = DilatedCnn(context=context, width=4).eval()
+    batch = encoder.batch(np.random.default_rng(0).integers(0, 4, (2, 120), np.uint8))
+    found = encoder(batch)
+    assert found.tokens.shape == (2, 120, 4) and found.tokens.dtype == torch.float32
+    found.tokens.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
+    same, other = (DilatedCnn(context=context, width=4, seed=seed) for seed in (0, 1))
+    weights = [torch.cat([p.flatten() for p in one.parameters()]) for one in (encoder, same, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])

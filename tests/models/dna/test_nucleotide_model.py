@@ -1,4 +1,4 @@
-"""A class of each nucleotide: learning, alignment of tokens and bases, frozen encoders, resuming."""
+"""A class of each nucleotide: learning, tokens and bases, frozen encoders, resuming."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,10 +23,13 @@ MIN_INTRON = 10
 _TABLE = ("NAME", "CHROM", "STRAND", "TX_START", "TX_END", "EXON_START", "EXON_END")
 
 
-def choose_transcripts(path: Path, choice: Choice, biotype: str, notes: Notes) -> list[Transcript]:
+def choose_transcripts(
+    path: Path, choice: Choice, biotype: str, sizes: Mapping[str, int], notes: Notes
+) -> list[Transcript]:
     """Read transcripts and choose one of each gene, with an intron; count what is left out.
 
-    Gaps between exons that are shorter than `MIN_INTRON` are closed.
+    Gaps between exons that are shorter than `MIN_INTRON` are closed. `sizes` are the lengths of the
+    chromosomes of the genome.
 
     Raises
     ------
@@ -35,8 +38,10 @@ def choose_transcripts(path: Path, choice: Choice, biotype: str, notes: Notes) -
     """
     with read_text(path) as lines:
         header = next(iter(lines), "")
-    read = read_spliceai_table if header.startswith("#NAME\t") else read_transcripts
-    every = read(path)
+    if header.startswith("#NAME\t"):
+        every = read_spliceai_table(path)
+    else:
+        every = read_transcripts(path, sizes)
     wanted = [one for one in every if biotype in ("", one.biotype)]
     if not wanted:
         known = ", ".join(sorted({one.biotype or "none" for one in every}))
