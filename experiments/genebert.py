@@ -104,6 +104,7 @@ def parse() -> argparse.Namespace:
         command.add_argument("--steps", type=int, default=600)
         command.add_argument("--size", choices=list(SIZES), default="narrow")
         command.add_argument("--batch-size", type=int, default=32)
+        command.add_argument("--match", choices=["samples", "regions"], default="regions")
         command.add_argument("--backbone", default="patches")
         command.add_argument("--image", choices=["resize", "tile"], default="tile")
         command.add_argument("--region-bases", type=int)
@@ -162,7 +163,8 @@ def new_model(options: argparse.Namespace, data: Any, variant: str, **settings: 
     return GeneBert.from_preset(
         "small", data,
         **{
-            **size, **weights, "seed": options.seed, "batch_size": options.batch_size,
+            **size, **weights, "match": options.match, "seed": options.seed,
+            "batch_size": options.batch_size,
             "max_steps": options.steps, "warm_up": max(options.steps // 10, 1),
             "checkpoint_every": options.steps, "learning_rate": options.learning_rate, **settings,
         },

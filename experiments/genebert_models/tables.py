@@ -79,7 +79,11 @@ def _measure_table(
         image = "" if asked["backbone"] == "patches" else f"{asked['backbone']}, {asked['image']}"
         steps = str(asked["steps"]) if "settings" in line and line["variant"] != "untrained" else ""
         size = asked["size"] if "settings" in line else ""
-        key = line["variant"], size, image, measured.get("tested", ""), measured["by"], steps
+        matched = ""
+        if line.get("settings", {}).get("matching_weight"):
+            matched = line["settings"].get("match", "samples")
+        key = (line["variant"], matched, size, image, measured.get("tested", ""), measured["by"],
+               steps)  # fmt: skip
         rows[key].append((line["seed"], measured))
     table: list[list[str]] = []
     for key, found in rows.items():
@@ -99,8 +103,8 @@ def _measure_table(
             )  # fmt: skip
             cells.append(format_interval(*interval, decimals=1 if name == "mean rank" else 3))
         table.append([*key, str(len(found)), *cells])
-    header = ["variant", "size", "image", "tested on", "by", "steps", "seeds", *columns]
-    empty = {i for i, name in enumerate(header[:6]) if not any(row[i] for row in table)}
+    header = ["variant", "matched", "size", "image", "tested on", "by", "steps", "seeds", *columns]
+    empty = {i for i, name in enumerate(header[:7]) if not any(row[i] for row in table)}
     first = chosen[0][1]
     chance = ", ".join(f"{m['metric']} {m['chance']:.3f}" for m in first["metrics"])
     candidates = f" among {len(first['block']):,} samples of {len(set(first['block']))} blocks"

@@ -98,13 +98,13 @@ def measure_nucleotides(
 
 
 def _by_threshold(sites: NDArray[np.bool_], scores: NDArray[Any]) -> NDArray[np.int64]:
-    """Pair the label of each nucleotide with its place among the scores of the sites.
+    """Pair the label of each nucleotide with its rank among the scores of the sites.
 
-    Metrics of scores depend on that only. Places are odd for the score of a site and even between.
+    Metrics of scores depend on that only. Ranks are odd for the score of a site and even between.
     """
     thresholds = np.unique(scores[sites])
-    place = sum(np.searchsorted(thresholds, scores, side) for side in ("left", "right"))
-    return np.stack([sites, place], axis=1)
+    rank = sum(np.searchsorted(thresholds, scores, side) for side in ("left", "right"))
+    return np.stack([sites, rank], axis=1)
 
 
 def _count_equal(

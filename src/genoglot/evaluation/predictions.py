@@ -402,7 +402,7 @@ class _Groups:
 
 
 class _Counts:
-    """Groups of which each has a number of examples that are equal: sparse (groups, n)."""
+    """How often each group has each of the distinct examples: sparse (groups, n)."""
 
     independent = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,7 +140,7 @@ def measure_retrieval(
     mean rank 1.00 [1.00, 1.00], chance 10.50
     """
     n = ranks.candidates
-    drawn = {"groups": groups, "crossed": crossed, "seed": seed}
+    drawn: dict[str, Any] = {"groups": groups, "crossed": crossed, "seed": seed}
     found = []
     for k in at:
         interval = bootstrap_interval(ranks.recall(k), proportion=True, **drawn)

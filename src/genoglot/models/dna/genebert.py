@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from genoglot.models.dna.genebert_batches import GeneBertBatches, Ints
 from genoglot.models.dna.kmer_bert import SIZES, KmerBert, KmerBertSettings, load_kmer_bert
 from genoglot.models.dna.masking import IGNORED, Masker
 from genoglot.models.dna.motif_matrix_encoder import MotifMatrixEncoder, MotifMatrixSettings
-from genoglot.models.dna.sequence_encoder import ENCODER, inference, to_numpy
+from genoglot.models.dna.sequence_encoder import ENCODER, Encoding, inference, to_numpy
 from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genoglot.training.device import DeviceOptions
 
 REGION_ENCODER = "region_encoder"  # subfolder and attribute
+_NO_COMMON_SPACE = "this model was trained without the matching loss: it has no common space"
 LARGEST_SCALE = 100.0  # of the similarities, as in CLIP (Radford et al. 2021)
 
 
@@ -54,8 +55,12 @@ class GeneBertSettings(Settings):
         Fraction of the k-mers that are masked, at first and in the last sixth of the steps.
     span
         Number of neighboring k-mers that are masked together: see `Masker`.
+    match
+        What has a vector in the common space of DNA and matrices: `"samples"`, as published, or
+        each of the `"regions"` of a sample. Then a DNA and a matrix are as similar as their regions
+        are, in order, which is learned in far fewer steps. This needs the backbone `"patches"`.
     joint_dim
-        Width of the vectors of DNA and of matrices in their common space.
+        Width of these vectors.
     temperature
         Temperature of the matching loss at the beginning. It is learned.
     batch_size
@@ -78,6 +83,7 @@ class GeneBertSettings(Settings):
     mask_rate: float = Field(0.15, gt=0, lt=1)
     last_mask_rate: float = Field(0.2, gt=0, lt=1)
     span: int | None = Field(None, ge=1)
+    match: Literal["samples", "regions"] = "samples"
     joint_dim: int = Field(256, ge=1)
     temperature: float = Field(0.07, gt=0)
     batch_size: int = Field(2000, ge=1)
@@ -106,16 +112,16 @@ PRESETS: dict[str, Preset] = {
         SIZES["small"],
         {"dim": 128, "layers": (2,), "heads": (4,)},
         {
-            "joint_dim": 128, "batch_size": 64, "max_steps": 400, "learning_rate": 1e-3,
-            "warm_up": 40, "checkpoint_every": 50,
+            "match": "regions", "joint_dim": 128, "batch_size": 64, "max_steps": 400,
+            "learning_rate": 1e-3, "warm_up": 40, "checkpoint_every": 50,
         },
     ),
     "tiny": Preset(
         SIZES["tiny"],
         {"dim": 32, "layers": (1,), "heads": (2,)},
         {
-            "region_bases": 20, "joint_dim": 16, "batch_size": 8, "max_steps": 20,
-            "learning_rate": 3e-3, "warm_up": 2, "checkpoint_every": 10,
+            "match": "regions", "region_bases": 20, "joint_dim": 16, "batch_size": 8,
+            "max_steps": 20, "learning_rate": 3e-3, "warm_up": 2, "checkpoint_every": 10,
         },
     ),
 }  # fmt: skip
@@ -131,7 +137,8 @@ class SampleVectors(NamedTuple):
         Vector of the DNA, of the encoder of DNA, float32 (n, dim of the encoder).
     dna, regions
         Vectors of the DNA and of the matrix in their common space, of length 1, float32
-        (n, joint_dim); None if the model was trained without the matching loss.
+        (n, joint_dim), or (n, n_regions * joint_dim) if regions are matched; None if the model was
+        trained without the matching loss.
     """
 
     sequence: NDArray[np.float32]
@@ -171,7 +178,8 @@ class GeneBert(nn.Module, Pretrained):
     ------
     ModelError
         If a setting is unknown or not valid, the regions of a sample are too long for the encoder,
-        or the region encoder is missing or reads other numbers of regions.
+        or the region encoder is missing, reads other numbers of regions, or has no vectors of
+        regions if these are matched.
     """
 
     model_type = "genebert"
@@ -192,6 +200,12 @@ class GeneBert(nn.Module, Pretrained):
             raise ModelError(
                 f"samples have {s.n_regions} regions, but the region encoder reads "
                 f"{region_encoder.settings.n_regions}; make them equal"
+            )
+        backbone = None if region_encoder is None else region_encoder.settings.backbone
+        if s.match == "regions" and backbone not in (None, "patches"):
+            raise ModelError(
+                f"{backbone} has no vectors of regions; set match to samples, or the backbone of "
+                "the region encoder to patches"
             )
         if not s.masked_weight + s.next_segment_weight + s.matching_weight:
             raise ModelError("all losses have weight 0; give one of them a weight")
@@ -222,19 +236,30 @@ class GeneBert(nn.Module, Pretrained):
             follows = cross_entropy(self.next_segment(encoding.sequence), batch["follows"])
             losses["next_segment"] = follows._replace(weight=s.next_segment_weight)
         if self.region_encoder is not None:
-            dna = F.normalize(self.project_dna(encoding.sequence), dim=1)
-            region = self.region_vectors(batch["matrix"])
+            dna, region = self.dna_vectors(encoding), self.region_vectors(batch["matrix"])
             with torch.no_grad():  # not in the graph: from the limit, the scale can fall again
                 self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
             matching = info_nce(dna, region, self.log_scale.exp())
             losses["matching"] = matching._replace(weight=s.matching_weight)
         return losses
 
-    def region_vectors(self, matrix: Tensor) -> Tensor:
-        """Encode matrices in the common space: (batch, regions, motifs) -> (batch, joint_dim)."""
+    def dna_vectors(self, encoding: Encoding) -> Tensor:
+        """Return the vectors of encoded DNA in the common space, as in `SampleVectors`."""
         if self.region_encoder is None:
-            raise ModelError("this model was trained without the matching loss: no region encoder")
-        return F.normalize(self.project_region(self.region_encoder(matrix)), dim=1)
+            raise ModelError(_NO_COMMON_SPACE)
+        vectors = encoding.sequence
+        if self.settings.match == "regions":
+            tokens = encoding.tokens
+            vectors = tokens.view(len(tokens), self.settings.n_regions, -1, tokens.shape[2]).mean(2)
+        return F.normalize(self.project_dna(vectors).flatten(1), dim=1)
+
+    def region_vectors(self, matrix: Tensor) -> Tensor:
+        """Encode matrices, (batch, regions, motifs), in the common space, as in `SampleVectors`."""
+        if self.region_encoder is None:
+            raise ModelError(_NO_COMMON_SPACE)
+        of_regions = self.settings.match == "regions"
+        encode = self.region_encoder.embed_regions if of_regions else self.region_encoder
+        return F.normalize(self.project_region(encode(matrix)).flatten(1), dim=1)
 
     @classmethod
     def from_preset(
@@ -266,7 +291,8 @@ class GeneBert(nn.Module, Pretrained):
         **settings
             Fields of `GeneBertSettings`, of `KmerBertSettings`, and, with the prefix `region_`, of
             `MotifMatrixSettings`; others have the values of the preset (of the region encoder: if
-            `region_backbone` is not given). `seed` and `n_regions` are for all.
+            `region_backbone` is not given; with one for images, samples are matched by default).
+            `seed` and `n_regions` are for all.
 
         Returns
         -------
@@ -288,7 +314,10 @@ class GeneBert(nn.Module, Pretrained):
             raise ModelError("k is that of the encoder to begin with; leave it out")
         elif not isinstance(encoder, KmerBert):
             encoder = load_kmer_bert(encoder)
-        training = GeneBertSettings.of({**read.training, **of_training}, "genebert")
+        of_preset = read.training
+        if of_region.get("backbone", "patches") != "patches":
+            of_preset = of_preset | {"match": "samples"}
+        training = GeneBertSettings.of({**of_preset, **of_training}, "genebert")
         regions = None
         if training.matching_weight:
             own = {} if "backbone" in of_region else read.region_encoder
@@ -426,15 +455,17 @@ class GeneBert(nn.Module, Pretrained):
                 batch = batches.read(np.asarray(rows[i : i + batch_size]))
                 batch = {name: tensor.to(device) for name, tensor in batch.items()}
                 matrix = batch.pop("matrix")
-                sequence = self.encoder(batch).sequence
-                found[0].append(sequence)
+                encoding = self.encoder(batch)
+                found[0].append(encoding.sequence)
                 if self.region_encoder is not None:
-                    found[1].append(F.normalize(self.project_dna(sequence), dim=1))
+                    found[1].append(self.dna_vectors(encoding))
                     found[2].append(self.region_vectors(matrix))
         sequence = to_numpy(found[0], self.encoder.dim)
         if self.region_encoder is None:
             return SampleVectors(sequence, None, None)
-        dna, regions = (to_numpy(part, self.settings.joint_dim) for part in found[1:])
+        s = self.settings
+        width = s.joint_dim * (s.n_regions if s.match == "regions" else 1)
+        dna, regions = (to_numpy(part, width) for part in found[1:])
         return SampleVectors(sequence, dna, regions)
 
     def description(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from genoglot.errors import ModelError
 from genoglot.nn.checkpoint import load_weights, read_checkpoint
-from genoglot.nn.encoder import Encoder
+from genoglot.nn.encoder import Encoded, Encoder
 from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.nn.t2t_vit import T2TViT
@@ -262,11 +262,7 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
             If the matrix has other regions or motifs than the encoder.
         """
         s = self.settings
-        if matrix.shape[1:] != (s.n_regions, len(self.motifs)):
-            raise ModelError(
-                f"a matrix of {tuple(matrix.shape[1:])} regions and motifs, but this model reads "
-                f"{(s.n_regions, len(self.motifs))}; use the data set that it was trained on"
-            )
+        self._check_shape(matrix)
         if s.backbone == "patches":
             return cast(Tensor, self.network(matrix))
         image = self.make_image(matrix)
@@ -276,10 +272,43 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         pooled = s.backbone.startswith("swin")
         return cast(Tensor, output.pooler_output if pooled else output.last_hidden_state[:, 0])
 
+    def embed_regions(self, matrix: Tensor) -> Tensor:
+        """Encode each region of matrices, together with the others.
+
+        Parameters
+        ----------
+        matrix
+            Standardized motif scores, float32 (batch, regions, motifs).
+
+        Returns
+        -------
+        Tensor
+            (batch, regions, dim).
+
+        Raises
+        ------
+        ModelError
+            If the backbone is not `"patches"`: an image has no vectors of regions.
+        """
+        if not isinstance(self.network, MotifPatches):
+            raise ModelError(
+                f"{self.settings.backbone} has no vectors of regions; take the backbone patches"
+            )
+        self._check_shape(matrix)
+        return self.network.embed_regions(matrix)
+
     def description(self) -> dict[str, Any]:
         """Return `model_type`, `settings`, and the motifs."""
         names = {"motifs": list(self.motifs), "families": list(self.families)}
         return {**super().description(), **names}
+
+    def _check_shape(self, matrix: Tensor) -> None:
+        shape = (self.settings.n_regions, len(self.motifs))
+        if matrix.shape[1:] != shape:
+            raise ModelError(
+                f"a matrix of {tuple(matrix.shape[1:])} regions and motifs, but this model reads "
+                f"{shape}; use the data set that it was trained on"
+            )
 
     def _arrays(self) -> Arrays:
         return state_arrays(self)
@@ -335,9 +364,17 @@ class MotifPatches(nn.Module):
 
     def forward(self, matrix: Tensor) -> Tensor:
         """(batch, regions, motifs) -> (batch, dim)."""
+        return self._encode(matrix).cls
+
+    def embed_regions(self, matrix: Tensor) -> Tensor:
+        """(batch, regions, motifs) -> (batch, regions, dim): means over the groups of motifs."""
+        tokens = self._encode(matrix).tokens
+        return tokens.view(*matrix.shape[:2], len(self.columns), -1).mean(2)
+
+    def _encode(self, matrix: Tensor) -> Encoded:
         scores = matrix[..., self.columns] * self.present
         tokens = torch.einsum("brgm,gmd->brgd", scores, self.weight)
-        return cast(Tensor, self.encoder(tokens.flatten(1, 2)).cls)
+        return cast(Encoded, self.encoder(tokens.flatten(1, 2)))
 
 
 class Tiles(nn.Module):
