@@ -169,9 +169,8 @@ def test_matching_at_chance_is_the_logarithm_of_the_batch(data: GeneBertData) ->
     batch = model.batches(data, data.samples("train")).draw(
         draw(range(0, 96, 3)), None, segments=False, matrix=True
     )
-    dna = model.project_dna(model.encoder(batch).sequence)
     matching = info_nce(
-        torch.nn.functional.normalize(dna, dim=1),
+        model.dna_vectors(model.encoder(batch)),
         model.region_vectors(batch["matrix"]),
         model.log_scale.exp(),
     )
@@ -230,8 +229,9 @@ def test_the_temperature_is_learned_up_to_a_limit(data: GeneBertData) -> None:
     assert cold.log_scale.grad is not None and float(cold.log_scale.grad) > 0  # all are wrong yet
 
 
-def test_the_three_losses_by_hand(data: GeneBertData) -> None:
-    model = tiny(data, masked_weight=2.0, temperature=0.2).eval()
+@pytest.mark.parametrize("match", ["samples", "regions"])
+def test_the_three_losses_by_hand(match: str, data: GeneBertData) -> None:
+    model = tiny(data, masked_weight=2.0, temperature=0.2, match=match).eval()
     reader = batches(data, bases=20)
     masker = Masker(reader.tokenizer, rate=0.15)
     batch = reader.draw(draw(range(6)), masker, segments=True, matrix=True)
@@ -254,8 +254,18 @@ def test_the_three_losses_by_hand(data: GeneBertData) -> None:
     answer = model.next_segment(encoding.sequence).softmax(1).detach()
     wanted = -answer[torch.arange(6), batch["follows"]].log().mean()
     assert float(losses["next_segment"].mean) == pytest.approx(float(wanted), rel=1e-4)
-    dna = torch.nn.functional.normalize(model.project_dna(encoding.sequence), dim=1)
-    similar = (dna @ model.region_vectors(batch["matrix"]).T / 0.2).exp().detach()
+    assert model.region_encoder is not None
+    if match == "samples":
+        parts = [model.project_dna(encoding.sequence)]
+        others = [model.project_region(model.region_encoder(batch["matrix"]))]
+    else:  # 18 k-mers of each of 10 regions
+        of_regions = model.region_encoder.embed_regions(batch["matrix"])
+        parts = [
+            model.project_dna(encoding.tokens[:, 18 * i : 18 * (i + 1)].mean(1)) for i in range(10)
+        ]
+        others = [model.project_region(of_regions[:, i]) for i in range(10)]
+    dna, regions = (torch.nn.functional.normalize(torch.cat(x, 1), dim=1) for x in (parts, others))
+    similar = (dna @ regions.T / 0.2).exp().detach()
     own = similar.diagonal()
     wanted = -(own / similar.sum(1)).log().mean() / 2 - (own / similar.sum(0)).log().mean() / 2
     assert float(losses["matching"].mean) == pytest.approx(float(wanted), rel=1e-4)
@@ -290,19 +300,36 @@ def test_a_loss_of_weight_0_is_not_computed_and_all_others_reach_their_parameter
     assert (vectors.dna is None) == (vectors.regions is None) == (weights[2] == 0)
 
 
+def test_regions_are_matched_in_order_and_not_with_an_image(data: GeneBertData) -> None:
+    model = tiny(data, max_steps=100).fit(data, device=CPU, progress=False)
+    samples = data.samples("train")
+    batch = model.batches(data, samples).read(np.arange(0, len(samples), 7))
+    dna = model.eval().dna_vectors(model.encoder(batch))
+    similar, turned = (
+        (dna * model.region_vectors(matrix)).sum(1).mean()
+        for matrix in (batch["matrix"], batch["matrix"].flip(1))
+    )
+    assert similar > 0.2 and turned < similar / 2
+    swin = {"region_backbone": "swin-t", "region_dim": 8, "region_heads": [1], "region_layers": [1]}
+    assert tiny(data, **swin).settings.match == "samples"  # the preset has regions
+    with pytest.raises(ModelError, match="swin-t has no vectors of regions; set match to samples"):
+        tiny(data, **swin, match="regions")
+
+
 # Training
 
 
-def test_it_learns_a_few_samples_by_heart(data: GeneBertData) -> None:
-    model = tiny(data, dropout=0.0, region_dropout=0.0)
+@pytest.mark.parametrize("match", ["samples", "regions"])
+def test_it_learns_a_few_samples_by_heart(match: str, data: GeneBertData) -> None:
+    model = tiny(data, dropout=0.0, region_dropout=0.0, match=match)
     samples = data.samples("train")
     few = np.arange(0, len(samples), len(samples) // 8)[:8]
     masker = Masker(model.encoder.tokenizer, rate=0.15)
     batch = model.batches(data, samples).draw(draw(few), masker, segments=True, matrix=True)
     assert 0 < batch["follows"].sum() < 8
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     model.train()
-    for _ in range(150):
+    for _ in range(200):
         losses = model(batch)
         optimizer.zero_grad()
         torch.stack([loss.mean for loss in losses.values()]).sum().backward()
@@ -312,8 +339,7 @@ def test_it_learns_a_few_samples_by_heart(data: GeneBertData) -> None:
     assert reached["masked"] < 0.2  # log(64) = 4.2 nats at chance
     assert reached["next_segment"] < 0.02  # 0.7 nats
     assert reached["matching"] < 0.05  # log(8) = 2.1 nats
-    dna = torch.nn.functional.normalize(model.project_dna(model.encoder(batch).sequence), dim=1)
-    similar = dna @ model.region_vectors(batch["matrix"]).T
+    similar = model.dna_vectors(model.encoder(batch)) @ model.region_vectors(batch["matrix"]).T
     assert similar.argmax(0).tolist() == similar.argmax(1).tolist() == list(range(8))
 
 
