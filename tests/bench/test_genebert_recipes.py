@@ -30,12 +30,26 @@ MakeRecipe = Callable[..., Recipe]
 MakeWorkspace = Callable[..., Workspace]
 
 TABLES = {  # by number: the recipe, and what it compares at the published size
-    5: ("losses", ["MGM", "MGM + NGSP", "MGM + NGSP + SRM", "MGM + SRM", "SRM"]),
+    5: (
+        "losses",
+        [
+            *("MGM", "MGM + NGSP", "MGM + NGSP + SRM", "MGM + SRM", "SRM"),
+            "MGM + NGSP + SRM by region",
+        ],
+    ),
     6: ("cell-types", ["MGM", "MGM + NGSP + SRM"]),
     7: (
         "backbones",
         [
-            *("patches", "ViT-B-384", "ViT-L-384", "T2T-ViT-14", "T2T-ViT-24", "DeiT-S-224"),
+            *(
+                "patches",
+                "patches by region",
+                "ViT-B-384",
+                "ViT-L-384",
+                "T2T-ViT-14",
+                "T2T-ViT-24",
+                "DeiT-S-224",
+            ),
             *("DeiT-B-224", "DeiT-B-384", "Swin-T-224", "Swin-S-224", "Swin-B-224", "Swin-B-384"),
         ],
     ),
@@ -126,7 +140,7 @@ def test_losses_run_and_each_pretraining_is_made_once(
     runs = plan_runs(made, "small", datasets, genebert=accessible)
     assert run_missing(runs, shared, lambda run, row: failed.append(row)) == 0, failed
     folders = [p for p in (tmp_path / "cache").glob("genebert-*") if (p / "config.json").exists()]
-    assert len(folders) == 5  # for two datasets
+    assert len(folders) == 6  # for two datasets
     models = [GeneBert.from_pretrained(folder) for folder in folders]
     weights = {
         (s.masked_weight, s.next_segment_weight, s.matching_weight)
