@@ -148,7 +148,7 @@ def test_losses_run_and_each_pretraining_is_made_once(
     }
     assert weights == {(1, 0, 0), (1, 1, 0), (1, 1, 0.5), (1, 0, 0.5), (0, 0, 0.5)}
     results = read_results(tmp_path)
-    assert len(results) == len(runs) == 2 * 8
+    assert len(results) == len(runs) == 2 * 9
     assert results["MCC"].is_not_null().all()
     constant = results.filter(pl.col("model") == "constant")
     assert (constant["recall (macro)"] == 0.5).all() and (constant["MCC"] == 0).all()

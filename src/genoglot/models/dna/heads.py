@@ -148,7 +148,7 @@ def not_learnable(
     labels = labels.reshape(len(labels), -1)
     if target in ("multi-class", NUCLEOTIDES):
         found, number = np.unique(labels[labels >= 0], return_counts=True)
-        classes = list(names or map(str, range(int(found.max(initial=-1)) + 1)))
+        classes = list(names or map(str, range(int(found[-1]) + 1 if len(found) else 0)))
         if len(found) == 1:
             what = "nucleotides" if target == NUCLEOTIDES else "examples"
             raise ModelError(
