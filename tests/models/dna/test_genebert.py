@@ -189,6 +189,8 @@ scale = torch.tensor([3.0], requires_grad=True)
 loss = info_nce(one, other, scale)
 (loss.mean / 2).backward()  # DDP takes the mean of the gradients of two processes
 torch.save([loss.mean.detach(), one.grad, other.grad, scale.grad], f"{path}.{rank}.pt")
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
 """
 
 
