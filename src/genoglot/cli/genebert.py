@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genoglot.cli.options import AsJson, Device, GenomeFiles, Overwrite, Seed, with_groups
+from genoglot.cli.options import (
+    AsJson,
+    Device,
+    GenomeFiles,
+    MotifSource,
+    Overwrite,
+    Seed,
+    with_groups,
+)
 from genoglot.cli.output import print_facts, print_json, print_tsv
 from genoglot.cli.session import advise
 from genoglot.errors import GenoglotError
 
 if TYPE_CHECKING:
     from genoglot.atlas.accessibility import Accessibility
-    from genoglot.sequence.motifs import Motif
 
 log = logging.getLogger("genoglot")
 
@@ -81,39 +88,6 @@ class CellMatrix:
     ] = 0
 
 
-@dataclass(frozen=True)
-class Motifs:
-    """Which motifs the DNA is scanned for."""
-
-    motifs: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of motifs (MEME, JASPAR, HOMER or TRANSFAC).", show_default="JASPAR's"
-        ),
-    ] = None
-    release: Annotated[str, typer.Option(help="Release of JASPAR, such as JASPAR2018.")] = (
-        "JASPAR2018"
-    )
-    collection: Annotated[str, typer.Option(help="Collection of JASPAR.")] = "CORE"
-    tax_group: Annotated[
-        str,
-        typer.Option(
-            help="Taxonomic group of JASPAR: vertebrates, insects, nematodes, plants, fungi, "
-            "urochordates; or all."
-        ),
-    ] = "vertebrates"
-
-    def read(self) -> tuple[Motif, ...]:
-        """Read the motifs."""
-        from genoglot.sequence.motif_files import read_motifs
-        from genoglot.sequence.motifs import jaspar
-
-        if self.motifs is not None:
-            return read_motifs(self.motifs)
-        group = None if self.tax_group == "all" else self.tax_group
-        return jaspar(self.release, self.collection, group)
-
-
 @app.command("build")
 @with_groups
 def build(
@@ -168,7 +142,7 @@ def build(
     overwrite: Overwrite = False,
     *,
     matrix: CellMatrix,
-    motifs: Motifs,
+    motifs: MotifSource,
 ) -> None:
     """Build the data set that `genoglot pretrain genebert` learns from.
 

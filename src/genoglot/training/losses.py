@@ -7,7 +7,7 @@ Each function takes the outputs of a network and the labels. NaN (for class numb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -170,10 +170,25 @@ def _of_all_processes(rows: Tensor) -> tuple[Tensor, int]:
     """Concatenate the rows of all processes, with gradients, and count those before one's own."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows, 0
-    from torch.distributed.nn.functional import all_gather
+    gathered: Tensor = _AllGather.apply(rows)  # type: ignore[no-untyped-call]
+    return gathered, torch.distributed.get_rank() * len(rows)
 
-    gathered: tuple[Tensor, ...] = all_gather(rows)  # type: ignore[no-untyped-call]
-    return torch.cat(gathered), torch.distributed.get_rank() * len(rows)
+
+class _AllGather(torch.autograd.Function):
+    """The rows of all processes; their gradients are summed over all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.n = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(total)
+        return total[torch.distributed.get_rank() * ctx.n :][: ctx.n]
 
 
 def _known(labels: Tensor) -> tuple[Tensor, Tensor]:

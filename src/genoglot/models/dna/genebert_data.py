@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from genoglot.errors import ModelError
+from genoglot.errors import ModelError, some
 from genoglot.files import (
     ContentDigest,
     atomic_path,
@@ -383,7 +383,9 @@ class GeneBertData:
         """Return the sorted indices of cell types."""
         for name in names:
             if name not in self.cell_types:
-                raise ModelError(f"{self.path}: no cell type {name!r}")
+                raise ModelError(
+                    f"{self.path}: no cell type {name!r}; it has {some(self.cell_types)}"
+                )
         return sorted({self.cell_types.index(name) for name in names})
 
 
