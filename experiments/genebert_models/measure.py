@@ -131,7 +131,10 @@ def measure_model(
     similarity = cosine(predicted, matrices(data, held.samples, held.rows))
     found.append(held.retrieval(similarity, by="embedding + ridge"))
     types = [s.cell_type(rows) for s, rows in ((train, a), (validation, b))]
-    found.append(classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding"))
+    if len(data.cell_types) > 1:
+        found.append(
+            classify(x, types[0], x_validation, types[1], test.sequence, held, by="embedding")
+        )
     if model.next_segment is not None:
         found.append(next_segments(model, data, held))
     return found
