@@ -103,6 +103,7 @@ def test_a_constant_has_the_metrics_of_a_collapsed_classifier(tmp_path: Path) ->
         assert value(result, model, "precision (macro)")[0] == pytest.approx(56 / 103 / 2)
 
 
+@pytest.mark.slow
 def test_more_features_than_people_and_no_effect(tmp_path: Path, encoder: SequenceEncoder) -> None:
     """Fitting, or choosing the penalty, on the people who are measured would be far above 0.5."""
     found = []

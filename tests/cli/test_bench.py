@@ -95,6 +95,7 @@ def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
     return found[0]
 
 
+@pytest.mark.slow
 def test_a_killed_bench_goes_on_to_the_same_table(
     here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
 ) -> None:

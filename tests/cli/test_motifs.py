@@ -182,7 +182,10 @@ def test_a_region_that_is_too_long_for_scores(here: Here, files: Path) -> None:
     assert "chr1:1-200000 has 200,000 bp" in said and not (files / "long.npy").exists()
 
 
-@pytest.mark.parametrize("output", [("-o", "stop.bed"), ("--scores", "stop.parquet")])
+@pytest.mark.parametrize(
+    "output",
+    [("-o", "stop.bed"), pytest.param(("--scores", "stop.parquet"), marks=pytest.mark.slow)],
+)
 def test_a_stopped_scan_leaves_nothing(tmp_path: Path, output: tuple[str, str]) -> None:
     letters = "".join(np.random.default_rng(0).choice(list("ACGT"), 60_000))
     (tmp_path / "genome.fa").write_text(f">chr1\n{letters}\n")

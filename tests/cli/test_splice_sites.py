@@ -123,6 +123,7 @@ def test_an_encoder_for_labels_of_sequences_is_refused(
     assert not (folder / "no").exists()
 
 
+@pytest.mark.slow
 def test_a_bench_has_the_matrices_the_majority_and_encoders(
     run: Run, sites: TaskData, genebert: Path, folder: Path
 ) -> None:

@@ -49,6 +49,7 @@ PAGES = [
     pytest.param("docs/tutorial.md", marks=SLOW),
     pytest.param("docs/your-own-beds.md", marks=SLOW),
     pytest.param("docs/annotate.md", marks=SLOW),
+    pytest.param("docs/extending.md", marks=SLOW),
     pytest.param("docs/library.md", marks=SLOW),
     pytest.param("docs/pretrain.md", marks=SLOW),
     pytest.param("docs/genebert.md", marks=SLOW),
@@ -57,7 +58,6 @@ PAGES = [
     pytest.param("docs/disease_risk.md", marks=SLOW),
     pytest.param("docs/motifs.md", marks=SLOW),
     pytest.param("docs/splice_sites.md", marks=SLOW),
-    "docs/extending.md",
     "docs/world.md",
 ]
 

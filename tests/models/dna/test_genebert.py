@@ -321,7 +321,7 @@ def test_regions_are_matched_in_order_and_not_with_an_image(data: GeneBertData) 
 # Training
 
 
-@pytest.mark.parametrize("match", ["samples", "regions"])
+@pytest.mark.parametrize("match", [pytest.param("samples", marks=pytest.mark.slow), "regions"])
 def test_it_learns_a_few_samples_by_heart(match: str, data: GeneBertData) -> None:
     model = tiny(data, dropout=0.0, region_dropout=0.0, match=match)
     samples = data.samples("train")
