@@ -19,6 +19,8 @@ from genoglot.evaluation.text_table import TextTable, format_interval
 
 Line = dict[str, Any]
 PROMOTER_METRICS = ("precision (macro)", "recall (macro)", "AUROC", "MCC")
+CNN = "CNN"
+BOUNDS = ("value", "low", "high")
 GAIN = "AUROC, more than from scratch"
 
 
@@ -117,25 +119,44 @@ def _measure_table(
 
 
 def _promoter_table(lines: list[Line], task: Promoters) -> TextTable:
-    """Make a row of each variant and seed; the labels of the test set are read here only."""
+    """Make a row of each variant, the mean over its seeds; only this reads the test labels."""
     known = {row.tobytes() for row in task.train[0]}
     new = np.array([row.tobytes() not in known for row in task.test[0]])
     labels = task.test[1]
     draws = resample_counts(1000, len(labels), np.random.default_rng(0))
-    scratch = {x["seed"]: x["predictions"] for x in lines if x["variant"] == "untrained"}
-    rows = []
+    variants: dict[tuple[str, str], dict[int, NDArray[np.float64]]] = defaultdict(dict)
+    parameters = {}
     for line in lines:
-        p = np.array(line["predictions"])
-        found = measure_predictions(labels, p, PROMOTER_METRICS)
-        unseen = measure_predictions(labels[new], p[new], ["AUROC"], draws=0)[0].value
-        gain = ""
-        if line["variant"] != "untrained" and (other := scratch.get(line["seed"])) is not None:
-            more = [auroc(labels, p, w) - auroc(labels, other, w) for w in (None, draws)]
-            gain = format_interval(more[0][0], *np.quantile(more[1], [0.025, 0.975]))
+        pretrained = line["variant"] not in ("untrained", CNN, "MGM", "MGM + NGSP")
+        matched = line["settings"].get("match", "samples") if pretrained else ""
+        variants[line["variant"], matched][line["seed"]] = np.array(line["predictions"])
+        parameters[line["variant"]] = f"{line['fine_tuned_parameters']:,}"
+    scratch = variants["untrained", ""]
+    rows = []
+    for (variant, matched), of_seeds in variants.items():
+        found = [measure_predictions(labels, p, PROMOTER_METRICS) for p in of_seeds.values()]
+        values = [
+            format_interval(*(np.mean([getattr(m, name) for m in of_metric]) for name in BOUNDS))
+            for of_metric in zip(*found, strict=True)
+        ]
+        unseen = [
+            measure_predictions(labels[new], p[new], ["AUROC"], draws=0)[0].value
+            for p in of_seeds.values()
+        ]
+        gain, each = "", ""
+        if variant != "untrained":
+            more = [
+                [auroc(labels, p, w) - auroc(labels, scratch[seed], w) for w in (None, draws)]
+                for seed, p in of_seeds.items()
+            ]
+            value, drawn = (np.mean(part, axis=0) for part in zip(*more, strict=True))
+            gain = format_interval(value[0], *np.quantile(drawn, [0.025, 0.975]))
+            each = ", ".join(f"{one[0][0]:+.3f}" for one in more)
         rows.append([
-            line["variant"], str(line["seed"]), f"{line['fine_tuned_parameters']:,}",
-            *(format_interval(m.value, m.low, m.high) for m in found), gain, f"{unseen:.3f}",
+            variant, matched, str(len(of_seeds)), parameters[variant], *values, gain, each,
+            f"{np.mean(unseen):.3f}",
         ])  # fmt: skip
-    header = ["variant", "seed", "parameters", *PROMOTER_METRICS, GAIN, "AUROC of new sequences"]
+    header = ["variant", "matched", "seeds", "parameters", *PROMOTER_METRICS, GAIN, "of each seed",
+              "AUROC of new sequences"]  # fmt: skip
     caption = f"{len(labels):,} test sequences; {(~new).sum()} of them are in the training set too."
     return TextTable(header, rows, title="core promoters", caption=caption)
