@@ -46,7 +46,7 @@ MAX_LENGTH = 1 << 17
 
 _TILE = 1 << 9  # bp; long regions are scanned in tiles
 _BATCH = 1 << 20  # bases that are scanned at a time
-_STRETCH = 32  # sites of which the best one is looked at first
+_STRETCH = 32  # sites; the best one is looked at first
 _UNIFORM = (BACKGROUND,) * 4
 
 
@@ -237,8 +237,8 @@ class HitFinder:
         import torch
 
         # Most stretches of sites have no hit of a motif, which their best site shows. The others
-        # are kept, with all their scores, and looked at when everything is scanned.
-        kept: dict[int, list[_Stretches]] = defaultdict(list)
+        # are collected, with all their scores, and looked at when everything is scanned.
+        collected: dict[int, list[_Stretches]] = defaultdict(list)
 
         def visit(block: SiteScores) -> None:
             m, (_, n_sites, n_columns) = len(block.motifs), block.values.shape
@@ -250,14 +250,14 @@ class HitFinder:
                 if size and n_sites - first >= size:
                     values = block.values[:, first:].unfold(1, size, size)
                     where = torch.nonzero(values.amax(3) >= least, as_tuple=True)
-                    kept[size].append(
+                    collected[size].append(
                         _Stretches(
                             block.rows, first, block.motifs, torch.stack(where), values[where]
                         )
                     )
 
         self._scanner.scan(codes, visit)
-        for size, parts in kept.items():
+        for size, parts in collected.items():
             counts = [len(part.scores) for part in parts]
             row, number, column = torch.cat([part.where for part in parts], 1).cpu().numpy()
             scores = torch.cat([part.scores for part in parts]).cpu().numpy()
