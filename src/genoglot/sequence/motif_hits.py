@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,7 +45,6 @@ MAX_LENGTH = 1 << 17
 
 _TILE = 1 << 9  # bp; long regions are scanned in tiles
 _BATCH = 1 << 20  # bases that are scanned at a time
-_STRETCH = 32  # sites; the best one is looked at first
 _UNIFORM = (BACKGROUND,) * 4
 
 
@@ -232,45 +230,30 @@ class HitFinder:
                     scores.append(values)
             yield self._regions(tiles, found, scores)
 
-    def _hits(self, codes: Codes, sites: Ints) -> Iterator[tuple[Ints, Floats]]:
+    def _hits(self, codes: Codes, sites: Ints) -> list[tuple[Ints, Floats]]:
         """Sequence, position, strand (0, 1) and motif of each hit, int64 (4, hits), and scores."""
         import torch
 
-        # Most stretches of sites have no hit of a motif, which their best site shows. The others
-        # are collected, with all their scores, and looked at when everything is scanned.
-        collected: dict[int, list[_Stretches]] = defaultdict(list)
+        found: list[tuple[Ints, Floats]] = []
 
         def visit(block: SiteScores) -> None:
-            m, (_, n_sites, n_columns) = len(block.motifs), block.values.shape
-            least = torch.full((n_columns,), torch.inf)
+            m = len(block.motifs)
+            least = torch.full(block.values.shape[2:], torch.inf)
             least[:m] = least[m : 2 * m] = torch.from_numpy(self.thresholds[block.motifs])
             least = least.to(block.values.device)
-            rest = n_sites % _STRETCH
-            for first, size in ((0, _STRETCH), (n_sites - rest, rest)):
-                if size and n_sites - first >= size:
-                    values = block.values[:, first:].unfold(1, size, size)
-                    where = torch.nonzero(values.amax(3) >= least, as_tuple=True)
-                    collected[size].append(
-                        _Stretches(
-                            block.rows, first, block.motifs, torch.stack(where), values[where]
-                        )
-                    )
+            # Most sequences have no hit of a motif, which the score of their best site shows.
+            rows, columns = torch.nonzero(block.values.amax(1) >= least, as_tuple=True)
+            scores = block.values[rows, :, columns]
+            chosen, at = torch.nonzero(scores >= least[columns, None], as_tuple=True)
+            parts = rows[chosen], at, columns[chosen], scores[chosen, at]
+            row, position, column, values = (part.cpu().numpy() for part in parts)
+            inside = position < sites[block.rows][row]
+            row, position, column = row[inside], position[inside], column[inside]
+            coordinates = row + block.rows.start, position, column // m, block.motifs[column % m]
+            found.append((np.stack(coordinates), values[inside]))
 
         self._scanner.scan(codes, visit)
-        for size, parts in collected.items():
-            counts = [len(part.scores) for part in parts]
-            row, number, column = torch.cat([part.where for part in parts], 1).cpu().numpy()
-            scores = torch.cat([part.scores for part in parts]).cpu().numpy()
-            row = row + np.repeat([part.rows.start for part in parts], counts)
-            position = number * size + np.repeat([part.first for part in parts], counts)
-            m = np.repeat([len(part.motifs) for part in parts], counts)
-            columns = np.split(column % m, np.cumsum(counts)[:-1])
-            motif = np.concatenate([p.motifs[c] for p, c in zip(parts, columns, strict=True)])
-            one, at = np.nonzero(scores >= self.thresholds[motif].astype(np.float32)[:, None])
-            inside = position[one] + at < sites[row[one]]
-            one, at = one[inside], at[inside]
-            hits = row[one], position[one] + at, (column // m)[one], motif[one]
-            yield np.stack(hits), scores[one, at]
+        return found
 
     def _regions(self, tiles: _Tiles, found: list[Ints], scores: list[Floats]) -> Regions:
         tile, position, strand, motif = np.concatenate([np.empty((4, 0), np.int64), *found], axis=1)
@@ -365,16 +348,6 @@ def genome_frequencies(genome: Genome) -> tuple[float, float, float, float]:
         for _, codes in _fetch(tiles, genome):
             counts += np.bincount(codes.ravel(), minlength=N + 1)
     return strand_frequencies(counts[:N])
-
-
-class _Stretches(NamedTuple):
-    """Stretches of sites, each with a hit of a motif."""
-
-    rows: slice  # sequences
-    first: int  # site
-    motifs: Ints
-    where: torch.Tensor  # sequence, number of the stretch, and column of each, int64 (3, n)
-    scores: torch.Tensor  # (n, sites)
 
 
 class _Tiles(NamedTuple):
