@@ -18,13 +18,13 @@ install: .venv/installed ## Install into .venv, with the pinned versions
 demo: .venv/installed ## Simulate a world, train on it, translate text to regions; writes demo/
 	$(BIN)/genoglot demo -o demo
 
-test: .venv/installed ## Run the tests; coverage below 90 % fails
+test: .venv/dev ## Run the tests; coverage below 90 % fails
 	$(BIN)/pytest --cov --cov-report=term
 
-test-all: .venv/installed ## Run the tests, the slow ones too
+test-all: .venv/dev ## Run the tests, the slow ones too
 	$(BIN)/pytest --cov --cov-report=term -m "slow or not slow"
 
-lint: .venv/installed ## Check code style, types, layers of imports, docs and words
+lint: .venv/dev ## Check code style, types, layers of imports, docs and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -32,14 +32,14 @@ lint: .venv/installed ## Check code style, types, layers of imports, docs and wo
 	$(BIN)/mkdocs build --strict
 	$(BIN)/python docs/style.py
 
-style: .venv/installed ## Check the spelling and the words of docs/style.md
+style: .venv/dev ## Check the spelling and the words of docs/style.md
 	$(BIN)/codespell
 	$(BIN)/python docs/style.py
 
-docs: .venv/installed ## Serve the docs at http://127.0.0.1:8000 and rebuild them on every change
+docs: .venv/dev ## Serve the docs at http://127.0.0.1:8000 and rebuild them on every change
 	$(BIN)/mkdocs serve --strict
 
-site: .venv/installed ## Build the docs into site/
+site: .venv/dev ## Build the docs into site/
 	$(BIN)/mkdocs build --strict
 
 bench: .venv/bench ## Measure speed and memory, beside other tools
@@ -54,9 +54,15 @@ clean: ## Remove everything that make has written, .venv too
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	    { echo "$(PYTHON) can make no virtual environment: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/dev: .venv/installed
+	@command -v $${CXX:-g++} >/dev/null || \
+	    { echo "MOODS is compiled, and g++ is missing: apt install g++ python3-dev" >&2; exit 1; }
 	$(INSTALL) -e ".[dev]"
 	@touch $@
 
-.venv/bench: .venv/installed
+.venv/bench: .venv/dev
 	$(INSTALL) -e ".[bench]"
 	@touch $@

@@ -98,6 +98,7 @@ def sources(world: World) -> dict[str, list[Path]]:
         "GeneExp": [assays / "geneanno.csv", assays / "geneanno.exp.csv"],
         "CausalSNP": [assays / "finemapping_DAPG.txt.gz"],
         "MPRAProm": [assays / "saturation_mutagenesis.tsv.gz"],
+        "SpliceSites": [world.genes_path],
     }
 
 
@@ -123,3 +124,36 @@ def built(sources: dict[str, list[Path]], genome: Genome, shared: Path) -> Calla
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Embeddings are cached for the session, in the tests' own folder, for subprocesses too."""
     os.environ["GENOGLOT_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+
+
+@pytest.fixture(scope="session")
+def toy_genebert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a `GeneBertData` of three chromosomes, three cell types and twelve motifs."""
+    from scipy.sparse import csr_array
+
+    from genoglot.atlas.accessibility import Accessibility
+    from genoglot.models.dna.genebert_data import GeneBertData
+    from genoglot.regions import Regions
+    from genoglot.sequence import Genome
+    from genoglot.sequence.motifs import jaspar
+
+    folder, rng = tmp_path_factory.mktemp("genebert"), np.random.default_rng(0)
+    lengths = {"chr1": 20_000, "chr2": 4_000, "chr3": 4_000}
+    letters = {name: "".join(rng.choice(list("ACGT"), n)) for name, n in lengths.items()}
+    fasta = folder / "genome.fa"
+    fasta.write_text("".join(f">{name}\n{dna}\n" for name, dna in letters.items()))
+    # Some regions are so close that windows of 50 bp overlap.
+    rows = [
+        (name, start, start + 40)
+        for name, n in lengths.items()
+        for start in np.cumsum(rng.choice([40, 45, 150], n // 100))
+        if start + 40 <= n
+    ]
+    regions = Regions(*map(list, zip(*rows, strict=True)))
+    is_open = rng.random((3, len(regions))) < np.array([[1.0], [0.7], [0.5]])
+    accessible = Accessibility(regions, ["glia", "neuron", "vessel"], csr_array(is_open), "toy")
+    data = GeneBertData.build(
+        folder / "data", accessible, Genome.open(fasta), jaspar()[:12], width=60,
+        validation=["chr2"], test=["chr3"], progress=False,
+    )  # fmt: skip
+    return data.path

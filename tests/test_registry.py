@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from genoglot.atlas import Atlas
 from genoglot.errors import ModelError
@@ -16,6 +17,9 @@ from genoglot.models import create, load, names
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.ensemble import SequenceEnsemble
+from genoglot.models.dna.genebert import GeneBert
+from genoglot.models.dna.kmer_bert import SIZES, KmerBert
+from genoglot.models.dna.motif_matrix_encoder import MotifMatrixEncoder
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import WindowedEncoder
@@ -26,6 +30,7 @@ from genoglot.sequence import BpeTokenizer, KmerTokenizer, OneHotTokenizer, Patc
 from genoglot.text import MiniLM, Tfidf, TfidfMiniLM
 
 CODES = np.random.default_rng(0).integers(0, 5, (40, 30)).astype(np.uint8)
+MATRICES = np.random.default_rng(1).normal(size=(4, 10, 5)).astype(np.float32)
 LABELS = np.arange(40) % 2
 TEXTS = ["CTCF ChIP-seq in human liver", "open chromatin, human kidney"]
 ROWS = range(24)
@@ -51,8 +56,28 @@ def network(**settings: Any) -> SequenceModel:
     return model.fit(CODES, LABELS, device="cpu")
 
 
+def motif_matrix() -> MotifMatrixEncoder:
+    return MotifMatrixEncoder("abcde", "xxyyy", dim=16, layers=(1,), heads=(2,), family_size=2)
+
+
+def motif_vectors(model: Any) -> Any:
+    with torch.inference_mode():
+        return model.eval()(torch.from_numpy(MATRICES)).numpy()
+
+
+def joint_vectors(model: Any) -> Any:
+    with torch.inference_mode():
+        vectors = model.eval().region_vectors(torch.from_numpy(MATRICES)).numpy()
+    return vectors, model.encoder.embed(CODES)
+
+
 def trees() -> Any:
     return create("sequence-trees", trees=2).fit(CODES, LABELS, (CODES, LABELS))
+
+
+def nucleotides() -> Any:
+    model = create("nucleotide-model", create("dilated-cnn", context=80, width=4), epochs=1)
+    return model.fit(CODES, CODES[:, 4:-4].astype(np.int8) - 1, device="cpu")
 
 
 OTHERS: dict[str, Callable[[], Pretrained]] = {
@@ -65,9 +90,16 @@ OTHERS: dict[str, Callable[[], Pretrained]] = {
     "cnn-fc": lambda: create("cnn-fc", length=30, channels=(4, 4), kernel=3, pool=2, dim=8),
     "cnn-lstm": lambda: create("cnn-lstm", OneHotTokenizer("AGCT"), channels=(4,), dim=4),
     "residual-cnn": lambda: create("residual-cnn", width=4, learned=4, queries=1, positions=30),
+    "dilated-cnn": lambda: create("dilated-cnn", context=80, width=4),
+    "nucleotide-model": nucleotides,
     "windowed": lambda: WindowedEncoder(
         AttentionEncoder(KmerTokenizer(3), **NETWORK), window=10, context=5, **NETWORK
     ),
+    "kmer-bert": lambda: KmerBert(KmerTokenizer(3), **SIZES["tiny"]),
+    "genebert": lambda: GeneBert(
+        KmerBert(KmerTokenizer(3), **SIZES["tiny"]), motif_matrix(), region_bases=8, joint_dim=5
+    ),
+    "motif-matrix": lambda: motif_matrix(),
     "patch": lambda: PatchTokenizer(3),
     "kmer": lambda: KmerTokenizer(4, order="ATCG"),
     "bpe": lambda: BpeTokenizer.train(CODES, vocab_size=20),
@@ -86,6 +118,8 @@ ANSWERS: dict[Group, Callable[[Any], Any]] = {
     ),
     "dna-predictor": lambda model: (model.predict(CODES), model.names, model.lengths),
     "dna-encoder": lambda model: model.embed(CODES, strands="both"),
+    "dna-and-motifs": joint_vectors,
+    "motif-encoder": motif_vectors,
     "tokenizer": lambda model: model.from_codes(CODES, padding=True),
     "text-encoder": lambda model: model.encode(TEXTS),
     "region-embedding": lambda model: (model.vectors, model.universe_digest),
@@ -168,6 +202,7 @@ def test_settings_cannot_be_changed_and_have_types() -> None:
         ("kmer", "holds 'kmer', a tokenizer of DNA"),
         ("attention", "an encoder of DNA; use genoglot embed"),
         ("sequence-model", "a predictor of DNA; use genoglot predict"),
+        ("genebert", "a model of DNA and motif scores; use genoglot embed"),
         ("annotator", "an annotator of BED files; use genoglot annotate"),
     ],
 )

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -351,23 +351,50 @@ def read_text(path: str | Path) -> TextIO:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8, completely or not at all.
+    """Write a text file in UTF-8, completely or not at all: see `text_writer`."""
+    with text_writer(path) as write:
+        write(text)
+
+
+@contextmanager
+def text_writer(path: str | Path) -> Iterator[Callable[[str], object]]:
+    """Write a text file in UTF-8 part by part; it replaces `path` when the block succeeds.
 
     Parameters
     ----------
     path
         The file; `-` is standard output. A name that ends in .gz or .bgz is written in bgzip
         blocks.
-    text
-        The content.
+
+    Yields
+    ------
+    function
+        Writes a text after those before it.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.txt.gz"
+    >>> with text_writer(path) as write:
+    ...     write("one, ")
+    ...     write("two")
+    >>> gzip.decompress(path.read_bytes())
+    b'one, two'
     """
     if str(path) == "-":
-        sys.stdout.write(text)
+        yield sys.stdout.write
         sys.stdout.flush()
         return
-    data = text.encode()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(bgzip(data) if str(path).endswith((".gz", ".bgz")) else data)
+    compress = str(path).endswith((".gz", ".bgz"))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+
+        def write(text: str) -> None:
+            data = text.encode()
+            file.write(b"".join(_bgzip_blocks(data)) if compress else data)
+
+        yield write
+        if compress:
+            file.write(_bgzip_block(b""))
 
 
 def bgzip(data: bytes) -> bytes:
@@ -378,8 +405,11 @@ def bgzip(data: bytes) -> bytes:
     >>> gzip.decompress(bgzip(b"chr1 1 2"))
     b'chr1 1 2'
     """
-    blocks = [_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280)]
-    return b"".join([*blocks, _bgzip_block(b"")])
+    return b"".join([*_bgzip_blocks(data), _bgzip_block(b"")])
+
+
+def _bgzip_blocks(data: bytes) -> Iterator[bytes]:
+    return (_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280))
 
 
 def _bgzip_block(data: bytes) -> bytes:

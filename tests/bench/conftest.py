@@ -10,8 +10,9 @@ import pytest
 
 from genoglot.bench.recipe import Recipe
 from genoglot.bench.workspace import Workspace
+from genoglot.models.dna.genebert_data import GeneBertData
 from genoglot.sequence import Genome
-from genoglot.tasks import TASKS, TaskData
+from genoglot.tasks import TaskData
 
 TINY = {
     "seeds": [0, 1],
@@ -47,18 +48,23 @@ def workspace() -> Callable[..., Workspace]:
     """Make a workspace on the CPU."""
 
     def make(
-        folder: Path, datasets: Mapping[str, TaskData], genome: Genome | None = None
+        folder: Path,
+        datasets: Mapping[str, TaskData],
+        genome: Genome | None = None,
+        genebert: GeneBertData | None = None,
     ) -> Workspace:
         folder.mkdir(exist_ok=True)
-        return Workspace(folder, datasets, genome, "cpu")
+        return Workspace(folder, datasets, genome, "cpu", genebert)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def datasets(built: Callable[[str], TaskData]) -> dict[str, TaskData]:
-    """All tasks of the simulated world."""
-    return {name: built(name) for name in TASKS if name != "GUE"}
+def datasets(
+    built: Callable[[str], TaskData], sources: dict[str, list[Path]]
+) -> dict[str, TaskData]:
+    """The tasks of the simulated world that are one dataset each."""
+    return {name: built(name) for name in sources}
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from genoglot.bench.network import windowed_vectors
+from genoglot.bench.network import NetworkModel, windowed_vectors
 from genoglot.bench.plan import find_datasets, plan_runs
 from genoglot.bench.recipe import Recipe
 from genoglot.bench.results import read_results
 from genoglot.bench.run import run_missing
+from genoglot.bench.run_data import RunData
 from genoglot.bench.tables import RecipeTables
 from genoglot.bench.workspace import Workspace
+from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn import CnnLstm
 from genoglot.models.dna.sequence_model import SequenceModel
@@ -108,3 +112,97 @@ def test_an_upper_transformer_learns_the_same_from_vectors_as_from_dna(
     fast = SequenceModel(UpperTransformer(encoder), **how).fit(vectors, labels, device="cpu")
     np.testing.assert_allclose(fast.predict(vectors), slow.predict(codes), atol=1e-4)
     assert np.ptp(fast.predict(vectors)) > 1e-3
+
+
+def test_an_encoder_of_a_folder_fine_tuned_and_frozen_side_by_side(
+    prom: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe, workspace: MakeWorkspace
+) -> None:
+    saved = AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1, max_length=500, seed=7)
+    saved.save_pretrained(tmp_path / "mine")
+    grid = [
+        {
+            "tasks": "PromVary", "model": "attention", "frozen": [False, True],
+            "tokenizer": ["patch", "kmer"], "pretrained": ["none", str(tmp_path / "mine")],
+        }
+    ]  # fmt: skip
+    made = recipe(grid=grid, baselines=[], size={"seeds": 0})
+    runs = plan_runs(made, "small", prom)
+    # The folder has a tokenizer of its own, so that it is there once for all tokenizers.
+    assert len(runs) == len({run.key for run in runs}) == 6
+    own = [run for run in runs if run.configuration.pretrained == str(tmp_path / "mine")]
+    assert [run.configuration.frozen for run in own] == [False, True]
+    assert [str(run).rpartition(", seed")[0].rpartition(", ")[2] for run in own] == [
+        "fine-tuned", "frozen",
+    ]  # fmt: skip
+    shared = workspace(tmp_path / "out", prom)
+    for run in own:
+        settings = json.loads(run.settings)
+        data = RunData.select(prom["PromVary"], run.split, run.configuration, settings, run.seed)
+        model = NetworkModel(data, shared)
+        model.fit(tmp_path / str(run.configuration.frozen))
+        same = [
+            bool((old == new).all())
+            for old, new in zip(saved.parameters(), model.encoder.parameters(), strict=True)
+        ]
+        assert all(same) == run.configuration.frozen
+    assert run_missing(own, shared, lambda run, row: None) == 0
+    made.copy_to(shared.folder)
+    (board,) = RecipeTables.read(shared.folder)
+    assert "| model | frozen |" in board.to_markdown()
+    assert "| attention | no |" in board.to_markdown()
+    assert "| attention | yes |" in board.to_markdown()
+    # Another encoder in the same folder is another run.
+    AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1, seed=8).save_pretrained(
+        tmp_path / "mine", overwrite=True
+    )
+    assert not {run.key for run in own} & {run.key for run in plan_runs(made, "small", prom)}
+
+
+def test_the_setting_frozen_of_a_recipe_is_of_the_task_and_not_of_pretraining(
+    datasets: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe, workspace: MakeWorkspace
+) -> None:
+    grid = [{"tasks": "Methyl96", "model": "cnn-fc", "pretrained": "Track7878"}]
+    size = {"seeds": 0, "training": {"max_steps": 2, "batch_size": 8, "frozen": True}}
+    (run,) = plan_runs(recipe(grid=grid, baselines=[], size=size), "small", datasets)
+    data = RunData.select(
+        datasets["Methyl96"], run.split, run.configuration, json.loads(run.settings), 0
+    )
+    model = NetworkModel(data, workspace(tmp_path, datasets))
+    new = model.new(datasets["Track7878"].length, 0)
+    trained = [parameter.clone() for parameter in model.encoder.parameters()]
+    assert not all(bool((a == b).all()) for a, b in zip(trained, new.parameters(), strict=True))
+    model.fit(tmp_path / "log")
+    assert all(
+        bool((a == b).all()) for a, b in zip(trained, model.encoder.parameters(), strict=True)
+    )
+
+
+def test_folders_that_hold_no_such_encoder_are_refused(
+    prom: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    def plan(model: str, folder: Path, **more: Any) -> None:
+        grid = [{"tasks": "PromVary", "model": model, "pretrained": str(folder), **more}]
+        plan_runs(recipe(grid=grid, baselines=[]), "small", prom)
+
+    saved = AttentionEncoder(PatchTokenizer(4), dim=16, heads=2, layers=1)
+    saved.save_pretrained(tmp_path / "mine")
+    with pytest.raises(TaskError, match="mine: is attention, not cnn-fc; set model to attention"):
+        plan("cnn-fc", tmp_path / "mine")
+    with pytest.raises(TaskError, match="no saved model here"):
+        plan("attention", tmp_path)
+    with pytest.raises(
+        TaskError, match=r"no data of .*gone to pre-train on, and no folder of that"
+    ):
+        plan("attention", tmp_path / "gone")
+    with pytest.raises(TaskError, match="kmer-linear has no frozen"):
+        plan_runs(
+            recipe(grid=[{"tasks": "PromVary", "model": "kmer-linear", "frozen": True}]),
+            "small", prom,
+        )  # fmt: skip
+    # That of a whole model is read, too.
+    codes = np.random.default_rng(0).integers(0, 4, (8, 500)).astype(np.uint8)
+    labels = np.array([0, 1] * 4, np.float32)
+    SequenceModel(saved, max_steps=1).fit(codes, labels, device="cpu").save_pretrained(
+        tmp_path / "model"
+    )
+    plan("attention", tmp_path / "model")

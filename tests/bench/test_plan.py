@@ -41,7 +41,7 @@ def test_a_grid_is_every_combination_beside_baselines(
     choices = list(dict.fromkeys(run.configuration for run in runs))
     assert len(runs) == 2 * len(choices) == len({run.key for run in runs})
     assert choices[:4] == [
-        Configuration("attention", "patch", positions, "none", None, fraction)
+        Configuration("attention", "patch", positions, "none", fraction=fraction)
         for positions in ("rotary", "absolute")
         for fraction in (0.5, 1)
     ]

@@ -22,10 +22,11 @@ MakeWorkspace = Callable[..., Workspace]
 
 
 TABLES = ["positions", "tokenizers", "mask-rate", "transfer", "baselines"]
+GENEBERT = ["losses", "cell-types", "backbones", "batch-size", "lambda"]
 
 
 def test_there_is_a_recipe_of_each_published_table_and_of_gue() -> None:
-    assert sorted([*TABLES, "gue"]) == shipped()
+    assert sorted([*TABLES, "gue", *(f"genebert-{name}" for name in GENEBERT)]) == shipped()
 
 
 @pytest.mark.parametrize("name", TABLES)

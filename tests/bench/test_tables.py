@@ -31,15 +31,19 @@ def test_tables_show_intervals_spread_and_published_figures(
     made.copy_to(tmp_path)
     (board,) = RecipeTables.read(tmp_path)
     text = board.to_markdown()
-    header = "| model | positions | AUROC | min-max | without duplicates | AUPRC | validation AUROC"
-    assert text.startswith(f"## X\n\n### PromVary\n\n{header} | seeds |\n")
+    main, others = "AUROC | min-max | without duplicates", "AUPRC | MCC | precision (macro)"
+    header = (
+        f"| model | positions | {main} | {others} | recall (macro) | validation AUROC | seeds |"
+    )
+    assert text.startswith(f"## X\n\n### PromVary\n\n{header}\n")
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
     found = read_results(tmp_path).filter(model="attention", positions="rotary")
     mean, low, high = (found[f"AUROC{end}"].mean() for end in ("", "_low", "_high"))
     assert f"| attention | rotary | {mean:.3f} [{low:.3f}, {high:.3f}] | " in rows[0]
     assert f"{found['AUROC'].min():.3f}-{found['AUROC'].max():.3f}" in rows[0]
-    assert "| published: Attention | rotary | 0.945 |  |  |  |  |  |" in rows
-    assert "| published: CNN+FC |  | 0.939 |  |  | 0.880 |  |  |" in rows  # the task knows it
+    assert "| published: Attention | rotary | 0.945 |  |  |  |  |  |  |  |  |" in rows
+    # The task knows this one.
+    assert "| published: CNN+FC |  | 0.939 |  |  | 0.880 |  |  |  |  |  |" in rows
     assert rows[2].startswith("| constant |  | 0.500")
     best = board.results.filter(pl.col("validation") == pl.max("validation"))
     starred = {line.split(" | ")[0][2:] for line in rows if " * |" in line}

@@ -95,6 +95,7 @@ def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
     return found[0]
 
 
+@pytest.mark.slow
 def test_a_killed_bench_goes_on_to_the_same_table(
     here: Here, bench: Path, start: Callable[..., subprocess.Popen[str]], whole: pl.DataFrame
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_run_without_checkpoint_is_done_again(here: Here, bench: Path) -> None
 def test_what_there_is(run: Run) -> None:
     shown = run("bench", "list").stdout
     assert "positions\tSchemes of positions (table 1)" in shown and "PromFix\t" in shown
+    assert "genebert-lambda\tWeight of the matching loss in GeneBERT" in shown
 
 
 def test_a_failed_run_is_reported(here: Here, bench: Path) -> None:

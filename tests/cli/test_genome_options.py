@@ -55,9 +55,9 @@ def test_a_task_without_that_option_does_not_name_it(here: Here) -> None:
 
 
 def test_the_options_of_a_genome_are_everywhere() -> None:
-    for command in (["task", "build"], ["embed"], ["predict"], ["pretrain"]):
+    for command in (["task", "build"], ["embed"], ["predict"], ["pretrain", "mlm"]):
         shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).output
         wanted = ["--alias", "--origin"]
-        wanted += [] if command == ["pretrain"] else ["--genome", "--on-error"]
+        wanted += [] if command == ["pretrain", "mlm"] else ["--genome", "--on-error"]
         for option in wanted:
             assert re.search(rf"{option}\b", shown), (command, option)

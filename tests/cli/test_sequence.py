@@ -17,6 +17,7 @@ from genoglot.sequence import Genome, KmerTokenizer, stack_codes
 Run = Callable[..., Any]
 Here = Callable[..., str]
 
+MLM = ("pretrain", "mlm", "genome.fa", "-o", "n")
 TINY = ("--preset", "small", "--set", "dim=16", "--set", "heads=2", "--set", "layers=1")
 
 
@@ -34,8 +35,19 @@ def files(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def encoder(run: Run, files: Path) -> Path:
     done = run(
-        *("pretrain", "genome.fa", "-o", "encoder", *TINY, "--tokenizer", "kmer", "--k", "3"),
-        *("--max-steps", "3", "--set", "batch_size=4", "--device", "cpu"),
+        *("pretrain", "mlm", "genome.fa", "-o", "encoder", *TINY),
+        *(
+            "--tokenizer",
+            "kmer",
+            "--k",
+            "3",
+            "--max-steps",
+            "3",
+            "--set",
+            "batch_size=4",
+            "--device",
+            "cpu",
+        ),
     )
     assert "encoder: kmer encoder trained on 6,000 bases" in done.stderr
     return files / "encoder"
@@ -56,7 +68,7 @@ def test_pretrain_writes_a_curve_and_replaces_nothing(
 ) -> None:
     lines = (files / "encoder.training" / "loss.csv").read_text().splitlines()
     assert lines[0] == "step,loss,learning_rate" and len(lines) == 4
-    again = here("pretrain", "genome.fa", "-o", "encoder", *TINY, status=2)
+    again = here("pretrain", "mlm", "genome.fa", "-o", "encoder", *TINY, status=2)
     assert "encoder: already exists; choose another name or use --overwrite" in again
 
 
@@ -120,14 +132,14 @@ def test_pretraining_takes_the_options_of_a_genome(here: Here, files: Path) -> N
         "cpu",
     )
     (files / "more.fa").write_text((files / "genome.fa").read_text().replace(">chr", ">z"))
-    arguments = ("pretrain", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
+    arguments = ("pretrain", "mlm", "genome.fa", "more.fa", "-o", "e2", *how, "--overwrite")
     here(*arguments, "--alias", "ensembl", "--origin", "z1=chr3:101", "--origin", "z2=chr4:1")
     said = here(*arguments, "--origin", "z1=chr1:101", status=2)
     assert "records 'chr1' and 'z1' are both chromosome 'chr1'" in said
     # Windows of one chromosome are sequences as any here.
     records = [f">chr1:{i}-{i + 500}\n{'ACGTACCTGA' * 50}\n" for i in (0, 500, 1000)]
     (files / "getfasta.fa").write_text("".join(records))
-    here("pretrain", "getfasta.fa", "-o", "e3", *how)
+    here("pretrain", "mlm", "getfasta.fa", "-o", "e3", *how)
 
 
 def test_records_of_all_lengths_stay_in_their_order(here: Here, encoder: Path, files: Path) -> None:
@@ -169,7 +181,7 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "some.fa", "-o", "x.csv"), "ends with .parquet or .npy"),
         (("embed", "model", "protein.fa", "-o", "x.npy"), "protein.fa:2: 'E' at position 2"),
         (("predict", "encoder", "some.fa", "-o", "x.npy"), "holds 'attention', an encoder of DNA"),
-        (("pretrain", "none.fa", "-o", "n"), "none.fa: no such file"),
+        (("pretrain", "mlm", "none.fa", "-o", "n"), "none.fa: no such file"),
         (("embed", "model", "long.fa", "-o", "x.npy"), "record 'b' of 40,000 bp, but this model"),
         (("embed", "model", "genome.fa", "--alias", "ucsc", "-o", "x.npy"), "give one with --ge"),
         (("embed", "model", "a.bed", "--origin", "z", "-o", "x.npy"), "--origin needs a genome"),
@@ -177,11 +189,11 @@ def test_vectors_of_regions_are_read_on_their_strand(
         (("embed", "model", "empty", "-o", "x.npy"), "empty: is empty; give a FASTA or a BED"),
         (("embed", "model", "reads", "-o", "x.npy"), "is not a FASTA file, which begins with >"),
         (
-            ("pretrain", "genome.fa", "-o", "n", "--set", "width=3"),
+            ("pretrain", "mlm", "genome.fa", "-o", "n", "--set", "width=3"),
             "pre-training has no setting 'width'",
         ),
-        (("pretrain", "genome.fa", "-o", "n", "--set", "mask_rate=2"), "should be less than 1"),
-        (("pretrain", "genome.fa", "-o", "n", "--tokenizer", "onehot", "--k", "3"), "has no k"),
+        ((*MLM, "--set", "mask_rate=2"), "should be less than 1"),
+        ((*MLM, "--tokenizer", "onehot", "--k", "3"), "has no k"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -43,8 +43,19 @@ def inputs(world: Path, atlas: Path, folder: Path) -> Path:
 
 LONG = {
     "pretrain": (
-        *("pretrain", "random.fa", "-o", "enc", "--preset", "small", "--set", "checkpoint_every=5"),
-        *("--max-steps", "200", "--set", "window=64", "--set", "batch_size=8", "--device", "cpu"),
+        *("pretrain", "mlm", "random.fa", "-o", "enc", "--preset", "small"),
+        *(
+            "--set",
+            "checkpoint_every=5",
+            "--max-steps",
+            "200",
+            "--set",
+            "window=64",
+            "--set",
+            "batch_size=8",
+            "--device",
+            "cpu",
+        ),
     ),
     "task train": (
         *("task", "train", "labeled.task", "-o", "bound", "--device", "cpu"),

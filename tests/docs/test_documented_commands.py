@@ -17,20 +17,25 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
 
+from genoglot.regions import Regions, Universe
 from genoglot.simulate import World
 
 ROOT = Path(__file__).parents[2]
 # bedtools, where it is not installed, passes on what it reads.
 PRELUDE = """
 genoglot() {
-    case "$1 $2" in
-        train\\ direct | train\\ text2bed | train\\ seq2regions) command genoglot "$@" --epochs 1 ;;
+    case "$*" in
+        train\\ direct* | train\\ text2bed* | train\\ seq2regions*)
+            command genoglot "$@" --epochs 1 ;;
+        pretrain\\ genebert*) command genoglot "$@" --max-steps 3 --set batch_size=8 ;;
         pretrain\\ *) command genoglot "$@" --max-steps 5 ;;
-        task\\ train)
+        task\\ train\\ splice*) command genoglot "$@" ;;
+        task\\ train*)
             command genoglot "$@" --set epochs=1 --set min_steps=10 --set width=16 --set trees=20 ;;
         *) command genoglot "$@" ;;
     esac
@@ -44,11 +49,15 @@ PAGES = [
     pytest.param("docs/tutorial.md", marks=SLOW),
     pytest.param("docs/your-own-beds.md", marks=SLOW),
     pytest.param("docs/annotate.md", marks=SLOW),
+    pytest.param("docs/extending.md", marks=SLOW),
     pytest.param("docs/library.md", marks=SLOW),
     pytest.param("docs/pretrain.md", marks=SLOW),
+    pytest.param("docs/genebert.md", marks=SLOW),
     pytest.param("docs/tasks.md", marks=SLOW),
     pytest.param("docs/bench.md", marks=SLOW),
-    "docs/extending.md",
+    pytest.param("docs/disease_risk.md", marks=SLOW),
+    pytest.param("docs/motifs.md", marks=SLOW),
+    pytest.param("docs/splice_sites.md", marks=SLOW),
     "docs/world.md",
 ]
 
@@ -88,6 +97,7 @@ def reader(tmp_path: Path, world: World) -> Path:
         "snps.bed": world.universe_path,
         "peaks.bed.gz": peaks,
         "peaks.narrowPeak.gz": peaks,
+        "K562_CTCF.narrowPeak.gz": peaks,
         "peaks/files": world.path / "files",
         "peaks/sheet.csv": world.path / "sheet.csv",
         "Hs_EPDnew.bed": assays / "promoters.bed",
@@ -112,11 +122,34 @@ def reader(tmp_path: Path, world: World) -> Path:
     for name, rows in {"sheet": sheet, "aside": sheet.head(30), "more": sheet.tail(30)}.items():
         rows.write_csv(tmp_path / f"{name}.csv")
     _write_labeled_sequences(tmp_path)
+    _write_single_cells(tmp_path, world)
     return tmp_path
 
 
+def _write_single_cells(folder: Path, world: World) -> None:
+    """Write single-cell ATAC-seq of four cell types of the simulated world, as Cell Ranger does."""
+    rng, universe = np.random.default_rng(0), Universe.from_bed(world.universe_path)
+    files = pl.read_csv(world.path / "sheet.csv").filter(pl.col("assay") == "DNase-seq")
+    entries, cells = [], []
+    for name, file in (
+        files.unique("biosample", maintain_order=True)["biosample", "file"].head(4).rows()
+    ):
+        ids = np.unique(universe.encode(Regions.from_bed(world.path / file)))
+        for _ in range(10):
+            cells.append(f"BC{len(cells):03d}-1,{name}")
+            found = ids[rng.random(len(ids)) < 0.3]
+            entries += [f"{i + 1} {len(cells)} {rng.integers(1, 4)}" for i in found]
+    (matrix := folder / "filtered_peak_bc_matrix").mkdir()
+    head = "%%MatrixMarket matrix coordinate integer general"
+    size = f"{len(universe)} {len(cells)} {len(entries)}"
+    (matrix / "matrix.mtx").write_text("\n".join([head, size, *entries, ""]))
+    (matrix / "barcodes.tsv").write_text("".join(cell.split(",")[0] + "\n" for cell in cells))
+    shutil.copy(world.universe_path, matrix / "peaks.bed")
+    (folder / "cells.csv").write_text("\n".join(["barcode,cell_type", *cells, ""]))
+
+
 def _write_labeled_sequences(folder: Path) -> None:
-    """Write sequences of 100 bp of two classes, which differ in composition, as GUE has them."""
+    """Write sequences of two classes that differ in composition, as GUE and VISTA have them."""
     rng = random.Random(0)
     for task in ("my_folder", "gue/composition"):
         (folder / task).mkdir(parents=True)
@@ -128,6 +161,14 @@ def _write_labeled_sequences(folder: Path) -> None:
             (folder / task / f"{part}.csv").write_text("\n".join(["sequence,label", *lines, ""]))
     records = (f">r{i}\n{sequence}\n" for i, sequence in enumerate(sequences))
     (folder / "some.fa").write_text("".join(records))
+    with gzip.open(folder / "vista.fa.gz", "wt") as file:
+        for i in range(60):
+            activity = ("negative ", "positive  | limb[4/6]")[i % 2]
+            dna = "".join(rng.choices("ACGT", (1, 1 + i % 2, 1, 1), k=600))
+            file.write(
+                f">Human|chr1:{1_000 * i + 1}-{1_000 * i + 600} | element {i} | {activity}\n"
+            )
+            file.write(f"{dna}\n")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,5 +1,8 @@
 """Metrics of predictions, held against scikit-learn and SciPy, and their intervals."""
 
+from functools import partial
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,15 +26,33 @@ def drawn(seed: int, ties: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndar
     return labels, scores, np.vstack([np.ones(n, int), rng.integers(0, 4, (2, n))])
 
 
+def found_at_the_top(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Proportion of label 1 among the k highest scores: the mean over the orders of ties."""
+    k = int(labels.sum())
+    threshold = np.sort(scores)[::-1][k - 1]
+    sure, tied = labels[scores > threshold], labels[scores == threshold]
+    chosen = combinations(tied.tolist(), k - len(sure))
+    hits = (
+        np.mean([sum(some) for some in chosen])
+        if len(tied) <= 10
+        else (tied.mean() * (k - len(sure)))
+    )
+    return float(sure.sum() + hits) / k
+
+
 @given(SEEDS)
 def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int) -> None:
     labels, scores, weights = drawn(seed)
     classes = (scores * 8).astype(int) % 3
+    macro = {"average": "macro", "zero_division": 0}
     references = {
         "AUROC": (scores, theirs.roc_auc_score),
         "AUPRC": (scores, theirs.average_precision_score),
+        "top-k": (scores, found_at_the_top),
         "MCC": (classes, theirs.matthews_corrcoef),
         "accuracy": (classes, theirs.accuracy_score),
+        "precision (macro)": (classes, partial(theirs.precision_score, **macro)),
+        "recall (macro)": (classes, partial(theirs.recall_score, **macro)),
         "Spearman": (scores, lambda a, b: stats.spearmanr(a, b).statistic),
         "MSE": (scores, theirs.mean_squared_error),
     }
@@ -40,8 +61,8 @@ def test_weights_are_repeats_and_all_metrics_agree_with_the_references(seed: int
         found = METRICS[name](labels, predicted, weights)
         for value, weight in zip(found, weights, strict=True):
             a, b = np.repeat(labels, weight), np.repeat(predicted, weight)
-            if name in ("AUROC", "AUPRC", "Spearman") and len(np.unique(a)) < 2:
-                assert np.isnan(value) or name == "AUPRC"
+            if name in ("AUROC", "AUPRC", "top-k", "Spearman") and len(np.unique(a)) < 2:
+                assert np.isnan(value) or name in ("AUPRC", "top-k")
             elif name == "Spearman" and len(np.unique(b)) < 2:
                 assert np.isnan(value)
             elif len(a):
@@ -153,3 +174,45 @@ def test_one_column_of_probabilities_is_that_of_class_1() -> None:
 def test_one_column_that_names_no_class_is_refused(labels, predicted) -> None:
     with pytest.raises(GenoglotError, match="one column of predictions"):
         measure_predictions(labels, predicted, ["MCC"])
+
+
+def test_a_classifier_that_predicts_one_class_has_the_figures_of_a_collapsed_one() -> None:
+    labels = np.repeat([0, 1], 200)
+    metrics = ["precision (macro)", "recall (macro)", "MCC", "AUROC"]
+    for constant in (0.0, 0.5, 1.0):
+        found = measure_predictions(labels, np.full(400, constant), metrics)
+        assert [one.value for one in found] == [0.25, 0.5, 0.0, 0.5]
+        precision, recall, *_ = found
+        assert precision.low < 0.25 < precision.high < 0.3
+        assert (recall.low, recall.high) == (0.5, 0.5)  # whatever the examples are
+    # An AUROC that is not 0.5 does not save it: scores on one side of 0.5 are one class.
+    ranked = measure_predictions(labels, labels / 10, metrics, draws=0)
+    assert [one.value for one in ranked] == [0.25, 0.5, 0.0, 1.0]
+
+
+def test_a_perfect_classifier_has_an_interval_of_macro_metrics_too() -> None:
+    labels = np.repeat([0, 1], 20)
+    for found in measure_predictions(labels, labels, ["precision (macro)", "recall (macro)"]):
+        assert found.value == found.high == 1 and 0.8 < found.low < 0.95
+
+
+@given(SEEDS)
+def test_probabilities_of_classes_are_ranked_each_class_against_the_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(3), rng.integers(0, 3, 40)])
+    scores = rng.dirichlet(np.ones(3), 43)
+    (found,) = measure_predictions(labels, scores, ["AUROC"], draws=0)
+    assert found.value == pytest.approx(theirs.roc_auc_score(labels, scores, multi_class="ovr"))
+    two = labels % 2
+    pair = np.stack([1 - scores[:, 0], scores[:, 0]], axis=1)
+    for name, reference in (
+        ("AUROC", theirs.roc_auc_score),
+        ("AUPRC", theirs.average_precision_score),
+    ):
+        (found,) = measure_predictions(two, pair, [name], draws=0)
+        assert found.value == pytest.approx(reference(two, scores[:, 0]))
+    missing = np.where(np.arange(43) < 40, two, np.nan)
+    (some,) = measure_predictions(missing, pair, ["AUROC"], draws=0)
+    assert some.value == pytest.approx(theirs.roc_auc_score(two[:40], scores[:40, 0]))
+    with pytest.raises(GenoglotError, match="predictions of shape"):
+        measure_predictions(labels, pair, ["AUROC"])  # class 2 has no probability

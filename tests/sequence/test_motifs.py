@@ -76,6 +76,17 @@ def test_relative_scores_run_from_the_worst_to_the_best_site() -> None:
         np.testing.assert_allclose(motif.probabilities.sum(1), 1)
 
 
+def test_information_is_the_mean_log_odds_of_sites() -> None:
+    flat, sharp = Motif("x", "x", np.ones((5, 4))), Motif("x", "x", np.eye(4) * 1e9)
+    assert flat.information == pytest.approx(0)
+    assert 7.6 < sharp.information < 8  # 2 bits per position, less by the pseudocount
+    motif = next(motif for motif in jaspar() if motif.name == "CTCF")
+    rng = np.random.default_rng(0)
+    sites = np.stack([rng.choice(4, 20_000, p=row) for row in motif.probabilities], axis=1)
+    scores = motif.log_odds[np.arange(len(motif)), sites].sum(1)
+    assert motif.information == pytest.approx(scores.mean(), abs=5 * scores.std() / 20_000**0.5)
+
+
 def test_the_core_of_a_wide_motif_has_its_most_informative_positions() -> None:
     flat, sharp = np.ones((6, 4)), np.eye(4)[[0, 2, 1]] * 98
     motif = Motif("X", "x", np.concatenate([flat, sharp, flat]))

@@ -1,10 +1,10 @@
 """Baselines: cheap predictors to compare every deep model with.
 
 Every baseline has `fit(inputs, labels, validation)` and `predict(inputs)`. Inputs are codes, uint8
-(n, length), or, for variants, a pair of codes without and with the variant. Labels are float32
-(n, outputs), NaN where a label is missing; classes are numbers (n, 1). Predictions are
-probabilities (of classes, one column each) or values. The strength of regularization and the number
-of trees are chosen on validation data. The same seed gives the same predictions.
+(n, length), or, for variants, a pair of codes without and with the variant. Labels and predictions
+are those of `genoglot.tasks.dataset.Examples`: predictions are probabilities (of classes, one
+column each) or values. The strength of regularization and the number of trees are chosen on
+validation data. The same seed gives the same predictions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from genoglot.bench.features import Inputs, composition, compute_features, take
 from genoglot.bench.linear import fit_linear, predict_linear
 from genoglot.errors import TaskError
 from genoglot.evaluation.predictions import measure_predictions
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import NUCLEOTIDES, Target, TaskTarget
+from genoglot.sequence.alphabet import N
 from genoglot.sequence.kmers import kmer_counts
 from genoglot.sequence.motifs import MotifScanner, jaspar
 from genoglot.tasks.dataset import Examples, Floats, TaskData
@@ -48,11 +49,11 @@ class Baseline(ABC):
     """Whether the prediction depends on what is similar between sequences."""
 
     def __init__(
-        self, target: Target, n_outputs: int, *, seed: int = 0, max_examples: int = 100_000
+        self, target: TaskTarget, n_outputs: int, *, seed: int = 0, max_examples: int = 100_000
     ) -> None:
-        self.target, self.n_outputs, self.seed = target, n_outputs, seed
-        self.max_examples = max_examples
+        self.n_outputs, self.seed, self.max_examples = n_outputs, seed, max_examples
 
+    @abstractmethod
     def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:
         """Fit to examples.
 
@@ -61,7 +62,8 @@ class Baseline(ABC):
         inputs
             Codes (n, length), or a pair of codes.
         labels
-            Labels, float32 (n, outputs), NaN where a label is missing; classes (n, 1).
+            Labels, float32 (n, outputs), NaN where a label is missing; classes (n, 1); of
+            nucleotides (n, positions).
         validation
             Inputs and labels that settings are chosen by.
 
@@ -70,6 +72,38 @@ class Baseline(ABC):
         TaskError
             If there is no example, or not one row of labels for each.
         """
+
+    @abstractmethod
+    def predict(self, inputs: Inputs) -> Floats:
+        """Predict.
+
+        Returns
+        -------
+        float32 array
+            Predictions, (n, n_outputs); of nucleotides (n, positions, n_outputs).
+        """
+
+    def fit_subset(self, train: Examples, validation: Examples) -> None:
+        """Fit to the subsets of a split."""
+        self.fit(train.inputs, train.labels, (validation.inputs, validation.labels))
+
+
+class FeatureBaseline(Baseline):
+    """A baseline that predicts labels of a sequence from its features.
+
+    Raises
+    ------
+    TaskError
+        If the labels are those of nucleotides.
+    """
+
+    def __init__(self, target: TaskTarget, n_outputs: int, **common: Any) -> None:
+        super().__init__(target, n_outputs, **common)
+        if target == NUCLEOTIDES:
+            raise TaskError(f"{self.name} predicts labels of sequences, not of nucleotides")
+        self.target = target
+
+    def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:  # noqa: D102
         n = len(inputs[0]) if isinstance(inputs, tuple) else len(inputs)
         if not n or n != len(labels):
             raise TaskError(f"{n} sequences and {len(labels)} labels; give as many of each")
@@ -81,19 +115,8 @@ class Baseline(ABC):
         x_validation = self._features(validation[0])
         self._fit(self._features(inputs), y, x_validation, y_validation)
 
-    def predict(self, inputs: Inputs) -> Floats:
-        """Predict.
-
-        Returns
-        -------
-        float32 array
-            Predictions, (n, n_outputs).
-        """
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
         return self._predict(self._features(inputs)).astype(np.float32)
-
-    def fit_subset(self, train: Examples, validation: Examples) -> None:
-        """Fit to the subsets of a split."""
-        self.fit(train.inputs, train.labels, (validation.inputs, validation.labels))
 
     def _columns(self, labels: ArrayLike) -> Floats:
         """Labels as (n, outputs); for classes one column of 0 and 1 for each."""
@@ -116,7 +139,7 @@ class Baseline(ABC):
     def _predict(self, x: Floats) -> NDArray[Any]: ...
 
 
-class Lookup(Baseline):
+class Lookup(FeatureBaseline):
     """The mean label of the training examples with the same sequence; else the mean of all labels.
 
     The lookup learns nothing about DNA: any model can reach its figures on the test subset of a
@@ -150,15 +173,39 @@ class Lookup(Baseline):
 
 
 class Constant(Lookup):
-    """The mean training label for every sequence: the majority class, or the mean value."""
+    """The mean training label for every sequence: the majority class, or the mean value.
+
+    For nucleotides, the frequency of each class, for every nucleotide.
+    """
 
     name = "constant"
+
+    def __init__(self, target: TaskTarget, n_outputs: int, **common: Any) -> None:
+        super().__init__("multi-class" if target == NUCLEOTIDES else target, n_outputs, **common)
+        self._nucleotides = target == NUCLEOTIDES
+
+    def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:  # noqa: D102
+        if not self._nucleotides:
+            super().fit(inputs, labels, validation)
+            return
+        assert not isinstance(inputs, tuple)
+        classes = np.asarray(labels)
+        self._context = inputs.shape[1] - classes.shape[1]
+        self._frequency = np.bincount(classes[classes >= 0], minlength=self.n_outputs)
+        self._frequency = self._frequency / self._frequency.sum()
+
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
+        if not self._nucleotides:
+            return super().predict(inputs)
+        assert not isinstance(inputs, tuple)
+        shape = (len(inputs), inputs.shape[1] - self._context, self.n_outputs)
+        return np.broadcast_to(self._frequency, shape).astype(np.float32)
 
     def _describe(self, codes: NDArray[np.uint8]) -> Any:
         return np.zeros((len(codes), 1), np.float32)
 
 
-class Linear(Baseline):
+class Linear(FeatureBaseline):
     """Logistic regression, or ridge regression of values, on features."""
 
     PENALTIES: ClassVar[tuple[float, ...]] = (10.0, 1.0, 0.1, 0.01, 0.001)
@@ -184,7 +231,7 @@ class Linear(Baseline):
         return np.asarray((x - self._center) / self._scale)
 
 
-class Kmers(Baseline):
+class Kmers(FeatureBaseline):
     """A baseline that reads k-mer counts.
 
     Parameters
@@ -198,7 +245,7 @@ class Kmers(Baseline):
     K: ClassVar[int]
 
     def __init__(
-        self, target: Target, n_outputs: int, *, k: int | None = None, **common: Any
+        self, target: TaskTarget, n_outputs: int, *, k: int | None = None, **common: Any
     ) -> None:
         super().__init__(target, n_outputs, **common)
         self.k = self.K if k is None else k
@@ -223,7 +270,7 @@ class MotifLinear(Linear):
 
     name = "motif-linear"
 
-    def __init__(self, target: Target, n_outputs: int, **common: Any) -> None:
+    def __init__(self, target: TaskTarget, n_outputs: int, **common: Any) -> None:
         super().__init__(target, n_outputs, **common)
         self._scanner = MotifScanner([motif.relative for motif in jaspar()])
 
@@ -246,7 +293,9 @@ class KmerBoosting(Kmers):
     name = "kmer-boosting"
     K = 4
 
-    def __init__(self, target: Target, n_outputs: int, *, trees: int = 200, **common: Any) -> None:
+    def __init__(
+        self, target: TaskTarget, n_outputs: int, *, trees: int = 200, **common: Any
+    ) -> None:
         super().__init__(target, n_outputs, **common)
         self.trees = trees
 
@@ -318,8 +367,69 @@ def lookup_metrics(data: TaskData, split: str) -> dict[str, float]:
     return {one.metric: one.value for one in found}
 
 
+SPLICE_WINDOWS = ((-20, 3), (-2, 7))
+"""Bases around a site that its matrix reads, half-open: 20 of the intron and 3 of the exon of an
+acceptor, 3 of the exon and 6 of the intron of a donor (as Yeo and Burge 2004, MaxEntScan)."""
+
+_LOW, _HIGH = min(low for low, _ in SPLICE_WINDOWS), max(high for _, high in SPLICE_WINDOWS)
+
+
+class SpliceMatrices(Baseline):
+    """Position weight matrices of acceptors and donors, classes 1 and 2 of nucleotides.
+
+    The score of a site is the sum of the log-odds of its bases, against those of all nucleotides;
+    with the frequency of each class that gives probabilities.
+    """
+
+    name = "splice-matrices"
+
+    def __init__(self, target: TaskTarget, n_outputs: int, **common: Any) -> None:
+        super().__init__(target, n_outputs, **common)
+        self._fits = target == NUCLEOTIDES and n_outputs == len(SPLICE_WINDOWS) + 1
+
+    def fit(self, inputs: Inputs, labels: Any, validation: Validation) -> None:  # noqa: D102
+        if not self._fits or isinstance(inputs, tuple) or not len(inputs):
+            raise TaskError(f"{self.name} predicts neither, acceptor or donor of nucleotides only")
+        self._context = inputs.shape[1] - labels.shape[1]
+        background = np.ones(4)
+        counts = [np.ones((high - low, 4)) for low, high in SPLICE_WINDOWS]
+        numbers = np.zeros(self.n_outputs)
+        for number in range(len(inputs)):
+            classes, windows = np.asarray(labels[number]), self._windows(inputs[number])
+            numbers += np.bincount(classes[classes >= 0], minlength=self.n_outputs)
+            background += np.bincount(inputs[number], minlength=N + 1)[:N]
+            for i, (low, high) in enumerate(SPLICE_WINDOWS):
+                sites = windows[classes == i + 1, low - _LOW : high - _LOW]
+                counts[i] += (sites[:, :, None] == np.arange(4)).sum(axis=0)
+        background /= background.sum()
+        odds = [np.log(n / n.sum(axis=1, keepdims=True) / background) for n in counts]
+        self._log_odds = [np.pad(matrix, ((0, 0), (0, 1))).astype(np.float32) for matrix in odds]
+        self._prior = np.log((numbers + 1) / (numbers + 1).sum())
+
+    def predict(self, inputs: Inputs) -> Floats:  # noqa: D102
+        assert not isinstance(inputs, tuple)
+        found = []
+        for number in range(len(inputs)):
+            windows = self._windows(inputs[number])
+            scores = np.zeros((len(windows), self.n_outputs), np.float32)
+            for i, (low, high) in enumerate(SPLICE_WINDOWS):
+                part = windows[:, low - _LOW : high - _LOW]
+                scores[:, i + 1] = self._log_odds[i][np.arange(high - low), part].sum(axis=1)
+            scores += self._prior
+            odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+            found.append(odds / odds.sum(axis=1, keepdims=True))
+        return np.asarray(found, np.float32)
+
+    def _windows(self, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bases around each nucleotide with a label, N past the ends: (positions, width)."""
+        crop = self._context // 2
+        padded = np.pad(codes, (-_LOW, _HIGH), constant_values=N)
+        every = np.lib.stride_tricks.sliding_window_view(padded, _HIGH - _LOW)
+        return every[crop : len(codes) - crop]
+
+
 BASELINES: dict[str, type[Baseline]] = {
     baseline.name: baseline
-    for baseline in (Constant, Lookup, KmerLinear, KmerBoosting, MotifLinear)
+    for baseline in (Constant, Lookup, KmerLinear, KmerBoosting, MotifLinear, SpliceMatrices)
 }
 """Baselines by name."""

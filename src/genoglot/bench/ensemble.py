@@ -15,6 +15,7 @@ from genoglot.errors import ModelError, TaskError, some
 from genoglot.models.dna.ensemble import SequenceEnsemble
 from genoglot.models.dna.ensemble_training import EnsembleSettings, fit_ensemble
 from genoglot.models.dna.heads import not_learnable
+from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.sequence.alphabet import Codes
 from genoglot.tasks.dataset import Examples, Floats, TaskData
 from genoglot.training.device import DeviceOptions
@@ -77,15 +78,16 @@ def fit_ensemble_to_task(
     Raises
     ------
     TaskError
-        If the labels are values, or all training labels are the same, or the examples are
-        variants.
+        If the labels are values or those of nucleotides, or all training labels are the same, or
+        the examples are variants.
     ModelError
         If a setting is unknown.
     """
-    if data.target == "regression" or train.alternative is not None:
+    target = data.target
+    if target in ("regression", NUCLEOTIDES) or train.alternative is not None:
         raise TaskError(
             f"{data.name}: an ensemble predicts labels or classes of sequences, not values, and "
-            "not the effects of variants"
+            "not nucleotides or the effects of variants"
         )
     labels, validation_labels = (training_labels(data, subset) for subset in (train, validation))
     try:
@@ -93,15 +95,13 @@ def fit_ensemble_to_task(
     except ModelError as error:
         raise TaskError(f"{data.path}: {error}") from None
     if missing:
-        what = (
-            "classes have no example" if data.target == "multi-class" else "outputs have one label"
-        )
+        what = "classes have no example" if target == "multi-class" else "outputs have one label"
         log.warning(
             "%s: %d of %d %s in the training subset: %s",
             data.path, len(missing), len(data.outputs), what, some(missing),
         )  # fmt: skip
     return fit_ensemble(
         cast(Codes, train.codes), labels, (cast(Codes, validation.codes), validation_labels),
-        target=data.target, names=data.outputs, shortest=train.shortest, seed=seed,
+        target=target, names=data.outputs, shortest=train.shortest, seed=seed,
         log_folder=log_folder, resume=resume, device=device, **settings,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from genoglot.bench.run_data import RunData
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
 from genoglot.models.dna.heads import not_learnable
+from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.registry import names
 from genoglot.tasks.dataset import Floats
 
@@ -168,16 +169,18 @@ def fit_and_predict(
     Returns
     -------
     tuple
-        Predictions of validation and of test, float32 (n, width); and the number of parameters.
+        Predictions of validation and of test, float32 (n, width), of nucleotides (n, positions,
+        width); and the number of parameters.
     """
     model_class = bench_model(run.configuration.model)
     _, validation, test = run.rows
     groups = [(run, np.arange(len(validation)), np.arange(len(test)))]
     if run.settings.get("per_group"):
         groups = run.by_group()
-    predictions = [
-        np.empty((len(rows), len(run.data.outputs)), np.float32) for rows in (validation, test)
-    ]
+    width: tuple[int, ...] = (len(run.data.outputs),)
+    if run.data.target == NUCLEOTIDES:
+        width = (run.data.length - run.data.context, *width)
+    predictions = [np.empty((len(rows), *width), np.float32) for rows in (validation, test)]
     n_parameters = None
     for i, (examples, *own) in enumerate(groups):
         model = model_class(examples, workspace)

@@ -11,20 +11,23 @@ import numpy as np
 
 from genoglot.bench.features import Inputs
 from genoglot.bench.models import BenchModel
-from genoglot.bench.recipe import MLM, NONE, TokenizerName
+from genoglot.bench.recipe import GENEBERT, MLM, NONE, TokenizerName
 from genoglot.bench.run_data import RunData, training_labels
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
+from genoglot.models.dna.dilated_cnn import context_of_network
+from genoglot.models.dna.genebert import PRESETS, GeneBert, GeneBertSettings
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
+from genoglot.models.dna.motif_matrix_encoder import MotifMatrixSettings
+from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import NUCLEOTIDES, Target
 from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.registry import create, model_class
-from genoglot.sequence import DnaTokenizer, OneHotTokenizer
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import Floats
+from genoglot.tasks.dataset import CLASSES, Floats
 from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
@@ -34,6 +37,9 @@ HEADS: dict[str, tuple[Target, Objective]] = {
     "GeneExp": ("regression", "huber"),
 }
 """Published target and loss, by task, where they are not the default for the labels."""
+
+PRETRAINING: dict[str, Any] = {"preset": "published", "cell_types": None}
+"""Settings of a pre-training of GeneBERT that are not those of the model, with their defaults."""
 
 STEP, WINDOW = 200, 1000
 """Longer DNA is read in windows of 1,000 bp: one for each 200 bp, with 400 bp on both sides."""
@@ -46,9 +52,12 @@ class NetworkModel(BenchModel):
 
     @classmethod
     def axes(cls, model: str) -> dict[str, Any]:  # noqa: D102  (see BenchModel)
+        common = {"pretrained": NONE, "frozen": None}
+        if model == "kmer-bert":
+            return {**common, "pretraining": None}
         if model != "attention":
-            return {"pretrained": NONE}
-        return {"tokenizer": "patch", "positions": "rotary", "pretrained": NONE, "mask_rate": 0.3}
+            return common
+        return {"tokenizer": "patch", "positions": "rotary", **common, "mask_rate": 0.3}
 
     @classmethod
     def check(cls, model: str, settings: Mapping[str, Any]) -> None:  # noqa: D102
@@ -58,21 +67,24 @@ class NetworkModel(BenchModel):
     def __init__(self, run: RunData, workspace: Workspace) -> None:
         super().__init__(run, workspace)
         self.encoder = self._encoder()
-        self._model: SequenceModel | None = None
+        self._model: SequenceModel | NucleotideModel | None = None
         self._trees: Trees | None = None
 
     def new(self, length: int, seed: int) -> SequenceEncoder:
         """Make a new encoder for sequences of a length in bp."""
         configuration, settings = self.run.configuration, dict(self.run.settings["model"])
+        tokenizer = None  # the encoder's own
         if configuration.model == "attention":
             name = cast(TokenizerName, configuration.tokenizer)
-            tokenizer: DnaTokenizer = self.workspace.tokenizer(name)
+            tokenizer = self.workspace.tokenizer(name)
             settings.setdefault("max_length", max(length, 1024))
             settings["positions"] = configuration.positions
-        else:
-            tokenizer = OneHotTokenizer()
+        if configuration.model == "kmer-bert":
+            settings.setdefault("max_length", max(length, 512))
         if configuration.model == "cnn-fc":
             settings["length"] = length
+        if configuration.model == "dilated-cnn":
+            settings.setdefault("context", context_of_network(self.run.data.context))
         encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)
         return encoder
 
@@ -126,13 +138,16 @@ class NetworkModel(BenchModel):
         """Make or load the encoder; for long DNA, with a transformer over windows."""
         run = self.run
         pretrained, length = run.configuration.pretrained, run.data.length
-        if pretrained == NONE:
+        if "encoder" in run.settings:
+            encoder = SequenceEncoder.from_pretrained(cast(str, pretrained))
+        elif pretrained == NONE:
             longest = LONG if run.train.alternative is None else WINDOW
             encoder = self.new(WINDOW if length > longest else length, run.seed)
         else:
-            path = self._masked() if pretrained == MLM else self._supervised()
+            makers = {MLM: self._masked, GENEBERT: self._genebert}
+            path = makers.get(cast(str, pretrained), self._supervised)()
             encoder = SequenceEncoder.from_pretrained(path)
-        if length > LONG:
+        if length > LONG and run.data.target != NUCLEOTIDES:
             return WindowedEncoder(encoder, **run.settings["windowed"], seed=run.seed)
         return encoder
 
@@ -159,18 +174,44 @@ class NetworkModel(BenchModel):
         names = (configuration.tokenizer, configuration.positions, configuration.mask_rate)
         return shared.cached("-".join(map(str, ("mlm", *names))), metadata, make)
 
+    def _genebert(self) -> Path:
+        """Path of the GeneBERT that was pre-trained on accessible regions, with the run's seed."""
+        shared = self.workspace
+        given = {"seed": self.run.seed} | self.run.settings["genebert"]
+        settings = dict(given)
+        preset, cell_types = (settings.pop(name, PRETRAINING[name]) for name in PRETRAINING)
+
+        def make(path: Path, log_folder: Path) -> None:
+            encoder = self.new(WINDOW, given["seed"])
+            model = GeneBert.from_preset(
+                preset, shared.genebert, encoder=cast(Any, encoder), **settings
+            )
+            model.fit(
+                shared.genebert, cell_types=cell_types, log_folder=log_folder, resume=True,
+                progress=False, device=shared.device_options,
+            )  # fmt: skip
+            model.save_pretrained(path)
+
+        metadata = {
+            "model": self._model_settings(),
+            "genebert": given,
+            "accessible": shared.genebert.digest,
+        }
+        return shared.cached(GENEBERT, metadata, make)
+
     def _supervised(self) -> Path:
         """Path of the encoder that was trained on another task, from scratch."""
         configuration, settings = self.run.configuration, self.run.settings
         name = cast(str, configuration.pretrained)
         data = self.workspace.datasets[name]
-        if data.target == "multi-class" or data.paired:
+        if data.target in CLASSES or data.paired:
             raise TaskError(
                 f"{name}: encoders are not pre-trained on classes or variants; use Track7878"
             )
+        training = {**settings["training"], "frozen": False}  # here the encoder is trained
         source = RunData.select(
             data, settings["source"]["split"], configuration._replace(fraction=1.0),
-            {**settings, "measured": None}, seed=0,
+            {**settings, "measured": None, "training": training}, seed=0,
         )  # fmt: skip
 
         def make(path: Path, log_folder: Path) -> None:
@@ -179,7 +220,7 @@ class NetworkModel(BenchModel):
 
         metadata = {
             "model": self._model_settings(),
-            "training": settings["training"],
+            "training": training,
             "bases": settings["bases"],
             "source": settings["source"],
             "genome": settings.get("genome"),  # of byte pairs
@@ -193,7 +234,7 @@ class NetworkModel(BenchModel):
 
 def train_network(
     encoder: SequenceEncoder, run: RunData, workspace: Workspace, folder: Path
-) -> SequenceModel:
+) -> SequenceModel | NucleotideModel:
     """Train an encoder with a head.
 
     Parameters
@@ -209,15 +250,17 @@ def train_network(
 
     Returns
     -------
-    SequenceModel
+    SequenceModel or NucleotideModel
         The model with the weights of the epoch that is best on the validation examples.
     """
     data = run.data
-    target, objective = HEADS.get(data.task, (data.target, None))
-    model = SequenceModel(
-        encoder, target=target, objective=objective, names=data.outputs, seed=run.seed,
-        **run.settings["training"],
-    )  # fmt: skip
+    model: SequenceModel | NucleotideModel
+    training = {"names": data.outputs, "seed": run.seed, **run.settings["training"]}
+    if data.target == NUCLEOTIDES:
+        model = NucleotideModel(encoder, **training)
+    else:
+        target, objective = HEADS.get(data.task, (data.target, None))
+        model = SequenceModel(encoder, target=target, objective=objective, **training)
     model.fit(
         cast(Codes, run.train.codes),
         training_labels(data, run.train),
@@ -276,6 +319,33 @@ def check_training(training: Mapping[str, Any], pretraining: Mapping[str, Any]) 
     _refuse("pretraining", pretraining, ("mask_rate",))
     SequenceModelSettings.of(training, "training")
     MaskedLmSettings.of(pretraining, "pretraining")
+
+
+def check_genebert(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a GeneBERT does not have.
+
+    Parameters
+    ----------
+    name
+        Name of the pre-training.
+    settings
+        Fields of `GeneBertSettings`; with the prefix `region_`, of `MotifMatrixSettings`; `preset`
+        and `cell_types`.
+
+    Raises
+    ------
+    ModelError
+        If there is such a setting, or no such preset.
+    """
+    where = f"genebert {name}"
+    _refuse(where, settings, ("region_seed", "region_n_regions"))
+    own = {key: value for key, value in settings.items() if key not in PRETRAINING}
+    region = [key for key in own if key.startswith("region_") and key != "region_bases"]
+    regions = {key.removeprefix("region_"): own.pop(key) for key in region}
+    GeneBertSettings.of(own, where)
+    MotifMatrixSettings.of(regions, f"{where}: region")
+    if (preset := settings.get("preset", PRETRAINING["preset"])) not in PRESETS:
+        raise ModelError(f"{where}: no preset {preset!r}; choose from {', '.join(PRESETS)}")
 
 
 def _refuse(where: str, settings: Mapping[str, Any], decided: Sequence[str]) -> None:

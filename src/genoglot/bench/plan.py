@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genoglot.bench.models import bench_model
-from genoglot.bench.recipe import MLM, NONE, Configuration, Recipe, SizeSettings
+from genoglot.bench.recipe import GENEBERT, MLM, NONE, Configuration, Recipe, SizeSettings
 from genoglot.bench.workspace import digest_of
-from genoglot.errors import GenoglotError, TaskError
+from genoglot.errors import GenoglotError, ModelError, TaskError
+from genoglot.files import file_digest
+from genoglot.saved import read_config
 from genoglot.tasks.dataset import METADATA, TaskData
 from genoglot.tasks.registry import TASKS
 
 if TYPE_CHECKING:
+    from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.sequence import Genome
 
 log = logging.getLogger("genoglot")
@@ -59,7 +62,11 @@ class Run:
     def key(self) -> str:
         """Digest of what decides the result: not of the names of the recipe and the size."""
         settings = json.loads(self.settings)
-        return digest_of([self.digest, self.split, list(self.configuration), self.seed, settings])
+        named = self.configuration._asdict()
+        del named["frozen"]  # the settings of the training say it
+        if named["pretraining"] is None:  # the digest is that of versions without it
+            del named["pretraining"]
+        return digest_of([self.digest, self.split, list(named.values()), self.seed, settings])
 
     def __str__(self) -> str:
         return f"{self.dataset} ({self.split}): {self.configuration}, seed {self.seed}"
@@ -120,6 +127,8 @@ class Plan(NamedTuple):
         Datasets by name.
     genome
         Genome to pre-train on, if there is one.
+    genebert
+        Accessible regions to pre-train GeneBERT on, if there are any.
     runs
         The runs, in the order of the recipe.
     """
@@ -127,6 +136,7 @@ class Plan(NamedTuple):
     recipe: Recipe
     datasets: dict[str, TaskData]
     genome: Genome | None
+    genebert: GeneBertData | None
     runs: list[Run]
 
 
@@ -136,6 +146,7 @@ def open_plan(
     *,
     size: str = "published",
     genome: Sequence[str | Path] | None = None,
+    genebert: str | Path | None = None,
     split: str | None = None,
     only: Mapping[str, str] | None = None,
 ) -> Plan:
@@ -151,6 +162,8 @@ def open_plan(
         Name of one of the recipe's sizes.
     genome
         FASTA files of the genome to pre-train on.
+    genebert
+        Folder of accessible regions to pre-train GeneBERT on: see `GeneBertData`.
     split
         Split of every dataset, in place of the recipe's.
     only
@@ -161,12 +174,15 @@ def open_plan(
     GenoglotError
         As in `find_datasets` and `plan_runs`.
     """
+    from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.sequence import Genome
 
     plan, datasets = Recipe.read(recipe), find_datasets(data)
     dna = Genome.open(genome) if genome else None
-    runs = plan_runs(plan, size, datasets, dna, split)
-    return Plan(plan, datasets, dna, [run for run in runs if run.matches(only or {})])
+    accessible = GeneBertData.open(genebert) if genebert else None
+    runs = plan_runs(plan, size, datasets, dna, split, genebert=accessible)
+    runs = [run for run in runs if run.matches(only or {})]
+    return Plan(plan, datasets, dna, accessible, runs)
 
 
 def plan_runs(
@@ -175,6 +191,8 @@ def plan_runs(
     datasets: Mapping[str, TaskData],
     genome: Genome | None = None,
     split: str | None = None,
+    *,
+    genebert: GeneBertData | None = None,
 ) -> list[Run]:
     """List the runs of a recipe. Datasets that are missing are left out, with a warning.
 
@@ -190,6 +208,8 @@ def plan_runs(
         Genome to pre-train on.
     split
         Split of every dataset, in place of the recipe's.
+    genebert
+        Accessible regions to pre-train GeneBERT on.
 
     Returns
     -------
@@ -200,18 +220,19 @@ def plan_runs(
     ------
     GenoglotError
         If a task, model, setting or axis is unknown; there is no dataset to run on, or to pre-train
-        on; or a genome is needed.
+        on; or a genome, or accessible regions, are needed.
     """
     try:
         settings = recipe.size(size)
         _check_settings(settings)
         runs = []
-        for name, configurations in _configurations(recipe, datasets).items():
+        for name, configurations in _configurations(recipe, settings, datasets).items():
             data = datasets[name]
             chosen = split or recipe.split or data.default_split
             data.assignment(chosen)  # refuses a split that the dataset does not have
             for configuration in configurations:
                 decided = _run_settings(recipe, settings, name, configuration, datasets, genome)
+                decided |= _genebert_settings(settings, configuration, genebert)
                 text = json.dumps(decided, sort_keys=True)
                 runs += [
                     Run(recipe.name, size, name, data.digest, chosen, configuration, seed, text)
@@ -223,7 +244,7 @@ def plan_runs(
 
 
 def _configurations(
-    recipe: Recipe, datasets: Mapping[str, TaskData]
+    recipe: Recipe, size: SizeSettings, datasets: Mapping[str, TaskData]
 ) -> dict[str, list[Configuration]]:
     """List the distinct configurations on each dataset, those of the baselines last."""
     found: dict[str, list[Configuration]] = {}
@@ -231,10 +252,18 @@ def _configurations(
     for name in recipe.baselines:
         bench_model(name)  # refuses an unknown one
     for grid in recipe.grid:
+        axes = {model: bench_model(model).axes(model) for model in grid.model}
+        if grid.pretraining is None and all("pretraining" in axes[model] for model in axes):
+            grid = grid.model_copy(update={"pretraining": tuple(size.genebert) or None})
         configurations = [
             configuration
             for model in grid.model
-            for configuration in grid.configurations(bench_model(model).axes(model), model)
+            for configuration in grid.configurations(axes[model], model)
+        ]
+        configurations = [
+            # A saved encoder has a tokenizer and positions of its own.
+            one._replace(tokenizer=None, positions=None) if _encoder_of(one, datasets) else one
+            for one in configurations
         ]
         for pattern in grid.tasks:
             if not any(fnmatchcase(task, pattern.split("/")[0]) for task in TASKS):
@@ -258,13 +287,41 @@ def _configurations(
     return {name: list(dict.fromkeys(listed)) for name, listed in found.items()}
 
 
+def _encoder_of(configuration: Configuration, datasets: Mapping[str, TaskData]) -> Path | None:
+    """Return the folder of the saved encoder that `pretrained` names; None if it names none."""
+    name = configuration.pretrained
+    if name is None or name in (NONE, MLM, GENEBERT) or name in datasets or not Path(name).is_dir():
+        return None
+    return Path(name)
+
+
+def _encoder_digest(model: str, folder: Path) -> str:
+    """Digest of the files of a saved encoder, or of a model that has one.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no saved model, or the encoder is of another kind.
+    """
+    from genoglot.models.dna.sequence_encoder import encoder_folder
+
+    inside = encoder_folder(folder)
+    found = read_config(inside)["model_type"]
+    if found != model:
+        raise ModelError(f"{folder}: is {found}, not {model}; set model to {found}")
+    files = sorted(file for file in inside.rglob("*") if file.is_file())
+    return digest_of([[str(file.relative_to(inside)), file_digest(file)] for file in files])
+
+
 def _check_settings(size: SizeSettings) -> None:
-    from genoglot.bench.network import NetworkModel, check_training
+    from genoglot.bench.network import NetworkModel, check_genebert, check_training
 
     for model, settings in size.models.items():
         found = NetworkModel if model == "windowed" else bench_model(model)
         found.check(model, settings)
     check_training(size.training, size.pretraining)
+    for name, of_genebert in size.genebert.items():
+        check_genebert(name, of_genebert)
 
 
 def _run_settings(
@@ -286,14 +343,21 @@ def _run_settings(
     if TASKS[datasets[name].task].per_group and model.reads_dna(configuration.model):
         settings["per_group"] = True
     if model.trained:
-        settings["training"] = size.training
+        frozen = {} if configuration.frozen is None else {"frozen": configuration.frozen}
+        settings["training"] = size.training | frozen
         settings["windowed"] = size.models.get("windowed", {})
     if configuration.pretrained == MLM:
         settings["pretraining"] = size.pretraining
-    elif configuration.pretrained not in (None, NONE):
+    elif folder := _encoder_of(configuration, datasets):
+        settings["model"] = {}
+        settings["encoder"] = _encoder_digest(configuration.model, folder)
+    elif configuration.pretrained not in (None, NONE, GENEBERT):
         source = datasets.get(configuration.pretrained)
         if source is None:
-            raise TaskError(f"no data of {configuration.pretrained} to pre-train on; build some")
+            raise TaskError(
+                f"no data of {configuration.pretrained} to pre-train on, and no folder of that "
+                "name; build the task, or give the folder of a saved encoder"
+            )
         if configuration.pretrained == name:
             raise TaskError(f"{name} cannot be pre-trained on itself; leave that out")
         settings["source"] = {"digest": source.digest, "split": source.default_split}
@@ -302,3 +366,22 @@ def _run_settings(
             raise TaskError(f"{configuration}: needs a genome; give it as FASTA (--genome)")
         settings["genome"] = genome.digest
     return settings
+
+
+def _genebert_settings(
+    size: SizeSettings, configuration: Configuration, data: GeneBertData | None
+) -> dict[str, Any]:
+    """Return what else decides a result if the encoder is that of a GeneBERT."""
+    if configuration.pretrained != GENEBERT:
+        return {}
+    if configuration.pretraining not in size.genebert:
+        known = ", ".join(size.genebert) or "none"
+        raise TaskError(
+            f"{configuration}: no settings of this pre-training in the size (genebert has: {known})"
+        )
+    if data is None:
+        raise TaskError(
+            f"{configuration}: needs accessible regions; give the folder that genoglot genebert "
+            "build has written (--genebert)"
+        )
+    return {"genebert": size.genebert[configuration.pretraining], "accessible": data.digest}

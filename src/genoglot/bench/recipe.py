@@ -31,7 +31,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 SHIPPED = files("genoglot.bench") / "recipes"
 COPIES = "recipes"  # folder of the results that holds a copy of each recipe
-NONE, MLM = "none", "mlm"
+NONE, MLM, GENEBERT = "none", "mlm", "genebert"
 
 
 class Configuration(NamedTuple):
@@ -46,12 +46,18 @@ class Configuration(NamedTuple):
     positions
         Scheme of positions of an attention model.
     pretrained
-        What the encoder was pre-trained on: "none", "mlm" (masked DNA of a genome), or the name of
-        a dataset.
+        What the encoder was pre-trained on: "none", "mlm" (masked DNA of a genome), "genebert"
+        (accessible regions of cell types), or the name of a dataset; or the folder of a saved
+        encoder.
     mask_rate
         Fraction of the tokens that "mlm" masks.
+    pretraining
+        Name of the settings of "genebert", of those of the size.
     fraction
         Fraction of the training examples that the model is trained on.
+    frozen
+        Whether only the head is trained, and not the encoder. Default: what the settings `training`
+        say, or false.
     """
 
     model: str
@@ -59,14 +65,18 @@ class Configuration(NamedTuple):
     positions: str | None = None
     pretrained: str | None = None
     mask_rate: float | None = None
+    pretraining: str | None = None
     fraction: float = 1.0
+    frozen: bool | None = None
 
     def __str__(self) -> str:
         """Join what is not the default, such as "attention, patch, rotary"."""
         names = [self.model, self.tokenizer, self.positions]
         names.append(self.pretrained if self.pretrained != NONE else None)
         names.append(None if self.mask_rate is None else f"masked {self.mask_rate:g}")
+        names.append(self.pretraining)
         names.append(None if self.fraction == 1 else f"{self.fraction:.3g} of train")
+        names.append({None: None, True: "frozen", False: "fine-tuned"}[self.frozen])
         return ", ".join(name for name in names if name)
 
 
@@ -81,8 +91,9 @@ class Grid(_Strict):
     ----------
     tasks
         Names of datasets, such as PromFix or GUE/tf/0, or patterns such as GUE/*.
-    model, tokenizer, positions, pretrained, mask_rate, fraction
-        Values of the attributes of `Configuration`. Default: that of the model.
+    model, tokenizer, positions, pretrained, mask_rate, pretraining, fraction, frozen
+        Values of the attributes of `Configuration`. Default: that of the model; of pretraining: all
+        that the size has.
     """
 
     tasks: OneOrMany[str]
@@ -91,7 +102,9 @@ class Grid(_Strict):
     positions: OneOrMany[PositionScheme] | None = None
     pretrained: OneOrMany[str] | None = None
     mask_rate: OneOrMany[MaskRate] | None = None
+    pretraining: OneOrMany[str] | None = None
     fraction: OneOrMany[Fraction] = (1.0,)
+    frozen: OneOrMany[bool] | None = None
 
     def configurations(self, axes: dict[str, Any], model: str) -> Iterator[Configuration]:
         """Go through all combinations for one model.
@@ -113,15 +126,20 @@ class Grid(_Strict):
         TaskError
             If the grid lists values for an axis that the model does not have.
         """
-        listed = {}
-        for axis in Configuration._fields[1:-1]:
+        listed: dict[str, Any] = {}
+        for axis in Configuration._fields[1:]:
             values = getattr(self, axis)
+            if axis == "fraction":  # every model has it
+                listed[axis] = values
+                continue
             if values is not None and axis not in axes:
                 raise TaskError(f"{model} has no {axis}; give it a grid of its own")
             listed[axis] = (axes.get(axis),) if values is None else values
-        for combination in product(*listed.values(), self.fraction):
+        for combination in product(*listed.values()):
             found = Configuration(model, *combination)
-            yield found if found.pretrained == MLM else found._replace(mask_rate=None)
+            if found.pretrained != MLM:
+                found = found._replace(mask_rate=None)
+            yield found if found.pretrained == GENEBERT else found._replace(pretraining=None)
 
 
 class SizeSettings(_Strict):
@@ -138,6 +156,10 @@ class SizeSettings(_Strict):
         Settings of `SequenceModel`.
     pretraining
         Settings of `MaskedLanguageModel`, for "mlm".
+    genebert
+        Settings of `GeneBert.from_preset` by the name of each pre-training, for "genebert"; also
+        `preset`, and `cell_types` to train on. Those of the encoder are those of the model. The
+        seed is that of the run, if none is given.
     bases
         Maximum number of bases by subset, drawn at random. The test examples do not depend on the
         seed of a run. Default: all.
@@ -149,6 +171,7 @@ class SizeSettings(_Strict):
     models: dict[str, dict[str, Any]] = {}
     training: dict[str, Any] = {}
     pretraining: dict[str, Any] = {}
+    genebert: dict[str, dict[str, Any]] = {}
     bases: dict[SubsetName, Annotated[int, Field(ge=1)]] = {}
     draws: int = Field(1000, ge=1)
 
@@ -162,7 +185,9 @@ class PublishedFigure(_Strict):
     positions: str | None = None
     pretrained: str | None = None
     mask_rate: float | None = None
+    pretraining: str | None = None
     fraction: float | None = None
+    frozen: bool | None = None
     values: dict[str, float]
 
 

@@ -17,16 +17,18 @@ from genoglot.permissions import explains_denial
 from genoglot.tables import read_parquet
 
 FOLDER = "results"
+_METRICS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 SCHEMA = pl.Schema(
     {
         **dict.fromkeys(("recipe", "key", "size", "task", "dataset", "digest"), pl.String()),
         **dict.fromkeys(("split", "model", "tokenizer", "positions", "pretrained"), pl.String()),
-        **dict.fromkeys(("mask_rate", "fraction"), pl.Float64()),
+        "mask_rate": pl.Float64(),
+        "pretraining": pl.String(),
+        "fraction": pl.Float64(),
+        "frozen": pl.Boolean(),
         **dict.fromkeys(("seed", "n_train", "n_validation", "n_test"), pl.Int64()),
         "n_duplicates": pl.Int64(),  # test examples with a duplicate in the other subsets
-        **dict.fromkeys(
-            [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")], pl.Float64()
-        ),
+        **dict.fromkeys(_METRICS, pl.Float64()),
         "validation": pl.Float64(),  # main metric on the validation examples
         "without_duplicates": pl.Float64(),  # main metric on the test examples without duplicate
         "seconds": pl.Float64(),
@@ -36,6 +38,8 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of the results, with one row per run; a metric that a task does not have is null."""
+
+_OPTIONAL = {*_METRICS, "pretraining", "frozen"}  # not in the results of earlier versions
 
 
 @explains_denial
@@ -94,4 +98,11 @@ def describe_result(row: Mapping[str, Any], metric: str) -> str:
 
 def _read(path: Path) -> pl.DataFrame:
     expected = {"what": "a results table", "advice": "move it away"}
-    return read_parquet(path, SCHEMA, **expected, error=TaskError).select(SCHEMA.names())
+    needed = [name for name in SCHEMA if name not in _OPTIONAL]
+    frame = read_parquet(path, needed, **expected, error=TaskError)
+    absent = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in SCHEMA.items()
+        if name not in frame.columns
+    ]
+    return frame.with_columns(absent).select(SCHEMA.names())

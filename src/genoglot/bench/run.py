@@ -119,7 +119,9 @@ def do(run: Run, workspace: Workspace, folder: Path) -> dict[str, Any]:
         "hardware": f"{hardware()}, {workspace.precision}",
         "version": __version__,
     }
-    for found in examples.measure(examples.test.labels, test, data.metrics, settings["draws"]):
+    for found in examples.measure(
+        examples.test.labels, test, data.metrics, settings["draws"], examples.test_groups
+    ):
         row[found.metric] = found.value
         row[f"{found.metric}_low"], row[f"{found.metric}_high"] = found.low, found.high
     return row

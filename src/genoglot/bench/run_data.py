@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from genoglot.bench.recipe import Configuration
 from genoglot.errors import TaskError
+from genoglot.evaluation.nucleotides import measure_nucleotides
 from genoglot.evaluation.predictions import MetricValue, measure_predictions
+from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.tasks.dataset import Examples, Floats, TaskData
 from genoglot.tasks.lazy_array import RowIndices
 
@@ -124,14 +126,28 @@ class RunData:
             found.append((examples, validation, test))
         return found
 
+    @property
+    def test_groups(self) -> NDArray[np.str_] | None:
+        """Genes of the test examples, whose nucleotides a draw takes as a whole; else None."""
+        if self.data.target != NUCLEOTIDES:
+            return None
+        return self.data.examples["group"].to_numpy().astype(str)[self.rows[2]]
+
     def measure(
-        self, labels: Any, predictions: Floats, metrics: Sequence[str], draws: int = 0
+        self,
+        labels: Any,
+        predictions: Floats,
+        metrics: Sequence[str],
+        draws: int = 0,
+        groups: NDArray[np.str_] | None = None,
     ) -> list[MetricValue]:
-        """Compute metrics of predictions."""
+        """Compute metrics of predictions; groups are those of the draws of their intervals."""
         labels = np.asarray(labels)
+        if self.data.target == NUCLEOTIDES:
+            return measure_nucleotides(labels, predictions, metrics, groups=groups, draws=draws)
         if self.outputs is not None:
             labels, predictions = labels[:, self.outputs], predictions[:, self.outputs]
-        return measure_predictions(labels, predictions, metrics, draws=draws)
+        return measure_predictions(labels, predictions, metrics, groups=groups, draws=draws)
 
     def score(self, labels: Any, predictions: Floats) -> float:
         """Compute the main metric of predictions; higher is better."""
@@ -153,8 +169,11 @@ def training_labels(data: TaskData, examples: Examples) -> Any:
     Returns
     -------
     array
-        float32 (n, outputs); or class numbers, int64 (n,).
+        float32 (n, outputs); or class numbers, int64 (n,); or those of nucleotides, int8
+        (n, positions), which are read when indexed.
     """
+    if data.target == NUCLEOTIDES:
+        return examples.labels
     labels = np.asarray(examples.labels)
     return labels[:, 0].astype(np.int64) if data.target == "multi-class" else labels
 

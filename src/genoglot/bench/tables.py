@@ -106,7 +106,7 @@ def _table(recipe: Recipe, runs: pl.DataFrame) -> tuple[pl.DataFrame, TextTable]
     metrics = [name for name in task.metrics if runs[name].is_not_null().any()]
     figures, source = _published(recipe, first["dataset"], metrics)
     if source and first["split"] != task.split:
-        source += f", of split {task.split}"
+        source += f", of split {task.split}" if task.split else ", of a split that is not known"
     own = _results(runs, metrics)
     published = pl.DataFrame(list(_records(figures, recipe.name)), schema=own.schema)
     results = pl.concat([own, published])
@@ -258,6 +258,8 @@ def _caption(size: str, runs: pl.DataFrame) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -17,6 +17,7 @@ from genoglot.sequence import DnaTokenizer, Genome
 from genoglot.tasks.dataset import TaskData
 
 if TYPE_CHECKING:
+    from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.training.device import DeviceOptions
 
 CHECKPOINTS = "checkpoints"  # folder in that of a training
@@ -60,6 +61,8 @@ class Workspace:
         Genome that encoders are pre-trained on, and that byte pairs are learned from.
     device_options
         Device of predictions; or device and precision of training. Default: chosen automatically.
+    genebert
+        Accessible regions that GeneBERT is pre-trained on.
     """
 
     def __init__(
@@ -68,9 +71,10 @@ class Workspace:
         datasets: Mapping[str, TaskData],
         genome: Genome | None = None,
         device_options: str | DeviceOptions = "auto",
+        genebert: GeneBertData | None = None,
     ) -> None:
         self.folder, self.datasets, self._genome = folder, datasets, genome
-        self.device_options = device_options
+        self.device_options, self._genebert = device_options, genebert
 
     @property
     def genome(self) -> Genome:
@@ -78,6 +82,13 @@ class Workspace:
         if self._genome is None:
             raise TaskError("pre-training and byte pairs need DNA; give it as FASTA (--genome)")
         return self._genome
+
+    @property
+    def genebert(self) -> GeneBertData:
+        """Accessible regions to pre-train GeneBERT on; a TaskError if there are none."""
+        if self._genebert is None:
+            raise TaskError("GeneBERT is pre-trained on accessible regions; give them (--genebert)")
+        return self._genebert
 
     @property
     def device(self) -> str:

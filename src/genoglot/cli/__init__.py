@@ -15,8 +15,10 @@ from genoglot.cli import (
     bench,
     demo,
     evaluate,
+    genebert,
     generate,
     library,
+    motifs,
     predict,
     pretrain,
     simulate,
@@ -41,9 +43,11 @@ app.command("generate")(generate.generate)
 app.command("annotate")(annotate.annotate)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(library.app, name="library")
+app.add_typer(motifs.app, name="motifs")
 app.add_typer(task.app, name="task")
 app.add_typer(bench.app, name="bench")
-app.command("pretrain")(pretrain.pretrain)
+app.add_typer(genebert.app, name="genebert")
+app.add_typer(pretrain.app, name="pretrain")
 app.command("embed")(predict.embed)
 app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""`genoglot bench run`, `list` and `table`."""
+"""`genoglot bench run`, `list` and `table`; `risk` is in a file of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from genoglot.cli import risk
 from genoglot.cli.options import Device, Precision, with_groups
 from genoglot.cli.session import advise, read_pairs
 from genoglot.errors import GenoglotError
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Run models on tasks, with several settings and seeds, and show the results.",
 )
+app.command("risk")(risk.risk)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class RunOptions:
         list[Path] | None,
         typer.Option(
             help="FASTA file to pre-train on and to learn byte pairs from. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None
+    genebert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Accessible regions to pre-train GeneBERT on, a folder that genoglot genebert "
+            "build has written.",
             show_default=False,
         ),
     ] = None
@@ -68,8 +78,9 @@ class RunOptions:
         if self.data is None:
             raise GenoglotError("--data is missing; give the folder that contains the task data")
         return open_plan(
-            recipe, self.data, size=self.size, genome=self.genome, split=self.split, only=only
-        )
+            recipe, self.data, size=self.size, genome=self.genome, genebert=self.genebert,
+            split=self.split, only=only,
+        )  # fmt: skip
 
 
 @app.command("run")
@@ -116,7 +127,8 @@ def run(
         log.info("%d/%d %s: %s", next(numbers), n_missing, one, outcome)
 
     options = DeviceOptions(device, precision=precision)
-    failed = run_missing(missing, Workspace(out, plan.datasets, plan.genome, options), report)
+    workspace = Workspace(out, plan.datasets, plan.genome, options, plan.genebert)
+    failed = run_missing(missing, workspace, report)
     if failed:
         log.error("%d of %d runs failed; run the same command to try again", failed, n_missing)
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from genoglot.regions import Universe
     from genoglot.sequence import Genome
+    from genoglot.sequence.motifs import Motif
 
 Naming = Literal["ucsc", "ensembl"]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
@@ -217,6 +218,73 @@ class GenomeFiles:
             if given:
                 raise GenoglotError(f"{option} needs a genome; give one with --genome")
         return None
+
+
+@dataclass(frozen=True)
+class MotifSource:
+    """Where the motifs come from, and which of them are used."""
+
+    motifs: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of motifs (MEME, JASPAR, HOMER or TRANSFAC, plain or gzip), instead of "
+            "JASPAR's.",
+            show_default=False,
+        ),
+    ] = None
+    release: Annotated[
+        str | None, typer.Option(help="Release of JASPAR.", show_default="JASPAR2018")
+    ] = None
+    collection: Annotated[
+        str | None, typer.Option(help="Collection of JASPAR.", show_default="CORE")
+    ] = None
+    tax_group: Annotated[
+        str | None,
+        typer.Option(
+            help="Taxonomic group of JASPAR, such as fungi; all for every motif of the collection.",
+            show_default="vertebrates",
+        ),
+    ] = None
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Use only motifs with this name or id, such as CTCF. Can be repeated.",
+            show_default="all motifs",
+        ),
+    ] = None
+
+    def read(self) -> tuple[Motif, ...]:
+        """Read the motifs."""
+        from genoglot.sequence.motif_files import read_motifs
+        from genoglot.sequence.motifs import jaspar
+
+        options = ("release", "collection", "tax_group")
+        given: dict[str, Any] = {
+            option: value for option in options if (value := getattr(self, option)) is not None
+        }
+        if self.motifs is None:
+            if self.tax_group == "all":
+                given["tax_group"] = None
+            return self._named(jaspar(**given))
+        for option in given:
+            raise GenoglotError(
+                f"--{option.replace('_', '-')} is for JASPAR's motifs; leave it or --motifs out"
+            )
+        return self._named(read_motifs(self.motifs))
+
+    def _named(self, motifs: tuple[Motif, ...]) -> tuple[Motif, ...]:
+        if not self.name:
+            return motifs
+        wanted = {name.casefold() for name in self.name}
+        found = tuple(one for one in motifs if {one.id.casefold(), one.name.casefold()} & wanted)
+        known = {name.casefold() for one in found for name in (one.id, one.name)}
+        for name in self.name:
+            if name.casefold() not in known:
+                raise GenoglotError(
+                    f"--name {name!r}: none of the {len(motifs)} motifs has this name or id; "
+                    "`genoglot motifs list` shows them"
+                )
+        return found
 
 
 @dataclass(frozen=True)

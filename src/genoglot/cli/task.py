@@ -41,6 +41,10 @@ Name = Literal[
     "CausalSNP",
     "MPRAProm",
     "GUE",
+    "TFBS",
+    "VISTA",
+    "VISTATissues",
+    "SpliceSites",
 ]
 
 
@@ -66,8 +70,10 @@ def build(
 ) -> None:
     """Build the data of a task from public files.
 
-    GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders. --set
-    takes the options of the task, such as min_reads=5.
+    GUE takes a folder with train.csv, dev.csv and test.csv, or a folder of such folders. TFBS takes
+    peak files, or a folder of them, and builds two datasets of each: shuffled and genomic
+    negatives. SpliceSites takes GTF, GFF3 or SpliceAI's table of transcripts. --set takes the
+    options of the task, such as min_reads=5 or context=80.
     """
     from genoglot.tasks import TASKS
 
@@ -126,12 +132,21 @@ def train(
         str | None,
         typer.Option(help="Split to train on.", show_default="the default split of the task"),
     ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="SpliceSites: folder of a pre-trained encoder with a token for each base, such as "
+            "a k-mer BERT; --set frozen=true trains only the head on it.",
+            show_default="a new dilated CNN",
+        ),
+    ] = None,
     precision: Precision = "auto",
     *,
     training: Training,
 ) -> None:
     """Train residual CNNs and boosted trees on labels or classes, for genoglot predict.
 
+    On labels of nucleotides (SpliceSites) it trains an encoder with a head on each base instead.
     The model learns from the training subset and is evaluated on the validation subset; the test
     subset is not read. Use genoglot bench to compare models and to test them. --set takes the
     settings of the model.
@@ -139,19 +154,33 @@ def train(
     import numpy as np
 
     from genoglot.bench.ensemble import fit_ensemble_to_task
-    from genoglot.evaluation import measure_predictions
+    from genoglot.bench.nucleotides import fit_nucleotide_model_to_task
+    from genoglot.evaluation import measure_nucleotides, measure_predictions
+    from genoglot.models.dna.predictor import DnaPredictor
+    from genoglot.models.dna.sequence_encoder import SequenceEncoder
+    from genoglot.models.dna.target import NUCLEOTIDES
     from genoglot.tasks import TaskData
 
     settings, arguments = training.begin(out, precision=precision)
     settings = merge_settings(settings, seed=training.seed)
     data = TaskData.open(folder)
     learned, held_out = (data.subset(split, name) for name in ("train", "validation"))
+    nucleotides = data.target == NUCLEOTIDES
+    if encoder is not None and not nucleotides:
+        raise TaskError(f"--encoder is for labels of nucleotides; {data.name} has other labels")
+    model: DnaPredictor
     with trainer_errors():
-        model = fit_ensemble_to_task(data, learned, held_out, **settings, **arguments)
+        if nucleotides:
+            if encoder is not None:
+                arguments["encoder"] = SequenceEncoder.from_pretrained(encoder)
+            model = fit_nucleotide_model_to_task(data, learned, held_out, **settings, **arguments)
+        else:
+            model = fit_ensemble_to_task(data, learned, held_out, **settings, **arguments)
     model.save_pretrained(out, overwrite=training.overwrite)
-    predicted = model.predict(np.asarray(held_out.codes), batch_size=512)
+    predicted = model.predict(np.asarray(held_out.codes), batch_size=16 if nucleotides else 512)
     log.info("%s: trained on %d sequences", out, len(learned.codes))
-    for found in measure_predictions(held_out.labels[:], predicted, data.metrics):
+    measure = measure_nucleotides if nucleotides else measure_predictions
+    for found in measure(held_out.labels[:], predicted, data.metrics):
         log.info(
             "%s %.3f [%.3f, %.3f] on the %d sequences of the validation subset",
             *(found.metric, found.value, found.low, found.high, len(held_out.codes)),

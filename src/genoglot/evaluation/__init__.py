@@ -9,6 +9,7 @@ from genoglot.evaluation.differences import (
 from genoglot.evaluation.evaluate import RegionScorer, evaluate
 from genoglot.evaluation.intervals import Interval, bootstrap_interval, proportion_interval
 from genoglot.evaluation.metrics import RegionMetrics, metric_names, region_metrics
+from genoglot.evaluation.nucleotides import measure_nucleotides
 from genoglot.evaluation.predictions import METRICS, MetricValue, measure_predictions
 from genoglot.evaluation.results import ResultsTable
 from genoglot.evaluation.text_table import TextTable, format_interval
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate",
     "evaluate_annotators",
     "format_interval",
+    "measure_nucleotides",
     "measure_predictions",
     "metric_names",
     "paired_difference",

@@ -1,4 +1,4 @@
-"""Metrics of predicted labels: AUROC, AUPRC, MCC, accuracy, Spearman, MSE, with intervals.
+"""Metrics of predicted labels, such as AUROC, top-k, MCC, macro precision; with intervals.
 
 Every metric takes the weights of the examples, of many bootstrap draws at once: a draw is a weight
 for each example. Examples are then sorted once, and not once per draw as with scikit-learn.
@@ -7,13 +7,16 @@ for each example. Examples are then sorted once, and not once per draw as with s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.evaluation.intervals import DRAWN_AT_ONCE, proportion_interval, resample_counts
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Values = NDArray[np.float64]
 
@@ -29,10 +32,10 @@ class MetricValue(NamedTuple):
         Mean over the outputs for which the metric is defined.
     low, high
         Bounds of the 95 % interval of `value`; NaN if no interval was asked for. For Spearman and
-        MSE, and for MCC below 1, these are percentiles of a bootstrap. For accuracy, AUPRC and
-        AUROC it is the interval of a proportion with the spread of the bootstrap
-        (`proportion_interval`), since percentiles are too narrow where a label is rare or the
-        value near 1.
+        MSE, and for MCC, macro precision and macro recall below 1, these are percentiles of a
+        bootstrap. For accuracy, AUPRC, top-k and AUROC it is the interval of a proportion with
+        the spread of the bootstrap (`proportion_interval`), since percentiles are too narrow where
+        a label is rare or the value near 1.
     outputs
         Value for each output, NaN where the metric is not defined, float64 (outputs,).
     """
@@ -89,6 +92,26 @@ def auprc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
 
 
+def top_k(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Compute the top-k accuracy, where k is the number of labels 1 (Jaganathan et al. 2019).
+
+    This is the proportion of label 1 among the k highest scores: precision and recall at the
+    threshold at which they are equal. If the last of them are tied with further scores, each of the
+    tied counts in proportion. Parameters and result are as in `auroc`.
+
+    Examples
+    --------
+    >>> top_k([0, 1, 0, 1, 0], [0.1, 0.4, 0.5, 0.8, 0.4])
+    array([0.5])
+    """
+    positive, negative = (array[:, ::-1] for array in _by_score(labels, scores, weights))
+    size, k = positive + negative, positive.sum(axis=1)
+    above = np.cumsum(size, axis=1) - size
+    taken = np.clip(k[:, None] - above, 0, size)
+    hits = (positive * taken / np.maximum(size, np.finfo(np.float64).tiny)).sum(axis=1)
+    return _ratio(hits, k)
+
+
 def accuracy(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
     """Compute the proportion of right classes; parameters and result are as in `mcc`.
 
@@ -122,17 +145,65 @@ def mcc(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None)
     >>> mcc([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
     array([0.5774])
     """
-    truth, answers = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
-    weight = _weights(weights, len(truth))
-    numbers = range(int(max(truth.max(initial=0), answers.max(initial=0))) + 1)
-    true, predicted = (
-        np.stack([weight[:, side == number].sum(axis=1) for number in numbers], axis=1)
-        for side in (truth, answers)
-    )
-    total, right = weight.sum(axis=1), weight[:, truth == answers].sum(axis=1)
+    true, predicted, each = _class_weights(labels, classes, weights)
+    total, right = true.sum(axis=1), each.sum(axis=1)
     spread = [total**2 - (counts**2).sum(axis=1) for counts in (true, predicted)]
     covariance = right * total - (true * predicted).sum(axis=1)
     return np.nan_to_num(_ratio(covariance, np.sqrt(spread[0] * spread[1])))
+
+
+def macro_precision(
+    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None
+) -> Values:
+    """Compute the mean over the classes of the proportion of their predictions that are right.
+
+    The precision of a class that is never predicted is 0, so that a classifier that predicts one of
+    two equally frequent classes for everything has 0.25. Parameters and result are as in `mcc`.
+
+    Examples
+    --------
+    >>> macro_precision([0, 0, 1, 1], [0, 0, 1, 0]).round(4)
+    array([0.8333])
+    >>> macro_precision([0, 0, 1, 1], [0, 0, 0, 0])
+    array([0.25])
+    """
+    true, predicted, right = _class_weights(labels, classes, weights)
+    return _mean_of_classes(right, predicted, true + predicted > 0)
+
+
+def macro_recall(labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None = None) -> Values:
+    """Compute the mean over the classes of the proportion of their examples that are found.
+
+    A classifier that predicts one of two classes for everything has 0.5. Parameters and result are
+    as in `mcc`.
+
+    Examples
+    --------
+    >>> macro_recall([0, 0, 1, 1], [0, 0, 1, 0])
+    array([0.75])
+    """
+    true, predicted, right = _class_weights(labels, classes, weights)
+    return _mean_of_classes(right, true, true + predicted > 0)
+
+
+def _mean_of_classes(right: Values, of: Values, occurs: NDArray[np.bool_]) -> Values:
+    """Mean of the proportions `right / of`, 0 where `of` is 0, over the classes that occur."""
+    proportions = np.nan_to_num(_ratio(right, of))
+    return _ratio((proportions * occurs).sum(axis=1), occurs.sum(axis=1).astype(np.float64))
+
+
+def _class_weights(
+    labels: ArrayLike, classes: ArrayLike, weights: ArrayLike | None
+) -> tuple[Values, Values, Values]:
+    """Weight of each class in the labels, in the predictions and in both: (draws, classes)."""
+    truth, answers = np.asarray(labels, np.int64), np.asarray(classes, np.int64)
+    weight = _weights(weights, len(truth))
+    numbers = range(int(max(truth.max(initial=0), answers.max(initial=0))) + 1)
+    is_true, is_predicted = (
+        np.stack([side == number for number in numbers], axis=1).astype(np.float64)
+        for side in (truth, answers)
+    )
+    return weight @ is_true, weight @ is_predicted, weight @ (is_true * is_predicted)
 
 
 def spearman(labels: ArrayLike, values: ArrayLike, weights: ArrayLike | None = None) -> Values:
@@ -181,15 +252,21 @@ Metric = Callable[[Any, Any, Any], Values]
 METRICS: dict[str, Metric] = {
     "AUROC": auroc,
     "AUPRC": auprc,
+    "top-k": top_k,
     "MCC": mcc,
     "accuracy": accuracy,
+    "precision (macro)": macro_precision,
+    "recall (macro)": macro_recall,
     "Spearman": spearman,
     "MSE": mse,
 }
 """Metrics by the names that tables show."""
 
-OF_CLASSES = ("MCC", "accuracy")
+OF_CLASSES = ("MCC", "accuracy", "precision (macro)", "recall (macro)")
 """Metrics of class numbers; where there are probabilities of classes, the highest one counts."""
+
+OF_SCORES = ("AUROC", "AUPRC", "top-k")
+"""Metrics of the order of scores."""
 
 
 def measure_predictions(
@@ -198,6 +275,7 @@ def measure_predictions(
     metrics: Sequence[str],
     *,
     groups: ArrayLike | None = None,
+    counts: csr_array | None = None,
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -211,12 +289,16 @@ def measure_predictions(
     predictions
         Predictions, (n, outputs) or (n,); of classes, their probabilities (n, classes) or their
         numbers (n,). One column of numbers between 0 and 1 that are not all whole is the
-        probability of class 1.
+        probability of class 1. AUROC and AUPRC of probabilities of two classes are those of class
+        1; of more classes, the mean over the classes, each against all others.
     metrics
         Names of metrics, keys of `METRICS`.
     groups
         Labels of the groups that a draw takes as a whole, such as elements, (n,). Default: each
         example is a group.
+    counts
+        In place of groups: how many equal examples of each group an example stands for, sparse
+        (groups, n).
     draws
         Number of bootstrap draws; 0 for no interval.
     level
@@ -249,26 +331,37 @@ def measure_predictions(
         raise GenoglotError(f"{len(truth)} labels for {len(predicted)} predictions; give one each")
     if np.isnan(predicted).any():
         raise GenoglotError("some predictions are NaN; check the model")
-    by_class = [name for name in metrics if name in OF_CLASSES]
-    if by_class and truth.shape[1] != 1:
-        raise GenoglotError(f"{by_class[0]} needs class numbers, not {truth.shape[1]} labels each")
-    if len(by_class) < len(metrics) and predicted.shape != truth.shape:
-        raise GenoglotError(f"predictions of shape {predicted.shape} for labels {truth.shape}")
-    group = np.arange(len(truth))
-    if groups is not None:
-        group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    classes = _classes(truth, predicted) if by_class else predicted
+    compared = [_compared(name, truth, predicted) for name in metrics]
+    units = _Groups(len(truth), groups) if counts is None else _Counts(counts)
     found = []
-    for name in metrics:
-        given = classes if name in OF_CLASSES else predicted
-        values = _each_output(name, truth, given, None)[0]
+    for name, (true, given) in zip(metrics, compared, strict=True):
+        values = _each_output(name, true, given, units.weights(np.ones((1, len(units)))))[0]
         value = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
         low = high = np.nan
-        if draws and group.max() > 0 and not np.isnan(value):
-            means = _drawn_means(name, truth, given, group, draws, seed)
-            low, high = _bounds(name, value, means[~np.isnan(means)], truth, group, level)
+        if draws and len(units) > 1 and not np.isnan(value):
+            means = _drawn_means(name, true, given, units, draws, seed)
+            low, high = _bounds(name, value, means[~np.isnan(means)], true, units, level)
         found.append(MetricValue(name, value, float(low), float(high), values))
     return found
+
+
+def _compared(name: str, truth: Values, predicted: Values) -> tuple[Values, Values]:
+    """Labels and predictions as a metric compares them, of one shape."""
+    if name in OF_CLASSES:
+        if truth.shape[1] != 1:
+            raise GenoglotError(f"{name} needs class numbers, not {truth.shape[1]} labels each")
+        return truth, _classes(truth, predicted)
+    n_classes = predicted.shape[1]
+    if (
+        name in OF_SCORES
+        and truth.shape[1] == 1 < n_classes
+        and np.nanmax(truth, initial=0) < n_classes
+    ):
+        each = np.where(np.isnan(truth), np.nan, truth == np.arange(n_classes))
+        return (each[:, 1:], predicted[:, 1:]) if n_classes == 2 else (each, predicted)
+    if predicted.shape != truth.shape:
+        raise GenoglotError(f"predictions of shape {predicted.shape} for labels {truth.shape}")
+    return truth, predicted
 
 
 def _classes(truth: Values, predicted: Values) -> Values:
@@ -287,42 +380,84 @@ def _classes(truth: Values, predicted: Values) -> Values:
     )
 
 
+class _Groups:
+    """The groups of examples that a draw takes as a whole."""
+
+    def __init__(self, n: int, groups: ArrayLike | None) -> None:
+        self._group = np.arange(n)
+        if groups is not None:
+            self._group = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+        self.independent = len(self) == n
+
+    def __len__(self) -> int:
+        return int(self._group.max()) + 1
+
+    def weights(self, drawn: Values) -> Values:
+        """Weight of each example, (draws, n), where those of groups are (draws, groups)."""
+        return drawn[:, self._group]
+
+    def having(self, chosen: NDArray[np.bool_]) -> int:
+        """Count the groups with one of the chosen examples, bool (n,)."""
+        return len(np.unique(self._group[chosen]))
+
+
+class _Counts:
+    """How often each group has each of the distinct examples: sparse (groups, n)."""
+
+    independent = False
+
+    def __init__(self, counts: csr_array) -> None:
+        self._counts = counts
+
+    def __len__(self) -> int:
+        return int(self._counts.shape[0])
+
+    def weights(self, drawn: Values) -> Values:
+        """Weight of each example, (draws, n), where those of groups are (draws, groups)."""
+        return np.asarray(drawn @ self._counts)
+
+    def having(self, chosen: NDArray[np.bool_]) -> int:
+        """Count the groups with one of the chosen examples, bool (n,)."""
+        return int((self._counts @ chosen > 0).sum())
+
+
 def _bounds(
     name: str,
     value: float,
     means: Values,
     truth: Values,
-    group: NDArray[np.int64],
+    units: _Groups | _Counts,
     level: float,
 ) -> tuple[float, float]:
     """Interval of a metric from its draws; tests/evaluation/test_coverage.py simulates coverage."""
     spread = float(means.std())
-    edge = spread == 0 and name == "MCC" and value == 1
-    if name not in ("accuracy", "AUPRC", "AUROC") and not edge:
+    edge = spread == 0 and name in OF_CLASSES and value == 1
+    if name not in ("accuracy", *OF_SCORES) and not edge:
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
     if name == "accuracy":
-        units = float(len(np.unique(group)))
-        independent = units == len(group)
-        return proportion_interval(value, 0.0 if independent else spread, units, level=level)
-    if edge:  # MCC of two classes of like size is 2 * accuracy - 1
-        rare = min(len(np.unique(group[truth[:, 0] == label])) for label in np.unique(truth))
+        spread = 0.0 if units.independent else spread
+        return proportion_interval(value, spread, float(len(units)), level=level)
+    if edge:  # of two classes of like size, these are the accuracy, and MCC is 2 * accuracy - 1
+        rare = min(units.having(truth[:, 0] == label) for label in np.unique(truth))
         low, high = proportion_interval(value, 0.0, 2 * rare, level=level)
-        return 2 * low - 1, 2 * high - 1
-    positive, negative = (sum(_units(column, group)[i] for column in truth.T) for i in (1, 0))
-    if name == "AUPRC":
+        return (2 * low - 1, 2 * high - 1) if name == "MCC" else (low, high)
+    positive, negative = (
+        sum(units.having(some) for some in table.T) for table in (truth > 0, truth == 0)
+    )
+    if name in ("AUPRC", "top-k"):
         return proportion_interval(value, spread, positive, level=level)
     # An AUROC is at most three times as precise as a proportion of the rarer class.
     return proportion_interval(value, spread, 3 * min(positive, negative), level=level)
 
 
-def _units(labels: Values, group: NDArray[np.int64]) -> tuple[int, int]:
-    """Count the groups with a label 0, and those with a label above 0."""
-    return len(np.unique(group[labels == 0])), len(np.unique(group[labels > 0]))
-
-
 def _drawn_means(
-    name: str, truth: Values, predicted: Values, group: NDArray[np.int64], draws: int, seed: int
+    name: str,
+    truth: Values,
+    predicted: Values,
+    units: _Groups | _Counts,
+    draws: int,
+    seed: int,
 ) -> Values:
     """Mean over the outputs in each draw; all metrics have the same draws for a seed."""
     rng = np.random.default_rng(seed)
@@ -330,7 +465,7 @@ def _drawn_means(
     means = []
     for first in range(0, draws, at_once):
         size = min(at_once, draws - first)
-        weights = resample_counts(size, int(group.max()) + 1, rng)[:, group]
+        weights = units.weights(resample_counts(size, len(units), rng))
         values = _each_output(name, truth, predicted, weights)
         known = ~np.isnan(values)
         means.append(
@@ -339,16 +474,16 @@ def _drawn_means(
     return np.concatenate(means)
 
 
-def _each_output(name: str, truth: Values, predicted: Values, weights: Values | None) -> Values:
+def _each_output(name: str, truth: Values, predicted: Values, weights: Values) -> Values:
     """Value for each draw and output, (draws, outputs), over the examples with a label."""
     columns = []
     for label, value in zip(truth.T, predicted.T, strict=True):
         known = ~np.isnan(label)
         if known.any():
-            some = weights if weights is None or known.all() else weights[:, known]
+            some = weights if known.all() else weights[:, known]
             columns.append(METRICS[name](label[known], value[known], some))
         else:
-            columns.append(np.full(1 if weights is None else len(weights), np.nan))
+            columns.append(np.full(len(weights), np.nan))
     return np.stack(columns, axis=1)
 
 

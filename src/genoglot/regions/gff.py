@@ -1,9 +1,10 @@
-"""Read genes from GTF and GFF3 files."""
+"""Read GTF and GFF3 files: their records and attributes, and genes."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -26,6 +27,13 @@ _ATTRIBUTE = re.compile(
 )
 
 
+# GFF3 says how long a chromosome is, in a pragma and, as Ensembl and SGD do, in a record.
+_LENGTH = re.compile(
+    rb"^(?:##sequence-region\s+(\S+)\s+1\s+(\d+)|(\S+)\t[^\t\n]*\tchromosome\t1\t(\d+)\t)",
+    re.MULTILINE,
+)
+
+
 class Gene(NamedTuple):
     """A gene: its name (None without one), chromosome, 0-based TSS and strand (`+`, `-` or `.`)."""
 
@@ -35,10 +43,12 @@ class Gene(NamedTuple):
     strand: str
 
 
-class _Record(NamedTuple):
+class Record(NamedTuple):
+    """A record of line number `line`, from 1; `start` is 1-based and `end` closed, as in GTF."""
+
     line: int
     feature: bytes
-    start: int  # 1-based, closed
+    start: int
     end: int
     chrom: bytes
     strand: bytes
@@ -87,7 +97,7 @@ def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) ->
     >>> read_gff_genes(b'chr1\tH\tgene\t101\t200\t.\t-\t.\tgene_id "CYCD1;1"', "a.gtf")
     [Gene(name='CYCD1;1', chrom='chr1', tss=199, strand='-')]
     """
-    records = _records(data, path)
+    records = list(read_records(data, path, (*_GENES, *_TRANSCRIPTS)))
     chosen = [record for record in records if record.feature in _GENES] or records
     if not chosen:
         raise AnnotationError(f"{path}: has no gene and no transcript records")
@@ -103,20 +113,37 @@ def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) ->
             chroms[record.chrom] = rename_chromosome(name, alias)
         if record.strand not in strands:
             strands[record.strand] = read_strand(record.strand.decode(), f"{where}: the strand")
-        if not 1 <= record.start <= record.end:
-            raise AnnotationError(
-                f"{where}: {record.start} to {record.end} is not a range; a GTF or GFF3 record "
-                "starts at 1 or later and does not end before it starts"
-            )
+        check_range(record, path)
         strand = strands[record.strand]
         tss = (record.end if strand == "-" else record.start) - 1
         genes.append(Gene(_name(record.attributes.decode()), chroms[record.chrom], tss, strand))
     return genes
 
 
-def _records(data: bytes, path: str | Path) -> list[_Record]:
-    """Read the records of genes and transcripts."""
-    records = []
+def read_records(
+    data: bytes, path: str | Path, features: Collection[bytes] | None = None
+) -> Iterator[Record]:
+    """Read the records of a GTF or GFF3 text.
+
+    Parameters
+    ----------
+    data
+        The text, as `genoglot.files.read_lines` returns it.
+    path
+        Name of the file, for errors.
+    features
+        Features (column 3) to read; by default all.
+
+    Yields
+    ------
+    Record
+        The records in the order of the file; sequences that follow them are not read.
+
+    Raises
+    ------
+    AnnotationError
+        At the first line that cannot be read.
+    """
     for number, line in enumerate(io.BytesIO(data), 1):
         if line.startswith((b"##FASTA", b">")):  # sequences follow
             break
@@ -129,20 +156,52 @@ def _records(data: bytes, path: str | Path) -> list[_Record]:
                 f"({_COLUMNS}), start and end being whole numbers"
             )
         chrom, _, feature, start, end, _, strand, _, attributes = fields
-        if feature in _GENES or feature in _TRANSCRIPTS:
-            records.append(
-                _Record(number, feature, int(start), int(end), chrom, strand, attributes)
-            )
-    return records
+        if features is None or feature in features:
+            yield Record(number, feature, int(start), int(end), chrom, strand, attributes)
 
 
-def _name(attributes: str) -> str | None:
-    """Return the first of the attributes for names that is not empty."""
-    if attributes[:1] == attributes[-1:] == '"':  # a spreadsheet's quotes around the whole
-        attributes = attributes[1:-1].replace('""', '"')
+def check_range(record: Record, path: str | Path) -> None:
+    """Refuse a record, with its line, that does not start at 1 or later or ends before that."""
+    if not 1 <= record.start <= record.end:
+        raise AnnotationError(
+            f"{path}:{record.line}: {record.start} to {record.end} is not a range; a GTF or GFF3 "
+            "record starts at 1 or later and does not end before it starts"
+        )
+
+
+def read_lengths(data: bytes) -> dict[str, int]:
+    r"""Read how long a GFF3 text says that chromosomes are, in bp; GTF does not say it.
+
+    Examples
+    --------
+    >>> read_lengths(b"##sequence-region   1 1 248956422\n")
+    {'1': 248956422}
+    """
+    found: dict[str, int] = {}
+    for pragma, end, record, last in _LENGTH.findall(data):
+        found[(pragma or record).decode()] = int(end or last)
+    return found
+
+
+def read_attributes(text: str) -> dict[str, str]:
+    r"""Read the attributes of a record; of a key that is repeated, the first value.
+
+    Examples
+    --------
+    >>> read_attributes('gene_id "CYCD1;1"; level 2'), read_attributes("ID=a;Note=1%2C2")
+    ({'gene_id': 'CYCD1;1', 'level': '2'}, {'ID': 'a', 'Note': '1,2'})
+    """
+    if text[:1] == text[-1:] == '"':  # a spreadsheet's quotes around the whole
+        text = text[1:-1].replace('""', '"')
     found: dict[str, str] = {}
-    for key, separator, quoted, plain in _ATTRIBUTE.findall(attributes):
-        if key in _NAMES and key not in found:
+    for key, separator, quoted, plain in _ATTRIBUTE.findall(text):
+        if key not in found:
             value = re.sub(r'\\(["\\])', r"\1", quoted) or plain.strip()
             found[key] = unquote(value) if "=" in separator else value
+    return found
+
+
+def _name(text: str) -> str | None:
+    """Return the first of the attributes for names that is not empty."""
+    found = read_attributes(text)
     return next((found[key] for key in _NAMES if found.get(key, ".") not in ("", ".")), None)

@@ -177,6 +177,48 @@ def plot_set_map(
     return figure
 
 
+def plot_sample_maps(
+    maps: Mapping[str, tuple[NDArray[np.floating], str]], cell_types: Sequence[str]
+) -> Figure:
+    """Plot the same samples as points on several maps, side by side.
+
+    Parameters
+    ----------
+    maps
+        By title, the coordinates of the samples, (n, 2), and the text below the map.
+    cell_types
+        Cell type of each sample, (n,).
+    """
+    labels = np.asarray(cell_types)
+    names = np.unique(labels).tolist()
+    size = WIDTH / max(len(maps), 2)
+    columns = 1 if max(map(len, names)) > 40 else 3
+    with plot_style():
+        figure = _figure(WIDTH, size + 0.75 + 0.2 * -(-len(names) // columns))
+        panels = _panels(figure, len(maps))
+        for axes, (title, (plane, text)) in zip(panels, maps.items(), strict=True):
+            for i, name in enumerate(names):
+                axes.plot(
+                    *plane[labels == name].T, linestyle="", **_point_style(i), markersize=4,
+                    alpha=0.8, markeredgecolor="white", markeredgewidth=0.4,
+                )  # fmt: skip
+            axes.set(title=title, xlabel=text, xticks=[], yticks=[])
+            axes.set_box_aspect(1)
+            for spine in axes.spines.values():
+                spine.set(visible=True, color=FAINT)
+        entries = [_legend_entry(**_point_style(i), label=name) for i, name in enumerate(names)]
+        figure.legend(handles=entries, loc="outside lower center", ncols=columns)
+    return figure
+
+
+def _point_style(number: int) -> dict[str, Any]:
+    """Color and marker of a label: first all colors, then all colors with another marker."""
+    return {
+        "color": PALETTE[number % len(PALETTE)],
+        "marker": MARKERS[number // len(PALETTE) % len(MARKERS)],
+    }
+
+
 class RegionRow(NamedTuple):
     """A row of a genome plot.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import GenoglotError
 from genoglot.files import atomic_path
+from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.sequence import Genome, SequenceBatch, read_sequences
 
@@ -69,7 +70,7 @@ def embed_file(
     def embed(*dna: NDArray[Any], batch_size: int) -> Floats:
         return encoder.embed(*dna, strands=strands, batch_size=batch_size)
 
-    return _write(out, _apply(embed, batches), ["vector"])
+    return write_rows(out, _apply(embed, batches), ["vector"])
 
 
 def predict_file(
@@ -107,6 +108,11 @@ def predict_file(
         Number of outputs.
     """
     check_output(out)
+    if isinstance(model, NucleotideModel):
+        raise GenoglotError(
+            "this model predicts nucleotides, not whole sequences; use NucleotideModel.predict in "
+            "Python"
+        )
     trained = model.lengths
     one_length = trained.shortest == trained.longest and not any_length
     batches = read_sequences(
@@ -119,7 +125,7 @@ def predict_file(
         readable=model.tokenizer.readable,
     )
     predict = partial(model.predict, any_length=any_length)
-    return _write(out, _apply(predict, batches, padded=trained.longest), model.names)
+    return write_rows(out, _apply(predict, batches, padded=trained.longest), model.names)
 
 
 def check_output(out: Path) -> None:
@@ -157,10 +163,28 @@ def _apply(
         yield batch.metadata, rows
 
 
-def _write(
+def write_rows(
     out: Path, batches: Iterator[tuple[pl.DataFrame, Floats]], names: Sequence[str] | None
 ) -> tuple[int, int]:
-    """Write rows as they are computed; return the number of rows and that of columns."""
+    """Write rows as they are computed, so that they are never all in memory.
+
+    Parameters
+    ----------
+    out
+        File to write, Parquet or NPY: see `check_output`.
+    batches
+        Metadata and numbers of some rows at a time.
+    names
+        Columns of the numbers in Parquet; `["vector"]` for one column of vectors, None for
+        `output_0` and so on.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    int
+        Number of columns.
+    """
     with atomic_path(out) as temporary:
         if out.suffix == ".npy":
             return _write_npy(temporary, batches)

@@ -120,15 +120,41 @@ def read_sequences(
             "a genome; give its FASTA file (--genome)"
         )
     dna = genome if isinstance(genome, Genome) else Genome.open(genome)
-    regions = Regions.from_bed(path, on_error=on_error)
-    if not len(regions):
-        raise SequenceError(f"{path}: no region in this file; give one with some")
-    regions = _inside(regions, dna, path, on_error)
+    regions = read_regions(path, dna, on_error)
     width = _width(regions, path, width, default_width)
     if check is not None:
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
-    _report_padding(regions, dna, width, path)
+    report_padding(regions, dna, width, path)
     return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
+
+
+def read_regions(
+    path: str | Path, genome: Genome, on_error: Literal["raise", "skip"] = "raise"
+) -> Regions:
+    """Read the regions of a BED file, which must lie in a genome at least partly.
+
+    Parameters
+    ----------
+    path
+        The BED file; `-` is standard input.
+    genome
+        The genome.
+    on_error
+        `"skip"` leaves malformed lines and regions outside of the genome out, and logs how many.
+
+    Raises
+    ------
+    SequenceError
+        If there is no region, or a region is outside of the genome.
+    ChromosomeNameError
+        If the genome has another spelling of the chromosomes.
+    BedFormatError
+        At a line that cannot be read.
+    """
+    regions = Regions.from_bed(path, on_error=on_error)
+    if not len(regions):
+        raise SequenceError(f"{path}: no region in this file; give one with some")
+    return _inside(regions, genome, path, on_error)
 
 
 def _extremes(path: str | Path) -> list[tuple[str, int]]:
@@ -251,7 +277,8 @@ def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[
     return first[regions.chrom_codes], last[regions.chrom_codes]
 
 
-def _report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
+def report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
+    """Log how many windows reach past an end of the genome's sequence: see `read_sequences`."""
     first, last = _ends(regions, genome)
     start, end = regions.start, regions.end
     minus = on_minus(regions, str(path))

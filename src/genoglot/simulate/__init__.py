@@ -18,6 +18,8 @@ The modules, in the order in which their rules apply:
     noisy BED files and their descriptions
 `assays`, `variants`
     files in the formats of other public archives
+`cohort`
+    people with genotypes and a disease
 `ground_truth`, `simulation`, `world`, `oracle`
     writing a world, and reading its ground truth
 """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.files import ContentDigest, read_manifest, write_manifest
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import NUCLEOTIDES, TaskTarget
 from genoglot.permissions import explains_denial
 from genoglot.tasks.lazy_array import LazyArray, RowIndices
 
@@ -28,13 +28,16 @@ Subset = Literal["train", "validation", "test"]
 """A part of the data: what a model learns from, is chosen by, and is tested on."""
 
 SUBSETS = ("train", "validation", "test")
+CLASSES = ("multi-class", NUCLEOTIDES)
+"""Targets whose outputs are classes."""
+
 LEAVE_OUT = "leave-out:"
 """`leave-out:NAME` is a split that every task with groups has, without a column of its own."""
 
 Floats = NDArray[np.float32]
 
 
-def holds_bits(target: Target) -> bool:
+def holds_bits(target: TaskTarget) -> bool:
     """Whether labels are stored as bits, eight to a byte."""
     return target in ("binary", "multi-label")
 
@@ -47,7 +50,9 @@ class Examples(NamedTuple):
     codes
         DNA, A C G T N = 0 1 2 3 4, uint8 (n, length).
     labels
-        float32 (n, outputs), NaN where a label is missing; for multi-class, class numbers (n, 1).
+        float32 (n, outputs), NaN where a label is missing; for multi-class, class numbers (n, 1);
+        for nucleotide-classes those of the nucleotides in the middle of each sequence, int8
+        (n, positions), -1 where one is missing.
     alternative
         In tasks about variants, `codes` with the other allele, uint8 (n, length); otherwise None.
     shortest
@@ -112,7 +117,7 @@ class TaskData:
     path: Path
     task: str
     name: str
-    target: Target
+    target: TaskTarget
     outputs: list[str]
     output_groups: list[str]
     metrics: list[str]
@@ -175,6 +180,11 @@ class TaskData:
         return list(self.split_rules)
 
     @property
+    def context(self) -> int:
+        """Number of bp at both ends of a sequence that are context of nucleotides with labels."""
+        return self.length - self.labels.shape[1] if self.target == NUCLEOTIDES else 0
+
+    @property
     def codes(self) -> LazyArray:
         """All sequences, uint8 (n, length)."""
         return LazyArray(self._array(CODES))
@@ -186,7 +196,7 @@ class TaskData:
 
     @property
     def labels(self) -> LazyArray:
-        """All labels, float32 (n, outputs), for multi-class (n, 1)."""
+        """All labels: see `Examples`."""
         return self._labels(None)
 
     @cached_property
@@ -304,8 +314,9 @@ class TaskData:
         -------
         list of dict
             For each subset: subset, examples, missing (proportion of labels that are missing), and
-            classes (number of examples of each class, in order), positive (proportion of the known
-            binary labels, over all outputs), or mean and sd (of the known values).
+            classes (number of examples, or nucleotides, of each class, in order), positive
+            (proportion of the known binary labels, over all outputs), or mean and sd (of the known
+            values).
         """
         assignment = self.assignment(split)
         found: list[dict[str, Any]] = []
@@ -314,15 +325,16 @@ class TaskData:
             classes = np.zeros(len(self.outputs), np.int64)
             sums = np.zeros(4)  # labels, known labels, their sum and the sum of their squares
             for block in self._labels(rows).blocks():
-                values = block[~np.isnan(block)].astype(np.float64)
+                known = block >= 0 if self.target == NUCLEOTIDES else ~np.isnan(block)
+                values = block[known].astype(np.float64)
                 sums += block.size, len(values), values.sum(), (values**2).sum()
-                if self.target == "multi-class":
+                if self.target in CLASSES:
                     classes += np.bincount(values.astype(np.int64), minlength=len(classes))
-            count, known, *moments = sums.tolist()
-            mean, square = (x / known if known else float("nan") for x in moments)
+            count, n_known, *moments = sums.tolist()
+            mean, square = (x / n_known if n_known else float("nan") for x in moments)
             row = {"subset": name, "examples": len(rows)}
-            row["missing"] = 1 - known / count if count else 0.0
-            if self.target == "multi-class":
+            row["missing"] = 1 - n_known / count if count else 0.0
+            if self.target in CLASSES:
                 row["classes"] = classes.tolist()
             elif self.target == "regression":
                 row |= {"mean": mean, "sd": max(square - mean**2, 0.0) ** 0.5}

@@ -8,8 +8,11 @@ from genoglot.tasks.builders import (
     methylation,
     mpra,
     promoters,
+    splice_sites,
+    tfbs,
     tracks,
     variants,
+    vista,
 )
 from genoglot.tasks.task import Task
 
@@ -25,6 +28,10 @@ TASKS: dict[str, Task] = {
         variants.TASK,
         mpra.TASK,
         gue.TASK,
+        tfbs.TASK,
+        vista.ACTIVITY,
+        vista.TISSUES,
+        splice_sites.TASK,
     )
 }
 """All tasks, by name."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genoglot.errors import BedFormatError, TaskError
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import TaskTarget
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
 from genoglot.tasks.writer import TaskContent, write_task
@@ -74,28 +74,47 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 
 Sources = Sequence[Path]
 Builder = Callable[..., TaskContent]
-"""`builder(sources, *, genome, seed, ...)`: what it takes beside these are options of the task."""
+"""`builder(sources, *, genome, seed, ...)`: what else it takes and has a default for are options of
+the task; what has none is decided for each dataset by `Task.expand`."""
 
 
-def _one_dataset(sources: Sources, out: Path) -> list[tuple[list[Path], Path]]:
-    return [(list(sources), out)]
+class Dataset(NamedTuple):
+    """One of the datasets that are built of some sources.
+
+    Attributes
+    ----------
+    sources
+        Its source files.
+    out
+        Directory to write.
+    options
+        Arguments of the builder that differ between the datasets.
+    """
+
+    sources: list[Path]
+    out: Path
+    options: Mapping[str, Any] = {}
 
 
-def _check_apart(datasets: Sequence[tuple[list[Path], Path]]) -> None:
+def _one_dataset(sources: Sources, out: Path) -> list[Dataset]:
+    return [Dataset(list(sources), out)]
+
+
+def _check_apart(datasets: Sequence[Dataset]) -> None:
     """Refuse datasets that would be written over, or into, another one or their own sources."""
-    order = sorted(datasets, key=lambda dataset: dataset[1].resolve().parts)
-    for (sources, folder), (others, next_folder) in pairwise(order):
-        if next_folder.resolve().is_relative_to(folder.resolve()):
+    order = sorted(datasets, key=lambda dataset: dataset.out.resolve().parts)
+    for one, other in pairwise(order):
+        if other.out.resolve().is_relative_to(one.out.resolve()):
             raise TaskError(
-                f"{sources[0]} and {others[0]} would both be written into {folder}; build them one "
-                "by one, into different directories"
+                f"{one.sources[0]} and {other.sources[0]} would both be written into {one.out}; "
+                "build them one by one, into different directories"
             )
-    for sources, folder in datasets:
-        for source in sources:
-            if source.resolve().is_relative_to(folder.resolve()):
+    for dataset in datasets:
+        for source in dataset.sources:
+            if source.resolve().is_relative_to(dataset.out.resolve()):
                 raise TaskError(
-                    f"{folder}: holds the source {source}, which would be replaced; choose another "
-                    "output directory (-o)"
+                    f"{dataset.out}: holds the source {source}, which would be replaced; choose "
+                    "another output directory (-o)"
                 )
 
 
@@ -112,7 +131,7 @@ class Task:
     metrics
         Names of metrics of `genoglot.evaluation.predictions`; the first one is the main one.
     split
-        The split that published results are for.
+        The split that published results are for; empty if it is not known, or there are no results.
     sources
         The files that it is built from, in words.
     needs_genome
@@ -120,7 +139,7 @@ class Task:
     builder
         Function that makes the content of a dataset: see `Builder`.
     expand
-        Function that makes several (sources, out) of one, if the sources hold a family of tasks.
+        Function that makes several datasets of the sources, if they hold a family of tasks.
     published
         Results to compare with.
     baselines
@@ -131,13 +150,13 @@ class Task:
     """
 
     name: str
-    target: Target
+    target: TaskTarget
     metrics: tuple[str, ...]
     split: str
     sources: str
     needs_genome: bool
     builder: Builder
-    expand: Callable[[Sources, Path], list[tuple[list[Path], Path]]] = _one_dataset
+    expand: Callable[[Sources, Path], list[Dataset]] = _one_dataset
     published: tuple[PublishedResult, ...] = ()
     baselines: tuple[str, ...] = COMMON_BASELINES
     per_group: bool = False
@@ -149,7 +168,11 @@ class Task:
         if isinstance(self.builder, partial):
             decided |= self.builder.keywords.keys()
         parameters = inspect.signature(self.builder).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in decided}
+        return {
+            p.name: p.default
+            for p in parameters
+            if p.name not in decided and p.default is not inspect.Parameter.empty
+        }
 
     def build(
         self,
@@ -199,8 +222,10 @@ class Task:
         _check_apart(datasets)
         return [
             write_task(
-                folder,
-                self._content(files, genome=genome, seed=seed, **options),
+                dataset.out,
+                self._content(
+                    dataset.sources, genome=genome, seed=seed, **dataset.options, **options
+                ),
                 task=self.name,
                 target=self.target,
                 metrics=self.metrics,
@@ -209,7 +234,7 @@ class Task:
                 leakage=leakage,
                 overwrite=overwrite,
             )
-            for files, folder in datasets
+            for dataset in datasets
         ]
 
     def _content(self, files: Sources, **options: Any) -> TaskContent:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.files import atomic_path, file_digest
-from genoglot.models.dna.target import Target
+from genoglot.models.dna.target import NUCLEOTIDES, TaskTarget
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.tasks.dataset import (
     ALTERNATIVE,
+    CLASSES,
     CODES,
     EXAMPLES,
     LABELS,
@@ -55,7 +56,9 @@ class Batch(NamedTuple):
     codes
         DNA, uint8 (n, length).
     labels
-        (n, outputs), or class numbers (n, 1); or, if `packed`, bits as of `np.packbits`.
+        (n, outputs), or class numbers (n, 1); or, if `packed`, bits as of `np.packbits`. For
+        nucleotide-classes, class numbers of the nucleotides in the middle of each sequence,
+        (n, positions), -1 where one is missing.
     examples
         Any of `COLUMNS`, and for each split a column `split:NAME` that holds train, validation,
         test or null; n rows.
@@ -94,8 +97,8 @@ class TaskContent:
     output_groups
         Group of each output.
     default_split
-        The split to use if none is named; by default the published one, or the first one if the
-        data do not have that.
+        The split to use if none is named; by default the published one, or the first one if that
+        is not known or the data do not have it.
     name
         Name of the dataset; by default the task's.
     """
@@ -116,7 +119,7 @@ def write_task(
     content: TaskContent,
     *,
     task: str,
-    target: Target,
+    target: TaskTarget,
     metrics: Sequence[str],
     published_split: str = "",
     genome: str | None = None,
@@ -190,12 +193,15 @@ def _split_sizes(data: TaskData, split: str) -> dict[str, int]:
     """Count the examples of each subset, and refuse a split that no model can learn from."""
     assignment = data.assignment(split)
     sizes = {name: int((assignment == i).sum()) for i, name in enumerate(SUBSETS)}
-    if data.target == "multi-class":
-        labels = data.labels[:][:, 0]
-        unknown = np.setdiff1d(labels[assignment > 0], labels[assignment == 0])
-        if len(unknown):
+    if data.target in CLASSES:
+        learned, held_out = (
+            {int(c) for block in data.take(rows).labels.blocks() for c in np.unique(block)}
+            for rows in (np.flatnonzero(assignment == 0), np.flatnonzero(assignment > 0))
+        )
+        unknown = sorted(held_out - learned - {-1})
+        if unknown:
             raise TaskError(
-                f"class {data.outputs[int(unknown[0])]!r} is in validation or test of split "
+                f"class {data.outputs[unknown[0]]!r} is in validation or test of split "
                 f"{split!r}, but not in train; no model can learn it: remove its rows or split "
                 "otherwise"
             )
@@ -207,9 +213,12 @@ def _split_sizes(data: TaskData, split: str) -> dict[str, int]:
 class _Writer:
     """Writes the arrays and the table of a dataset, batch by batch."""
 
-    def __init__(self, folder: Path, target: Target, n_outputs: int) -> None:
+    def __init__(self, folder: Path, target: TaskTarget, n_outputs: int) -> None:
         self._folder, self._bits = folder, holds_bits(target)
-        self._width = 1 if target == "multi-class" else n_outputs
+        self._width: int | None = 1 if target == "multi-class" else n_outputs
+        self._dtype: type[np.generic] = np.float32
+        if target == NUCLEOTIDES:
+            self._width, self._dtype = None, np.int8
         self._arrays: dict[str, _Array] = {}
         self._table = _Table(folder / EXAMPLES)
         self.n_examples = 0
@@ -222,7 +231,7 @@ class _Writer:
         if codes.max(initial=0) > N:
             raise TaskError(f"code {codes.max()} is none of A C G T N = 0 1 2 3 4")
         if not batch.packed:
-            labels = np.asarray(labels, np.float32).reshape(n, self._width)
+            labels = np.asarray(labels, self._dtype).reshape(n, self._width or labels.shape[1])
             if self._bits:
                 if not np.isin(labels, (0, 1)).all():
                     raise TaskError("binary labels must be 0 or 1")

@@ -7,7 +7,7 @@ Each function takes the outputs of a network and the labels. NaN (for class numb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -124,6 +124,37 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Los
     return _mean(loss, known)
 
 
+def info_nce(one: Tensor, other: Tensor, scale: Tensor) -> Loss:
+    """Symmetric InfoNCE (Radford et al. 2021): each vector finds its partner among all.
+
+    It is the mean of two cross-entropies: of the partner of each row of `one` among all rows of
+    `other`, and the other way round. With several processes, rows are compared with those of all
+    processes, and gradients flow back to them, so that the loss is that of one process with all
+    rows.
+
+    Parameters
+    ----------
+    one, other
+        Vectors of length 1, (batch, dim); row i of both is a pair. All processes have as many.
+    scale
+        Factor of the cosine similarities, one over the temperature; a number, or a tensor with one.
+
+    Examples
+    --------
+    >>> vectors = torch.eye(2)
+    >>> round(float(info_nce(vectors, vectors, torch.tensor(1.0)).mean), 4)
+    0.3133
+    """
+    with torch.autocast(one.device.type, enabled=False):  # half precision is too coarse here
+        one, other = one.float(), other.float()
+        all_one, first = _of_all_processes(one)
+        all_other, _ = _of_all_processes(other)
+        partner = torch.arange(first, first + len(one), device=one.device)
+        finds_other = F.cross_entropy(scale * one @ all_other.T, partner)
+        finds_one = F.cross_entropy(scale * other @ all_one.T, partner)
+    return Loss((finds_other + finds_one) / 2, len(one))
+
+
 SMOOTHED: tuple[Objective, ...] = ("bce", "cross-entropy")
 OBJECTIVES: dict[Objective, Callable[..., Loss]] = {
     "bce": bce,
@@ -133,6 +164,31 @@ OBJECTIVES: dict[Objective, Callable[..., Loss]] = {
     "poisson": poisson,
     "cross-entropy": cross_entropy,
 }
+
+
+def _of_all_processes(rows: Tensor) -> tuple[Tensor, int]:
+    """Concatenate the rows of all processes, with gradients, and count those before one's own."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows, 0
+    gathered: Tensor = _AllGather.apply(rows)  # type: ignore[no-untyped-call]
+    return gathered, torch.distributed.get_rank() * len(rows)
+
+
+class _AllGather(torch.autograd.Function):
+    """The rows of all processes; their gradients are summed over all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.n = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(total)
+        return total[torch.distributed.get_rank() * ctx.n :][: ctx.n]
 
 
 def _known(labels: Tensor) -> tuple[Tensor, Tensor]:

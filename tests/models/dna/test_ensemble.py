@@ -71,6 +71,7 @@ def mirrored(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return codes, (np.arange(n) % 2 == 0).astype(np.int64)
 
 
+@pytest.mark.slow
 def test_data_decide_whether_strand_and_place_matter() -> None:
     how = {"target": "multi-class", "names": ["no", "yes"], "device": CPU, **TINY}
     how |= {"width": 64, "learned": 32, "trees": 0}

@@ -11,6 +11,7 @@ import torch
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn import CnnFc, CnnLstm
+from genoglot.models.dna.kmer_bert import SIZES, KmerBert
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.windowed import WindowedEncoder
@@ -54,6 +55,7 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
     "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
     "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, positions=21),
+    "kmer-bert": lambda: KmerBert(KmerTokenizer(3), **SIZES["tiny"]),
     "windowed": lambda: WindowedEncoder(
         attention(layers=1), window=10, context=5, frozen=False, **SMALL
     ),

@@ -116,7 +116,7 @@ def test_direct_published_memorizes_a_few_sets(toy_atlas: Atlas) -> None:
         assert len(np.intersect1d(found, ids)) > 0.8 * len(ids)
 
 
-@pytest.mark.parametrize("kind", ["direct", "text2bed"])
+@pytest.mark.parametrize("kind", [pytest.param("direct", marks=pytest.mark.slow), "text2bed"])
 def test_a_few_sets_can_be_recalled_from_their_twins(
     kind: str, toy_atlas: Atlas, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_the_published_model_memorizes_a_few_sets(toy_atlas: Atlas) -> None:
         assert len(np.intersect1d(found, ids)) > 0.95 * len(ids)
 
 
+@pytest.mark.slow
 def test_the_order_of_a_training_set_matters_no_more_than_the_seed(toy_atlas: Atlas) -> None:
     # Regions reach the loss in the order of their ids; here they come in another order, too.
     def scores(seed: int, shuffled: bool) -> np.ndarray:

@@ -46,7 +46,8 @@ def test_no_chromosome_is_shared_and_no_test_window_overlaps_train(built: Build,
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_task_says_what_it_is_and_with_what_to_compare(name: str) -> None:
     task = TASKS[name]
-    assert task.published and {row.metric for row in task.published} <= {*task.metrics, "MSE"}
+    assert bool(task.published) == (not name.startswith("VISTA"))  # nobody published figures
+    assert {row.metric for row in task.published} <= {*task.metrics, "MSE"}
     assert all(0 < row.value < 1 for row in task.published)
     assert task.name == name and task.sources
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.target import Target as Target
+from genoglot.models.dna.target import NUCLEOTIDES, Target, TaskTarget
 
 
 class SequenceHead(nn.Module):
@@ -111,7 +111,7 @@ class TrackHead(nn.Module):
 
 
 def not_learnable(
-    labels: NDArray[Any], target: Target, names: Sequence[str] | None = None
+    labels: NDArray[Any], target: TaskTarget, names: Sequence[str] | None = None
 ) -> list[str]:
     """Find the outputs, or classes, that cannot be learned from training labels.
 
@@ -121,9 +121,9 @@ def not_learnable(
     ----------
     labels
         (n, outputs) or (n,), NaN where a label is missing; for classes their numbers (n,) or
-        (n, 1), below 0 where it is missing.
+        (n, 1), of nucleotides (n, positions), below 0 where it is missing.
     target
-        What is predicted: see `SequenceHead`.
+        What is predicted: see `genoglot.models.dna.target`.
     names
         Names of the outputs or classes; by default their numbers.
 
@@ -146,12 +146,13 @@ def not_learnable(
     genoglot.errors.ModelError: all 3 training examples are of the class 'bound'; a model needs ...
     """
     labels = labels.reshape(len(labels), -1)
-    if target == "multi-class":
+    if target in ("multi-class", NUCLEOTIDES):
         found, number = np.unique(labels[labels >= 0], return_counts=True)
-        classes = list(names or map(str, range(int(found.max(initial=-1)) + 1)))
+        classes = list(names or map(str, range(int(found[-1]) + 1 if len(found) else 0)))
         if len(found) == 1:
+            what = "nucleotides" if target == NUCLEOTIDES else "examples"
             raise ModelError(
-                f"all {number[0]:,} training examples are of the class {classes[int(found[0])]!r}; "
+                f"all {number[0]:,} training {what} are of the class {classes[int(found[0])]!r}; "
                 "a model needs examples of two classes or more"
             )
         return [name for i, name in enumerate(classes) if i not in found]

@@ -19,7 +19,12 @@ from genoglot.models.dna.lengths import check_maximum
 from genoglot.nn.state import load_state_arrays, state_arrays
 from genoglot.pretrained import Pretrained
 from genoglot.saved import CONFIG, Arrays, Saved
-from genoglot.sequence import DnaTokenizer, OneHotTokenizer, reverse_complement
+from genoglot.sequence import (
+    DnaTokenizer,
+    KmerTokenizer,
+    OneHotTokenizer,
+    reverse_complement,
+)
 from genoglot.sequence.alphabet import Codes, Lengths
 from genoglot.training.examples import Batch
 
@@ -102,6 +107,40 @@ class SequenceEncoder(nn.Module, Pretrained):
             If the length is above `max_bases`.
         """
         check_maximum(length, self.max_bases, what, setting=self.length_setting)
+
+    def token_of_base(self, length: int) -> NDArray[np.int64]:
+        """Return the index of the token of each base, for predictions of single bases.
+
+        Of one-hot DNA, that is the base itself. Of overlapping k-mers it is the k-mer in whose
+        middle the base is (for even k, the left one of the two bases in the middle); the bases at
+        the two ends have the first and the last k-mer.
+
+        Parameters
+        ----------
+        length
+            Length of the sequence in bp.
+
+        Returns
+        -------
+        NDArray
+            int64 (length,).
+
+        Raises
+        ------
+        ModelError
+            If the tokenizer has no token for each base, or the sequence is shorter than a k-mer.
+        """
+        if isinstance(self.tokenizer, OneHotTokenizer):
+            return np.arange(length)
+        if not isinstance(self.tokenizer, KmerTokenizer):
+            raise ModelError(
+                f"{type(self.tokenizer).__name__} has no token for each base; use an encoder of "
+                "single bases or of overlapping k-mers"
+            )
+        k = self.tokenizer.k
+        if length < k:
+            raise ModelError(f"a sequence of {length} bp has no {k}-mer; give at least {k} bp")
+        return np.clip(np.arange(length) - (k - 1) // 2, 0, length - k)
 
     def tokenize(self, codes: Codes, lengths: Lengths | None = None) -> Batch:
         """Make the tensors that the network reads.
@@ -239,9 +278,7 @@ class SequenceEncoder(nn.Module, Pretrained):
         ModelError
             If it is missing, damaged, of another class or saved in another format.
         """
-        folder = local_folder(path, what="saved model")
-        inside = folder / ENCODER
-        return super().from_pretrained(inside if (inside / CONFIG).exists() else folder)
+        return super().from_pretrained(encoder_folder(local_folder(path, what="saved model")))
 
     def _arrays(self) -> Arrays:
         return state_arrays(self)
@@ -262,6 +299,12 @@ class SequenceEncoder(nn.Module, Pretrained):
         reverse_codes = reverse_complement(codes, lengths)
         reverse: Tensor = self(self.batch(reverse_codes, lengths)).sequence
         return (forward + reverse) / 2
+
+
+def encoder_folder(folder: Path) -> Path:
+    """Return the folder of the encoder of a saved model, or the folder itself."""
+    inside = folder / ENCODER
+    return inside if (inside / CONFIG).exists() else folder
 
 
 @contextmanager

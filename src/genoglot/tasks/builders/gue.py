@@ -23,7 +23,7 @@ from genoglot.tasks.label_leaks import SHARED_BASES, edited_copies_mcc, shuffled
 from genoglot.tasks.notes import Notes
 from genoglot.tasks.source_tables import LINE, SourceTable
 from genoglot.tasks.splits import TaskSplit, random_subsets
-from genoglot.tasks.task import PublishedResult, Task
+from genoglot.tasks.task import Dataset, PublishedResult, Task
 from genoglot.tasks.writer import Batch, TaskContent
 
 logger = logging.getLogger("genoglot")
@@ -66,7 +66,7 @@ PUBLISHED = tuple(
 )
 
 
-def find_datasets(sources: Sequence[Path], out: Path) -> list[tuple[list[Path], Path]]:
+def find_datasets(sources: Sequence[Path], out: Path) -> list[Dataset]:
     """Find the folders with a test.csv below those given, and the directory to write for each.
 
     Raises
@@ -74,19 +74,20 @@ def find_datasets(sources: Sequence[Path], out: Path) -> list[tuple[list[Path], 
     TaskError
         If there is none below a folder, or if one that has a test.csv holds another.
     """
-    found: list[tuple[list[Path], Path]] = []
+    found: list[Dataset] = []
     for source in sources:
         folders = sorted(file.parent for file in source.rglob(FILES["test"]))
         if not folders:
             raise TaskError(f"{source}: no folder with train.csv, dev.csv and test.csv in it")
         if source not in folders:
-            found += [([folder], out / folder.relative_to(source)) for folder in folders]
+            found += [Dataset([folder], out / folder.relative_to(source)) for folder in folders]
         elif len(folders) > 1:
             raise TaskError(
                 f"{folders[1]} lies in {source}, which has a test.csv itself; give one of them"
             )
         else:
-            found.append(([source], out if len(sources) == 1 else out / _dataset_name(source)))
+            folder = out if len(sources) == 1 else out / _dataset_name(source)
+            found.append(Dataset([source], folder))
     return found
 
 
@@ -253,7 +254,7 @@ def _dataset_name(folder: Path) -> str:
 TASK = Task(
     name="GUE",
     target="multi-class",
-    metrics=("MCC", "accuracy"),
+    metrics=("MCC", "accuracy", "precision (macro)", "recall (macro)", "AUROC"),
     split="given",
     sources="a folder with train.csv, dev.csv and test.csv (sequence,label), or one of those",
     needs_genome=False,

@@ -303,7 +303,7 @@ def _draw_negatives(genome: Genome, core: Regions, n: int, rng: np.random.Genera
     )
 
 
-_METRICS = ("AUROC", "AUPRC")
+_METRICS = ("AUROC", "AUPRC", "MCC", "precision (macro)", "recall (macro)")
 
 PROM_VARY = Task(
     name="PromVary",

@@ -195,7 +195,7 @@ def _read_tracks(
             rows = held.chrom_codes == code
             ends = np.minimum(held.end[rows], sizes[name])
             peaks[name] = held.start[rows].astype(np.int32), ends.astype(np.int32)
-        tracks.append(PeakTrack(_track_name(path), group, peaks))
+        tracks.append(PeakTrack(track_name(path), group, peaks))
         masks = (full & ~partly, ~full, full & partly & ~wholly, np.array([not peaks]))
         for name, mask in zip(_COUNTED, masks, strict=True):
             counts[name][path] = int(mask.sum()), len(mask)
@@ -232,7 +232,8 @@ def _list_files(sources: Sequence[Path]) -> tuple[list[tuple[Path, str]], list[P
     return list(zip(paths, groups, strict=True)), [sheet.path, *paths]
 
 
-def _track_name(path: Path) -> str:
+def track_name(path: Path) -> str:
+    """Name the experiment that a peak file is of: the file's name without its ending."""
     name = path.name
     for ending in (".gz", ".bgz", ".bed", ".narrowPeak", ".broadPeak"):
         name = name.removesuffix(ending)

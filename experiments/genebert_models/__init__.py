@@ -1,0 +1,1 @@
+"""Data sets, baselines and measures of GeneBERT, for experiments/genebert.py."""
