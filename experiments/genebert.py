@@ -261,9 +261,8 @@ def baselines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         batches = model.batches(data, held.samples)
         predicted = predict_matrices(data, batches, features, held.ids)
         measured = [held.retrieval(cosine(predicted, truth), by="ridge")]
-        if (
-            name != "kmer 6" and len(data.cell_types) > 1
-        ):  # 4,096 features of 4,000 samples would fit noise
+        # 4,096 features of 4,000 samples would fit noise.
+        if name != "kmer 6" and len(data.cell_types) > 1:
             parts = []
             for subset, n in (("train", FITTED), ("validation", CHECKED), ("test", 0)):
                 samples = data.samples(subset, None, model.settings.n_regions)  # type: ignore[arg-type]

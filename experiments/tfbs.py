@@ -2,12 +2,13 @@
 
     genoglot task build TFBS PEAKS --genome GENOME.fa.gz -o TASKS
     genoglot bench run RECIPE.yaml --data TASKS --size small -o RESULTS
-    python experiments/tfbs.py TASKS --results RESULTS [--split chromosome]
+    python experiments/tfbs.py TASKS --results RESULTS [--split chromosome] [--than MODEL]
     python experiments/tfbs.py TASKS --motif CTCF
 
 First table: mean over the factors of each model of the bench, against shuffled and against genomic
-negatives. Second table: logistic regression on 6-mers, trained against one kind of negatives and
-tested against either kind; the positives are the same. Intervals are of other factors such as
+negatives; with `--than MODEL`, also the differences from that model. Second table: logistic
+regression on 6-mers, trained against one kind of negatives and tested against either kind; the
+positives are the same. Intervals are of other factors such as
 these: 10,000 bootstrap draws of factors, the same ones for all rows, so that the intervals of
 differences are of pairs.
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", metavar="TASKS", type=Path, help="folder of the built tasks")
     parser.add_argument("--results", type=Path, help="folder of the bench")
+    parser.add_argument("--than", metavar="MODEL", help="model of the first table to compare with")
     parser.add_argument("--split", default="chromosome")
     parser.add_argument("--motif", help="name of a motif of JASPAR 2018, vertebrates")
     options = parser.parse_args()
@@ -51,7 +53,11 @@ def main() -> None:
         print(of_motif(factors, options.motif))
         return
     if options.results:
-        print(shown(of_bench(options.results), ["model", "negatives"]))
+        found = of_bench(options.results)
+        print(shown(found, ["model", "negatives"]))
+        if options.than:
+            print(f"Minus {options.than}:\n")
+            print(shown(minus(found, options.than), ["model", "negatives"]))
     crossed = of_other_negatives(factors, options.split)
     print(shown(crossed, ["trained against", "tested against"]))
 
@@ -94,10 +100,19 @@ def of_bench(folder: Path) -> dict[tuple[str, str], Values]:
     return dict(sorted(found.items()))
 
 
+def minus(found: dict[tuple[str, str], Values], than: str) -> dict[tuple[str, str], Values]:
+    """Differences from one model, factor by factor."""
+    return {
+        (model, negatives): values - found[than, negatives]
+        for (model, negatives), values in found.items()
+        if negatives in NEGATIVES and model != than
+    }
+
+
 def named(model: Any, pretrained: Any, frozen: Any) -> str:
     """Name of a model with what differs between its rows."""
     how = {None: "", True: ", frozen", False: ", fine-tuned"}[frozen]
-    before = "" if pretrained in (None, "none") else ", pre-trained"
+    before = "" if pretrained in (None, "none") else f", {Path(str(pretrained)).name}"
     return f"{model}{before}{how}"
 
 

@@ -19,7 +19,6 @@ from genoglot.evaluation.text_table import TextTable, format_interval
 
 Line = dict[str, Any]
 PROMOTER_METRICS = ("precision (macro)", "recall (macro)", "AUROC", "MCC")
-CNN = "CNN"
 BOUNDS = ("value", "low", "high")
 GAIN = "AUROC, more than from scratch"
 
@@ -127,8 +126,8 @@ def _promoter_table(lines: list[Line], task: Promoters) -> TextTable:
     variants: dict[tuple[str, str], dict[int, NDArray[np.float64]]] = defaultdict(dict)
     parameters = {}
     for line in lines:
-        pretrained = line["variant"] not in ("untrained", CNN, "MGM", "MGM + NGSP")
-        matched = line["settings"].get("match", "samples") if pretrained else ""
+        matches = line["variant"] == "all three"
+        matched = line["settings"].get("match", "samples") if matches else ""
         variants[line["variant"], matched][line["seed"]] = np.array(line["predictions"])
         parameters[line["variant"]] = f"{line['fine_tuned_parameters']:,}"
     scratch = variants["untrained", ""]
