@@ -90,6 +90,16 @@ def test_a_frozen_encoder_does_not_change_and_its_head_does() -> None:
     assert not torch.equal(tuned["first.weight"], before["first.weight"])
 
 
+def test_an_unlearned_head_says_how_frequent_each_class_is() -> None:
+    # From a bias of 0, a class of one base in 300 would need thousands of steps.
+    labels = np.zeros((24, 60), np.int8)
+    labels[:4, 30], labels[:, :5] = 2, -1
+    begun = small(max_steps=1, learning_rate=1e-9, frozen=True)
+    predicted = begun.fit(CODES, labels, device="cpu").predict(CODES).mean((0, 1))
+    assert 0.98 < predicted[0] < 1 and predicted[1] < 0.003
+    assert 4 / 1320 / 3 < predicted[2] < 3 * 4 / 1320
+
+
 def test_the_seed_decides_and_saving_preserves(tmp_path: Path) -> None:
     one, same, other = (
         small(seed=seed, max_steps=6).fit(CODES, LABELS, device="cpu") for seed in (0, 0, 1)

@@ -71,7 +71,8 @@ class NucleotideModel(DnaPredictor):
     """An encoder with a linear head on the token of each nucleotide: `fit` it, then `predict`.
 
     Labels are those of the nucleotides in the middle of a sequence; those at both ends are their
-    context. The loss is the mean cross-entropy of all nucleotides with a label.
+    context. The loss is the mean cross-entropy of all nucleotides with a label. A new head begins
+    with the frequencies of the classes.
 
     Parameters
     ----------
@@ -275,7 +276,8 @@ class NucleotideModel(DnaPredictor):
                 f"labels are {labels.dtype} {labels.shape} for {len(codes)} sequences; give class "
                 "numbers, integers (n, positions)"
             )
-        found = int(np.asarray(labels).max()) if len(labels) else -1
+        values = np.asarray(labels)
+        found = int(values.max()) if len(values) else -1
         if found < 0:
             raise ModelError("all labels are missing; give some")
         crop, odd = divmod(codes.shape[1] - labels.shape[1], 2)
@@ -289,6 +291,11 @@ class NucleotideModel(DnaPredictor):
             classes = len(self.names or ()) or found + 1
             self.head = self._new_head(classes, crop).to(next(self.encoder.parameters()).device)
             self.head.eval()
+            # The first answer is how frequent each class is: sites are rarer than one in a hundred,
+            # and a bias that begins at 0 needs thousands of steps to get there.
+            counts = np.bincount(values[values >= 0], minlength=classes) + 1
+            with torch.no_grad():
+                self.head.linear.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
         classes = self.head.linear.out_features
         if found >= classes:
             raise ModelError(f"class number {found} is not one of the {classes} classes")
