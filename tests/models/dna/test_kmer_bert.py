@@ -74,7 +74,7 @@ def test_old_names_of_normalization_are_read_and_another_epsilon_is_refused(tmp_
     found = KmerBert.from_dnabert(tmp_path / "dnabert").embed(np.zeros((1, 12), np.uint8))
     assert np.array_equal(found, expected)
     config.write_text(json.dumps(json.loads(config.read_text()) | {"layer_norm_eps": 0.1}))
-    with pytest.raises(ModelError, match="has layer_norm_eps 0.1, not BERT's 1e-12"):
+    with pytest.raises(ModelError, match=r"has layer_norm_eps 0\.1, not BERT's 1e-12"):
         KmerBert.from_dnabert(tmp_path / "dnabert")
 
 
