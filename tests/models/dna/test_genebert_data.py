@@ -237,6 +237,96 @@ def test_any_split_has_regions_of_its_own(
             assert len(set(data.subset[data.chrom == data.chrom[i]].tolist())) == 1
 
 
+def split(
+    folder: Path, sizes: dict[str, int], step: int = 100, **named: list[str]
+) -> tuple[GeneBertData, dict[str, set[int]]]:
+    """Build data with a number of regions for each chromosome; return the subsets of each one."""
+    fasta = folder / "sizes.fa"
+    fasta.write_text(
+        "".join(f">{name}\n{'ACGTT' * (n * step // 5)}\n" for name, n in sizes.items())
+    )
+    chrom = np.repeat(list(sizes), list(sizes.values()))
+    start = np.concatenate([np.arange(n) * step for n in sizes.values()])
+    opened = csr_array(np.ones((1, len(chrom)), bool))
+    source = Accessibility(Regions(chrom, start, start + 90), ["all"], opened, "source")
+    data = GeneBertData.build(
+        folder / "split", source, Genome.open(fasta), MOTIFS[:1], width=50, **named
+    )
+    subsets = {
+        name: set(data.subset[data.chrom == i].tolist()) for i, name in enumerate(data.chrom_names)
+    }
+    return data, subsets
+
+
+WORM = {"I": 150, "II": 170, "III": 140, "IV": 190, "V": 230, "X": 190, "MtDNA": 1}
+REFSEQ = {f"NC_{i:06d}.11": 10 for i in range(1, 25)}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "validation", "test"),
+    [
+        (WORM, {"I"}, {"III"}),
+        ({**{f"chr{i}": 900 + i for i in range(5)}, "chrM": 2, "chrC": 3}, {"chr1"}, {"chr0"}),
+        ({**REFSEQ, "NT_1.1": 1}, {"NC_000003.11", "NC_000004.11"}, {*list(REFSEQ)[:2], "NT_1.1"}),
+        ({"chr1": 260, "chr2": 360, "chr3": 380}, {"chr2"}, {"chr1"}),
+        (
+            {"chr1": 900, "chr2": 100, "chr3": 90, "chr2_KI27_random": 5, "chr3_GL1_alt": 4},
+            {"chr3", "chr3_GL1_alt"},
+            {"chr2", "chr2_KI27_random"},
+        ),
+    ],
+)
+def test_chromosomes_of_about_a_tenth_are_held_out(
+    tmp_path: Path, sizes: dict[str, int], validation: set[str], test: set[str]
+) -> None:
+    data, subsets = split(tmp_path, sizes)
+    assert {name for name in subsets if subsets[name] == {1}} == validation
+    assert {name for name in subsets if subsets[name] == {2}} == test
+    assert all(len(found) == 1 for found in subsets.values())
+    assert data.info()["split"].startswith("by chromosome")
+
+
+def test_small_chromosomes_are_no_subset_of_their_own(tmp_path: Path) -> None:
+    data, subsets = split(tmp_path, {"chr1": 950, "chr2": 30, "chr3": 20}, 700)
+    assert data.info()["split"].startswith("by position")
+    assert subsets["chr1"] == {-1, 0, 1, 2}
+    assert all(data.info()[f"n_{name}"] > 50 for name in ("train", "validation", "test"))
+
+
+@pytest.mark.parametrize("other", ["chr6_GL000250v2_alt", "chr6_cox_hap2", "chr6_random"])
+def test_alternative_sequences_are_no_leak(tmp_path: Path, other: str) -> None:
+    """They have the DNA of their chromosome, but no position on it."""
+    sizes = {"chr1": 80, "chr2": 9, "chr6": 10, other: 2}
+    _, subsets = split(tmp_path, sizes, validation=["chr2"], test=["chr6"])
+    assert subsets == {"chr1": {0}, "chr2": {1}, "chr6": {2}, other: {2}}
+    (tmp_path / "more").mkdir()
+    with pytest.raises(ModelError, match="'chr6' cannot be both"):
+        split(tmp_path / "more", sizes, validation=["chr6"], test=[other])
+    with pytest.raises(ModelError, match="no chromosome is left"):
+        split(
+            tmp_path / "more",
+            {"chr2": 9, "chr6": 9, other: 2},
+            validation=["chr2"],
+            test=["chr6"],
+        )
+    _, subsets = split(tmp_path / "more", {"chr6": 300, other: 60}, 700)
+    assert subsets == {"chr6": {-1, 0, 1, 2}, other: {-1}}
+
+
+def test_a_subset_far_from_a_tenth_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    split(tmp_path, {"chr1": 80, "chr2": 12, "chr3": 12})
+    assert not caplog.text
+    (tmp_path / "named").mkdir()
+    sizes = {"chr1": 80, "chr2": 3, "chr3": 40}
+    split(tmp_path / "named", sizes, validation=["chr2"], test=["chr3"])
+    assert "the validation subset has 2.4 % of the regions, far from a tenth" in caplog.text
+    assert "the test subset has 33 % of the regions, far from a tenth" in caplog.text
+    assert "the validation subset has no sample of 10 regions" in caplog.text
+    assert "the test subset has no sample" not in caplog.text
+
+
 def test_two_chromosomes_are_split_by_position(tmp_path: Path) -> None:
     path = tmp_path / "g.fa"
     path.write_text(f">chr1\n{'ACGTTGCA' * 100_000}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from genoglot.atlas.accessibility import Accessibility
     from genoglot.sequence import Genome
     from genoglot.sequence.motifs import Motif
+
+log = logging.getLogger("genoglot")
 
 Subset = Literal["train", "validation", "test"]
 
@@ -232,7 +235,11 @@ class GeneBertData:
             folder.rmdir()
             building.replace(folder)
         (out / PROGRESS).unlink()
-        return cls(out)
+        data = cls(out)
+        for name in get_args(Subset):
+            if not data._n_samples(name):
+                log.warning("%s: the %s subset has no sample of 10 regions", out, name)
+        return data
 
     @property
     def n_regions(self) -> int:
