@@ -92,7 +92,9 @@ def test_a_matrix_becomes_a_data_set(here: Here, files: Path) -> None:
     same = GeneBertData.open(files / "h5")
     for name in data.cell_types:
         assert (same.open_regions(name) == data.open_regions(name)).all()
-    assert same.info()["assembly"] == "GRCh38"
+    assert same.info()["assembly"] == "GRCh38" and data.info()["assembly"] == ""
+    here("genebert", "build", *MATRIX, "-o", "named", *FUNGI, "--assembly", "hg38")
+    assert GeneBertData.open(files / "named").info()["assembly"] == "hg38"
 
 
 def test_info_shows_and_checks(here: Here, files: Path, run: Run) -> None:
