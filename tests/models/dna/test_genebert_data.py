@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -465,6 +468,10 @@ def test_the_same_data_are_read_again(
     other = GeneBertData.build(tmp_path / "o", source, genome, MOTIFS, width=WIDTH)
     unpickled = pickle.loads(pickle.dumps(data))
     assert data.digest == again.digest == other.digest == unpickled.digest
+    renamed = Accessibility(source.regions, CELL_TYPES, source.open_regions, "./source", "toy")
+    moved = GeneBertData.build(tmp_path / "o", renamed, genome, MOTIFS, width=WIDTH, overwrite=True)
+    moved.verify()
+    assert moved.digest == data.digest and moved.info()["source"] == "./source"
     assert (unpickled.motif_scores([4]) == data.motif_scores([4])).all()
     changed = make_source(seed=3)
     replaced = GeneBertData.build(
@@ -486,7 +493,7 @@ def test_damage_is_found(tmp_path: Path, source: Accessibility, genome: Genome) 
     with pytest.raises(ModelError, match=r"codes\.npy: missing or damaged"):
         GeneBertData.open(data.path)
     manifest = data.path / "genebert_data.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(ModelError, match="of format 9"):
         GeneBertData.open(data.path)
     with pytest.raises(ModelError, match="no GeneBERT data set here"):
@@ -501,10 +508,27 @@ GeneBertData.build(sys.argv[2], *arguments, width=300)
 """
 
 
-def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
-    """A process is killed in the middle of the scan; what it wrote is not computed again."""
-    rng = np.random.default_rng(0)
-    fasta, n = tmp_path / "g.fa", 3_000
+class Unfinished(NamedTuple):
+    """A build that was killed in the middle of the scan."""
+
+    folder: Path
+    done: int
+    source: Accessibility
+    genome: Genome
+    motifs: list[Motif]
+    meanwhile: str  # what a second build said while the first one was running
+
+    def copy(self, out: Path) -> Path:
+        building = out.with_name(f"{out.name}.building")
+        shutil.copytree(self.folder, building)
+        return building
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Unfinished:
+    """What the scan has written is changed, to what no scan finds: every 100th score is 7."""
+    folder, rng = tmp_path_factory.mktemp("unfinished"), np.random.default_rng(0)
+    fasta, n = folder / "g.fa", 3_000
     chroms = ["chr1", "chr2", "chr3", "chr4"]
     fasta.write_text(
         "".join(f">{chrom}\n{''.join(rng.choice(list('ACGT'), 90 * n // 4))}\n" for chrom in chroms)
@@ -514,29 +538,113 @@ def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
     regions = Regions(np.repeat(chroms, n // 4), start, start + 80)
     source = Accessibility(regions, ["all"], opened, "source")
     genome, motifs = Genome.open(fasta), jaspar()[:100]
-    arguments, out, building = tmp_path / "a", tmp_path / "out", tmp_path / "out.building"
+    arguments, out, building = folder / "a", folder / "out", folder / "out.building"
     arguments.write_bytes(pickle.dumps((source, genome, motifs)))
     process = subprocess.Popen([sys.executable, "-c", SCAN, arguments, out])
     while process.poll() is None and not (building / "progress.json").exists():
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.005)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ModelError) as meanwhile:
+        GeneBertData.build(out, source, genome, motifs, width=300)
     process.kill()
     assert process.wait() == -signal.SIGKILL and not out.exists()
     done = json.loads((building / "progress.json").read_text())["done"]
     assert 0 < done < n
     scores = np.load(building / "motif_scores.npy", mmap_mode="r+")
-    scores[:done:100] = 7  # not what a scan finds
+    scores[:done:100] = 7
     scores.flush()
-    with pytest.raises(ModelError, match="contains an unfinished build of other data"):
-        GeneBertData.build(out, source, genome, motifs[1:], width=300)
-    GeneBertData.build(out, source, genome, motifs, width=300).verify()
-    GeneBertData.build(tmp_path / "whole", source, genome, motifs, width=300)
+    return Unfinished(building, done, source, genome, motifs, str(meanwhile.value))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_killed_build_continues_where_it_was(
+    tmp_path: Path, unfinished: Unfinished, overwrite: bool
+) -> None:
+    """What it wrote is not computed again, also if the killed command replaced another data set."""
+    out, data, done = tmp_path / "out", unfinished[2:5], unfinished.done
+    building = unfinished.copy(out)
+    if overwrite:
+        out.mkdir()
+        (out / "old.txt").write_text("")
+    GeneBertData.build(out, *data, width=300, overwrite=overwrite).verify()
+    GeneBertData.build(tmp_path / "whole", *data, width=300)
     resumed, whole = (np.load(tmp_path / name / "motif_scores.npy") for name in ("out", "whole"))
     assert not building.exists() and (resumed[:done:100] == 7).all()
     differs = np.flatnonzero((resumed != whole).any(axis=1))
     assert differs.tolist() == list(range(0, done, 100))
     codes = [np.load(tmp_path / name / "codes.npy") for name in ("out", "whole")]
     assert (codes[0] == codes[1]).all()
+    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("out", "whole")]
+    assert names[0] == names[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def change_base(unfinished: Unfinished, folder: Path) -> Genome:
+    fasta = unfinished.folder.with_name("g.fa").read_text()
+    (folder / "other.fa").write_text(fasta[:-2] + ("A" if fasta[-2] != "A" else "C") + "\n")
+    return Genome.open(folder / "other.fa")
+
+
+def change_matrix(motifs: list[Motif]) -> list[Motif]:
+    """The same ids."""
+    return [replace(motifs[0], counts=motifs[0].counts[::-1].copy()), *motifs[1:]]
+
+
+@pytest.mark.parametrize("part", ["genome", "regions", "motifs", "matrices", "width", "scores"])
+def test_an_unfinished_build_of_other_data_is_not_continued(
+    tmp_path: Path, unfinished: Unfinished, part: str
+) -> None:
+    _, _, source, genome, motifs, _ = unfinished
+    options: dict[str, Any] = {"width": 300}
+    if part == "genome":
+        genome = change_base(unfinished, tmp_path)
+    elif part == "regions":
+        moved = source.regions
+        moved = Regions(moved.chrom, moved.start, moved.end - 1)
+        source = Accessibility(moved, ["all"], source.open_regions, "source")
+    elif part in ("motifs", "matrices"):
+        motifs = motifs[1:] if part == "motifs" else change_matrix(motifs)
+    else:
+        options |= {"width": 299} if part == "width" else {"scores": "sum"}
+    out = tmp_path / "out"
+    building = unfinished.copy(out)
+    with pytest.raises(ModelError, match="contains an unfinished build of other data"):
+        GeneBertData.build(out, source, genome, motifs, **options)
+    assert json.loads((building / "progress.json").read_text())["done"] == unfinished.done
+    if part == "motifs":
+        GeneBertData.build(out, source, genome, motifs, **options, overwrite=True)
+        assert not (np.load(out / "motif_scores.npy")[::100] == 7).all(axis=1).any()
+
+
+def test_a_build_that_is_running_is_not_joined(unfinished: Unfinished) -> None:
+    assert "another process builds this data set; wait, or stop it" in unfinished.meanwhile
+
+
+@pytest.mark.parametrize("name", ["codes.npy", "motif_scores.npy"])
+def test_an_unfinished_build_without_its_arrays_begins_again(
+    tmp_path: Path, unfinished: Unfinished, name: str
+) -> None:
+    building = unfinished.copy(tmp_path / "out")
+    (building / name).unlink()
+    GeneBertData.build(tmp_path / "out", *unfinished[2:5], width=300)
+    assert not (np.load(tmp_path / "out" / "motif_scores.npy")[::100] == 7).all(axis=1).any()
+
+
+def test_motifs_longer_than_the_windows_are_counted(
+    tmp_path: Path, source: Accessibility, genome: Genome, caplog: pytest.LogCaptureFixture
+) -> None:
+    motifs = sorted(jaspar(), key=len)
+    motifs = [*motifs[:2], *motifs[-3:]]
+    width = len(motifs[2]) - 1
+    data = GeneBertData.build(tmp_path / "o", source, genome, motifs, width=width)
+    assert f"3 of 5 motifs are longer than the windows of {width} bp" in caplog.text
+    assert data.motif_scores([0, 1]).any(axis=0).tolist() == [True, True, False, False, False]
+    with pytest.raises(ModelError, match="all motifs are longer than the windows of 4 bp"):
+        GeneBertData.build(tmp_path / "p", source, genome, motifs, width=4)
+    caplog.clear()
+    GeneBertData.build(tmp_path / "q", source, genome, motifs, width=len(motifs[-1]))
+    assert "longer" not in caplog.text
 
 
 def test_info_counts_regions_and_samples(data: GeneBertData) -> None:

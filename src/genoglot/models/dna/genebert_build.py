@@ -280,6 +280,7 @@ def scan_regions(
     *,
     width: int,
     scores: Scores,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> None:
     """Write the DNA and the motif scores of the regions, or what is still missing of them.
@@ -293,19 +294,21 @@ def scan_regions(
         The regions.
     genome, motifs, width, scores
         See `GeneBertData.build`.
+    overwrite
+        Replace an unfinished build of other data.
     progress
         Show a progress bar in a terminal.
 
     Raises
     ------
     ModelError
-        If the folder has an unfinished build of other data.
+        If the folder has an unfinished build of other data, and `overwrite` is false.
     """
     from genoglot.sequence.motifs import MotifScanner
 
     n = len(chosen.regions)
     identity = _identity(chosen, genome, motifs, width, scores)
-    done = _done(folder, identity)
+    done = _done(folder, identity, overwrite)
     if done:
         log.info("%s: %s of %s regions are there already", folder, f"{done:,}", f"{n:,}")
         arrays = [np.load(folder / name, mmap_mode="r+") for name in (CODES, SCORES)]
@@ -340,18 +343,22 @@ def _identity(
     return content.hexdigest()
 
 
-def _done(folder: Path, identity: str) -> int:
-    """Return the number of regions that an earlier, unfinished build has written."""
-    try:
-        noted = json.loads((folder / PROGRESS).read_text())
-    except FileNotFoundError:
+def _done(folder: Path, identity: str, overwrite: bool) -> int:
+    """Return the number of regions that an earlier, unfinished build of the data has written."""
+    progress = folder / PROGRESS
+    if not all((folder / name).exists() for name in (PROGRESS, CODES, SCORES)):
+        progress.unlink(missing_ok=True)
         return 0
-    if noted["identity"] != identity:
+    noted = json.loads(progress.read_text())
+    if noted["identity"] == identity:
+        return int(noted["done"])
+    if not overwrite:
         raise ModelError(
             f"{folder}: contains an unfinished build of other data; remove it, or replace it with "
             "overwrite=True (--overwrite)"
         )
-    return int(noted["done"])
+    progress.unlink()  # first: it is not of the arrays that follow
+    return 0
 
 
 def _note(folder: Path, identity: str, done: int) -> None:
