@@ -278,7 +278,7 @@ class NucleotideModel(DnaPredictor):
                 "numbers, integers (n, positions)"
             )
         values = np.asarray(labels)
-        found = int(values.max(initial=-1))
+        found = int(values.max()) if values.size else -1
         if found < 0:
             raise ModelError("all labels are missing; give some")
         crop, odd = divmod(codes.shape[1] - labels.shape[1], 2)
