@@ -28,7 +28,7 @@ PEAKS = "Peaks"
 """Type of the features that are regions, as 10x writes it; others are genes or antibodies."""
 
 _NAME = r"^(.*[^:_-])[:_-](\d+)[_-](\d+)$"  # chr1:100-600, chr1_100_600, chr1-100-600
-_BED = re.compile(r"\S+\s+[+-]?\d+\s+[+-]?\d+(\s|$)")
+_BED = re.compile(r"\S+(\s+[+-]?\d[\d.,e+]*){2}(\s|$)")  # also with numbers that are refused
 _CELL_COLUMNS = (
     *("barcode", "barcodes", "cell", "cells", "cellbarcode", "cellbarcodes", "cellid", "cellids"),
     *("cellname", "cellnames", "obsnames", "index", "cb", "x"),  # x: what R calls a vector
@@ -145,7 +145,7 @@ def open_matrix_market(
     transposed = shape == expected[::-1] and shape != expected
     if shape != expected and not transposed:
         one_more = len(cells) - 1 in shape
-        header = "; if its first line is a header, name its column (--barcode-column)"
+        header = "; if its first line is a header, remove it or name its column (--barcode-column)"
         raise AtlasError(
             f"{path}: a matrix of {shape[0]:,} x {shape[1]:,}, but {peaks} has {n_features:,} "
             f"peaks and {barcodes} has {len(cells):,} cells; give the files that belong to it"
@@ -192,7 +192,7 @@ def read_peaks(path: Path) -> tuple[Regions, Ints, int]:
     table = [line.split("\t") for _, line in numbered]
     types = [row[2] if len(row) > 2 else PEAKS for row in table]
     rows = peak_rows(types, str(path))
-    if all(len(table[row]) >= 6 for row in rows):
+    if all(len(table[row]) >= 6 and table[row][2] == PEAKS and table[row][3] for row in rows):
         text = [""] * len(lines)  # BED, each region on its line
         for row in rows:
             text[numbered[row][0]] = "\t".join(table[row][3:6])
@@ -263,9 +263,12 @@ def _read_barcodes(path: Path, column: str | None, required: bool) -> list[str]:
     cells, such as barcode; or if its first column has no name, as R writes it.
     """
     lines = [line for line in read_lines(path).decode().splitlines() if line.strip()]
-    separator = next((mark for mark in "\t,; " if lines and mark in lines[0]), "\t")
-    header = [name.strip().strip('"') for name in lines[0].split(separator)] if lines else []
-    if column not in header and not any(map(_names_cells, header)) and all(header[:1]):
+    if not lines:
+        raise AtlasError(f"{path}: no names of cells in this file")
+    first = lines[0].strip(" ")
+    separator = next((mark for mark in "\t,; " if mark in first), "\t")
+    header = [name.strip().strip('"') for name in first.split(separator)]
+    if column not in header and not any(map(_names_cells, header)) and header[0]:
         if required:
             raise AtlasError(f"{path}: no column {column!r} on its first line ({some(header)})")
         return [line.split("\t")[0].strip().strip('"') for line in lines]

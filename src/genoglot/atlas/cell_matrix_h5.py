@@ -17,7 +17,7 @@ from genoglot.atlas.cell_matrix_files import (
     peak_rows,
     regions_from_names,
 )
-from genoglot.errors import AtlasError
+from genoglot.errors import AtlasError, GenoglotError
 from genoglot.regions import Regions
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -59,7 +59,9 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path) as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:
+    except GenoglotError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
         reason = str(error).strip("\"'")
         raise AtlasError(f"{path}: damaged HDF5 file ({reason}); fetch it again") from None
 
@@ -78,13 +80,15 @@ def _open_10x(path: Path, file: Any, name: str) -> CellMatrix:
     if not keys:
         raise AtlasError(f"{path}: the group {name!r} names no features; fetch it again")
     names = _texts(features[keys[0]])
-    types = _texts(features["feature_type"]) if "feature_type" in features else None
-    rows = peak_rows(types or [PEAKS] * len(names), str(path))
+    types = [PEAKS] * len(names)
+    if "feature_type" in features:
+        types = _texts(features["feature_type"])
+    rows = peak_rows(types, str(path))
     genomes = {name} - {"matrix"}
     if "genome" in features:
         found = _texts(features["genome"])
         genomes = {found[row] for row in rows}
-    if shape != (len(names), len(barcodes)):
+    if shape != (len(names), len(barcodes)) or len(types) != len(names):
         raise AtlasError(
             f"{path}: a matrix of {shape} for {len(names):,} features and {len(barcodes):,} cells; "
             "the file is damaged, fetch it again"
@@ -115,7 +119,7 @@ def _open_anndata(path: Path, file: Any) -> CellMatrix:
             raise AtlasError(
                 f"{path}: is peaks x cells; AnnData has cells x peaks: save adata.T instead"
             ) from None
-    labels = _Labels(path, [name for name in obs if _is_label(obs, name, len(cells))])
+    labels = _Labels(path, [name for name in obs if _is_label(obs, name, len(cells))], len(cells))
     shape = (len(cells), len(peaks))
     x = file["X"]
     kind = x.attrs.get("encoding-type", x.attrs.get("h5sparse_format", ""))
@@ -162,7 +166,10 @@ def _var_regions(var: Any, path: Path) -> Regions | None:
             f"{path}: the columns {', '.join(columns)} of var are not regions; correct or remove "
             "them"
         )
-    return Regions(np.array(chrom, object), start.astype(np.int64), end.astype(np.int64))
+    try:
+        return Regions(np.array(chrom, object), start.astype(np.int64), end.astype(np.int64))
+    except GenoglotError as error:
+        raise AtlasError(f"{path}: var: {error}") from None
 
 
 def _is_label(group: Any, name: str, n: int | None = None) -> bool:
@@ -190,14 +197,20 @@ def _read_labels(group: Any, name: str) -> list[str | None]:
 class _Labels(Mapping[str, list[str | None]]):
     """Columns of obs; one is read when it is needed."""
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self._path, self._names = path, names
+    def __init__(self, path: Path, names: Sequence[str], n_cells: int) -> None:
+        self._path, self._names, self._n_cells = path, names, n_cells
 
     def __getitem__(self, name: str) -> list[str | None]:
         if name not in self._names:
             raise KeyError(name)
         with _opened(self._path) as file:
-            return _read_labels(file["obs"], name)
+            labels = _read_labels(file["obs"], name)
+        if len(labels) != self._n_cells:
+            raise AtlasError(
+                f"{self._path}: the column {name!r} of obs has {len(labels):,} values for "
+                f"{self._n_cells:,} cells; the file is damaged, write it again"
+            )
+        return labels
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

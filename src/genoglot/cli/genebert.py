@@ -41,7 +41,7 @@ class CellMatrix:
         Path | None,
         typer.Option(
             help="For MatrixMarket: names of the cells, in the order of the matrix; one on each "
-            "line, or a table with a header.",
+            "line, or a table (CSV or TSV) with a header.",
             show_default=False,
         ),
     ] = None
