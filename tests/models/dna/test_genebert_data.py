@@ -263,6 +263,7 @@ def split(
 
 WORM = {"I": 150, "II": 170, "III": 140, "IV": 190, "V": 230, "X": 190, "MtDNA": 1}
 REFSEQ = {f"NC_{i:06d}.11": 10 for i in range(1, 25)}
+SCAFFOLDS = {f"scaffold_{i}": 1 for i in range(100)}
 
 
 @pytest.mark.parametrize(
@@ -272,6 +273,7 @@ REFSEQ = {f"NC_{i:06d}.11": 10 for i in range(1, 25)}
         ({**{f"chr{i}": 900 + i for i in range(5)}, "chrM": 2, "chrC": 3}, {"chr1"}, {"chr0"}),
         ({**REFSEQ, "NT_1.1": 1}, {"NC_000003.11", "NC_000004.11"}, {*list(REFSEQ)[:2], "NT_1.1"}),
         ({"chr1": 260, "chr2": 360, "chr3": 380}, {"chr2"}, {"chr1"}),
+        ({**{f"chr{i}": 120 - i for i in range(1, 9)}, **SCAFFOLDS}, {"chr7"}, {"chr8"}),
         (
             {"chr1": 900, "chr2": 100, "chr3": 90, "chr2_KI27_random": 5, "chr3_GL1_alt": 4},
             {"chr3", "chr3_GL1_alt"},
@@ -294,6 +296,25 @@ def test_small_chromosomes_are_no_subset_of_their_own(tmp_path: Path) -> None:
     assert data.info()["split"].startswith("by position")
     assert subsets["chr1"] == {-1, 0, 1, 2}
     assert all(data.info()[f"n_{name}"] > 50 for name in ("train", "validation", "test"))
+
+
+def test_scaffolds_are_not_the_last_regions_by_position(tmp_path: Path) -> None:
+    data, subsets = split(tmp_path, {"chr1": 900, **SCAFFOLDS}, 700)
+    assert data.info()["split"].startswith("by position")
+    assert subsets == {"chr1": {-1, 0, 1, 2}, **{name: {0} for name in SCAFFOLDS}}
+    assert all(data.info()[f"n_{name}_samples"] for name in ("train", "validation", "test"))
+
+
+def test_many_scaffolds_are_counted_in_the_rule(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A set of scaffolds, each with a region or two: there is nothing else to hold out."""
+    data, subsets = split(tmp_path, {f"scaffold_{i}": 1 + i % 2 for i in range(200)})
+    sizes = [sum(found == {i} for found in subsets.values()) for i in range(3)]
+    assert sizes == [170, 15, 15]
+    assert data.info()["split"].count("scaffold_") == 20
+    assert data.info()["split"].count(" and 5 others") == 2
+    assert "the test subset has no sample of 10 regions" in caplog.text
 
 
 @pytest.mark.parametrize("other", ["chr6_GL000250v2_alt", "chr6_cox_hap2", "chr6_random"])

@@ -40,6 +40,7 @@ GAP = 10_000
 
 CODES, SCORES, PROGRESS = "codes.npy", "motif_scores.npy", "progress.json"
 
+_SHOWN = 10  # chromosomes that the rule of a split names
 _BLOCK = 1024  # regions that are scanned before they are on the disk for good
 
 
@@ -137,11 +138,13 @@ def split_regions(
 
     A chromosome and its alternative sequences (chr6, chr6_GL000250v2_alt) stay together. Without
     names, chromosomes are taken from the one with most regions downwards, for the test and then for
-    the validation subset, as long as a subset has at most a tenth of all regions; if these are less
-    than half a tenth, the smallest chromosome that has more is taken instead. If a subset is too
-    small nevertheless, as with a single chromosome, the regions are split by position: the last
-    tenth is tested on, the tenth before is validated on. Then regions within `GAP` bp of an earlier
-    subset are in none, and neither are those of alternative sequences.
+    the validation subset, as long as a subset has at most a tenth of all regions. If fewer than
+    half of these are on chromosomes with a hundredth of all regions or more, the smallest
+    chromosome that has more than a tenth is taken instead. If a subset is too small nevertheless,
+    as with a single chromosome, the regions are split by position, those of the chromosome with
+    most regions last: the last tenth is tested on, the tenth before is validated on. Then regions
+    within `GAP` bp of an earlier subset are in none, and neither are those of alternative
+    sequences.
 
     Parameters
     ----------
@@ -183,10 +186,7 @@ def split_regions(
     if named and not sizes[0]:
         raise ModelError("no chromosome is left to train on; hold out fewer")
     if named or (sizes[0] >= max(sizes) and min(sizes[1:]) >= len(regions) * FRACTION / 2):
-        lists = [
-            ", ".join(name for name, subset in zip(names, subset_of, strict=True) if subset == i)
-            for i in (1, 2)
-        ]
+        lists = [_list([names[k] for k in np.flatnonzero(subset_of == i)]) for i in (1, 2)]
         rule = f"by chromosome: validation {lists[0]}; test {lists[1]}"
     else:
         alternative = np.array([chromosome[name] != name for name in names])[regions.chrom_codes]
@@ -200,6 +200,11 @@ def split_regions(
                 *(SUBSETS[i], 100 * fraction),
             )
     return subsets, rule
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN:,} others" if len(names) > _SHOWN else shown
 
 
 def _sizes(subsets: Subsets) -> list[int]:
@@ -218,15 +223,20 @@ def _choose_chromosomes(regions: Regions, chromosome: dict[str, str]) -> list[se
 
 
 def _take(sizes: dict[str, int], wanted: float) -> set[str]:
-    """Take chromosomes, the largest first, with at most a number of regions, or one with more."""
+    """Take chromosomes, the largest first, with at most a number of regions, or one with more.
+
+    One with more is taken if most of the regions would be on tiny chromosomes, which have too few
+    consecutive regions.
+    """
     order = sorted(sizes, key=lambda name: -sizes[name])
     taken, left = set(), wanted
     for name in order:
         if sizes[name] <= left:
             taken.add(name)
             left -= sizes[name]
+    on_large = sum(sizes[name] for name in taken if sizes[name] >= wanted / 10)
     larger = [name for name in order if sizes[name] > wanted]
-    return {larger[-1]} if larger and left > wanted / 2 else taken
+    return {larger[-1]} if larger and on_large < wanted / 2 else taken
 
 
 def _check_named(names: Sequence[str], validation: Sequence[str], test: Sequence[str]) -> None:
@@ -242,8 +252,13 @@ def _check_named(names: Sequence[str], validation: Sequence[str], test: Sequence
 def _split_by_position(
     regions: Regions, alternative: NDArray[np.bool_], width: int
 ) -> tuple[Subsets, str]:
-    """Split regions by their position; those of alternative sequences are in no subset."""
-    rows = np.flatnonzero(~alternative)
+    """Split regions by their position; those of alternative sequences are in no subset.
+
+    Chromosomes with few regions come first, so that they are trained on.
+    """
+    counts = np.bincount(regions.chrom_codes)[regions.chrom_codes]
+    rows = np.argsort(counts, kind="stable")
+    rows = rows[~alternative[rows]]
     n, chrom = len(rows), regions.chrom_codes[rows]
     bounds = [round(n * (1 - 2 * FRACTION)), round(n * (1 - FRACTION))]
     start, end = regions.start[rows], regions.end[rows]
