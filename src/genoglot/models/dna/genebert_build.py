@@ -369,8 +369,8 @@ def _done(folder: Path, identity: str, overwrite: bool) -> int:
         return int(noted["done"])
     if not overwrite:
         raise ModelError(
-            f"{folder}: contains an unfinished build of other data; remove it, or replace it with "
-            "overwrite=True (--overwrite)"
+            f"{folder}: contains an unfinished build of other data ({noted['done']:,} regions are "
+            "scanned); remove it, or replace it with overwrite=True (--overwrite)"
         )
     progress.unlink()  # first: it is not of the arrays that follow
     return 0
