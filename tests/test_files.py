@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from genoglot.errors import GenoglotError
-from genoglot.files import atomic_path, read_bytes, read_lines
+from genoglot.files import atomic_path, bgzip, read_bytes, read_lines, text_writer
 from genoglot.regions import Regions
 
 
@@ -164,3 +164,13 @@ def test_a_user_without_a_home_is_told_how_to_name_a_cache(tmp_path: Path) -> No
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert "set the environment variable GENOGLOT_CACHE" in done.stderr.splitlines()[-1]
+
+
+def test_a_text_in_many_parts_is_compressed_like_one(tmp_path: Path) -> None:
+    lines = [f"chr1\t{50 * i}\t{50 * i + 12}\tCTCF\n" for i in range(6_000)]
+    with text_writer(tmp_path / "parts.bed.gz") as write:
+        for line in lines:
+            write(line)
+    whole = "".join(lines).encode()
+    assert len(whole) > 2 * 65_280
+    assert (tmp_path / "parts.bed.gz").read_bytes() == bgzip(whole)

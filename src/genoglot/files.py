@@ -45,6 +45,7 @@ _BINARY = {
     b"\x26\xfc\x8f\x88": "a bigWig file; give peaks or regions as BED",
     b"BAM\x01": "a BAM file; give peaks or regions as BED",
 }
+_BLOCK = 65_280  # bytes of a bgzip block, before compression
 _WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -387,17 +388,23 @@ def text_writer(path: str | Path) -> Iterator[Callable[[str], object]]:
         return
     compress = str(path).endswith((".gz", ".bgz"))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
+        pending = bytearray()  # less than a block
 
         def write(text: str) -> None:
-            data = text.encode()
-            file.write(b"".join(_bgzip_blocks(data)) if compress else data)
+            if not compress:
+                file.write(text.encode())
+                return
+            pending.extend(text.encode())
+            whole = len(pending) // _BLOCK * _BLOCK
+            file.write(b"".join(_bgzip_blocks(pending[:whole])))
+            del pending[:whole]
 
         yield write
         if compress:
-            file.write(_bgzip_block(b""))
+            file.write(bgzip(pending))
 
 
-def bgzip(data: bytes) -> bytes:
+def bgzip(data: bytes | bytearray) -> bytes:
     """Compress into bgzip blocks (SAM specification, section 4.1), which tabix can index.
 
     Examples
@@ -408,11 +415,11 @@ def bgzip(data: bytes) -> bytes:
     return b"".join([*_bgzip_blocks(data), _bgzip_block(b"")])
 
 
-def _bgzip_blocks(data: bytes) -> Iterator[bytes]:
-    return (_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280))
+def _bgzip_blocks(data: bytes | bytearray) -> Iterator[bytes]:
+    return (_bgzip_block(data[i : i + _BLOCK]) for i in range(0, len(data), _BLOCK))
 
 
-def _bgzip_block(data: bytes) -> bytes:
+def _bgzip_block(data: bytes | bytearray) -> bytes:
     body = zlib.compress(data, 6, -15)
     # A header of 18 bytes, the last two for the size of the block less one, and a trailer of 8.
     size = (len(body) + 25).to_bytes(2, "little")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -41,7 +41,7 @@ class CellMatrix:
         Path | None,
         typer.Option(
             help="For MatrixMarket: names of the cells, in the order of the matrix; one on each "
-            "line, or a table with a header.",
+            "line, or a table (CSV or TSV) with a header.",
             show_default=False,
         ),
     ] = None
@@ -106,7 +106,8 @@ def build(
     assembly: Annotated[
         str,
         typer.Option(
-            help="Name of the genome's assembly, such as hg38, which must be that of SOURCE.",
+            help="Name of the genome's assembly, such as hg38. If SOURCE names one, it must be the "
+            "same.",
             show_default=False,
         ),
     ] = "",
@@ -168,6 +169,7 @@ def build(
             f"{source}: is of the assembly {accessible.genome!r}, not {assembly!r}; give the "
             "genome that it is of (--genome, --assembly)"
         )
+    accessible = replace(accessible, genome=accessible.genome or assembly)
     advise(lambda: "give the same command again to continue")
     data = GeneBertData.build(
         out,

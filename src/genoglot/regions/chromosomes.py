@@ -23,6 +23,7 @@ _PREFIXED = re.compile(r"(?:chromosome|chrom|chr)[_ -]?(.+)|(.+)", re.IGNORECASE
 _POSSIBLE = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 # Prefix of plain names, and the name of the mitochondrial chromosome.
 _STYLES = {"ucsc": ("chr", "chrM"), "ensembl": ("", "MT")}
+_ALTERNATIVE = re.compile(r".+_(?:alt|random|fix|hap\d+)")
 _SEX_AND_MITOCHONDRIAL = {"X": 0, "Y": 1, "Z": 2, "W": 3, "M": 4, "MT": 4}
 
 
@@ -186,6 +187,36 @@ def rename_chromosome(name: str, alias: Alias | None) -> str:
     if bare in ("M", "MT"):
         return mitochondrial
     return f"{prefix}{bare}" if _PLAIN.fullmatch(bare) else name
+
+
+def parent_chromosome(name: str, known: Collection[str]) -> str:
+    """Return the chromosome of an alternative or unlocalized sequence, as UCSC names it.
+
+    Parameters
+    ----------
+    name
+        Name of a sequence.
+    known
+        Names of all sequences.
+
+    Returns
+    -------
+    str
+        The chromosome, if it is known; otherwise the name itself.
+
+    Examples
+    --------
+    >>> known = {"chr6", "NC_000001.11", "NC_000002.11", "chrUn_GL000220v1"}
+    >>> [parent_chromosome(n, known) for n in ("chr6_GL000250v2_alt", "chr6_cox_hap2")]
+    ['chr6', 'chr6']
+    >>> [parent_chromosome(n, known) for n in ("NC_000001.11", "chr7_GL000250v2_alt")]
+    ['NC_000001.11', 'chr7_GL000250v2_alt']
+    """
+    if not _ALTERNATIVE.fullmatch(name):
+        return name
+    parts = name.split("_")
+    prefixes = ("_".join(parts[:i]) for i in range(len(parts) - 1, 0, -1))
+    return next((prefix for prefix in prefixes if prefix in known), name)
 
 
 def natural_order(name: str) -> tuple[int, int, str]:
