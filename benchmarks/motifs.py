@@ -12,7 +12,8 @@ cores depend less on what else the machine does. Two things are measured:
 - hits with p <= 0.0001. Thresholds are computed before the clock starts ("set-up").
 
 Scores of the best sites, and the number of hits of MOODS with genoglot's rounded matrices, are
-compared with genoglot's before any figure is printed. memelite rounds scores to 0.1 bits and has other hits; their number is printed.
+compared with genoglot's before any figure is printed. memelite rounds scores to 0.1 bits and has
+other hits; their number is printed.
 
 Then `genoglot motifs scan` writes the hits, and the scores, of more and more regions (1,000,000 of
 them with 10 motifs): its peak of memory does not depend on their number.

@@ -129,10 +129,10 @@ class ScoreDistribution:
         return p_values
 
     def threshold(self, p_value: float) -> float:
-        """Lowest rounded score whose p-value is at most this; infinite if the best site's is larger.
+        """Lowest score whose p-value is at most this, infinite if that of the best site is larger.
 
-        It is half of `granularity` lower, so that rounded scores from here on are those with
-        `p_values(score) <= p_value`.
+        Rounded scores from here on are those with `p_values(score) <= p_value`: the threshold is in
+        the middle between two of them.
         """
         enough = int(np.searchsorted(-self.survival, -p_value))
         if enough == len(self.survival):
