@@ -227,6 +227,9 @@ def test_wrong_options_are_refused(genome: Genome) -> None:
         HitFinder(MOTIFS, 0)
     with pytest.raises(SequenceError, match=r"background is 0\.5, 0\.5, 0\.5, 0\.5"):
         HitFinder(MOTIFS, background=(0.5,) * 4)
+    for background in ((0.4, 0.2, 0.2, 0.2), (0.3, 0.3, 0.1, 0.3)):
+        with pytest.raises(SequenceError, match="give the mean of A and T for both of them"):
+            HitFinder(MOTIFS, background=background)
     with pytest.raises(SequenceError, match="pseudocount is -1"):
         HitFinder(MOTIFS, pseudocount=-1)
     with pytest.raises(SequenceError, match="no motif is given"):

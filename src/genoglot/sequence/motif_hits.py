@@ -161,7 +161,7 @@ class HitFinder:
         Maximum probability that a random site has the score of a hit or a higher one.
     background
         Probability of A, C, G and T, for the log-odds and for random sites. Since both strands are
-        scanned, A should be as frequent as T, and C as G, as in `base_frequencies`.
+        scanned, A must be as frequent as T, and C as G, as in `base_frequencies`.
     pseudocount
         As for `Motif.log_odds_against`.
     device
@@ -169,6 +169,8 @@ class HitFinder:
 
     Attributes
     ----------
+    motifs, p_value
+        As given.
     thresholds
         Lowest rounded score (`round_matrix`) of a hit of each motif, bits, float64 (motifs,);
         infinite where even the best site is not better than `p_value`.
@@ -201,7 +203,7 @@ class HitFinder:
     ) -> None:
         if not 0 < p_value <= 1:
             raise SequenceError(f"the p-value is {p_value}; give one above 0, at most 1")
-        self.motifs = tuple(motifs)
+        self.motifs, self.p_value = tuple(motifs), p_value
         self._matrices = log_odds(motifs, background, pseudocount)
         # Sums of rounded scores are exact in float32, so that a p-value is that of its site.
         self._scanner = MotifScanner([round_matrix(matrix) for matrix in self._matrices], device)
@@ -358,9 +360,15 @@ def log_odds(
     background: Sequence[float] = _UNIFORM,
     pseudocount: float = PSEUDOCOUNT,
 ) -> list[Matrix]:
-    """Return the log-odds of motifs: see `Motif.log_odds_against`."""
+    """Return the log-odds of motifs for both strands: see `Motif.log_odds_against`."""
     if not motifs:
         raise SequenceError("no motif is given; give some")
+    check_background(background)
+    if not np.allclose(background, background[::-1], rtol=0, atol=1e-6):
+        raise SequenceError(
+            f"the background is {', '.join(map(str, background))}; both strands are scanned, so "
+            "give the mean of A and T for both of them, and that of C and G"
+        )
     return [motif.log_odds_against(background, pseudocount) for motif in motifs]
 
 

@@ -268,9 +268,11 @@ def base_frequencies(codes: Codes) -> tuple[float, float, float, float]:
     return strand_frequencies(counts)
 
 
-def strand_frequencies(counts: NDArray[np.int64]) -> tuple[float, float, float, float]:
-    """Compute the frequencies of `base_frequencies` from the counts of A, C, G and T, (4,)."""
-    at, cg = int(counts[0] + counts[3]), int(counts[1] + counts[2])
+def strand_frequencies(
+    counts: NDArray[np.int64] | NDArray[np.float64],
+) -> tuple[float, float, float, float]:
+    """Compute the frequencies of `base_frequencies` from counts or frequencies, A C G T, (4,)."""
+    at, cg = (counts[0] + counts[3]).item(), (counts[1] + counts[2]).item()
     if not at or not cg:
         raise SequenceError(
             f"the DNA has {at} A and T and {cg} C and G; give the background as four probabilities"

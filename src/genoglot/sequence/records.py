@@ -124,6 +124,7 @@ def read_sequences(
     width = _width(regions, path, width, default_width)
     if check is not None:
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
+    on_minus(regions, str(path))  # a strand that is none is an error
     report_padding(regions, dna, width, path)
     return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
 
@@ -278,19 +279,31 @@ def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[
 
 
 def report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
-    """Log how many windows reach past an end of the genome's sequence: see `read_sequences`."""
+    """Log how many windows, or regions, reach past an end of the genome's sequence.
+
+    Parameters
+    ----------
+    regions
+        Regions of the genome.
+    genome
+        The genome.
+    width
+        Length of the windows in bp; None for the regions themselves.
+    path
+        What the log calls the regions.
+    """
     first, last = _ends(regions, genome)
     start, end = regions.start, regions.end
-    minus = on_minus(regions, str(path))
     if width is not None:
-        start = window_starts(regions, width, minus)
+        start = window_starts(regions, width, on_minus(regions, str(path)))
         end = start + width
     beyond = (start < first) | (end > last)
     if beyond.any():
         logger.warning(
-            "%s: %d of %d windows reach past an end of the genome's sequence and are padded "
+            "%s: %d of %d %s reach past an end of the genome's sequence and are padded "
             "with N; the first is around %s",
-            *(path, beyond.sum(), len(beyond), regions[[int(np.flatnonzero(beyond)[0])]].loci[0]),
+            *(path, beyond.sum(), len(beyond), "regions" if width is None else "windows"),
+            regions[[int(np.flatnonzero(beyond)[0])]].loci[0],
         )
 
 
