@@ -6,6 +6,7 @@ import gzip
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pysam
 import pytest
@@ -192,6 +193,40 @@ def test_locus_begins_inside_a_deletion_and_ends_inside_another(
 ) -> None:
     path = vcf(tmp_path / "a.vcf", "p", "4 TTGC T 1|0", "18 CATG C 0|1")
     assert both(read(path, genome, 6, 20)) == [DNA[7:20], DNA[5:18]]
+
+
+def test_haplotypes_are_those_of_bcftools(tmp_path: Path, genome: Genome) -> None:
+    import pysam.bcftools
+
+    meta = (
+        '##contig=<ID=chr1,length=30>\n##INFO=<ID=END,Number=1,Type=Integer,Description="">\n'
+        '##ALT=<ID=DEL,Description="">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="">'
+    )
+    pysam.faidx(str(tmp_path / "g.fa"))
+    draw = Random(0)
+    skipped = 0
+    for _ in range(150):
+        records = set()
+        while len(records) < 6:
+            at = draw.randrange(26)
+            ref = DNA[at : at + draw.choice((1, 1, 2, 3, 4))]
+            alt = draw.choice((ref[0], "")) + "".join(draw.choices("ACGT", k=draw.randint(1, 3)))
+            calls = draw.choice(("0|1", "1|0", "1|1"))
+            end = at + 1 + draw.randint(1, 3)
+            if draw.random() < 0.1:
+                records.add((at, f"chr1 {at + 1} . {ref[0]} <DEL> . . END={end} GT {calls}"))
+            elif alt != ref:
+                records.add((at, f"chr1 {at + 1} . {ref} {alt} . . . GT {calls}"))
+        path = vcf(tmp_path / "a.vcf", "p", *(record for _, record in sorted(records)), meta=meta)
+        packed = str(tmp_path / "a.vcf.gz")
+        pysam.tabix_compress(str(path), packed, force=True)
+        pysam.tabix_index(packed, preset="vcf", force=True)
+        found = read(path, genome)
+        skipped += found.counts["overlapping_alleles"]
+        for copy, ours in enumerate(both(found), 1):
+            fasta = pysam.bcftools.consensus("-f", str(tmp_path / "g.fa"), "-H", str(copy), packed)
+            assert ours == "".join(fasta.split()[1:]).upper(), path.read_text()
+    assert skipped > 150
 
 
 changes = st.lists(
