@@ -180,6 +180,7 @@ def test_what_is_odd_is_counted(here: Here) -> None:
         (("genome.fa", "--motifs", "tata.jaspar", "--background", "motifs"), "needs a MEME file"),
         (("genome.fa", "--release", "JASPAR1"), "no JASPAR release is called 'JASPAR1'"),
         (("genome.fa", "--tax-group", "cats"), "choose one of:"),
+        (("genome.fa", "--collection", "CNE"), "tax_group=None (--tax-group all)"),
         (("genome.fa", "--name", "CTCFX"), "none of the 579 motifs has this name or id"),
         (("genome.fa", "--background", "0.5,0.5"), "give the probabilities of A, C, G and T"),
         (("genome.fa", "--background", "human"), "give uniform, genome, motifs or four"),

@@ -239,8 +239,9 @@ def _known(families: Sequence[str]) -> list[str]:
 
 def _check_choice(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        choices = ", ".join(sorted(known)) or "none, so give None"
-        raise SequenceError(f"no {what} is called {name!r}; choose one of: {choices}")
+        choices = ", ".join(sorted(known))
+        advice = f"choose one of: {choices}" if choices else "give tax_group=None (--tax-group all)"
+        raise SequenceError(f"no {what} is called {name!r}; {advice}")
 
 
 def base_frequencies(codes: Codes) -> tuple[float, float, float, float]:
