@@ -17,6 +17,7 @@ from genoglot.regions.chromosomes import check_names, unknown_chromosome
 from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.sequence.fasta import FastaRecord, Header, is_fasta, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
+from genoglot.sequence.inside import Inside, sequence_ends
 
 logger = logging.getLogger("genoglot")
 
@@ -240,9 +241,7 @@ def _inside(
     check_names(
         regions.chrom_names, genome.names, ours=str(path), theirs="the genome", renamed="theirs"
     )
-    first, last = _ends(regions, genome)
-    insertion = regions.start == regions.end  # one may lie at an end
-    outside = (regions.start >= last + insertion) | (regions.end + insertion <= first)
+    outside = ~Inside.of(regions, genome).partly
     if not outside.any():
         return regions
     n, row = int(outside.sum()), int(np.flatnonzero(outside)[0])
@@ -269,15 +268,6 @@ def _inside(
     return regions[~outside]
 
 
-def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First position and end of the sequence of each region's chromosome; 0, 0 without any."""
-    held = {name: i for i, name in enumerate(genome.names)}
-    record = np.array([held.get(name, -1) for name in regions.chrom_names], np.int64)
-    extents = genome.extents
-    first, last = (np.append(ends, 0)[record] for ends in (extents.start, extents.end))
-    return first[regions.chrom_codes], last[regions.chrom_codes]
-
-
 def report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
     """Log how many windows, or regions, reach past an end of the genome's sequence.
 
@@ -292,7 +282,7 @@ def report_padding(regions: Regions, genome: Genome, width: int | None, path: st
     path
         What the log calls the regions.
     """
-    first, last = _ends(regions, genome)
+    first, last = sequence_ends(regions, genome)
     start, end = regions.start, regions.end
     if width is not None:
         start = window_starts(regions, width, on_minus(regions, str(path)))
