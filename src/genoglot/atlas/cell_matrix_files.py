@@ -180,10 +180,10 @@ def read_peaks(path: Path) -> tuple[Regions, Ints, int]:
 
 
 def _whole(texts: list[str], path: Path) -> list[int]:
-    try:
-        return [int(text) for text in texts]
-    except ValueError as error:
-        raise AtlasError(f"{path}: a coordinate is not a whole number ({error})") from None
+    for text in texts:
+        if not text.strip().isdecimal():
+            raise AtlasError(f"{path}: the coordinate {text!r} is not a whole number; fix it")
+    return [int(text) for text in texts]
 
 
 def peak_rows(types: Sequence[str], name: str) -> Ints:
@@ -350,7 +350,7 @@ def _parse(block: bytes, pattern: bool, path: Path, line: int) -> NDArray[np.flo
         if not fields:
             continue
         try:
-            if len(fields) != n_columns:
+            if len(fields) != n_columns or b"_" in text:  # Python reads 1_0 as 10
                 raise ValueError
             rows.append([int(fields[0]), int(fields[1]), *map(float, fields[2:])])
         except ValueError:

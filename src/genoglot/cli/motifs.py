@@ -130,11 +130,6 @@ def scan(
         raise GenoglotError("--p-value is for hits; give a file for them with --out")
     if scores is not None and out is not None and scores.resolve() == out.resolve():
         raise GenoglotError(f"--scores and --out are the same file, {out}; give two")
-    if background == "motifs" and str(source.motifs) == "-":
-        raise GenoglotError(
-            "--background motifs reads --motifs a second time, and standard input can be read "
-            "once; give a file"
-        )
     motifs = source.read()
     genome = open_genome(fasta, origin, alias)
     regions = genome.extents
@@ -162,6 +157,7 @@ def _background(choice: str, motifs: Path | None, genome: Genome) -> Sequence[fl
     """Return the probabilities that --background names, the same for both strands."""
     import numpy as np
 
+    from genoglot.files import read_number
     from genoglot.sequence.motif_files import read_background
     from genoglot.sequence.motif_hits import genome_frequencies
     from genoglot.sequence.motifs import check_background, strand_frequencies
@@ -182,7 +178,7 @@ def _background(choice: str, motifs: Path | None, genome: Genome) -> Sequence[fl
             )
     else:
         try:
-            given = tuple(float(value) for value in choice.split(","))
+            given = tuple(read_number(value) for value in choice.split(","))
         except ValueError:
             raise GenoglotError(
                 f"--background {choice!r}: give uniform, genome, motifs or four probabilities, "

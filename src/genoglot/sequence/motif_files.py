@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import read_lines
+from genoglot.files import read_lines, read_number
 from genoglot.sequence.motifs import Motif
 
 SITES = 20
@@ -419,7 +419,7 @@ def _numbers(row: _Row) -> list[float]:
     values = []
     for field in row.fields:
         try:
-            value = float(field.replace("_", "?"))  # Python reads 1_0 as 10
+            value = read_number(field)
         except ValueError:
             value = np.nan
         if not 0 <= value < np.inf:
