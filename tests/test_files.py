@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and what is no file is never replaced."""
 
 import gzip
+import io
 import os
 import random
 import stat
@@ -15,6 +16,7 @@ import pytest
 from genoglot.errors import GenoglotError
 from genoglot.files import atomic_path, bgzip, read_bytes, read_lines, text_writer
 from genoglot.regions import Regions
+from genoglot.sequence.fasta import read_fasta
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -81,6 +83,16 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.bed.gz").write_bytes(b"\x1f\x8b\x08\x00cut")
     with pytest.raises(GenoglotError, match="damaged gzip"):
         read_bytes(tmp_path / "cut.bed.gz")
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for read in (read_bytes, lambda path: next(read_fasta(path)).name.encode()):
+        content = io.BufferedReader(io.BytesIO(b">a\nACGT\n"))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+        assert b"a" in read("-")
+        for again in (read_bytes, lambda path: next(read_fasta(path))):
+            with pytest.raises(GenoglotError, match="can be read once; give a file for all inputs"):
+                again("-")
 
 
 def test_files_get_the_permissions_of_the_umask_whatever_wrote_them(tmp_path: Path) -> None:

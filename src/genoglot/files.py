@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
+from weakref import WeakSet
 
 import numpy as np
 
@@ -47,6 +48,8 @@ _BINARY = {
 }
 _BLOCK = 65_280  # bytes of a bgzip block, before compression
 _WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
+
+_read_before: WeakSet[BinaryIO] = WeakSet()  # streams of standard input
 
 
 @contextmanager
@@ -238,11 +241,29 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     GenoglotError
-        If the file is missing, unreadable or a damaged gzip file.
+        If the file is missing, unreadable or a damaged gzip file, or if standard input was read
+        before.
     """
     with explains_unreadable(path):
-        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        data = standard_input().read() if str(path) == "-" else Path(path).read_bytes()
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def standard_input() -> BinaryIO:
+    """Return the stream of standard input, to be read to its end.
+
+    Raises
+    ------
+    GenoglotError
+        If it was returned before: two files cannot both be standard input.
+    """
+    stream = sys.stdin.buffer
+    if stream in _read_before:
+        raise GenoglotError(
+            "-: standard input can be read once; give a file for all inputs but one"
+        )
+    _read_before.add(stream)
+    return stream
 
 
 @contextmanager
@@ -349,6 +370,19 @@ def _as_utf8(data: bytes, path: str | Path) -> bytes:
 def read_text(path: str | Path) -> TextIO:
     """Read a file as `read_lines` does, into a stream of lines of text."""
     return io.StringIO(read_lines(path).decode())
+
+
+def read_number(text: str) -> float:
+    """Read a number of a text file or option; 1_0 is not one, although Python reads it as 10.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a number.
+    """
+    if "_" in text:
+        raise ValueError(f"not a number: {text!r}")
+    return float(text)
 
 
 def write_text(path: str | Path, text: str) -> None:

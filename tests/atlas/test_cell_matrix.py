@@ -179,6 +179,11 @@ def test_folders_of_10x(files: dict[str, Path], tmp_path: Path, ending: str) -> 
     assert found(read(folder, cell_types=cells)) == expected()
     rows = zip(names(":-"), PEAKS, strict=True)
     text = "".join(f"{name}\t{name}\tPeaks\t{c}\t{a}\t{b}\n" for name, (c, a, b) in rows)
+    odd = write_10x_folder(
+        tmp_path / "odd", "features.tsv", text.replace("\t1007\t", "\t1_007\t"), ending
+    )
+    with pytest.raises(AtlasError, match="the start '1_007' is not a whole number"):
+        read(odd, cell_types=cells)
     folder = write_10x_folder(tmp_path / "features", "features.tsv", text, ending)
     assert found(read(folder, cell_types=cells)) == expected()
     shutil.copy(files["peaks"], folder / "peaks.bed")
@@ -397,6 +402,10 @@ BAD = {
     "a text among the counts": (
         edit("source", lambda t: t.replace("\n4 ", "\nfour ", 1)),
         r"counts.mtx:\d+: 'four .*' is not an entry",
+    ),
+    "a number as only Python writes it": (
+        edit("source", lambda t: t.replace("\n4 ", "\n0_4 ", 1)),
+        r"counts.mtx:\d+: '0_4 .*' is not an entry",
     ),
     "a row past the end": (edit("source", lambda t: t.replace("\n4 ", "\n400 ", 1)), "in row 400"),
     "a row 0": (edit("source", lambda t: t.replace("\n4 ", "\n0 ", 1)), "in row 0"),

@@ -391,7 +391,7 @@ def _parse(block: bytes, pattern: bool, path: Path, line: int) -> NDArray[np.flo
         if not fields:
             continue
         try:
-            if len(fields) != n_columns:
+            if len(fields) != n_columns or b"_" in text:  # Python reads 1_0 as 10
                 raise ValueError
             rows.append([int(fields[0]), int(fields[1]), *map(float, fields[2:])])
         except ValueError:

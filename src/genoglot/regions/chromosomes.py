@@ -64,7 +64,7 @@ def check_names(
     *,
     ours: str,
     theirs: str,
-    renamed: Literal["ours", "theirs"] = "ours",
+    renamed: Literal["ours", "theirs"] | None = "ours",
 ) -> None:
     """Refuse names that the other file spells differently: 1, Chr1 or chr01 for chr1, MT for chrM.
 
@@ -77,7 +77,8 @@ def check_names(
     ours, theirs
         The two files, as the error calls them: `"a.bed"`, `"the universe"`.
     renamed
-        The file that is read with an `alias`, which can translate its names.
+        The file that is read with an `alias`, which can translate its names; None if the names are
+        options of a command, to be written as in the other file.
 
     Raises
     ------
@@ -100,10 +101,10 @@ def check_names(
         other = spellings.get(_spelled_alike(name))
         if other is None:
             continue
-        changed, wanted = (name, other) if renamed == "ours" else (other, name)
-        what = ours if renamed == "ours" else theirs
-        advice = f"rename the chromosomes of {what}"
-        for alias in _STYLES:
+        changed, wanted = (other, name) if renamed == "theirs" else (name, other)
+        what = theirs if renamed == "theirs" else ours
+        advice = f"rename the chromosomes of {what}" if renamed else f"write {wanted!r}"
+        for alias in _STYLES if renamed else ():
             if rename_chromosome(changed, alias) == wanted:
                 advice = f'read {what} with alias="{alias}" (--alias {alias})'
         raise ChromosomeNameError(f"{ours} says {name!r} where {theirs} says {other!r}; {advice}")
@@ -115,7 +116,7 @@ def unknown_chromosome(
     *,
     ours: str = "the region set",
     theirs: str = "the genome",
-    renamed: Literal["ours", "theirs"] = "theirs",
+    renamed: Literal["ours", "theirs"] | None = "theirs",
 ) -> ChromosomeNameError:
     """Make the error for a chromosome that a genome, or another file, does not have.
 
