@@ -50,9 +50,7 @@ def test_what_a_command_reads_is_not_replaced(command: str, run_in: Run, tmp_pat
     (out / "g.fa").write_text(">chr1\nACGT\n")
     line = COMMANDS[command].replace("data", str(out.relative_to(tmp_path)))
     before = sorted(tmp_path.rglob("*"))
-    done = run_in(
-        tmp_path, *command.split(), *line.split(), "-o", "data", "--overwrite", status=2
-    )
+    done = run_in(tmp_path, *command.split(), *line.split(), "-o", "data", "--overwrite", status=2)
     (error,) = done.stderr.splitlines()
     assert "holds the source" in error and "would be replaced; choose another" in error
     assert sorted(tmp_path.rglob("*")) == before

@@ -155,9 +155,7 @@ def genebert(
     from genoglot.models.dna.genebert import GeneBert
     from genoglot.models.dna.genebert_data import GeneBertData
 
-    settings, arguments = training.begin(
-        out, data, encoder, region_weights, devices=devices
-    )
+    settings, arguments = training.begin(out, data, encoder, region_weights, devices=devices)
     settings = merge_settings(settings, max_steps=max_steps, seed=training.seed)
     opened = GeneBertData.open(data)
     model = GeneBert.from_preset(
