@@ -142,12 +142,16 @@ def toy_genebert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     letters = {name: "".join(rng.choice(list("ACGT"), n)) for name, n in lengths.items()}
     fasta = folder / "genome.fa"
     fasta.write_text("".join(f">{name}\n{dna}\n" for name, dna in letters.items()))
-    # Some regions are so close that windows of 50 bp overlap.
+    # Some regions are so close that windows of 50 bp overlap, and some lie in longer ones.
     rows = [
-        (name, start, start + 40)
+        (name, start, start + length)
         for name, n in lengths.items()
-        for start in np.cumsum(rng.choice([40, 45, 150], n // 100))
-        if start + 40 <= n
+        for start, length in zip(
+            np.cumsum(rng.choice([40, 45, 150], n // 100)),
+            np.random.default_rng(1).choice([40, 40, 40, 240], n // 100),
+            strict=True,
+        )
+        if start + length <= n
     ]
     regions = Regions(*map(list, zip(*rows, strict=True)))
     is_open = rng.random((3, len(regions))) < np.array([[1.0], [0.7], [0.5]])

@@ -115,7 +115,12 @@ def load_weights(
     ModelError
         If a weight is missing, unknown or of another shape.
     """
-    state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    state = {
+        name.removeprefix(prefix)
+        .replace("LayerNorm.gamma", "LayerNorm.weight")
+        .replace("LayerNorm.beta", "LayerNorm.bias"): tensor
+        for name, tensor in tensors.items()
+    }  # gamma and beta: names of checkpoints that TensorFlow wrote
     state, own = (
         {name: t for name, t in weights.items() if not any(part in name for part in ignored)}
         for weights in (state, module.state_dict())
@@ -127,7 +132,12 @@ def load_weights(
         for name in own.keys() & state.keys()
         if own[name].shape != state[name].shape
     ]
+    refuse_other_weights(problems, what)
+    module.load_state_dict(state, strict=False)
+
+
+def refuse_other_weights(problems: Sequence[str], what: str | Path) -> None:
+    """Raise a `ModelError` if there are problems: the weights are those of another model."""
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise ModelError(f"{what}: weights of another model ({min(problems)}{more})")
-    module.load_state_dict(state, strict=False)

@@ -76,18 +76,28 @@ class Block(nn.Module):
         See `SelfAttention`.
     ratio
         Width of the hidden layer of the feed-forward network, as a multiple of `width`.
+    drop_path
+        Fraction of the images that skip a part of the layer in training (stochastic depth).
     """
 
-    def __init__(self, dim: int, width: int, heads: int, ratio: float) -> None:
+    def __init__(
+        self, dim: int, width: int, heads: int, ratio: float, drop_path: float = 0.0
+    ) -> None:
         super().__init__()
         self.norm1, self.attn = nn.LayerNorm(dim), SelfAttention(dim, width, heads)
         self.norm2, self.mlp = nn.LayerNorm(width), FeedForward(width, int(ratio * width))
+        self.drop_path = drop_path
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n, dim) -> (batch, n, width)."""
         read = self.attn(self.norm1(x))
-        x = read if self.attn.adds_values else x + read
-        return x + cast(Tensor, self.mlp(self.norm2(x)))
+        x = read if self.attn.adds_values else x + self._dropped(read)
+        return x + self._dropped(cast(Tensor, self.mlp(self.norm2(x))))
+
+    def _dropped(self, added: Tensor) -> Tensor:
+        if not self.training or not self.drop_path:
+            return added
+        return added * F.dropout(added.new_ones(len(added), 1, 1), self.drop_path)
 
 
 class TokensToToken(nn.Module):
@@ -138,6 +148,8 @@ class T2TViT(nn.Module):
         Number of attention heads, which divides `dim`.
     ratio
         Width of the hidden layer of the feed-forward networks, as a multiple of `dim`.
+    drop_path
+        That of the last layer, see `Block`; it rises from 0 at the first one.
     classes
         Number of classes of the published head; 0: the result is the vector of the class token.
 
@@ -160,6 +172,7 @@ class T2TViT(nn.Module):
         depth: int = 14,
         heads: int = 6,
         ratio: float = 3.0,
+        drop_path: float = 0.0,
         classes: int = 0,
     ) -> None:
         super().__init__()
@@ -168,7 +181,9 @@ class T2TViT(nn.Module):
         self.tokens_to_token = TokensToToken(dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.positions = Sinusoidal((size // 16) ** 2 + 1, dim)
-        self.blocks = nn.ModuleList(Block(dim, dim, heads, ratio) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(dim, dim, heads, ratio, drop_path * i / max(depth - 1, 1)) for i in range(depth)
+        )
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, classes) if classes else nn.Identity()
         self._initialize()

@@ -62,6 +62,22 @@ def test_dnabert_is_loaded_and_computes_the_same(tmp_path: Path, head: bool, saf
         np.testing.assert_allclose(vectors[row, :n], expected[row, 1 : n + 1], atol=1e-5)
 
 
+def test_old_names_of_normalization_are_read_and_another_epsilon_is_refused(tmp_path: Path) -> None:
+    dnabert(tmp_path / "dnabert")
+    file, config = tmp_path / "dnabert/pytorch_model.bin", tmp_path / "dnabert/config.json"
+    expected = KmerBert.from_dnabert(tmp_path / "dnabert").embed(np.zeros((1, 12), np.uint8))
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("Norm.bias", "Norm.beta"): t
+        for name, t in torch.load(file).items()
+    }
+    torch.save(old, file)
+    found = KmerBert.from_dnabert(tmp_path / "dnabert").embed(np.zeros((1, 12), np.uint8))
+    assert np.array_equal(found, expected)
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"layer_norm_eps": 0.1}))
+    with pytest.raises(ModelError, match=r"has layer_norm_eps 0\.1, not BERT's 1e-12"):
+        KmerBert.from_dnabert(tmp_path / "dnabert")
+
+
 def test_all_positions_of_dnabert_are_read(tmp_path: Path) -> None:
     """DNABERT has 512 positions: 510 k-mers, which are 515 bp if k is 6."""
     theirs = dnabert(tmp_path / "dnabert", k=6, length=512)

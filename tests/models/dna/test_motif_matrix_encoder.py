@@ -1,13 +1,11 @@
 """Matrices of motif scores to vectors: images, patches, every backbone, published weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from transformers import (
     DeiTConfig,
     DeiTForImageClassificationWithTeacher,
@@ -173,9 +171,7 @@ def checkpoint(kind: str, folder: Path) -> torch.nn.Module:
         model = ViTForImageClassification(ViTConfig(**flat))
     else:
         model = DeiTForImageClassificationWithTeacher(DeiTConfig(**flat))
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(model.config.to_dict()))
-    save_file({n: t.clone() for n, t in model.state_dict().items()}, folder / "model.safetensors")
+    model.save_pretrained(folder)  # with the names of weights that are published
     backbone: torch.nn.Module = getattr(model, kind.partition("-")[0])
     return backbone
 
@@ -212,12 +208,32 @@ def test_weights_of_a_t2t_vit_are_loaded(tmp_path: Path) -> None:
     assert torch.equal(loaded(matrices()), ours(matrices()))
 
 
+def test_layers_of_a_t2t_vit_are_called_as_published() -> None:
+    names = set(small("t2t-vit-14").network.state_dict())
+    of_layers = ("attn.proj.bias", "attn.qkv.weight", "mlp.fc1.bias", "norm1.weight")
+    assert {f"blocks.0.{name}" for name in of_layers} < names
+    assert {f"tokens_to_token.attention1.{name}" for name in of_layers} < names
+    assert {"cls_token", "norm.bias", "tokens_to_token.project.weight"} < names
+
+
+@pytest.mark.parametrize("backbone", ["patches", "swin-t", "vit-b", "deit-s", "t2t-vit-14"])
+def test_dropout_is_of_trainings_only(backbone: str) -> None:
+    encoder = small(backbone, dropout=0.5)
+    assert torch.equal(encoder.eval()(matrices()), encoder(matrices()))
+    encoder.train()
+    assert not torch.equal(encoder(matrices()), encoder(matrices()))
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     for settings, says in (
         ({"backbone": "swin-t", "dim": 10}, "dim 10 is not a multiple of the heads"),
         ({"backbone": "vit-b", "layers": (1, 2), "heads": (1, 2)}, "vit-b has no stages"),
         ({"backbone": "swin-t", "layers": (2, 2)}, "different numbers of stages"),
         ({"backbone": "resnet"}, "backbone: Input should be"),
+        ({"backbone": "t2t-vit-14", "dim": 10, "heads": [3]}, "dim 10 is not a multiple of the"),
+        ({"heads": [0]}, "heads.0: Input should be greater than 0"),
+        ({"layers": [-1]}, "layers.0: Input should be greater than 0"),
+        ({"backbone": "vit-b", "image_size": 40}, "a multiple of 16 pixels, not of 40"),
         ({"backbone": "vit-b", "image_size": 16, "n_regions": 40}, "do not fit into 16 x 16 pix"),
     ):
         with pytest.raises(ModelError, match=says):

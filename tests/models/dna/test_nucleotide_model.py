@@ -100,6 +100,35 @@ def test_an_unlearned_head_says_how_frequent_each_class_is() -> None:
     assert 4 / 1320 / 3 < predicted[2] < 3 * 4 / 1320
 
 
+def test_what_is_refused_leaves_the_model_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    named = NucleotideModel(DilatedCnn(context=80, width=8), names=["no", "donor"], max_steps=1)
+    for labels, problem in (
+        (LABELS, "class number 2 is not one of the 2 classes"),
+        (LABELS[:, :0], "all labels are missing"),
+        (np.zeros_like(LABELS), "all 1,440 training nucleotides are of the class 'no'"),
+    ):
+        with pytest.raises(ModelError, match=problem):
+            named.fit(CODES, labels, device="cpu")
+        with pytest.raises(ModelError, match="not fitted"):
+            named.predict(CODES)
+    three = NucleotideModel(
+        DilatedCnn(context=80, width=8), names=["no", "donor", "acceptor"], max_steps=1
+    )
+    three.fit(CODES, np.minimum(LABELS, 1), device="cpu")
+    assert "1 classes have no example in the training data: 'acceptor'" in caplog.text
+
+
+def test_an_interrupted_training_leaves_the_encoder_trainable() -> None:
+    model = small(frozen=True)
+
+    def stop(labels: np.ndarray, predictions: np.ndarray) -> float:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        model.fit(CODES, LABELS, validation=(CODES, LABELS), choose_by=stop, device="cpu")
+    assert all(parameter.requires_grad for parameter in model.encoder.parameters())
+
+
 def test_the_seed_decides_and_saving_preserves(tmp_path: Path) -> None:
     one, same, other = (
         small(seed=seed, max_steps=6).fit(CODES, LABELS, device="cpu") for seed in (0, 0, 1)

@@ -11,6 +11,7 @@ import torch
 from genoglot.errors import ModelError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn import CnnFc, CnnLstm
+from genoglot.models.dna.dilated_cnn import DilatedCnn
 from genoglot.models.dna.kmer_bert import SIZES, KmerBert
 from genoglot.models.dna.residual_cnn import ResidualCnn
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
@@ -53,6 +54,7 @@ ALL: dict[str, Callable[[], SequenceEncoder]] = {
     "onehot": lambda: attention("onehot"),
     "cnn-fc": lambda: CnnFc(length=50, channels=(6, 8), dim=12),
     "cnn-lstm": lambda: CnnLstm(channels=(6, 8), dim=12),
+    "dilated-cnn": lambda: DilatedCnn(context=400, width=6),
     "residual-cnn": lambda: ResidualCnn(width=8, learned=4, blocks=2, queries=2),
     "residual-cnn-learned": lambda: ResidualCnn(width=8, motifs=False, queries=0, positions=21),
     "kmer-bert": lambda: KmerBert(KmerTokenizer(3), **SIZES["tiny"]),

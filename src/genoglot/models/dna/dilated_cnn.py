@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -109,7 +109,8 @@ class DilatedCnn(SequenceEncoder):
         x = self.first(values)
         total = self.skip(x)
         for group, skip in zip(self.groups, self.skips, strict=True):
-            x = group(x)
+            for unit in cast(nn.Sequential, group):
+                x = unit(x, mask)
             total = total + skip(x)
         tokens = total.transpose(1, 2)
         weight = torch.ones_like(tokens[..., :1]) if mask is None else mask[..., None].float()
@@ -144,7 +145,11 @@ class ResidualUnit(nn.Module):
             )
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the unit: (batch, channels, length) -> the same."""
-        added: Tensor = self.layers(x)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Run the unit: (batch, channels, length) -> the same; padding is not in `mask`."""
+        added = x
+        for layer in self.layers:
+            if mask is not None and isinstance(layer, nn.Conv1d):
+                added = added * mask[:, None]
+            added = layer(added)
         return x + added

@@ -290,9 +290,9 @@ class GeneBert(nn.Module, Pretrained):
             see `MotifMatrixEncoder.load_backbone`. By default it is new.
         **settings
             Fields of `GeneBertSettings`, of `KmerBertSettings`, and, with the prefix `region_`, of
-            `MotifMatrixSettings`; others have the values of the preset (of the region encoder: if
-            `region_backbone` is not given; with one for images, samples are matched by default).
-            `seed` and `n_regions` are for all.
+            `MotifMatrixSettings`; others have the values of the preset. With another
+            `region_backbone` than that of the preset, its size is the published one, and with one
+            for images, samples are matched by default. `seed` and `n_regions` are for all.
 
         Returns
         -------
@@ -314,17 +314,24 @@ class GeneBert(nn.Module, Pretrained):
             raise ModelError("k is that of the encoder to begin with; leave it out")
         elif not isinstance(encoder, KmerBert):
             encoder = load_kmer_bert(encoder)
-        of_preset = read.training
+        of_preset, regions_of_preset = read.training, read.region_encoder
+        backbone = regions_of_preset.get("backbone", "patches")
+        if of_region.get("backbone", backbone) != backbone:
+            size = ("dim", "layers", "heads")
+            regions_of_preset = {k: v for k, v in regions_of_preset.items() if k not in size}
+        of_region = regions_of_preset | of_region
         if of_region.get("backbone", "patches") != "patches":
             of_preset = of_preset | {"match": "samples"}
         training = GeneBertSettings.of({**of_preset, **of_training}, "genebert")
         regions = None
         if training.matching_weight:
-            own = {} if "backbone" in of_region else read.region_encoder
-            regions = MotifMatrixEncoder(
-                data.motifs, data.families,
-                **{**own, **of_region, "n_regions": training.n_regions, "seed": training.seed},
-            )  # fmt: skip
+            both = {"n_regions": training.n_regions, "seed": training.seed}
+            try:
+                regions = MotifMatrixEncoder(data.motifs, data.families, **{**of_region, **both})
+            except ModelError as error:
+                raise ModelError(
+                    f"region encoder: {error} (its settings begin with region_)"
+                ) from None
             if region_weights is not None:
                 regions.load_backbone(region_weights)
         elif region_weights is not None:

@@ -122,9 +122,10 @@ class GeneBertBatches:
         data = self.data
         margin = (data.width - self.bases) // 2
         codes = data.codes(ids)[..., margin : margin + self.bases]
-        order = np.argsort(ids, axis=1, kind="stable")  # ids are sorted by position
-        in_order = np.take_along_axis(ids, order, 1)
-        center, chrom = (data.start[in_order] + data.end[in_order]) // 2, data.chrom[in_order]
+        center, chrom = (data.start[ids] + data.end[ids]) // 2, data.chrom[ids]
+        # Not the order of the ids: a short region in a long one can start after, and end before it.
+        order = np.lexsort((center, chrom), axis=1)
+        center, chrom = (np.take_along_axis(of_ids, order, 1) for of_ids in (center, chrom))
         overlap = np.zeros(ids.shape, np.int64)
         near = np.where(chrom[:, 1:] == chrom[:, :-1], self.bases - np.diff(center, axis=1), 0)
         np.put_along_axis(overlap, order[:, 1:], near, 1)

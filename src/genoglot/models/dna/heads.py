@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from genoglot.errors import ModelError
+from genoglot.errors import ModelError, some
 from genoglot.models.dna.target import NUCLEOTIDES, Target, TaskTarget
+
+log = logging.getLogger("genoglot")
 
 
 class SequenceHead(nn.Module):
@@ -165,3 +168,13 @@ def not_learnable(
             "examples that differ"
         )
     return [names[int(i)] if names else str(i) for i in np.flatnonzero(constant)]
+
+
+def warn_of_not_learnable(
+    labels: NDArray[Any], target: TaskTarget, names: Sequence[str] | None
+) -> None:
+    """Warn of outputs or classes that cannot be learned; parameters as of `not_learnable`."""
+    if missing := not_learnable(labels, target, names):
+        of_classes = target in ("multi-class", NUCLEOTIDES)
+        what = "classes have no example" if of_classes else "outputs have one label"
+        log.warning("%d %s in the training data: %s", len(missing), what, some(missing))

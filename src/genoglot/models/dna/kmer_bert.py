@@ -204,6 +204,10 @@ class KmerBert(SequenceEncoder):
             raise ModelError(f"{path}: config.json is not BERT's, it has no {missing}") from None
         if config.get("hidden_act", "gelu") != "gelu":
             raise ModelError(f"{path}: has the activation {config['hidden_act']}, not BERT's gelu")
+        if config.get("layer_norm_eps", 1e-12) != 1e-12:
+            raise ModelError(
+                f"{path}: has layer_norm_eps {config['layer_norm_eps']}, not BERT's 1e-12"
+            )
         encoder = cls(tokenizer, **{**read, **settings})
         load_weights(encoder.bert, tensors, prefix="bert.", ignored=_OTHER_WEIGHTS, what=path)
         return encoder.eval()
@@ -265,7 +269,8 @@ def load_kmer_bert(path: str | Path) -> KmerBert:
     ModelError
         If it is none of these.
     """
-    folder = local_folder(path, what="k-mer BERT")
+    patterns = ["*.json", "*.safetensors", "*.txt", "pytorch_model.bin"]
+    folder = local_folder(path, what="k-mer BERT", patterns=patterns, cached=True)
     encoder: Any = (
         SequenceEncoder.from_pretrained(folder)
         if is_saved(folder)

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple, Self, cast, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genoglot.errors import ModelError
-from genoglot.nn.checkpoint import load_weights, read_checkpoint
+from genoglot.nn.checkpoint import load_weights, read_checkpoint, refuse_other_weights
 from genoglot.nn.encoder import Encoded, Encoder
 from genoglot.nn.seed import torch_seed
 from genoglot.nn.state import load_state_arrays, state_arrays
@@ -64,7 +64,6 @@ SHAPES: dict[str, Shape] = {
 }
 
 _OTHER_WEIGHTS = ("classifier", "pooler", "head.", "pos_embed", "relative_position_index")
-_PREFIXES = ("swin.", "vit.", "deit.")
 
 
 class MotifMatrixSettings(Settings):
@@ -87,7 +86,7 @@ class MotifMatrixSettings(Settings):
         Size of the backbone: width, and number of layers and of heads, a list with a number for
         each stage. By default the published size, see `SHAPES`.
     dropout
-        Dropout rate; of Swin: of whole layers (stochastic depth).
+        Dropout rate; of Swin and T2T-ViT: of whole layers (stochastic depth).
     seed
         Random seed of the weights.
     """
@@ -98,8 +97,8 @@ class MotifMatrixSettings(Settings):
     image_size: int = Field(224, ge=16)
     family_size: int = Field(16, ge=1)
     dim: int | None = Field(None, ge=4)
-    layers: tuple[int, ...] | None = Field(None, min_length=1)
-    heads: tuple[int, ...] | None = Field(None, min_length=1)
+    layers: tuple[PositiveInt, ...] | None = Field(None, min_length=1)
+    heads: tuple[PositiveInt, ...] | None = Field(None, min_length=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     seed: int = Field(0, ge=0)
 
@@ -177,10 +176,16 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
             return MotifPatches(
                 groups, s.n_regions, dim=dim, layers=layers[0], heads=heads[0], dropout=s.dropout
             )
-        if s.backbone.startswith("t2t"):
-            return T2TViT(s.image_size, dim=dim, depth=layers[0], heads=heads[0])
         if any(dim * 2**i % n for i, n in enumerate(heads)):
             raise ModelError(f"dim {dim} is not a multiple of the heads {heads}; change one")
+        if s.image_size % 16 and not s.backbone.startswith("swin"):
+            raise ModelError(
+                f"{s.backbone} reads images of a multiple of 16 pixels, not of {s.image_size}"
+            )
+        if s.backbone.startswith("t2t"):
+            return T2TViT(
+                s.image_size, dim=dim, depth=layers[0], heads=heads[0], drop_path=s.dropout
+            )
         if s.backbone.startswith("swin"):
             from transformers import SwinConfig, SwinModel
 
@@ -227,9 +232,11 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         """
         if self.settings.backbone == "patches":
             raise ModelError("no weights are published for patches; choose a backbone for images")
-        _, _, tensors = read_checkpoint(path)
-        prefix = next((p for p in _PREFIXES if any(name.startswith(p) for name in tensors)), "")
-        load_weights(self.network, tensors, prefix=prefix, ignored=_OTHER_WEIGHTS, what=path)
+        folder, _, tensors = read_checkpoint(path)
+        if isinstance(self.network, T2TViT):
+            load_weights(self.network, tensors, prefix="", ignored=_OTHER_WEIGHTS, what=path)
+        else:
+            self.network = _load_of_transformers(self.network, folder, path)
         return self
 
     def make_image(self, matrix: Tensor) -> Tensor:
@@ -318,6 +325,37 @@ class MotifMatrixEncoder(nn.Module, Pretrained):
         encoder = cls(saved.config["motifs"], saved.config["families"], **saved.settings)
         load_state_arrays(encoder, saved.arrays)
         return encoder.eval()
+
+
+def _load_of_transformers(network: Any, folder: Path, what: str | Path) -> nn.Module:
+    """Load published weights, whose names transformers translates into its present ones."""
+    from transformers.utils import logging
+
+    their_logging: Any = logging
+    level, bar = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
+    their_logging.set_verbosity_error()
+    their_logging.disable_progress_bar()
+    pooling = {} if "swin" in network.config.model_type else {"add_pooling_layer": False}
+    try:
+        loaded, report = type(network).from_pretrained(
+            folder, config=network.config, dtype=torch.float32, local_files_only=True,
+            ignore_mismatched_sizes=True, output_loading_info=True, **pooling,
+        )  # fmt: skip
+    finally:
+        their_logging.set_verbosity(level)
+        if bar:
+            their_logging.enable_progress_bar()
+    known = {
+        name for name in report["unexpected_keys"] if any(part in name for part in _OTHER_WEIGHTS)
+    }
+    problems = [f"{name} is missing" for name in report["missing_keys"]]
+    problems += [f"{name} is unknown" for name in set(report["unexpected_keys"]) - known]
+    problems += [
+        f"{name} is {tuple(found)}, not {tuple(own)}"
+        for name, found, own in report["mismatched_keys"]
+    ]
+    refuse_other_weights(problems, what)
+    return cast(nn.Module, loaded)
 
 
 class MotifPatches(nn.Module):

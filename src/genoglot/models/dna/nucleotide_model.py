@@ -13,9 +13,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import TrackHead, not_learnable
+from genoglot.models.dna.heads import TrackHead, warn_of_not_learnable
 from genoglot.models.dna.predictor import DnaPredictor
-from genoglot.models.dna.sequence_encoder import ENCODER, SequenceEncoder, batches, inference
+from genoglot.models.dna.sequence_encoder import (
+    ENCODER,
+    SequenceEncoder,
+    batches,
+    frozen,
+    inference,
+)
 from genoglot.models.dna.sequence_model import Metric
 from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.nn.seed import torch_seed
@@ -163,7 +169,6 @@ class NucleotideModel(DnaPredictor):
         if choose_by is not None and validation is None:
             raise ModelError("choose_by needs validation data; give some")
         self._make_head(codes, labels)
-        not_learnable(np.asarray(labels), NUCLEOTIDES, self.names)
         network = NucleotideNetwork(self.encoder, self._head(), codes.shape[1], frozen=s.frozen)
 
         def make_batch(draw: Draw) -> Batch:
@@ -173,29 +178,25 @@ class NucleotideModel(DnaPredictor):
 
         examples = Examples(len(codes), s.batch_size, make_batch)
         steps = s.max_steps or s.epochs * examples.steps_per_epoch
-        trained = [parameter.requires_grad for parameter in self.encoder.parameters()]
-        if s.frozen:
-            self.encoder.requires_grad_(False)
-        train(
-            network,
-            examples,
-            Schedule(steps, s.learning_rate, round(s.warm_up * steps), s.decay, s.weight_decay),
-            seed=s.seed,
-            validation=self._validation(validation, choose_by),
-            folder=Path(log_folder) if log_folder is not None else None,
-            resume=resume,
-            identity=None if log_folder is None else {
-                "settings": s.model_dump(),
-                "encoder": self.encoder.description(),
-                "tokenizer": saved_digest(self.encoder.tokenizer),
-                "data": data_digest(codes, labels),
-                "validation": data_digest(*(validation or ())),
-            },
-            progress=progress,
-            device=device,
-        )  # fmt: skip
-        for parameter, was in zip(self.encoder.parameters(), trained, strict=True):
-            parameter.requires_grad_(was)
+        with frozen(self.encoder, enabled=s.frozen):
+            train(
+                network,
+                examples,
+                Schedule(steps, s.learning_rate, round(s.warm_up * steps), s.decay, s.weight_decay),
+                seed=s.seed,
+                validation=self._validation(validation, choose_by),
+                folder=Path(log_folder) if log_folder is not None else None,
+                resume=resume,
+                identity=None if log_folder is None else {
+                    "settings": s.model_dump(),
+                    "encoder": self.encoder.description(),
+                    "tokenizer": saved_digest(self.encoder.tokenizer),
+                    "data": data_digest(codes, labels),
+                    "validation": data_digest(*(validation or ())),
+                },
+                progress=progress,
+                device=device,
+            )  # fmt: skip
         return self
 
     @property
@@ -277,7 +278,7 @@ class NucleotideModel(DnaPredictor):
                 "numbers, integers (n, positions)"
             )
         values = np.asarray(labels)
-        found = int(values.max()) if len(values) else -1
+        found = int(values.max()) if values.size else -1
         if found < 0:
             raise ModelError("all labels are missing; give some")
         crop, odd = divmod(codes.shape[1] - labels.shape[1], 2)
@@ -287,22 +288,23 @@ class NucleotideModel(DnaPredictor):
                 "give sequences with as much context on one side as on the other"
             )
         self.encoder.check_length(codes.shape[1])
-        if self.head is None:
-            classes = len(self.names or ()) or found + 1
-            self.head = self._new_head(classes, crop).to(next(self.encoder.parameters()).device)
-            self.head.eval()
+        head = self.head
+        classes = head.linear.out_features if head else len(self.names or ()) or found + 1
+        if found >= classes:
+            raise ModelError(f"class number {found} is not one of the {classes} classes")
+        if head is not None and crop != head.crop:
+            raise ModelError(
+                f"{2 * crop} bp of context, but the model was trained on {self.context} bp"
+            )
+        warn_of_not_learnable(values, NUCLEOTIDES, self.names)
+        if head is None:
+            head = self._new_head(classes, crop).to(next(self.encoder.parameters()).device)
             # The first answer is how frequent each class is: sites are rarer than one in a hundred,
             # and a bias that begins at 0 needs thousands of steps to get there.
             counts = np.bincount(values[values >= 0], minlength=classes) + 1
             with torch.no_grad():
-                self.head.linear.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
-        classes = self.head.linear.out_features
-        if found >= classes:
-            raise ModelError(f"class number {found} is not one of the {classes} classes")
-        if crop != self.head.crop:
-            raise ModelError(
-                f"{2 * crop} bp of context, but the model was trained on {self.context} bp"
-            )
+                head.linear.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+            self.head = head.eval()
 
     def _validation(
         self, held_out: tuple[Codes, Classes] | None, choose_by: Metric | Literal["loss"] | None

@@ -319,6 +319,19 @@ def inference(module: nn.Module) -> Iterator[None]:
         module.train(training)
 
 
+@contextmanager
+def frozen(encoder: nn.Module, *, enabled: bool) -> Iterator[None]:
+    """Train nothing of an encoder for a while, if this is enabled."""
+    trained = [parameter.requires_grad for parameter in encoder.parameters()]
+    if enabled:
+        encoder.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, was in zip(encoder.parameters(), trained, strict=True):
+            parameter.requires_grad_(was)
+
+
 def batches(
     codes: Codes, lengths: Lengths | None, size: int
 ) -> Iterator[tuple[Codes, Lengths | None]]:

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genoglot.errors import ModelError
-from genoglot.models.dna.heads import SequenceHead, not_learnable
+from genoglot.models.dna.heads import SequenceHead, warn_of_not_learnable
 from genoglot.models.dna.labeled_examples import (
     LabeledExamples,
     Labels,
@@ -26,6 +26,7 @@ from genoglot.models.dna.sequence_encoder import (
     ENCODER,
     SequenceEncoder,
     batches,
+    frozen,
     inference,
     to_numpy,
 )
@@ -239,42 +240,37 @@ class SequenceModel(DnaPredictor):
             raise ModelError("choose_by needs validation data; give some")
         self._make_head(labels)
         self.lengths = TrainedLengths.of(codes, lengths, shortest)
-        not_learnable(labels, s.target, self.names)
         network = SupervisedNetwork(self.encoder, self._head(), self.objective, s.label_smoothing)
         held_out: tuple[Any, ...] = ()
         if validation is not None:
             held_out = (
                 validation[0], validation_lengths, check_labels(*validation, s.target)
             )  # fmt: skip
-        trained = [parameter.requires_grad for parameter in self.encoder.parameters()]
-        if s.frozen:
-            self.encoder.requires_grad_(False)
         data = LabeledExamples(
             self.encoder, codes, lengths, labels,
             strands=s.strands, shift=s.shift, frozen=s.frozen, seed=s.seed,
         )  # fmt: skip
         examples = Examples(len(codes), s.batch_size, data.batch)
         steps = s.max_steps or s.epochs * examples.steps_per_epoch
-        train(
-            network,
-            examples,
-            Schedule(steps, s.learning_rate, round(s.warm_up * steps), s.decay, s.weight_decay),
-            seed=s.seed,
-            validation=self._validation(network, held_out, choose_by),
-            folder=Path(log_folder) if log_folder is not None else None,
-            resume=resume,
-            identity=None if log_folder is None else {
-                "settings": s.model_dump(),
-                "encoder": self.encoder.description(),
-                "tokenizer": saved_digest(self.encoder.tokenizer),
-                "data": data_digest(codes, lengths, labels),
-                "validation": data_digest(*held_out),
-            },
-            progress=progress,
-            device=device,
-        )  # fmt: skip
-        for parameter, was in zip(self.encoder.parameters(), trained, strict=True):
-            parameter.requires_grad_(was)
+        with frozen(self.encoder, enabled=s.frozen):
+            train(
+                network,
+                examples,
+                Schedule(steps, s.learning_rate, round(s.warm_up * steps), s.decay, s.weight_decay),
+                seed=s.seed,
+                validation=self._validation(network, held_out, choose_by),
+                folder=Path(log_folder) if log_folder is not None else None,
+                resume=resume,
+                identity=None if log_folder is None else {
+                    "settings": s.model_dump(),
+                    "encoder": self.encoder.description(),
+                    "tokenizer": saved_digest(self.encoder.tokenizer),
+                    "data": data_digest(codes, lengths, labels),
+                    "validation": data_digest(*held_out),
+                },
+                progress=progress,
+                device=device,
+            )  # fmt: skip
         return self
 
     def embed(
@@ -357,10 +353,11 @@ class SequenceModel(DnaPredictor):
     def _make_head(self, labels: Labels) -> None:
         """Make a head for the labels, unless there is one from an earlier `fit`."""
         classes = self.settings.target == "multi-class"
-        if self.head is None:
+        head = self.head
+        if head is not None:
+            outputs = head.center.numel()
+        else:
             outputs = labels.shape[1] if not classes else len(self.names or ()) or _classes(labels)
-            self.head = self._new_head(outputs).to(next(self.encoder.parameters()).device).eval()
-        outputs = self.head.center.numel()
         if classes and labels.max() >= outputs:
             raise ModelError(f"class number {labels.max()} is not one of the {outputs} classes")
         if not classes and labels.shape[1] != outputs:
@@ -369,13 +366,17 @@ class SequenceModel(DnaPredictor):
             )
         if self.names is not None and len(self.names) != outputs:
             raise ModelError(f"{len(self.names)} names for {outputs} outputs; give one for each")
+        warn_of_not_learnable(labels, self.settings.target, self.names)
+        if head is None:
+            head = self._new_head(outputs).to(next(self.encoder.parameters()).device).eval()
         if self.settings.target == "regression":
             known = ~np.isnan(labels)
             number = np.maximum(known.sum(axis=0), 1)
             center = np.where(known, labels, 0).sum(axis=0, dtype=np.float64) / number
             deviation = np.sqrt((np.where(known, labels - center, 0) ** 2).sum(axis=0) / number)
-            self.head.center.copy_(torch.from_numpy(center))
-            self.head.scale.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1)))
+            head.center.copy_(torch.from_numpy(center))
+            head.scale.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1)))
+        self.head = head
 
     def _validation(
         self, network: SupervisedNetwork, held_out: tuple[Any, ...],
