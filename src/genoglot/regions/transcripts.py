@@ -80,7 +80,7 @@ class _Feature(NamedTuple):
 
 
 class _Exon(NamedTuple):
-    """What is stored of a record of an exon or a coding sequence, of which there are millions."""
+    """What is stored of each of millions of records of exons and coding sequences."""
 
     start: int
     end: int
@@ -99,8 +99,8 @@ def read_transcripts(path: str | Path, sizes: Mapping[str, int] | None = None) -
     The exons of a transcript are its records `exon`; if it has none, its records `CDS`, which is
     all that annotations of yeast have. In GFF3 the gene of a transcript is its parent; a transcript
     without a parent is its own gene. A name that is used on two chromosomes names two transcripts.
-    So does a name of two records of transcripts on one chromosome, and, without such records, a name
-    whose exon_number begins again. Where that is not clear, as exons are in none or in several
+    So does a name of two records of transcripts on one chromosome and, without such records, a
+    name whose exon_number begins again. Where that is not clear, as exons are in none or in several
     records of their name, a transcript is left out; a warning has the number.
 
     Parameters
