@@ -130,8 +130,8 @@ def check_apart(out: str | Path, sources: Iterable[str | Path | None]) -> None:
     GenoglotError
         If one of them is `out` or lies in it.
     """
-    for source in filter(None, sources):
-        if Path(source).resolve().is_relative_to(Path(out).resolve()):
+    for source in sources:
+        if source and Path(source).resolve().is_relative_to(Path(out).resolve()):
             raise GenoglotError(
                 f"{out}: holds the source {source}, which would be replaced; choose another output "
                 "directory (-o)"

@@ -115,8 +115,8 @@ def test_a_key_tells_what_decides_the_result_and_nothing_else() -> None:
                 "grid": [{"tasks": "PromVary", "model": "attention", "positions": "absolute"}],
                 "size": {"models": {"attention": {"max_length": 20}}},
             },
-            "PromVary: attention, patch, absolute: a sequence of the task of 500 bp, but this model "
-            "reads up to 80 bp",
+            "PromVary: attention, patch, absolute: a sequence of the task of 500 bp, but this "
+            "model reads up to 80 bp",
         ),
     ],
 )

@@ -168,6 +168,10 @@ def test_names_with_commas(tmp_path: Path) -> None:
     [
         (row("gene", 1, 9, "+", "ID=g"), "has no exon and no CDS records"),
         (row("exon", 9, 1, "+", "Parent=t"), "a.gff3:1: 9 to 1 is not a range"),
+        (
+            row("exon", 9, 10**19, "+", "Parent=t"),
+            "a.gff3:1: 9 to 10000000000000000000 is not a range",
+        ),
         (row("exon", 1, 9, "+", "Note=x"), "a.gff3:1: an exon has neither a transcript_id"),
         (row("exon", 1, 9, "?!", "Parent=t"), "a.gff3:1: the strand"),
         ("1\t2\t3\n", "a.gff3:1: a GTF or GFF3 line has nine"),

@@ -17,6 +17,7 @@ from genoglot.regions.strand import read_strand
 # Records of genes (Ensembl's GFF3 has its own words), and the records used if there are none.
 _GENES = (b"gene", b"ncRNA_gene", b"pseudogene")
 TRANSCRIPTS = (b"transcript", b"mRNA")
+_LARGEST = 2**63 - 1  # positions are int64
 _NAMES = ("gene_name", "Name", "gene_id", "ID")
 _COLUMNS = "chrom source feature start end score strand frame attributes"
 # One attribute: a key, then " " (GTF) or = (GFF3), then a value in quotes, which may contain ; and
@@ -161,11 +162,11 @@ def read_records(
 
 
 def check_range(record: Record, path: str | Path) -> None:
-    """Refuse a record, with its line, that does not start at 1 or later or ends before that."""
-    if not 1 <= record.start <= record.end:
+    """Refuse a record, with its line, whose start and end are not a range of bases from 1."""
+    if not 1 <= record.start <= record.end <= _LARGEST:
         raise AnnotationError(
             f"{path}:{record.line}: {record.start} to {record.end} is not a range; a GTF or GFF3 "
-            "record starts at 1 or later and does not end before it starts"
+            "record starts at 1 or later, does not end before it starts, and ends below 2^63"
         )
 
 

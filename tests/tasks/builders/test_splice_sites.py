@@ -417,6 +417,10 @@ def test_genes_without_introns_only_are_refused(build: Build) -> None:
         ("g\t1\t+\t10\t90\t10,\t30,90,", ":2: the exons of g are not sorted ranges"),
         ("g\t1\t+\tx\t90\t10,50,\t30,90,", ":2: the exons of g are not sorted ranges"),
         ("g\t1\t+\t1²\t90\t10,50,\t30,90,", ":2: the exons of g are not sorted ranges"),
+        (
+            f"g\t1\t+\t10\t{10**19}\t10,50,\t30,{10**19},",
+            ":2: the exons of g are not sorted ranges",
+        ),
         ("g\t1\t%\t10\t90\t10,50,\t30,90,", "the strand of g is '%'"),
     ],
 )

@@ -21,7 +21,7 @@ Choice = Literal["longest", "most-introns"]
 MIN_INTRON = 10
 """Minimum length of an intron in bp: shorter gaps between exons are frameshifts, not introns."""
 
-_DIGITS = re.compile("[0-9]+")
+_DIGITS = re.compile("[0-9]{1,18}")  # in int64
 _TABLE = ("NAME", "CHROM", "STRAND", "TX_START", "TX_END", "EXON_START", "EXON_END")
 
 
