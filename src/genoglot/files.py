@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -117,6 +117,29 @@ def atomic_path(
         temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def check_apart(out: str | Path, sources: Iterable[str | Path | None]) -> None:
+    """Refuse a directory whose replacement would delete what is read to make it.
+
+    Parameters
+    ----------
+    out
+        The directory to write.
+    sources
+        Files and directories that are read; None is for an option that is not given.
+
+    Raises
+    ------
+    GenoglotError
+        If one of them is `out` or lies in it.
+    """
+    for source in sources:
+        if source and Path(source).resolve().is_relative_to(Path(out).resolve()):
+            raise GenoglotError(
+                f"{out}: holds the source {source}, which would be replaced; choose another output "
+                "directory (-o)"
+            )
 
 
 def _permit_as_umask(path: Path, holder: Path) -> None:

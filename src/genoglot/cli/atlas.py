@@ -11,6 +11,7 @@ import typer
 from genoglot.cli.options import AsJson, BedFolder, Overlap, Overwrite, Seed, with_groups
 from genoglot.cli.output import print_facts, print_json
 from genoglot.cli.session import read_pairs, report_skipped
+from genoglot.files import check_apart
 
 log = logging.getLogger("genoglot")
 
@@ -41,6 +42,7 @@ def build(
     """
     from genoglot.atlas import build_atlas
 
+    check_apart(out, [folder, universe, files.sheet])
     atlas, skipped = build_atlas(
         folder,
         files.metadata(folder),

@@ -21,6 +21,7 @@ from genoglot.cli.options import (
 from genoglot.cli.output import print_facts, print_json, print_tsv
 from genoglot.cli.session import advise
 from genoglot.errors import GenoglotError
+from genoglot.files import check_apart
 
 if TYPE_CHECKING:
     from genoglot.atlas.accessibility import Accessibility
@@ -163,6 +164,8 @@ def build(
     dna = genome.open()
     if dna is None:
         raise GenoglotError("give the genome of the regions with --genome")
+    tables = (matrix.barcodes, matrix.peaks, matrix.cell_types, motifs.motifs)
+    check_apart(out, [source, *tables, *dna.files])
     accessible = _read(source, matrix, on_error)
     if not same_assembly(accessible.genome, assembly):
         raise GenoglotError(
