@@ -11,7 +11,6 @@ import typer
 from genoglot.cli.options import AsJson, BedFolder, Overlap, Overwrite, Seed, with_groups
 from genoglot.cli.output import print_facts, print_json
 from genoglot.cli.session import read_pairs, report_skipped
-from genoglot.files import check_apart
 
 log = logging.getLogger("genoglot")
 
@@ -41,6 +40,7 @@ def build(
     Files that cannot be read are listed and left out; the exit status is then 2.
     """
     from genoglot.atlas import build_atlas
+    from genoglot.files import check_apart
 
     check_apart(out, [folder, universe, files.sheet])
     atlas, skipped = build_atlas(

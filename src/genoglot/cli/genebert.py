@@ -21,7 +21,6 @@ from genoglot.cli.options import (
 from genoglot.cli.output import print_facts, print_json, print_tsv
 from genoglot.cli.session import advise
 from genoglot.errors import GenoglotError
-from genoglot.files import check_apart
 
 if TYPE_CHECKING:
     from genoglot.atlas.accessibility import Accessibility
@@ -157,6 +156,7 @@ def build(
 
     An interrupted build continues where it was, if the same command is given again.
     """
+    from genoglot.files import check_apart
     from genoglot.models.dna.genebert_build import SUBSETS
     from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.regions.assembly import same_assembly

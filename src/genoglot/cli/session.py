@@ -24,7 +24,6 @@ from typer.core import TyperGroup
 
 from genoglot import __version__
 from genoglot.errors import GenoglotError, ModelError
-from genoglot.files import check_apart
 
 if TYPE_CHECKING:
     from genoglot.sequence import Genome
@@ -223,6 +222,8 @@ def check_out(out: Path, sources: Iterable[str | Path | None], *, overwrite: boo
     overwrite
         Whether existing output is replaced.
     """
+    from genoglot.files import check_apart
+
     if out.is_file():
         raise GenoglotError(f"{out}: is a file; choose another name")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
