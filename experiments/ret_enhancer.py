@@ -39,7 +39,7 @@ from genoglot.models.dna.sequence_encoder import batches, inference
 from genoglot.sequence import reverse_complement
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.kmers import kmer_counts
-from genoglot.sequence.motif_hits import ScoreDistribution
+from genoglot.sequence.motif_hits import ScoreDistribution, round_matrix
 from genoglot.sequence.motifs import MotifScanner, jaspar
 from genoglot.tasks import TASKS, TaskData
 from genoglot.tasks.builders.mpra import ENHANCERS
@@ -181,7 +181,12 @@ def score_motifs(
     yield f"TF vector of {SCANNED} bp, L2", SIZE, np.linalg.norm(after - before, axis=1)
     yield f"TF vector of {SCANNED} bp, sum", EFFECT, (after - before).sum(axis=1)
     least = np.array([ScoreDistribution.of(matrix).threshold(HIT) for matrix in matrices])
-    gained = (after >= least).astype(int) - (before >= least)
+    finder = MotifScanner([round_matrix(matrix) for matrix in matrices])
+    before, after = (
+        finder.max_scores(around(codes, changed, SCANNED)) >= least
+        for codes in (reference, alternative)
+    )
+    gained = after.astype(int) - before
     yield "motif hits that change", SIZE, np.abs(gained).sum(axis=1)
     yield "motif hits gained - lost", EFFECT, gained.sum(axis=1)
 

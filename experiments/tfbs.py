@@ -121,6 +121,11 @@ def of_other_negatives(factors: list[Path], split: str) -> dict[tuple[str, str],
     rows: dict[tuple[str, str], list[list[float]]] = {}
     for factor in factors:
         data = {name: TaskData.open(factor / name) for name in NEGATIVES}
+        learned = set().union(*(ids(one, split, "train", "validation") for one in data.values()))
+        tested_on = set().union(*(ids(one, split, "test") for one in data.values()))
+        assert not learned & tested_on, (
+            f"{factor}: a positive is trained and tested on; build it again"
+        )
         for trained in NEGATIVES:
             model = BASELINES["kmer-linear"]("binary", 1)
             train, validation = (data[trained].subset(split, s) for s in ("train", "validation"))
@@ -130,6 +135,10 @@ def of_other_negatives(factors: list[Path], split: str) -> dict[tuple[str, str],
                 answers = model.predict(test.inputs)
                 rows.setdefault((trained, tested), []).append(list(measured(test.labels, answers)))
     return {key: np.array(found) for key, found in rows.items()}
+
+
+def ids(data: TaskData, split: str, *subsets: str) -> set[str]:
+    return {name for one in subsets for name in data.examples["id"][data.rows(split, one)]}
 
 
 def measured(labels: Any, predictions: Values) -> Iterator[float]:

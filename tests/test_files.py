@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and what is no file is never replaced."""
 
 import gzip
+import io
 import os
 import random
 import stat
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from genoglot.errors import GenoglotError
-from genoglot.files import atomic_path, read_bytes, read_lines
+from genoglot.files import atomic_path, bgzip, read_bytes, read_lines, text_writer
 from genoglot.regions import Regions
+from genoglot.sequence.fasta import read_fasta
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -81,6 +83,16 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.bed.gz").write_bytes(b"\x1f\x8b\x08\x00cut")
     with pytest.raises(GenoglotError, match="damaged gzip"):
         read_bytes(tmp_path / "cut.bed.gz")
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for read in (read_bytes, lambda path: next(read_fasta(path)).name.encode()):
+        content = io.BufferedReader(io.BytesIO(b">a\nACGT\n"))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+        assert b"a" in read("-")
+        for again in (read_bytes, lambda path: next(read_fasta(path))):
+            with pytest.raises(GenoglotError, match="can be read once; give a file for all inputs"):
+                again("-")
 
 
 def test_files_get_the_permissions_of_the_umask_whatever_wrote_them(tmp_path: Path) -> None:
@@ -164,3 +176,13 @@ def test_a_user_without_a_home_is_told_how_to_name_a_cache(tmp_path: Path) -> No
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert "set the environment variable GENOGLOT_CACHE" in done.stderr.splitlines()[-1]
+
+
+def test_a_text_in_many_parts_is_compressed_like_one(tmp_path: Path) -> None:
+    lines = [f"chr1\t{50 * i}\t{50 * i + 12}\tCTCF\n" for i in range(6_000)]
+    with text_writer(tmp_path / "parts.bed.gz") as write:
+        for line in lines:
+            write(line)
+    whole = "".join(lines).encode()
+    assert len(whole) > 2 * 65_280
+    assert (tmp_path / "parts.bed.gz").read_bytes() == bgzip(whole)

@@ -13,10 +13,11 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
+from weakref import WeakSet
 
 import numpy as np
 
@@ -45,7 +46,10 @@ _BINARY = {
     b"\x26\xfc\x8f\x88": "a bigWig file; give peaks or regions as BED",
     b"BAM\x01": "a BAM file; give peaks or regions as BED",
 }
+_BLOCK = 65_280  # bytes of a bgzip block, before compression
 _WEB_PAGE = (b"<!doctype html", b"<html", b"<?xml")
+
+_read_before: WeakSet[BinaryIO] = WeakSet()  # streams of standard input
 
 
 @contextmanager
@@ -113,6 +117,29 @@ def atomic_path(
         temporary.replace(path)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def check_apart(out: str | Path, sources: Iterable[str | Path | None]) -> None:
+    """Refuse a directory whose replacement would delete what is read to make it.
+
+    Parameters
+    ----------
+    out
+        The directory to write.
+    sources
+        Files and directories that are read; None is for an option that is not given.
+
+    Raises
+    ------
+    GenoglotError
+        If one of them is `out` or lies in it.
+    """
+    for source in sources:
+        if source and Path(source).resolve().is_relative_to(Path(out).resolve()):
+            raise GenoglotError(
+                f"{out}: holds the source {source}, which would be replaced; choose another output "
+                "directory (-o)"
+            )
 
 
 def _permit_as_umask(path: Path, holder: Path) -> None:
@@ -237,11 +264,29 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     GenoglotError
-        If the file is missing, unreadable or a damaged gzip file.
+        If the file is missing, unreadable or a damaged gzip file, or if standard input was read
+        before.
     """
     with explains_unreadable(path):
-        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        data = standard_input().read() if str(path) == "-" else Path(path).read_bytes()
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def standard_input() -> BinaryIO:
+    """Return the stream of standard input, to be read to its end.
+
+    Raises
+    ------
+    GenoglotError
+        If it was returned before: two files cannot both be standard input.
+    """
+    stream = sys.stdin.buffer
+    if stream in _read_before:
+        raise GenoglotError(
+            "-: standard input can be read once; give a file for all inputs but one"
+        )
+    _read_before.add(stream)
+    return stream
 
 
 @contextmanager
@@ -350,6 +395,19 @@ def read_text(path: str | Path) -> TextIO:
     return io.StringIO(read_lines(path).decode())
 
 
+def read_number(text: str) -> float:
+    """Read a number of a text file or option; 1_0 is not one, although Python reads it as 10.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a number.
+    """
+    if "_" in text:
+        raise ValueError(f"not a number: {text!r}")
+    return float(text)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8, completely or not at all: see `text_writer`."""
     with text_writer(path) as write:
@@ -387,17 +445,23 @@ def text_writer(path: str | Path) -> Iterator[Callable[[str], object]]:
         return
     compress = str(path).endswith((".gz", ".bgz"))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
+        pending = bytearray()  # less than a block
 
         def write(text: str) -> None:
-            data = text.encode()
-            file.write(b"".join(_bgzip_blocks(data)) if compress else data)
+            if not compress:
+                file.write(text.encode())
+                return
+            pending.extend(text.encode())
+            whole = len(pending) // _BLOCK * _BLOCK
+            file.write(b"".join(_bgzip_blocks(pending[:whole])))
+            del pending[:whole]
 
         yield write
         if compress:
-            file.write(_bgzip_block(b""))
+            file.write(bgzip(pending))
 
 
-def bgzip(data: bytes) -> bytes:
+def bgzip(data: bytes | bytearray) -> bytes:
     """Compress into bgzip blocks (SAM specification, section 4.1), which tabix can index.
 
     Examples
@@ -408,11 +472,11 @@ def bgzip(data: bytes) -> bytes:
     return b"".join([*_bgzip_blocks(data), _bgzip_block(b"")])
 
 
-def _bgzip_blocks(data: bytes) -> Iterator[bytes]:
-    return (_bgzip_block(data[i : i + 65280]) for i in range(0, len(data), 65280))
+def _bgzip_blocks(data: bytes | bytearray) -> Iterator[bytes]:
+    return (_bgzip_block(data[i : i + _BLOCK]) for i in range(0, len(data), _BLOCK))
 
 
-def _bgzip_block(data: bytes) -> bytes:
+def _bgzip_block(data: bytes | bytearray) -> bytes:
     body = zlib.compress(data, 6, -15)
     # A header of 18 bytes, the last two for the size of the block less one, and a trailer of 8.
     size = (len(body) + 25).to_bytes(2, "little")

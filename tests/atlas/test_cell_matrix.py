@@ -179,6 +179,11 @@ def test_folders_of_10x(files: dict[str, Path], tmp_path: Path, ending: str) -> 
     assert found(read(folder, cell_types=cells)) == expected()
     rows = zip(names(":-"), PEAKS, strict=True)
     text = "".join(f"{name}\t{name}\tPeaks\t{c}\t{a}\t{b}\n" for name, (c, a, b) in rows)
+    odd = write_10x_folder(
+        tmp_path / "odd", "features.tsv", text.replace("\t1007\t", "\t1_007\t"), ending
+    )
+    with pytest.raises(AtlasError, match="the start '1_007' is not a whole number"):
+        read(odd, cell_types=cells)
     folder = write_10x_folder(tmp_path / "features", "features.tsv", text, ending)
     assert found(read(folder, cell_types=cells)) == expected()
     shutil.copy(files["peaks"], folder / "peaks.bed")
@@ -398,6 +403,10 @@ BAD = {
         edit("source", lambda t: t.replace("\n4 ", "\nfour ", 1)),
         r"counts.mtx:\d+: 'four .*' is not an entry",
     ),
+    "a number as only Python writes it": (
+        edit("source", lambda t: t.replace("\n4 ", "\n0_4 ", 1)),
+        r"counts.mtx:\d+: '0_4 .*' is not an entry",
+    ),
     "a row past the end": (edit("source", lambda t: t.replace("\n4 ", "\n400 ", 1)), "in row 400"),
     "a row 0": (edit("source", lambda t: t.replace("\n4 ", "\n0 ", 1)), "in row 0"),
     "a file that is cut off": (edit("source", lambda t: t[:-200]), "cut off|not an entry"),
@@ -498,3 +507,212 @@ def test_cells_that_do_not_match_are_counted(
     assert found(read(**files)) == expected(without)
     assert f"{len(unlabeled)} of 41 cells have no cell type" in caplog.text
     assert "2 of 38 rows are of cells that the matrix does not have" in caplog.text
+
+
+R_TABLE = '"n" "cell"\n' + "".join(f'"{i}" {i} "{name}"\n' for i, name in enumerate(BARCODES))
+LISTS = {
+    "quoted": ("tsv", "\n".join(f'"{name}"' for name in BARCODES)),
+    "blanks around": ("tsv", "\n".join(f" {name} " for name in BARCODES)),
+    "other columns": ("tsv", "\n".join(f"{name}\t7" for name in BARCODES)),
+    "a vector of R": ("csv", "x\n" + "\n".join(BARCODES)),
+    "a table of R": ("txt", R_TABLE),
+    "a table of pandas": ("csv", ",n\n" + "".join(f"{name},7\n" for name in BARCODES)),
+    "CSV": ("csv", "n,Cell.ID\n" + "".join(f'"7,5",{name}\n' for name in BARCODES)),
+    "TSV, gzip": ("tsv.gz", "barcode\tn\n" + "".join(f"{name}\t7\n" for name in BARCODES)),
+    "semicolons, gzip": ("csv.gz", "n;barcode\n" + "".join(f"7;{name}\n" for name in BARCODES)),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_names_of_cells_are_read_from_lists_and_tables(files: dict[str, Path], case: str) -> None:
+    ending, text = LISTS[case]
+    cells = write(files["source"].parent / f"list.{ending}", text)
+    assert found(read(**{**files, "barcodes": cells})) == expected()
+
+
+def test_a_header_of_another_name_is_found_by_the_name_of_the_column(
+    files: dict[str, Path],
+) -> None:
+    """No barcode is taken for a header, only because there is one more than the matrix has."""
+    write(files["barcodes"], "well\n" + "\n".join(BARCODES))
+    write(files["cell_types"], table("well"))
+    with pytest.raises(AtlasError, match=r"42 cells; .*; if its first line is a header"):
+        read(**files)
+    assert found(read(**files, barcode_column="well")) == expected()
+    for names in (["ZZ-1", *BARCODES], [*BARCODES, "ZZ-1"]):
+        write(files["barcodes"], "\n".join(names))
+        with pytest.raises(AtlasError, match=r"a matrix of 70 x 41, but .* 42 cells"):
+            read(**files)
+    write(
+        files["barcodes"], "barcode,n\n" + "\n".join(f"{name},7" for name in BARCODES[:5]) + "\n,"
+    )
+    assert "5 cells" in refusal(files)
+    write(files["barcodes"], "\n\n")
+    assert "barcodes.tsv: no names of cells in this file" in refusal(files)
+    write(files["barcodes"], "barcode,n\nA,7\n,7\n")
+    assert "barcodes.tsv:3: no name of a cell in the column 'barcode'" in refusal(files)
+
+
+def refusal(files: dict[str, Path], **options: Any) -> str:
+    with pytest.raises(AtlasError) as error:
+        read(**files, **options)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.gz"])
+def test_tables_of_cell_types_can_be_quoted(files: dict[str, Path], ending: str) -> None:
+    mark = "," if "csv" in ending else "\t"
+    rows = [
+        ("Cell ID", "note", "cell.type"),
+        *((b, "a, b", t) for b, t in zip(BARCODES, TYPES, strict=True)),
+    ]
+    text = "\n".join(mark.join(f'"{field}"' for field in row) for row in rows)
+    cells = write(files["source"].parent / f"quoted.{ending}", text)
+    assert found(read(**{**files, "cell_types": cells})) == expected()
+    write(cells, text.replace('"a, b"', "a, b", 1) if mark == "," else text + "\t7")
+    assert f"quoted.{ending}:" in refusal({**files, "cell_types": cells})
+
+
+REST = bed(PEAKS[1:])
+PEAK_FILES = {
+    "a header": (
+        "chrom\tstart\tend\n" + bed(),
+        "peaks.bed:1: the start 'start' is not a whole number",
+    ),
+    "a float": ("chr1\t5.5\t9\n" + REST, "peaks.bed:1: the start '5.5' is not a whole number"),
+    "only floats": ("chr1\t5.5\t9.0\n" * 70, "peaks.bed:1: the start '5.5' is not a whole number"),
+    "floats and names": ("chr1\t1e5\t2e5\tp\t0\t+\n" * 70, "peaks.bed:1: the start '1e5' is not"),
+    "a negative start": ("chr1\t-5\t9\n" + REST, "peaks.bed:1: the start -5 is negative"),
+    "an end before the start": (REST + "chr1\t15\t9\n", "peaks.bed:70: end 9 is before start 15"),
+    "a missing column": (REST + "chr1\t15\n", "peaks.bed:70: 2 columns, at least 3 are needed"),
+    "a huge end": (REST + f"chr1\t15\t{10**20}\n", "peaks.bed:70: the end '1000"),
+    "two columns": ("chr1\t15\n" * 70, "peak 1 is 'chr1', which names no region (70 of 70"),
+    "commas": (bed().replace("\t", ","), "which names no region (70 of 70"),
+    "a negative name": ("\n".join(["chr1:-5-9", *names(":-")[1:]]), "peak 1 is 'chr1:-5-9'"),
+    "a huge name": ("\n".join([f"chr1:{10**20}-5", *names(":-")[1:]]), "peak 1 is 'chr1:1000"),
+    "a reversed name": ("\n".join(["chr1:9-5", *names(":-")[1:]]), "chr1:9-5; give 0 <= start"),
+    "a name among lines of BED": (
+        REST + "chr1:5-9\n",
+        "peaks.bed:70: 1 column, at least 3 are needed",
+    ),
+    "features.tsv": (
+        "# 10x\n" + "a\ta\tPeaks\tchr1\tx\t9\n" * 70,
+        "peaks.bed:2: the start 'x' is not a",
+    ),
+    "nothing": ("\n\n", "no peaks in this file"),
+}
+
+
+@pytest.mark.parametrize("case", PEAK_FILES)
+def test_bad_peaks_are_refused_with_their_line(files: dict[str, Path], case: str) -> None:
+    text, message = PEAK_FILES[case]
+    write(files["peaks"], text)
+    said = refusal(files)
+    assert message in said and "peaks.bed:" in said
+
+
+@pytest.mark.parametrize("head", ["#chrom\tstart\tend\n", "track name=peaks\nbrowser hide all\n\n"])
+def test_lines_before_the_peaks_are_not_counted(files: dict[str, Path], head: str) -> None:
+    write(files["peaks"], head + bed())
+    assert found(read(**files)) == expected()
+
+
+def test_features_without_coordinates_are_read_by_their_names(files: dict[str, Path]) -> None:
+    write(files["peaks"], "".join(f"{name}\t{name}\tPeaks\t\t\t\n" for name in names(":-")))
+    assert found(read(**files)) == expected()
+
+
+def with_column(path: Path, values: Any, **options: Any) -> Path:
+    """An h5ad file with another column of cell types."""
+    write_h5ad(path, COUNTS, "csr", "text")
+    with h5py.File(path, "a") as file:
+        file["obs"].create_dataset("kind", data=values, **options)
+    return path
+
+
+def test_whole_numbers_are_labels(tmp_path: Path) -> None:
+    known = sorted(set(TYPES))
+    numbers = [known.index(name) for name in TYPES]
+    wanted = {str(known.index(name)): opened for name, opened in expected().items()}
+    for dtype in (np.int64, np.uint8):
+        path = with_column(tmp_path / f"{dtype.__name__}.h5ad", np.array(numbers, dtype))
+        data = found(read(path, cell_type_column="kind"))
+        assert {name: data[name] for name in wanted} == wanted and len(data) == 4
+    path = with_column(tmp_path / "bool.h5ad", np.array(TYPES) == "B cell")
+    assert found(read(path, cell_type_column="kind"))["True"] == expected()["B cell"]
+    with h5py.File(path, "a") as file:
+        del file["obs/kind"]
+        group = file["obs"].create_group("kind")
+        group["codes"] = np.array(numbers, np.int8)
+        group["categories"] = np.array([10, 20, 30, 40])
+    assert read(path, cell_type_column="kind").cell_types == ["10", "20", "30", "40"]
+
+
+def test_blanks_around_labels_are_removed(tmp_path: Path) -> None:
+    blank = [f" {name}" if i % 3 else f"{name} " for i, name in enumerate(TYPES)]
+    path = with_column(tmp_path / "a.h5ad", blank, dtype=TEXT)
+    assert found(read(path, cell_type_column="kind")) == expected()
+
+
+@pytest.mark.parametrize("ending", ["h5", "h5ad"])
+def test_hdf5_in_gzip_is_refused(files: dict[str, Path], tmp_path: Path, ending: str) -> None:
+    path = write_h5ad(tmp_path / "a", COUNTS, "csr")
+    zipped = tmp_path / f"a.{ending}.gz"
+    zipped.write_bytes(gzip.compress(path.read_bytes()))
+    message = "an HDF5 file that is compressed by gzip; unpack it"
+    assert message in refusal({**files, "source": zipped})
+    assert message in refusal({"source": zipped})
+
+
+@pytest.mark.parametrize(
+    "name", ["X/indptr", "obs/barcode", "obs/cell_type/codes", "obs/cell_type/categories"]
+)
+@pytest.mark.parametrize("how", ["shorter", "one number", "a group", "text"])
+def test_damaged_parts_of_hdf5_are_refused(tmp_path: Path, name: str, how: str) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", COUNTS, "csr")
+    with h5py.File(path, "a") as file:
+        values = file[name][:]
+        del file[name]
+        if how == "a group":
+            file.create_group(name)
+        elif how == "one number":
+            file[name] = 3
+        else:
+            file[name] = values[:-1] if how == "shorter" else np.array(["x"] * len(values), "S1")
+    if (name, how) == ("obs/cell_type/categories", "text"):
+        assert read(path).cell_types == ["x"]
+    else:
+        assert "a.h5ad" in refusal({"source": path})
+
+
+def test_features_of_10x_without_a_type_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    path = write_10x_h5(tmp_path / "a.h5", COUNTS, names(":-"))
+    with h5py.File(path, "a") as file:
+        types = file["matrix/features/feature_type"][:-1]
+        del file["matrix/features/feature_type"]
+        file["matrix/features/feature_type"] = types
+    said = refusal({"source": path, "cell_types": files["cell_types"]})
+    assert "the file is damaged" in said
+
+
+def test_regions_of_var_are_checked(tmp_path: Path) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", COUNTS, "csr", columns=True)
+    with h5py.File(path, "a") as file:
+        file["var/start"][3] = 10**9
+    assert "a.h5ad: var: region 3 is" in refusal({"source": path})
+
+
+def test_options_without_effect_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    h5ad = {"source": write_h5ad(tmp_path / "a.h5ad", COUNTS, "csr")}
+    said = refusal(h5ad, barcode_column="barcode")
+    assert "has its own names of cells; leave out 'barcode'" in said
+    assert "all_cells=True" in refusal(files, all_cells=True)
+    assert "leave out kind" in refusal(h5ad, all_cells=True, cell_type_column="kind")
+    del files["cell_types"]
+    said = refusal(files, all_cells=True, barcode_column="cell")
+    assert "barcodes.tsv: no column 'cell' on its first line ('AC0000-1')" in said
+    write(files["barcodes"], "barcode\n" + "\n".join(BARCODES))
+    assert "no column 'cell'; it has 'barcode'" in refusal(
+        files, all_cells=True, barcode_column="cell"
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from genoglot.bench.network import NetworkModel, windowed_vectors
-from genoglot.bench.plan import find_datasets, plan_runs
+from genoglot.bench.plan import Run, find_datasets, plan_runs
 from genoglot.bench.recipe import Recipe
 from genoglot.bench.results import read_results
 from genoglot.bench.run import run_missing
@@ -21,6 +21,7 @@ from genoglot.bench.workspace import Workspace
 from genoglot.errors import TaskError
 from genoglot.models.dna.attention import AttentionEncoder
 from genoglot.models.dna.cnn import CnnLstm
+from genoglot.models.dna.kmer_bert import KmerBert
 from genoglot.models.dna.sequence_model import SequenceModel
 from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
 from genoglot.sequence import Genome, PatchTokenizer
@@ -175,6 +176,39 @@ def test_the_setting_frozen_of_a_recipe_is_of_the_task_and_not_of_pretraining(
     assert all(
         bool((a == b).all()) for a, b in zip(trained, model.encoder.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize("frozen", [[True, False], True, False])
+def test_variants_have_no_frozen(
+    datasets: dict[str, TaskData], recipe: MakeRecipe, frozen: list[bool] | bool
+) -> None:
+    grid = [{"tasks": ["PromVary", "CausalSNP"], "model": "cnn-lstm", "frozen": frozen}]
+    with pytest.raises(TaskError, match=r"CausalSNP: cnn-lstm.*: encoders are never trained on"):
+        plan_runs(recipe(grid=grid), "small", datasets)
+    grid[0]["tasks"] = "PromVary"
+    assert plan_runs(recipe(grid=grid), "small", datasets)
+
+
+def test_pretrained_encoders_that_read_shorter_sequences_are_refused_before_any_run(
+    datasets: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe
+) -> None:
+    saved = KmerBert.from_size("tiny", max_length=300)
+    saved.save_pretrained(tmp_path / "short")
+    small = {"dim": 16, "heads": 2, "layers": 1, "feed_forward": 16}
+
+    def plan(task: str, pretrained: str, model: str = "kmer-bert", **settings: int) -> list[Run]:
+        grid = [{"tasks": task, "model": model, "pretrained": pretrained}]
+        size = {"models": {"kmer-bert": small | settings}}
+        return plan_runs(recipe(grid=grid, baselines=[], size=size), "small", datasets)
+
+    with pytest.raises(TaskError, match=r"short: .* 500 bp, but this model reads up to 303 bp"):
+        plan("PromVary", str(tmp_path / "short"))
+    with pytest.raises(TaskError, match=r"1,000 bp, but .* up to 515 bp.* larger max_length"):
+        plan("Track7878", "PromVary")
+    assert plan("Track7878", "PromVary", max_length=1000)
+    assert plan("PromVary", "Track7878") and plan("GeneExp", "Track7878")
+    with pytest.raises(TaskError, match=r"Track7878: cnn-fc, PromVary: .* reads up to 500 bp"):
+        plan("Track7878", "PromVary", "cnn-fc")
 
 
 def test_folders_that_hold_no_such_encoder_are_refused(

@@ -110,6 +110,14 @@ def test_a_key_tells_what_decides_the_result_and_nothing_else() -> None:
         ({"size": {"training": {"epoch": 3}}}, "training has no setting 'epoch'"),
         ({"size": {"pretraining": {"mask_rate": 0.1}}}, "mask_rate is not set here"),
         ({"split": "best"}, "no split 'best'"),
+        (
+            {
+                "grid": [{"tasks": "PromVary", "model": "attention", "positions": "absolute"}],
+                "size": {"models": {"attention": {"max_length": 20}}},
+            },
+            "PromVary: attention, patch, absolute: a sequence of the task of 500 bp, but this "
+            "model reads up to 80 bp",
+        ),
     ],
 )
 def test_recipes_that_do_not_fit_are_refused_before_anything_runs(

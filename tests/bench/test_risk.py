@@ -103,6 +103,21 @@ def test_a_constant_has_the_metrics_of_a_collapsed_classifier(tmp_path: Path) ->
         assert value(result, model, "precision (macro)")[0] == pytest.approx(56 / 103 / 2)
 
 
+@pytest.mark.parametrize(("people", "cases"), [(61, 31), (61, 30), (60, 30), (102, 51)])
+def test_a_constant_predicts_one_class_if_half_of_the_people_are_cases(
+    tmp_path: Path, people: int, cases: int
+) -> None:
+    case = (np.arange(people) < cases).astype(int)
+    cohort = make_cohort(tmp_path, np.zeros((4, people, 2), int), case)
+    result = estimate_risk(cohort, draws=20)
+    most = max(cases, people - cases) / people
+    for model in ("constant", "genotypes"):
+        assert value(result, model)[0] == 0.5
+        assert value(result, model, "MCC")[0] == 0
+        assert value(result, model, "recall (macro)")[0] == 0.5
+        assert value(result, model, "precision (macro)")[0] == pytest.approx(most / 2)
+
+
 @pytest.mark.slow
 def test_more_features_than_people_and_no_effect(tmp_path: Path, encoder: SequenceEncoder) -> None:
     """Fitting, or choosing the penalty, on the people who are measured would be far above 0.5."""

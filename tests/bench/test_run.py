@@ -61,9 +61,9 @@ def replace_datasets(shared: Workspace) -> Workspace:
 def test_a_run_that_fails_does_not_stop_the_others(
     prom: dict[str, TaskData], tmp_path: Path, recipe: MakeRecipe, workspace: MakeWorkspace
 ) -> None:
-    models = {"attention": {"dim": 16, "heads": 2, "layers": 1, "max_length": 20}}
-    grid = [{"tasks": "PromVary", "model": "attention", "positions": ["absolute", "rotary"]}]
-    made = recipe(grid=grid, size={"models": models, "seeds": 0})
+    training = {"max_steps": 2, "batch_size": 8, "shift": 1}
+    grid = [{"tasks": "PromVary", "model": "attention", "frozen": [True, False]}]
+    made = recipe(grid=grid, size={"training": training, "seeds": 0})
     told = {}
     shared = workspace(tmp_path, prom)
     failed = run_missing(
@@ -73,5 +73,5 @@ def test_a_run_that_fails_does_not_stop_the_others(
     )
     assert failed == 1
     (error,) = [row for row in told.values() if isinstance(row, Exception)]
-    assert "this model reads up to 20 tokens" in str(error)
+    assert "a frozen encoder reads each sequence once" in str(error)
     assert read_results(tmp_path)["model"].to_list() == ["attention", "constant", "kmer-linear"]

@@ -194,14 +194,14 @@ def test_what_there_is(run: Run) -> None:
 
 
 def test_a_failed_run_is_reported(here: Here, bench: Path) -> None:
-    text = RECIPE.replace("model: [cnn-lstm, cnn-fc]", "model: attention, positions: absolute")
-    text = text.replace("cnn-fc: {channels: [4, 4], dim: 8}", "attention: {dim: 8, max_length: 9}")
-    (bench / "long.yaml").write_text(text.replace("dim: 8,", "dim: 16,").replace("[0, 1]", "0"))
-    what = ("bench", "run", "long.yaml", "--data", "data", "-o", "long", "--size", "small")
+    text = RECIPE.replace("model: [cnn-lstm, cnn-fc]", "model: cnn-fc, frozen: true")
+    text = text.replace("batch_size: 4", "batch_size: 4, shift: 1")  # not of a frozen encoder
+    (bench / "shift.yaml").write_text(text.replace("[0, 1]", "0"))
+    what = ("bench", "run", "shift.yaml", "--data", "data", "-o", "shift", "--size", "small")
     done = here(*what, status=1)
-    assert "1/3 PromVary (random): attention, patch, absolute, seed 0: failed: a seq" in done.stderr
+    assert "1/3 PromVary (random): cnn-fc, frozen, seed 0: failed: a frozen" in done.stderr
     assert "1 of 3 runs failed" in done.stderr
-    assert len(read_results(bench / "long")) == 2
+    assert len(read_results(bench / "shift")) == 2
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,9 @@ def test_a_matrix_becomes_a_data_set(here: Here, files: Path) -> None:
     same = GeneBertData.open(files / "h5")
     for name in data.cell_types:
         assert (same.open_regions(name) == data.open_regions(name)).all()
-    assert same.info()["assembly"] == "GRCh38"
+    assert same.info()["assembly"] == "GRCh38" and data.info()["assembly"] == ""
+    here("genebert", "build", *MATRIX, "-o", "named", *FUNGI, "--assembly", "hg38")
+    assert GeneBertData.open(files / "named").info()["assembly"] == "hg38"
 
 
 def test_info_shows_and_checks(here: Here, files: Path, run: Run) -> None:
@@ -174,6 +176,8 @@ def test_a_part_of_a_genome_is_enough_if_asked(here: Here, files: Path) -> None:
         (MATRIX[:-2], "give the genome of the regions with --genome"),
         (MATRIX[:5] + MATRIX[-2:], "(--cell-types), or add up all cells"),
         (("tenx.h5", "--peaks", "peaks.bed", *MATRIX[-2:]), "has its own peaks"),
+        (("tenx.h5", "--all-cells", "--barcode-column", "cell", *MATRIX[-2:]), "leave out 'cell'"),
+        ((*MATRIX, "--all-cells"), "leave it out, or leave out cells.csv"),
         (("tenx.h5", *MATRIX[5:], "--assembly", "hg19"), "is of the assembly 'GRCh38'"),
         ((*MATRIX, "--alias", "ensembl"), "counts.mtx.gz says 'chr1' where the genome says '1'"),
         ((*MATRIX, "--cell-type-column", "kind"), "no column 'kind'; it has"),

@@ -121,6 +121,30 @@ def test_the_background_of_the_genome(here: Here, files: Path, genome: Genome) -
     assert (files / "g.npy").read_bytes() == before
 
 
+def test_a_background_is_the_same_for_both_strands(here: Here, files: Path) -> None:
+    (files / "skew.meme").write_text(
+        "MEME version 4\nBackground letter frequencies\nA 0.4 C 0.1 G 0.2 T 0.3\nMOTIF x\n"
+        "letter-probability matrix:\n" + "0.7 0.1 0.1 0.1\n" * 3 + "0.1 0.2 0.6 0.1\n" * 3
+    )
+    scan = ("motifs", "scan", "genome.fa", "--motifs", "skew.meme", "--p-value", 0.01, "-o")
+    said = here(*scan, "skew.bed", "--background", "motifs")
+    assert "averaged over both strands, since both are scanned: 0.3500 for A and T, 0.1500" in said
+    assert "averaged" not in here(*scan, "mean.bed", "--background", "0.35,0.15,0.15,0.35")
+    averaged = here(*scan, "four.bed", "--background", "0.4,0.1,0.2,0.3")
+    assert "averaged over both strands" in averaged
+    texts = {(files / name).read_text() for name in ("skew.bed", "mean.bed", "four.bed")}
+    assert len(texts) == 1 and texts.pop().count("\n") > 50
+
+
+def test_a_strand_of_regions_has_no_meaning(here: Here, files: Path) -> None:
+    (files / "odd.strand.bed").write_text("a\t0\t13\tx\t0\tforward\n")
+    (files / "no.strand.bed").write_text("a\t0\t13\n")
+    scan = ("motifs", "scan", "planted.fa", "--motifs", "tata.jaspar", "--p-value", 1e-3, "--bed")
+    for name in ("odd", "no"):
+        here(*scan, f"{name}.strand.bed", "-o", f"{name}.hits.bed")
+    assert (files / "odd.hits.bed").read_bytes() == (files / "no.hits.bed").read_bytes() != b""
+
+
 def test_standard_input_and_output(files: Path) -> None:
     command = [sys.executable, "-m", "genoglot", "motifs", "scan", "planted.fa", "--bed", "-"]
     done = subprocess.run(
@@ -137,7 +161,7 @@ def test_what_is_odd_is_counted(here: Here) -> None:
     assert "2 of 3 regions lie outside of the genome" in said
     assert "1 of 2 motifs have no hit" in said and "'MA0004.1'" in said
     said = here("motifs", "scan", "genome.fa", "--bed", "edge.bed", *few)
-    assert "1 of 3 windows reach past an end of the genome's sequence" in said
+    assert "1 of 3 regions reach past an end of the genome's sequence" in said
     said = here("motifs", "scan", "genome.fa", "--bed", "edge.bed", "--scores", "odd.npy")
     assert "2 of 3 regions have no site of a motif" in said
     said = here("motifs", "scan", "genome.fa", "--bed", "twice.bed", *few)
@@ -156,11 +180,19 @@ def test_what_is_odd_is_counted(here: Here) -> None:
         (("genome.fa", "--motifs", "tata.jaspar", "--background", "motifs"), "needs a MEME file"),
         (("genome.fa", "--release", "JASPAR1"), "no JASPAR release is called 'JASPAR1'"),
         (("genome.fa", "--tax-group", "cats"), "choose one of:"),
+        (("genome.fa", "--collection", "CNE"), "tax_group=None (--tax-group all)"),
         (("genome.fa", "--name", "CTCFX"), "none of the 579 motifs has this name or id"),
         (("genome.fa", "--background", "0.5,0.5"), "give the probabilities of A, C, G and T"),
+        (
+            ("genome.fa", "--background", "0.3,0.2,0.2,0_0.3"),
+            "give uniform, genome, motifs or four",
+        ),
         (("genome.fa", "--background", "human"), "give uniform, genome, motifs or four"),
         (("genome.fa", "--pseudocount", -1), "the pseudocount is -1"),
         (("genome.fa", "--p-value", 0), "the p-value is 0"),
+        (("genome.fa", "--p-value", 2, "--scores", "x.npy", "-o", "x.bed"), "the p-value is 2"),
+        (("genome.fa", "--scores", "x.npy", "-o", "./x.npy"), "are the same file, x.npy; give two"),
+        (("genome.fa", "--name", "CTCF", "--scores", "x.npy", "-o", "."), ".: is a directory"),
         (("genome.fa", "--affinity", "sum"), "--affinity is for --scores"),
         (("genome.fa", "--scores", "x.csv"), "give a name that ends with .parquet or .npy"),
         (("genome.fa", "--scores", "x.npy", "--p-value", 0.1), "--p-value is for hits"),
@@ -170,7 +202,7 @@ def test_bad_input_leaves_nothing(
     here: Here, files: Path, arguments: tuple[object, ...], says: str
 ) -> None:
     before = sorted(files.iterdir())
-    out = () if "--scores" in arguments else ("-o", "new/bad.bed")
+    out = () if {"--scores", "-o"} & set(arguments) else ("-o", "new/bad.bed")
     said = here("motifs", "scan", *arguments, *out, status=2)
     assert says in said and said.count("genoglot: error:") == 1
     assert sorted(files.iterdir()) == before

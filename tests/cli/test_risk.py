@@ -59,7 +59,7 @@ def test_risk_of_each_person(files: Path, run: Run) -> None:
     [
         (("--locus", LOCUS), "--genome is missing"),
         (("--genome", "genome.fa", "--locus", "chr1"), "give it as CHROM:FIRST-LAST"),
-        (("--genome", "genome.fa", "--locus", "1:200,001-220,000"), "the locus says '1' where"),
+        (("--genome", "genome.fa", "--locus", "1:200,001-220,000"), "says 'chr1'; write 'chr1'"),
         ((*DNA, "--covariate", "height"), "the header has no column 'height'"),
         ((*DNA, "--case", "ill"), "the header has no column 'ill'"),
         ((*DNA, "--coding", "1/2"), "0 cases for a cross-validation"),

@@ -8,7 +8,7 @@ import pytest
 
 from genoglot.errors import UniverseMismatchError
 from genoglot.regions import Regions, Universe
-from genoglot.regions.assembly import assembly_name, same_assembly
+from genoglot.regions.assembly import assembly_name, is_human, same_assembly
 
 SAME = [
     ["hg38", "GRCh38", "grch38.p14", "GRCh38-minimal", "hs38DH", "GRCh38_no_alt_analysis_set",
@@ -55,3 +55,21 @@ def test_one_universe_declared_to_be_of_two_assemblies() -> None:
             ours.check_same(other)
         with pytest.raises(UniverseMismatchError, match="declared"):
             ours.check_same(other.digest, genome=other.genome)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "human"),
+    [
+        ({"chr1": 248_956_422, "chr21": 46_709_983, "chr22": 50_818_468}, True),  # hg38
+        ({"1": 249_250_621, "20": 63_025_520, "X": 155_270_560}, True),  # hg19
+        ({"chr20": 1_000_000, "chr22": 1_000_000}, True),  # parts
+        ({f"chr{name}": 61_420_004 for name in (*range(1, 20), "X", "Y")}, False),  # mouse
+        ({"chr1": 260_522_016, "chr20": 54_435_887}, False),  # rat
+        ({"chr20": 13_897_287, "chr21": 6_844_979, "chr23": 6_149_580}, False),  # chicken
+        ({"chr1": 7_000_000, "chr21": 46_709_983, "chr22": 49_000_000}, False),
+        ({"I": 230_218, "II": 813_184}, False),
+        ({}, False),
+    ],
+)
+def test_human_chromosomes(lengths: dict[str, int], human: bool) -> None:
+    assert is_human(lengths) == human

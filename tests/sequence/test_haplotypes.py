@@ -6,6 +6,7 @@ import gzip
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pysam
 import pytest
@@ -27,7 +28,7 @@ def vcf(path: Path, people: str, *records: str, meta: str = "") -> Path:
     lines = ["##fileformat=VCFv4.3", *meta.splitlines(), f"{HEADER} {people}".replace(" ", "\t")]
     for record in records:
         fields = record.split()
-        if fields[0] != "chr1":
+        if not fields[0].startswith("chr"):
             pos, ref, alt, *calls = fields
             fields = ["chr1", pos, ".", ref, alt, ".", ".", ".", "GT", *calls]
         lines.append("\t".join(fields))
@@ -89,6 +90,25 @@ def test_gzip_and_bgzip_read_the_same_and_the_locus_limits_what_is_read(tmp_path
             11,
         ]  # the deletion reaches in
         assert found.alleles[:, 0].tolist() == [[1, 1], [1, 0]]
+
+
+def test_what_follows_the_locus_is_read_unless_there_is_an_index(tmp_path: Path) -> None:
+    path = vcf(tmp_path / "a.vcf", "p", "3 G T 0|1", "15 T A 0|1", "9 A C 0|1")
+    with pytest.raises(GenoglotError, match="position 9 comes after 15; sort the file"):
+        read_genotypes(path, Locus("chr1", 0, 10))
+    (tmp_path / "a.vcf.csi").touch()  # sorted files have one
+    assert len(read_genotypes(path, Locus("chr1", 0, 10)).variants) == 1
+    more = [f"chr{i} 3 . G T . . . GT 0|1" for i in (2, 10)]
+    path = vcf(tmp_path / "b.vcf", "p", more[0], "3 G T 0|1", "9 A C 0|1", more[1])
+    for _ in range(2):
+        assert len(read_genotypes(path, Locus("chr1", 0, 30)).variants) == 2
+        (tmp_path / "b.vcf.tbi").touch()
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    path = vcf(tmp_path / "a.vcf", "p", "3 G T 0|1")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_genotypes(path, Locus("chr1", 0, 30)).people == ("p",)
 
 
 def test_haplotypes_by_hand(tmp_path: Path, genome: Genome) -> None:
@@ -194,6 +214,40 @@ def test_locus_begins_inside_a_deletion_and_ends_inside_another(
     assert both(read(path, genome, 6, 20)) == [DNA[7:20], DNA[5:18]]
 
 
+def test_haplotypes_are_those_of_bcftools(tmp_path: Path, genome: Genome) -> None:
+    import pysam.bcftools
+
+    meta = (
+        '##contig=<ID=chr1,length=30>\n##INFO=<ID=END,Number=1,Type=Integer,Description="">\n'
+        '##ALT=<ID=DEL,Description="">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="">'
+    )
+    pysam.faidx(str(tmp_path / "g.fa"))
+    draw = Random(0)
+    skipped = 0
+    for _ in range(150):
+        records = set()
+        while len(records) < 6:
+            at = draw.randrange(26)
+            ref = DNA[at : at + draw.choice((1, 1, 2, 3, 4))]
+            alt = draw.choice((ref[0], "")) + "".join(draw.choices("ACGT", k=draw.randint(1, 3)))
+            calls = draw.choice(("0|1", "1|0", "1|1"))
+            end = at + 1 + draw.randint(1, 3)
+            if draw.random() < 0.1:
+                records.add((at, f"chr1 {at + 1} . {ref[0]} <DEL> . . END={end} GT {calls}"))
+            elif alt != ref:
+                records.add((at, f"chr1 {at + 1} . {ref} {alt} . . . GT {calls}"))
+        path = vcf(tmp_path / "a.vcf", "p", *(record for _, record in sorted(records)), meta=meta)
+        packed = str(tmp_path / "a.vcf.gz")
+        pysam.tabix_compress(str(path), packed, force=True)
+        pysam.tabix_index(packed, preset="vcf", force=True)
+        found = read(path, genome)
+        skipped += found.counts["overlapping_alleles"]
+        for copy, ours in enumerate(both(found), 1):
+            fasta = pysam.bcftools.consensus("-f", str(tmp_path / "g.fa"), "-H", str(copy), packed)
+            assert ours == "".join(fasta.split()[1:]).upper(), path.read_text()
+    assert skipped > 150
+
+
 changes = st.lists(
     st.tuples(
         st.integers(0, len(DNA) - 5),
@@ -283,6 +337,10 @@ def test_phase_and_ploidy(tmp_path: Path, genome: Genome) -> None:
             r"a\.vcf:3: the reference allele of chr1:3 is A, but G in the genome \(1 of 1",
         ),
         (["9 A C 0|1", "3 G T 0|1"], r"a\.vcf:4: position 3 comes after 9; sort"),
+        (["9 A C 0|1", "chr2 3 . G T . . . GT 0|1", "3 G T 0|1"], r"3 comes after chr2; sort"),
+        (["9 A C 0|1", "chr2 3 . G T . . . GT 0|1", "12 G T 0|1"], r"12 comes after chr2; sort"),
+        (["3 G T 0|40000"], r"a\.vcf:3: sample 1: the genotype '0\|40000' has an allele that no"),
+        (["3 G T 99999999999999999999"], r"a\.vcf:3: sample 1: the genotype '9+' has an allele"),
         (["3 G T 0|2"], r"a\.vcf:3: a genotype has allele 2, but there are 1"),
         (["3 G T 0|1|1"], r"a\.vcf:3: sample 1: the genotype '0\|1\|1' does not have one or two"),
         (["3 G T x"], r"a\.vcf:3: sample 1: the genotype 'x'"),
@@ -304,7 +362,8 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, genome: Genome) -> No
     path = vcf(tmp_path / "a.vcf", "p", "3 G T 0|1", meta="##contig=<ID=chr1,length=20>")
     with pytest.raises(GenoglotError, match="chr1 has 20 bp according to the header, but 30 bp"):
         read(path, genome)
-    with pytest.raises(ChromosomeNameError, match=r"says '1' where .*a.vcf says 'chr1'"):
+    says = r"the locus says '1' where .*a.vcf says 'chr1'; write 'chr1'$"
+    with pytest.raises(ChromosomeNameError, match=says):
         read_genotypes(path, Locus("1", 0, 30))
     with pytest.raises(GenoglotError, match="not wholly in the genome, which has chr1:1-30"):
         read(vcf(tmp_path / "b.vcf", "p", "3 G T 0|1"), genome, 1, 31)

@@ -146,6 +146,41 @@ def test_transfac_with_columns_in_any_order(tmp_path: Path) -> None:
     assert myod.counts.tolist() == [[3, 2, 1, 4]]
 
 
+def test_transfac_with_tabs_and_spaces(tmp_path: Path) -> None:
+    text = "AC M1\nNA\tHeat shock factor\nP0\tA\tC\tG\tT\n01\t4\t0\t0\t0\tA\n02\t1\t2\t3\t4 N\n//\n"
+    (motif,) = read_motifs(write(tmp_path, text))
+    assert motif.name == "Heat shock factor"
+    assert motif.counts.tolist() == [[4, 0, 0, 0], [1, 2, 3, 4]]
+
+
+def test_names_have_no_tabs(tmp_path: Path) -> None:
+    for text in (
+        JASPAR.replace("Arnt\n", "Arnt\t two  words\n", 1),
+        TRANSFAC.replace("ID  Arnt", "ID  Arnt\ttwo\twords"),
+        MEME.replace("MOTIF crp", "MOTIF crp Arnt\ttwo words"),
+    ):
+        assert read_motifs(write(tmp_path, text))[0].name == "Arnt two words"
+
+
+def test_the_background_of_a_meme_file(tmp_path: Path) -> None:
+    for text in (
+        "A 0.3 C 0.2 G 0.2 T 0.3",
+        "A 0.3\nC 0.2\n\nG 0.2\nT 0.3",
+        "a 3 c 2 g 2 t 3",
+        "A 0.3 C 0.2 G 0.2 U 0.3",
+    ):
+        path = write(tmp_path, f"{MEME.split('A 0.3')[0]}{text}\n\nMOTIF crp\n")
+        assert read_background(path) == pytest.approx((0.3, 0.2, 0.2, 0.3))
+    for text, says in (
+        ("A 0 C 0 G 0 T 0", "a frequency is 0"),
+        ("A 0.3 C 0.2 G x T 0.3", "'X' is not"),
+        ("A 0.3 C 0.2 G 0.2", "'' is not a number"),
+    ):
+        path = write(tmp_path, f"Background letter frequencies\n{text}\nMOTIF crp\n")
+        with pytest.raises(SequenceError, match=rf"motifs\.txt:2: {says}"):
+            read_background(path)
+
+
 def test_minimal_meme(tmp_path: Path) -> None:
     path = write(tmp_path, MEME)
     crp, lexa = read_motifs(path)
@@ -179,6 +214,12 @@ def test_homer_and_gimme(tmp_path: Path) -> None:
 
 
 def test_four_rows_are_bases_or_positions(tmp_path: Path) -> None:
+    four = ">a\n4 1\n5 2\n6 3\n7 4\n>b\n1 2 3 4\n5 6 7 8\n9 10 11 12\n13 14 15 16\n"
+    assert [motif.counts[0, 3] for motif in read_motifs(write(tmp_path, four))] == [7, 13]
+    more = ">a\n" + "1 2 3 4\n" * 5 + four.split("7 4\n")[1]
+    assert [motif.counts[0, 3] for motif in read_motifs(write(tmp_path, more))] == [4, 4]
+    columns = ">a\n1 2 4 7\n2 3 3 0\n5 3 2 1\n2 2 1 2\n"  # 10 in each
+    assert read_motifs(write(tmp_path, columns))[0].counts[0].tolist() == [1, 2, 5, 2]
     rows = "0.1 0.2 0.3 0.4\n0.7 0.1 0.1 0.1\n0.97 0.01 0.01 0.01\n0.25 0.25 0.25 0.25\n"
     homer = read_motifs(write(tmp_path, f">ACGT\tname\t5.5\n{rows}".replace(" ", "\t")))[0]
     assert homer.counts[0].tolist() == [0.1, 0.2, 0.3, 0.4]
@@ -212,8 +253,16 @@ def test_line_ends_and_gzip_make_no_difference(tmp_path: Path, text: str) -> Non
         (JASPAR.replace("G  [     2", "A  [     2"), ":9: a second row of A"),
         ("\n".join(JASPAR.split("\n")[:9]), ":9: the motif has no row of T"),
         (PFM.replace("19.0", " 0.0").replace(" 1.0", " 0.0"), ":2: the counts of position 2 are"),
-        (">a b\n", ":1: the motif 'a b' has no rows"),
-        (PFM + "1 2 3 4 5 6\n", ":2: 6 numbers instead of 4"),
+        (JASPAR.replace("20 ]", "2_0 ]"), ":4: '2_0' is not a number"),
+        (">a b\n", ":1: the motif 'a' has no rows"),
+        (PFM + "1 2 3 4 5 6\n", ":1: the motif has 5 rows"),
+        (f"{PFM}>b\n1 2\n1 2\n1 2\n", ":6: the motif has 3 rows"),  # not the first one
+        (">a\n" + "1 2 3 4\n" * 5 + ">b\n1 2 3 4\n1 2 3\n", ":9: 3 numbers instead of 4"),
+        (">a b\n1 2 3 4\n5 6 7 8\n9 1 2 3\n", ":1: the motif has 3 rows"),  # without that of T
+        (">a\n1 2 3 4\n5 6 7 8\n9 1 2 3\n", ":1: rows may be bases or positions"),
+        (">a\n1 0 0 0\n0 1 0 0\n0 0 0 1\n0 0 1 0\n", ":1: rows may be bases or positions"),
+        (">a\n1 2 3 4\n5 6 7 8\n9 1 2 3\n4 5 6 7\n", ":1: rows may be bases or positions"),
+        (">a b\n.7 .1 .1 .1\n.7 .1 .1 .1\n.1 .1 .7 .1\n0 0 0 1\n", ":1: rows may be bases or"),
         (HOMER.replace("0.426", "0.526"), ":2: the probabilities have a sum of 1.1"),
         (HOMER.replace("\t0.395", ""), ":2: 3 numbers instead of 4"),
         (MEME.replace("0.823529", "0.923529"), ":12: the probabilities have a sum of 1.1"),
@@ -223,8 +272,28 @@ def test_line_ends_and_gzip_make_no_difference(tmp_path: Path, text: str) -> Non
         (MEME.replace("= ACGT", "= ACDEFGHIKLMNPQRSTVWY"), ":3: 'ALPHABET= ACDEF"),
         (MEME.replace("MOTIF crp", ""), ":11: a matrix without a line MOTIF"),
         (MEME.split("MOTIF")[0], ": no motif in this file"),
+        (
+            MEME.replace("w= 3", "").replace(" 0.000000  0.05", "\n 0.0  0.05", 1),
+            ":14: a row after",
+        ),
+        (MEME.replace("w= 3", "").replace(" 0.000000  0.05", "-0.1 0.05", 1), ":13: '-0.1' is not"),
+        (MEME.replace("MOTIF lexA", "MOTIF x\nMOTIF lexA"), ":16: the motif 'x' has no letter-"),
+        (f"{MEME}MOTIF x\nlog-odds matrix: w= 1\n1 2 3 4\n", ":20: the motif 'x' has no letter-"),
         (TRANSFAC.replace("01    4.0 ", "01"), ":10: 3 numbers instead of 4"),
         (TRANSFAC.replace("AC  M00001", "").replace("ID  V$MYOD_01\nNA", "BF"), "without an id"),
+        (TRANSFAC.replace("02   19", "x2   19"), ":11: 'x2' is neither the number of a row nor a"),
+        (
+            TRANSFAC.replace("02   19", "-19"),
+            ":11: '-19.0' is neither the number of a row nor a tag",
+        ),
+        (
+            TRANSFAC.replace("XX\n//\nAC  M0", "XX\nAC  M0"),
+            ":18: AC, but the record of line 4 goes",
+        ),
+        (TRANSFAC.replace("02   19", "P0 A C G T\n02   19"), ":11: P0, but the record of line 4"),
+        (TRANSFAC.replace("P0 ", "XX "), ":24: a row without columns; write P0"),
+        (TRANSFAC.replace("01      1", "XX      1"), ":26: the record of line 19 has no rows"),
+        (f"{TRANSFAC}AC M3\nID x\n//\n", ":29: the record of line 27 has no rows"),
     ],
 )
 def test_errors_name_the_line(tmp_path: Path, text: str, says: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from genoglot.sequence.motif_hits import (
     HitFinder,
     ScoreDistribution,
     genome_frequencies,
+    round_matrix,
     score_regions,
 )
 from genoglot.sequence.motifs import Motif, MotifScanner, SiteScores, base_frequencies, jaspar
@@ -48,7 +51,7 @@ def sites(chrom: str, start: int, end: int, genome: Genome) -> list[tuple[int, i
     codes = genome.fetch(Regions([chrom], [start], [end]))[0]
     found = []
     for number, (motif, least) in enumerate(zip(MOTIFS, finder.thresholds, strict=True)):
-        width, odds = len(motif), motif.log_odds
+        width, odds = len(motif), round_matrix(motif.log_odds)
         for i in range(len(codes) - width + 1):
             site = codes[i : i + width]
             if (site < 4).all():
@@ -67,8 +70,11 @@ def test_p_values_are_those_of_all_words() -> None:
     for motif in [motif for motif in jaspar() if len(motif) <= 7][:8]:
         matrix = motif.log_odds_against(BACKGROUND)
         distribution = ScoreDistribution.of(matrix, BACKGROUND)
-        scores, probabilities = all_scores(matrix)
-        found = distribution.p_values(scores)
+        rounded, probabilities = all_scores(round_matrix(matrix))
+        exact = [probabilities[rounded >= score].sum() for score in rounded[::97]]
+        np.testing.assert_allclose(distribution.p_values(rounded[::97]), exact, rtol=1e-9)
+        scores, _ = all_scores(matrix)
+        found = distribution.p_values(rounded)
         error = len(matrix) * GRANULARITY
         for score, p_value in zip(scores[::97], found[::97], strict=True):
             low = probabilities[scores >= score + error].sum()
@@ -76,6 +82,33 @@ def test_p_values_are_those_of_all_words() -> None:
         finer = ScoreDistribution.of(matrix, BACKGROUND, 1e-5)
         exact = [probabilities[scores >= score - 1e-4].sum() for score in scores[::97]]
         np.testing.assert_allclose(finer.p_values(scores[::97] - 5e-5), exact, rtol=0.02)
+
+
+@pytest.mark.parametrize("background", [(0.25,) * 4, BACKGROUND])
+def test_hits_are_as_rare_as_they_should_be(tmp_path: Path, background: tuple[float, ...]) -> None:
+    short = [motif for motif in jaspar() if len(motif) <= 8]
+    assert len(short) == 84
+    n_hits = 0
+    for width in sorted({len(motif) for motif in short}):
+        words = np.full((4**width, width + 1), 4, np.uint8)  # all of them, with N in between
+        words[:, :-1] = list(itertools.product(range(4), repeat=width))
+        probability = np.array(background)[words[:, :-1]].prod(1)
+        (tmp_path / f"{width}.fa").write_text(f">words\n{to_text(words.ravel())}\n")
+        genome = Genome.open(tmp_path / f"{width}.fa")
+        motifs = [motif for motif in short if len(motif) == width]
+        for p_value in (1e-4, 5e-4, 1e-3):
+            finder = HitFinder(motifs, p_value, background=background)
+            hits = Regions.concat(finder.find(genome.extents, genome)).frame
+            for (_, strand), some in hits.group_by("motif_id", "strand") if len(hits) else ():
+                n_hits += len(some)
+                chance = probability[some["start"].to_numpy() // (width + 1)]
+                assert chance.sum() <= p_value * (1 + 1e-9)
+                # A p-value is at least the probability of the site and of all that are better.
+                p, score = some["p_value"].to_numpy() * (1 + 1e-6), some["score"].to_numpy()
+                assert (p >= (chance * (p[:, None] >= p)).sum(1)).all(), strand
+                better = score > score[:, None] + width * GRANULARITY
+                assert (p >= chance + (chance * better).sum(1)).all(), strand
+    assert n_hits > 5000
 
 
 def test_the_threshold_is_the_lowest_score_of_a_hit() -> None:
@@ -131,10 +164,11 @@ def test_scores_of_hits_are_those_of_their_sites(genome: Genome) -> None:
         hit = hits[[row]]
         motif = by_id[hit.columns["motif_id"][0]]
         matrix = motif.log_odds_against(BACKGROUND)
-        score = matrix[np.arange(len(motif)), genome.fetch(hit)[0]].sum()  # on its strand
-        np.testing.assert_allclose(hit.columns["score"][0], score, atol=1e-4)
-        p_value = ScoreDistribution.of(matrix, BACKGROUND).p_values(np.array([score]))
-        np.testing.assert_allclose(hit.columns["p_value"][0], p_value, rtol=0.01)
+        site = np.arange(len(motif)), genome.fetch(hit)[0]  # on its strand
+        np.testing.assert_allclose(hit.columns["score"][0], matrix[site].sum(), rtol=1e-6)
+        rounded = np.array([round_matrix(matrix)[site].sum()])
+        p_value = ScoreDistribution.of(matrix, BACKGROUND).p_values(rounded)
+        np.testing.assert_allclose(hit.columns["p_value"][0], p_value, rtol=1e-6)
 
 
 def test_scores_of_regions(genome: Genome) -> None:
@@ -193,6 +227,9 @@ def test_wrong_options_are_refused(genome: Genome) -> None:
         HitFinder(MOTIFS, 0)
     with pytest.raises(SequenceError, match=r"background is 0\.5, 0\.5, 0\.5, 0\.5"):
         HitFinder(MOTIFS, background=(0.5,) * 4)
+    for background in ((0.4, 0.2, 0.2, 0.2), (0.3, 0.3, 0.1, 0.3)):
+        with pytest.raises(SequenceError, match="give the mean of A and T for both of them"):
+            HitFinder(MOTIFS, background=background)
     with pytest.raises(SequenceError, match="pseudocount is -1"):
         HitFinder(MOTIFS, pseudocount=-1)
     with pytest.raises(SequenceError, match="no motif is given"):
@@ -232,17 +269,29 @@ def test_scores_and_hits_are_those_of_moods(genome: Genome) -> None:
         if np.isfinite(least):
             theirs = tools.threshold_from_p(matrix, [0.25] * 4, 1e-4)
             assert abs(least - theirs) < len(motif) * GRANULARITY + 0.05, motif.id
+    # The hits of all sites, by their rounded scores, which decide: see decision 0021.
     region = Regions(["chr1"], [0], [4000])
-    hits = Regions.concat(finder.find(region, genome))
+    hits = Regions.concat(finder.find(region, genome)).frame
+    ours = {row[:3]: row[3] for row in hits.select("start", "motif_id", "strand", "score").rows()}
     text = to_text(genome.fetch(region)[0])
-    scanned = scan.scan_dna(text, both, [0.25] * 4, [*finder.thresholds] * 2, WINDOW)
-    expected = {
-        (hit.pos, motifs[i % len(motifs)].id, "+-"[i // len(motifs)]): hit.score
-        for i, some in enumerate(scanned)
-        for hit in some
-    }
-    ours = {(s, m, strand): score for s, m, strand, score in hits.frame.select(
-        "start", "motif_id", "strand", "score").rows()}  # fmt: skip
-    assert ours.keys() == expected.keys() and len(ours) > 50
+    rounded = [round_matrix(np.array(matrix)).tolist() for matrix in both]
+    least = [*finder.thresholds] * 2
+
+    def scanned(matrices: list[list[list[float]]], below: float = 0) -> dict[Any, float]:
+        thresholds = [one - below for one in least]
+        found = scan.scan_dna(text, matrices, [0.25] * 4, thresholds, WINDOW)
+        return {
+            (hit.pos, motifs[i % len(motifs)].id, "+-"[i // len(motifs)]): hit.score
+            for i, some in enumerate(found)
+            for hit in some
+        }
+
+    assert ours.keys() == scanned(rounded).keys() and len(ours) > 50
+    scores = scanned(both, 0.1)
     for key, score in ours.items():
-        assert abs(score - expected[key]) < 1e-4
+        assert abs(score - scores[key]) < 1e-4
+    # By unrounded scores, only hits at a threshold differ.
+    error = max(map(len, motifs)) * GRANULARITY / 2
+    thresholds = {motif.id: one for motif, one in zip(motifs, finder.thresholds, strict=True)}
+    for key in ours.keys() ^ scanned(both).keys():
+        assert abs(scores[key] - thresholds[key[1]]) <= error

@@ -1,5 +1,6 @@
 """Dinucleotide-preserving shuffles, held against all sequences that they may be."""
 
+import tracemalloc
 from collections import Counter
 from itertools import pairwise, permutations
 
@@ -82,3 +83,16 @@ def test_runs_between_n_are_shuffled_by_themselves() -> None:
     parts = [to_text(row).replace("N", " ").split() for row in shuffled]
     for i, part in enumerate(text.replace("N", " ").split()):
         assert {found[i] for found in parts} == possible(part)
+
+
+def test_memory_does_not_grow_with_the_number_of_runs() -> None:
+    codes = np.random.default_rng(0).integers(0, 4, (1, 40_000)).astype(np.uint8)
+    codes[0, :20_000:10] = 4  # 2,000 short runs beside one of 20,000 bases
+    tracemalloc.start()
+    shuffled = dinucleotide_shuffle(codes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6 and (shuffled != codes).any()
+    assert ((shuffled == 4) == (codes == 4)).all()
+    for run in (slice(1, 10), slice(4_991, 5_000), slice(19_991, None)):
+        assert pairs(shuffled[:, run]) == pairs(codes[:, run])

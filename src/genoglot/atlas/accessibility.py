@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ class Accessibility:
     cell_types
         Distinct names of the cell types.
     open_regions
-        bool (cell types, n): true where the region is open in the cell type.
+        bool (cell types, n): true where the region is open in the cell type. Any sparse array can
+        be given, such as one of counts; what is not 0 is open.
     name
         What errors call the data, such as their file.
     genome
@@ -53,17 +55,23 @@ class Accessibility:
     genome: str = ""
 
     def __post_init__(self) -> None:
+        from scipy.sparse import csr_array
+
         expected = (len(self.cell_types), len(self.regions))
         if self.open_regions.shape != expected:
             raise AtlasError(
                 f"{self.name}: open_regions has the shape {self.open_regions.shape}, but there are "
                 f"{expected[0]} cell types and {expected[1]} regions; give one row per cell type"
             )
-        seen = self.cell_types
-        if repeated := [name for i, name in enumerate(seen) if name in seen[:i]]:
+        if repeated := [name for name, n in Counter(self.cell_types).items() if n > 1]:
             raise AtlasError(
                 f"{self.name}: several cell types are called {some(repeated)}; rename them"
             )
+        opened = csr_array(self.open_regions, copy=True)
+        opened.sum_duplicates()
+        opened = opened.astype(np.bool_, copy=False)
+        opened.eliminate_zeros()
+        object.__setattr__(self, "open_regions", opened)
 
     @classmethod
     def of(cls, source: Accessibility | Atlas) -> Accessibility:
@@ -79,7 +87,7 @@ class Accessibility:
         return cls(
             source.universe.regions,
             source.metadata["id"].to_list(),
-            source.presence().astype(np.bool_),
+            source.presence(),
             str(source.path),
             source.genome,
         )

@@ -13,7 +13,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from genoglot.atlas.accessibility import Accessibility
-from genoglot.atlas.cell_matrix_files import CellMatrix, open_folder, open_matrix_market
+from genoglot.atlas.cell_matrix_files import (
+    CellMatrix,
+    open_bytes,
+    open_folder,
+    open_matrix_market,
+)
 from genoglot.atlas.cell_matrix_h5 import HDF5, open_hdf5
 from genoglot.errors import AtlasError, some
 from genoglot.files import explains_unreadable
@@ -58,19 +63,19 @@ def read_cell_matrix(
         HDF5 file of 10x (version 2 or 3) or MAESTRO; AnnData's h5ad; or a MatrixMarket file. Text
         files can be gzip. A matrix of cells x peaks is recognized by its size.
     barcodes
-        For MatrixMarket: the cells in the order of the matrix, one on each line, or a table with a
-        header.
+        For MatrixMarket: the cells in the order of the matrix, one on each line, or a table (CSV or
+        TSV) with a header, which has a column `barcode_column` or one with a name such as barcode.
     peaks
         For MatrixMarket: the peaks in the order of the matrix: BED, names such as chr1:100-600, or
         features.tsv of 10x.
     cell_types
         Table (CSV or TSV with a header) with a row for each cell. By default the columns of obs, in
-        an h5ad file.
+        an h5ad file: text, categories, whole numbers or true and false.
     barcode_column, cell_type_column
         Columns of that table. By default the only column with barcodes of the matrix, and the only
         one with a name such as cell_type; a notice says which.
     all_cells
-        Ignore cell types: add up all cells.
+        Add up all cells; then no cell types may be given.
     min_count
         Minimum sum of the counts of a cell type's cells for a region to be open in it. By default
         any sum above 0.
@@ -91,13 +96,23 @@ def read_cell_matrix(
     ------
     AtlasError
         If files do not belong together, a count is negative or not a number, or the cell types are
-        not known: of the matrix, or of a cell if `on_error` is "raise".
+        not known: of the matrix, or of a cell if `on_error` is "raise". Or if an option has no
+        effect on the files that are given.
     """
     from scipy.sparse import csr_array
 
     path = Path(source)
+    if all_cells and (cell_types or cell_type_column):
+        raise AtlasError(
+            f"{path}: all_cells=True (--all-cells) adds up cells without regard to their cell "
+            f"types; leave it out, or leave out {cell_types or cell_type_column}"
+        )
     matrix = _open(
-        path, Path(barcodes) if barcodes else None, Path(peaks) if peaks else None, barcode_column
+        path,
+        Path(barcodes) if barcodes else None,
+        Path(peaks) if peaks else None,
+        barcode_column,
+        required=barcode_column is not None and cell_types is None,
     )
     if repeated := [name for name, n in Counter(matrix.barcodes).items() if n > 1]:
         raise AtlasError(
@@ -120,23 +135,36 @@ def read_cell_matrix(
 
 
 def _open(
-    path: Path, barcodes: Path | None, peaks: Path | None, barcode_column: str | None
+    path: Path,
+    barcodes: Path | None,
+    peaks: Path | None,
+    barcode_column: str | None,
+    *,
+    required: bool,
 ) -> CellMatrix:
     """Open a matrix of any format, which its first bytes show."""
     if path.is_dir():
-        return open_folder(path, barcodes, peaks, barcode_column)
+        return open_folder(path, barcodes, peaks, barcode_column, required)
     with explains_unreadable(path, AtlasError), path.open("rb") as file:
         first = file.read(len(HDF5))
     if first != HDF5:
+        with explains_unreadable(path, AtlasError), open_bytes(path) as content:
+            if content.read(len(HDF5)) == HDF5:
+                raise AtlasError(f"{path}: an HDF5 file that is compressed by gzip; unpack it")
         if barcodes is None or peaks is None:
             raise AtlasError(
                 f"{path}: a MatrixMarket file names neither its cells nor its peaks; give them "
                 "with barcodes= and peaks= (--barcodes, --peaks)"
             )
-        return open_matrix_market(path, barcodes, peaks, barcode_column)
+        return open_matrix_market(path, barcodes, peaks, barcode_column, required)
     for option, given in (("barcodes", barcodes), ("peaks", peaks)):
         if given is not None:
             raise AtlasError(f"{path}: an HDF5 file has its own {option}; leave out {given}")
+    if required:
+        raise AtlasError(
+            f"{path}: an HDF5 file has its own names of cells; leave out {barcode_column!r} "
+            "(--barcode-column)"
+        )
     return open_hdf5(path)
 
 
@@ -226,9 +254,9 @@ def _labels_of_table(
 
 
 def _without_missing(labels: Sequence[str | None]) -> list[str | None]:
-    """Replace labels that mean a missing value, such as NA, by None."""
-    absent = missing_values(pl.Series(labels, dtype=pl.String))
-    return [None if a else label for label, a in zip(labels, absent, strict=True)]
+    """Remove blanks around labels, and replace those that mean a missing value, as NA, by None."""
+    column = pl.Series(labels, dtype=pl.String).str.strip_chars()
+    return column.set(missing_values(column), None).to_list()
 
 
 def _choose_cell_types(columns: Labels, chosen: str | None, where: str) -> str:

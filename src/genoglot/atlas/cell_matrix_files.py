@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,9 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.errors import AtlasError, GenoglotError, some
+from genoglot.errors import AtlasError, BedFormatError, GenoglotError, some
 from genoglot.files import explains_unreadable, read_lines
 from genoglot.regions import Regions
+from genoglot.regions.bed import BedReader, is_header
+from genoglot.tables import read_table
 
 log = logging.getLogger("genoglot")
 
@@ -24,7 +27,12 @@ Ints = NDArray[np.int64]
 PEAKS = "Peaks"
 """Type of the features that are regions, as 10x writes it; others are genes or antibodies."""
 
-_NAME = r"^(.+)[:_-](\d+)[_-](\d+)$"  # chr1:100-600, chr1_100_600, chr1-100-600
+_NAME = r"^(.*[^:_-])[:_-](\d+)[_-](\d+)$"  # chr1:100-600, chr1_100_600, chr1-100-600
+_BED = re.compile(r"\S+(\s+[+-]?\d[\d.,e+]*){2}(\s|$)")  # also with numbers that are refused
+_CELL_COLUMNS = (
+    *("barcode", "barcodes", "cell", "cells", "cellbarcode", "cellbarcodes", "cellid", "cellids"),
+    *("cellname", "cellnames", "obsnames", "index", "cb", "x"),  # x: what R calls a vector
+)
 _BLOCK = 1 << 24  # bytes of text that are parsed at a time
 _FIELDS = ("integer", "real", "pattern")
 _FOLDER = {
@@ -60,7 +68,7 @@ class CellMatrix(NamedTuple):
     entries
         The counts; `Entries.peaks` are indices of features.
     labels
-        Columns of text about the cells that are in the same file.
+        Columns about the cells that are in the same file, as text.
     genome
         Name of the assembly; empty if it is unknown.
     """
@@ -71,14 +79,20 @@ class CellMatrix(NamedTuple):
     n_features: int
     barcodes: list[str]
     entries: Iterable[Entries]
-    labels: dict[str, list[str | None]]
+    labels: Mapping[str, list[str | None]]
     genome: str = ""
 
 
 def open_folder(
-    folder: Path, barcodes: Path | None, peaks: Path | None, barcode_column: str | None
+    folder: Path,
+    barcodes: Path | None,
+    peaks: Path | None,
+    barcode_column: str | None,
+    required: bool,
 ) -> CellMatrix:
     """Open the matrix of a folder as 10x Cell Ranger writes it; given files replace its own.
+
+    Parameters are those of `open_matrix_market`.
 
     Raises
     ------
@@ -95,11 +109,13 @@ def open_folder(
             advice = f"; name it with {what}= (--{what})" if what in given else ""
             raise AtlasError(f"{folder}: {problem} {' or '.join(names)} in this folder{advice}")
         found[what] = chosen or there[0]
-    return open_matrix_market(found["matrix"], found["barcodes"], found["peaks"], barcode_column)
+    return open_matrix_market(
+        found["matrix"], found["barcodes"], found["peaks"], barcode_column, required
+    )
 
 
 def open_matrix_market(
-    path: Path, barcodes: Path, peaks: Path, barcode_column: str | None
+    path: Path, barcodes: Path, peaks: Path, barcode_column: str | None, required: bool
 ) -> CellMatrix:
     """Open a MatrixMarket file of peaks x cells, or of cells x peaks.
 
@@ -113,6 +129,8 @@ def open_matrix_market(
         BED file, list of names such as chr1:100-600, or features.tsv of 10x.
     barcode_column
         Column of the barcodes, if `barcodes` is a table.
+    required
+        Refuse `barcodes` without this column.
 
     Raises
     ------
@@ -120,15 +138,18 @@ def open_matrix_market(
         If the numbers of peaks and cells are not those of the matrix, or a file is malformed.
     """
     regions, rows, n_features = read_peaks(peaks)
-    with _open_text(path) as file:
+    with open_bytes(path) as file:
         _, shape, _, _ = _read_header(file, path)
-    cells = _read_barcodes(barcodes, barcode_column, shape, n_features)
+    cells = _read_barcodes(barcodes, barcode_column, required)
     expected = (n_features, len(cells))
     transposed = shape == expected[::-1] and shape != expected
     if shape != expected and not transposed:
+        one_more = len(cells) - 1 in shape
+        header = "; if its first line is a header, remove it or name its column (--barcode-column)"
         raise AtlasError(
             f"{path}: a matrix of {shape[0]:,} x {shape[1]:,}, but {peaks} has {n_features:,} "
             f"peaks and {barcodes} has {len(cells):,} cells; give the files that belong to it"
+            f"{header * one_more}"
         )
     if transposed:
         log.warning("%s: is cells x peaks, as its size shows; it is read so", path)
@@ -159,31 +180,37 @@ def read_peaks(path: Path) -> tuple[Regions, Ints, int]:
     Raises
     ------
     AtlasError
-        If a line is not a region.
+        If a line is not a region, or there is none.
     """
-    lines = read_lines(path).decode().splitlines()
-    first = next((line for line in lines if line.strip() and line[0] != "#"), "").split("\t")
-    if len(first) == 1:
-        first = first[0].split()
-    if len(first) >= 3 and first[1].isdecimal() and first[2].isdecimal():
-        regions = Regions.from_bed(path, columns=3)
+    lines = read_lines(path).split(b"\n")
+    numbered = [(i, line.decode()) for i, line in enumerate(lines) if not is_header(line)]
+    if not numbered:
+        raise AtlasError(f"{path}: no peaks in this file")
+    if any(_BED.match(line) for _, line in numbered[:2]):  # the first can name the columns
+        regions = _read_bed(path, b"\n".join(lines))
         return regions, np.arange(len(regions)), len(regions)
-    table = [line.split("\t") for line in lines if line.strip()]
+    table = [line.split("\t") for _, line in numbered]
     types = [row[2] if len(row) > 2 else PEAKS for row in table]
     rows = peak_rows(types, str(path))
-    if rows.size and all(len(table[row]) >= 6 for row in rows):
-        chrom, start, end = ([table[row][i] for row in rows] for i in (3, 4, 5))
-        regions = Regions(chrom, _whole(start, path), _whole(end, path))
+    if all(len(table[row]) >= 6 and table[row][2] == PEAKS and table[row][3] for row in rows):
+        text = [""] * len(lines)  # BED, each region on its line
+        for row in rows:
+            text[numbered[row][0]] = "\t".join(table[row][3:6])
+        regions = _read_bed(path, "\n".join(text).encode())
     else:
-        regions = regions_from_names([table[row][0].strip('"') for row in rows], str(path))
+        names = [table[row][0].strip().strip('"') for row in rows]
+        regions = regions_from_names(names, str(path))
     return regions, rows, len(table)
 
 
-def _whole(texts: list[str], path: Path) -> list[int]:
+def _read_bed(path: Path, text: bytes) -> Regions:
     try:
-        return [int(text) for text in texts]
-    except ValueError as error:
-        raise AtlasError(f"{path}: a coordinate is not a whole number ({error})") from None
+        return Regions.from_codes(*BedReader(path, columns=3).read(text))
+    except BedFormatError as error:
+        raise AtlasError(
+            f"{path}:{error.line_number}: {error.problem}: {error.line!r}; correct the line, or "
+            "remove it if it is not a peak"
+        ) from None
 
 
 def peak_rows(types: Sequence[str], name: str) -> Ints:
@@ -213,40 +240,54 @@ def regions_from_names(names: Sequence[str], where: str) -> Regions:
         .select(pl.col("name").str.extract_groups(_NAME))
         .unnest("name")
     )
-    chrom, start, end = parts.get_columns()
-    wrong = chrom.is_null().to_numpy()
-    if not wrong.any():
-        wrong = np.array([len(text) > 12 for text in end]) | (chrom.str.contains(r"\s").to_numpy())
+    chrom, *texts = parts.get_columns()
+    start, end = (text.cast(pl.Int64, strict=False) for text in texts)  # null if it is too large
+    wrong = start.is_null() | end.is_null() | chrom.str.contains(r"\s").fill_null(True)
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+        row = int(np.flatnonzero(wrong.to_numpy())[0])
         raise AtlasError(
             f"{where}: peak {row + 1} is {names[row][:60]!r}, which names no region "
             f"({int(wrong.sum()):,} of {len(names):,} do not); give names such as chr1:100-600, or "
             "a BED file"
         )
     try:
-        return Regions(chrom.to_numpy(), start.cast(pl.Int64), end.cast(pl.Int64))
+        return Regions(chrom.to_numpy(), start, end)
     except GenoglotError as error:
         raise AtlasError(f"{where}: {error}") from None
 
 
-def _read_barcodes(
-    path: Path, column: str | None, shape: tuple[int, int], n_features: int
-) -> list[str]:
-    """Read the names of the cells, from the lines or from a column of a table with a header."""
-    rows = [line.split("\t") for line in read_lines(path).decode().splitlines() if line.strip()]
-    n_cells = shape[0] if shape[1] == n_features and shape[0] != n_features else shape[1]
-    at = 0
-    if len(rows) == n_cells + 1:
-        header, rows = [name.strip('"') for name in rows[0]], rows[1:]
-        if column is not None and column not in header:
-            raise AtlasError(f"{path}: no column {column!r}; it has {', '.join(header)}")
-        at = header.index(column) if column is not None else 0
-        log.info("%s: the cells are those of the column %r", path, header[at])
-    try:
-        return [row[at].strip('"') for row in rows]
-    except IndexError:
-        raise AtlasError(f"{path}: a row has fewer than {at + 1} columns; complete it") from None
+def _read_barcodes(path: Path, column: str | None, required: bool) -> list[str]:
+    """Read the names of the cells: one on each line, or a column of a table with a header.
+
+    A line is a header only if it says so: by the name of the column, or by that of a column of
+    cells, such as barcode; or if its first column has no name, as R writes it.
+    """
+    lines = [line for line in read_lines(path).decode().splitlines() if line.strip()]
+    if not lines:
+        raise AtlasError(f"{path}: no names of cells in this file")
+    first = lines[0].strip(" ")
+    separator = next((mark for mark in "\t,; " if mark in first), "\t")
+    header = [name.strip().strip('"') for name in first.split(separator)]
+    if column not in header and not any(map(_names_cells, header)) and header[0]:
+        if required:
+            raise AtlasError(f"{path}: no column {column!r} on its first line ({some(header)})")
+        return [line.split("\t")[0].strip().strip('"') for line in lines]
+    table = read_table(path, [column] if column in header else (), error=AtlasError)
+    names = table.frame.columns
+    if required and column not in names:
+        raise AtlasError(f"{path}: no column {column!r}; it has {some(names)}")
+    found = [name for name in names if name == column] or [*filter(_names_cells, names)] or names
+    chosen = found[0]
+    log.info("%s: the cells are those of the column %r", path, chosen)
+    cells = table.frame[chosen]
+    if cells.null_count():
+        line = table.lines[cells.is_null().arg_max() or 0]
+        raise AtlasError(f"{path}:{line}: no name of a cell in the column {chosen!r}; complete it")
+    return cells.to_list()
+
+
+def _names_cells(column: str) -> bool:
+    return re.sub(r"[\s_.-]", "", column.lower()) in _CELL_COLUMNS
 
 
 class _Blocks:
@@ -257,7 +298,7 @@ class _Blocks:
 
     def __iter__(self) -> Iterator[Entries]:
         path = self._path
-        with explains_unreadable(path, AtlasError), _open_text(path) as file:
+        with explains_unreadable(path, AtlasError), open_bytes(path) as file:
             field, shape, n_entries, line = _read_header(file, path)
             left, found = b"", 0
             while True:
@@ -293,7 +334,7 @@ class _Blocks:
         )
 
 
-def _open_text(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> BinaryIO:
     """Open a file, plain or gzip, for reading bytes."""
     with explains_unreadable(path, AtlasError):
         file = path.open("rb")
@@ -350,7 +391,7 @@ def _parse(block: bytes, pattern: bool, path: Path, line: int) -> NDArray[np.flo
         if not fields:
             continue
         try:
-            if len(fields) != n_columns:
+            if len(fields) != n_columns or b"_" in text:  # Python reads 1_0 as 10
                 raise ValueError
             rows.append([int(fields[0]), int(fields[1]), *map(float, fields[2:])])
         except ValueError:

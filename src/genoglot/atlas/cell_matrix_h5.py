@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from genoglot.atlas.cell_matrix_files import (
     peak_rows,
     regions_from_names,
 )
-from genoglot.errors import AtlasError
+from genoglot.errors import AtlasError, GenoglotError
 from genoglot.regions import Regions
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file."""
 
 _BLOCK = 1 << 22  # entries that are read at a time
+_LABELS = "OSiub"  # kinds of NumPy: text, whole numbers, true and false
 _COLUMNS = (
     ("chrom", "chromosome", "chr", "seqnames", "seqname"),
     ("start", "chromstart", "chrom_start"),
@@ -58,7 +59,9 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path) as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:
+    except GenoglotError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
         reason = str(error).strip("\"'")
         raise AtlasError(f"{path}: damaged HDF5 file ({reason}); fetch it again") from None
 
@@ -77,13 +80,15 @@ def _open_10x(path: Path, file: Any, name: str) -> CellMatrix:
     if not keys:
         raise AtlasError(f"{path}: the group {name!r} names no features; fetch it again")
     names = _texts(features[keys[0]])
-    types = _texts(features["feature_type"]) if "feature_type" in features else None
-    rows = peak_rows(types or [PEAKS] * len(names), str(path))
+    types = [PEAKS] * len(names)
+    if "feature_type" in features:
+        types = _texts(features["feature_type"])
+    rows = peak_rows(types, str(path))
     genomes = {name} - {"matrix"}
     if "genome" in features:
         found = _texts(features["genome"])
         genomes = {found[row] for row in rows}
-    if shape != (len(names), len(barcodes)):
+    if shape != (len(names), len(barcodes)) or len(types) != len(names):
         raise AtlasError(
             f"{path}: a matrix of {shape} for {len(names):,} features and {len(barcodes):,} cells; "
             "the file is damaged, fetch it again"
@@ -114,7 +119,7 @@ def _open_anndata(path: Path, file: Any) -> CellMatrix:
             raise AtlasError(
                 f"{path}: is peaks x cells; AnnData has cells x peaks: save adata.T instead"
             ) from None
-    labels = {name: found for name in obs if (found := _labels(obs, name, len(cells))) is not None}
+    labels = _Labels(path, [name for name in obs if _is_label(obs, name, len(cells))], len(cells))
     shape = (len(cells), len(peaks))
     x = file["X"]
     kind = x.attrs.get("encoding-type", x.attrs.get("h5sparse_format", ""))
@@ -154,34 +159,64 @@ def _var_regions(var: Any, path: Path) -> Regions | None:
         if len(there) != 1:
             return None
         columns.append(there[0])
-    chrom = _labels(var, columns[0], None)
+    chrom = _read_labels(var, columns[0]) if _is_label(var, columns[0]) else [None]
     start, end = (np.asarray(var[name]) for name in columns[1:])
-    if chrom is None or None in chrom or start.dtype.kind not in "iu" or end.dtype.kind not in "iu":
+    if None in chrom or start.dtype.kind not in "iu" or end.dtype.kind not in "iu":
         raise AtlasError(
             f"{path}: the columns {', '.join(columns)} of var are not regions; correct or remove "
             "them"
         )
-    return Regions(np.array(chrom, object), start.astype(np.int64), end.astype(np.int64))
+    try:
+        return Regions(np.array(chrom, object), start.astype(np.int64), end.astype(np.int64))
+    except GenoglotError as error:
+        raise AtlasError(f"{path}: var: {error}") from None
 
 
-def _labels(group: Any, name: str, n: int | None) -> list[str | None] | None:
-    """Return a column of text, or None if it is another column: categorical, or text."""
+def _is_label(group: Any, name: str, n: int | None = None) -> bool:
+    """Whether a column, of n values, has categories, text, whole numbers, or true and false."""
     column = group[name]
-    if hasattr(column, "keys"):
-        if {"codes", "categories"} <= set(column):
-            return _categories(_texts(column["categories"]), column["codes"][:])
-        if {"values", "mask"} <= set(column) and column["values"].dtype.kind in "OS":
-            texts = _texts(column["values"])
-            return [
-                None if mask else text
-                for text, mask in zip(texts, column["mask"][:].tolist(), strict=True)
-            ]
-        return None
-    if "__categories" in group and name in group["__categories"]:  # AnnData 0.7
-        return _categories(_texts(group["__categories"][name]), column[:])
-    if column.ndim != 1 or (n is not None and len(column) != n):
-        return None
-    return list(_texts(column)) if column.dtype.kind in "OS" else None
+    if not hasattr(column, "keys"):
+        return column.ndim == 1 and n in (None, len(column)) and column.dtype.kind in _LABELS
+    parts = set(column)
+    nullable = {"values", "mask"} <= parts and column["values"].dtype.kind in _LABELS
+    return nullable or {"codes", "categories"} <= parts
+
+
+def _read_labels(group: Any, name: str) -> list[str | None]:
+    column = group[name]
+    if not hasattr(column, "keys"):
+        if "__categories" in group and name in group["__categories"]:  # AnnData 0.7
+            return _categories(_texts(group["__categories"][name]), column[:])
+        return list(_texts(column))
+    if "codes" in column:
+        return _categories(_texts(column["categories"]), column["codes"][:])
+    missing = column["mask"][:].tolist()
+    return [None if m else t for t, m in zip(_texts(column["values"]), missing, strict=True)]
+
+
+class _Labels(Mapping[str, list[str | None]]):
+    """Columns of obs; one is read when it is needed."""
+
+    def __init__(self, path: Path, names: Sequence[str], n_cells: int) -> None:
+        self._path, self._names, self._n_cells = path, names, n_cells
+
+    def __getitem__(self, name: str) -> list[str | None]:
+        if name not in self._names:
+            raise KeyError(name)
+        with _opened(self._path) as file:
+            labels = _read_labels(file["obs"], name)
+        if len(labels) != self._n_cells:
+            raise AtlasError(
+                f"{self._path}: the column {name!r} of obs has {len(labels):,} values for "
+                f"{self._n_cells:,} cells; the file is damaged, write it again"
+            )
+        return labels
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _categories(names: Sequence[str], codes: NDArray[Any]) -> list[str | None]:

@@ -12,13 +12,14 @@ import numpy as np
 
 from genoglot.bench.baselines import BASELINES
 from genoglot.bench.features import Inputs
+from genoglot.bench.recipe import Configuration
 from genoglot.bench.run_data import RunData
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
 from genoglot.models.dna.heads import not_learnable
 from genoglot.models.dna.target import NUCLEOTIDES
 from genoglot.registry import names
-from genoglot.tasks.dataset import Floats
+from genoglot.tasks.dataset import Floats, TaskData
 
 BENCH_MODELS: dict[str, str] = {
     **dict.fromkeys(
@@ -71,6 +72,32 @@ class BenchModel(ABC):
     def reads_dna(cls, model: str) -> bool:
         """Return whether it predicts from the sequence; if not, all groups share one model."""
         return True
+
+    @classmethod
+    def check_run(
+        cls,
+        data: TaskData,
+        configuration: Configuration,
+        settings: Mapping[str, Any],
+        datasets: Mapping[str, TaskData],
+    ) -> None:
+        """Refuse a run that would fail, or not be what it says, before any run is begun.
+
+        Parameters
+        ----------
+        data
+            The dataset.
+        configuration, settings
+            See `Run`; the settings are read.
+        datasets
+            Datasets by name, one of them perhaps to pre-train on.
+
+        Raises
+        ------
+        GenoglotError
+            If the model cannot be used in this way.
+        """
+        return
 
     @abstractmethod
     def fit(self, folder: Path) -> None:

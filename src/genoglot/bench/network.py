@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 
 from genoglot.bench.features import Inputs
 from genoglot.bench.models import BenchModel
-from genoglot.bench.recipe import GENEBERT, MLM, NONE, TokenizerName
+from genoglot.bench.recipe import GENEBERT, MLM, NONE, Configuration, TokenizerName
 from genoglot.bench.run_data import RunData, training_labels
 from genoglot.bench.workspace import Workspace
 from genoglot.errors import ModelError, TaskError
@@ -20,14 +23,16 @@ from genoglot.models.dna.genebert import PRESETS, GeneBert, GeneBertSettings
 from genoglot.models.dna.gradient_boosting import GradientBoosting, RandomForest, Trees, joined
 from genoglot.models.dna.masked_lm import MaskedLanguageModel, MaskedLmSettings
 from genoglot.models.dna.motif_matrix_encoder import MotifMatrixSettings
+from genoglot.models.dna.new_tokenizer import new_tokenizer
 from genoglot.models.dna.nucleotide_model import NucleotideModel
 from genoglot.models.dna.sequence_encoder import SequenceEncoder
 from genoglot.models.dna.sequence_model import SequenceModel, SequenceModelSettings
 from genoglot.models.dna.target import NUCLEOTIDES, Target
-from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder
+from genoglot.models.dna.windowed import UpperTransformer, WindowedEncoder, WindowedSettings
 from genoglot.registry import create, model_class
+from genoglot.sequence import DnaTokenizer
 from genoglot.sequence.alphabet import Codes, N
-from genoglot.tasks.dataset import CLASSES, Floats
+from genoglot.tasks.dataset import CLASSES, Floats, TaskData
 from genoglot.tasks.lazy_array import LazyArray
 from genoglot.training.losses import Objective
 
@@ -64,6 +69,31 @@ class NetworkModel(BenchModel):
         _refuse(model, settings, ("seed", "positions", "length"))
         model_class(model, "dna-encoder").settings_class.of(settings, model)
 
+    @classmethod
+    def check_run(  # noqa: D102
+        cls,
+        data: TaskData,
+        configuration: Configuration,
+        settings: Mapping[str, Any],
+        datasets: Mapping[str, TaskData],
+    ) -> None:
+        if data.paired and configuration.frozen is not None:
+            raise ModelError(
+                "encoders are never trained on variants, but only the trees on their vectors; give "
+                "these tasks a grid without frozen"
+            )
+        if configuration.tokenizer == "bpe":  # not learned yet
+            return
+        length = length_read(data, settings)
+        _check_length(
+            configuration._replace(fraction=1.0, frozen=None, mask_rate=None, pretraining=None),
+            json.dumps(settings["model"]),
+            settings.get("encoder"),
+            _length_of_pretraining(configuration, settings, datasets) or length,
+            data.context,
+            length,
+        )
+
     def __init__(self, run: RunData, workspace: Workspace) -> None:
         super().__init__(run, workspace)
         self.encoder = self._encoder()
@@ -72,21 +102,14 @@ class NetworkModel(BenchModel):
 
     def new(self, length: int, seed: int) -> SequenceEncoder:
         """Make a new encoder for sequences of a length in bp."""
-        configuration, settings = self.run.configuration, dict(self.run.settings["model"])
+        configuration = self.run.configuration
         tokenizer = None  # the encoder's own
         if configuration.model == "attention":
-            name = cast(TokenizerName, configuration.tokenizer)
-            tokenizer = self.workspace.tokenizer(name)
-            settings.setdefault("max_length", max(length, 1024))
-            settings["positions"] = configuration.positions
-        if configuration.model == "kmer-bert":
-            settings.setdefault("max_length", max(length, 512))
-        if configuration.model == "cnn-fc":
-            settings["length"] = length
-        if configuration.model == "dilated-cnn":
-            settings.setdefault("context", context_of_network(self.run.data.context))
-        encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)
-        return encoder
+            tokenizer = self.workspace.tokenizer(cast(TokenizerName, configuration.tokenizer))
+        settings = self.run.settings["model"]
+        return _new_encoder(
+            configuration, settings, tokenizer, length, self.run.data.context, seed=seed
+        )
 
     def fit(self, folder: Path) -> None:  # noqa: D102
         run = self.run
@@ -137,17 +160,16 @@ class NetworkModel(BenchModel):
     def _encoder(self) -> SequenceEncoder:
         """Make or load the encoder; for long DNA, with a transformer over windows."""
         run = self.run
-        pretrained, length = run.configuration.pretrained, run.data.length
+        pretrained = run.configuration.pretrained
         if "encoder" in run.settings:
             encoder = SequenceEncoder.from_pretrained(cast(str, pretrained))
         elif pretrained == NONE:
-            longest = LONG if run.train.alternative is None else WINDOW
-            encoder = self.new(WINDOW if length > longest else length, run.seed)
+            encoder = self.new(length_read(run.data, run.settings), run.seed)
         else:
             makers = {MLM: self._masked, GENEBERT: self._genebert}
             path = makers.get(cast(str, pretrained), self._supervised)()
             encoder = SequenceEncoder.from_pretrained(path)
-        if length > LONG and run.data.target != NUCLEOTIDES:
+        if _needs_windows(run.data):
             return WindowedEncoder(encoder, **run.settings["windowed"], seed=run.seed)
         return encoder
 
@@ -230,6 +252,77 @@ class NetworkModel(BenchModel):
     def _model_settings(self) -> list[Any]:
         model, tokenizer, positions, *_ = self.run.configuration
         return [model, tokenizer, positions, self.run.settings["model"]]
+
+
+def length_read(data: TaskData, settings: Mapping[str, Any]) -> int:
+    """Return the length in bp of what an encoder reads at once: a sequence, or a window of it.
+
+    Parameters
+    ----------
+    data
+        The dataset.
+    settings
+        Settings of the run.
+    """
+    if data.paired:
+        return min(data.length, WINDOW)
+    if not _needs_windows(data):
+        return data.length
+    windows = WindowedSettings.of(settings["windowed"], "windowed")
+    return windows.window + 2 * windows.context
+
+
+def _needs_windows(data: TaskData) -> bool:
+    return data.length > LONG and data.target != NUCLEOTIDES
+
+
+def _new_encoder(
+    configuration: Configuration, settings: Mapping[str, Any], tokenizer: DnaTokenizer | None,
+    length: int, context: int, *, seed: int,
+) -> SequenceEncoder:  # fmt: skip
+    settings = dict(settings)
+    if configuration.model == "attention":
+        settings.setdefault("max_length", max(length, 1024))
+        settings["positions"] = configuration.positions
+    if configuration.model == "kmer-bert":
+        settings.setdefault("max_length", max(length, 512))
+    if configuration.model == "cnn-fc":
+        settings["length"] = length
+    if configuration.model == "dilated-cnn":
+        settings.setdefault("context", context_of_network(context))
+    encoder: SequenceEncoder = create(configuration.model, tokenizer, **settings, seed=seed)
+    return encoder
+
+
+def _length_of_pretraining(
+    configuration: Configuration, settings: Mapping[str, Any], datasets: Mapping[str, TaskData]
+) -> int | None:
+    """Return the length in bp that a pre-trained encoder is made for; None if there is none."""
+    pretrained = configuration.pretrained
+    if pretrained == MLM:
+        return MaskedLmSettings.of(settings["pretraining"], "pretraining").window
+    if pretrained == GENEBERT:
+        return WINDOW
+    return datasets[cast(str, pretrained)].length if "source" in settings else None
+
+
+@lru_cache
+def _check_length(
+    configuration: Configuration, settings: str, digest: str | None, made_for: int, context: int,
+    length: int,
+) -> None:  # fmt: skip
+    """Refuse a length that an encoder, which has a digest if it is a saved one, cannot read."""
+    if digest:
+        encoder = SequenceEncoder.from_pretrained(cast(str, configuration.pretrained))
+    else:
+        tokenizer = None
+        if configuration.model == "attention":
+            tokenizer = new_tokenizer(cast(str, configuration.tokenizer))
+        with torch.device("meta"):  # without weights
+            encoder = _new_encoder(
+                configuration, json.loads(settings), tokenizer, made_for, context, seed=0
+            )
+    encoder.check_length(length, "a sequence of the task")
 
 
 def train_network(

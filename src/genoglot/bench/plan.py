@@ -220,7 +220,8 @@ def plan_runs(
     ------
     GenoglotError
         If a task, model, setting or axis is unknown; there is no dataset to run on, or to pre-train
-        on; or a genome, or accessible regions, are needed.
+        on; a genome, or accessible regions, are needed; or a model cannot be used on a dataset, as
+        it reads shorter sequences.
     """
     try:
         settings = recipe.size(size)
@@ -233,6 +234,7 @@ def plan_runs(
             for configuration in configurations:
                 decided = _run_settings(recipe, settings, name, configuration, datasets, genome)
                 decided |= _genebert_settings(settings, configuration, genebert)
+                _check_run(name, configuration, decided, datasets)
                 text = json.dumps(decided, sort_keys=True)
                 runs += [
                     Run(recipe.name, size, name, data.digest, chosen, configuration, seed, text)
@@ -285,6 +287,19 @@ def _configurations(
                 if baseline in fitting
             ]
     return {name: list(dict.fromkeys(listed)) for name, listed in found.items()}
+
+
+def _check_run(
+    name: str,
+    configuration: Configuration,
+    settings: Mapping[str, Any],
+    datasets: Mapping[str, TaskData],
+) -> None:
+    model = bench_model(configuration.model)
+    try:
+        model.check_run(datasets[name], configuration, settings, datasets)
+    except GenoglotError as error:
+        raise TaskError(f"{name}: {configuration}: {error}") from None
 
 
 def _encoder_of(configuration: Configuration, datasets: Mapping[str, TaskData]) -> Path | None:

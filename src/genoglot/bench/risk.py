@@ -11,7 +11,7 @@ opposite there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -82,7 +82,8 @@ class RiskResult(NamedTuple):
             ["model"],
             columns,
             title=f"Disease risk, {cases} cases and {len(self.risk) - cases} controls",
-            caption="Classes are predicted at a risk of 0.5. 95 % intervals: bootstrap over people "
+            caption="Classes are predicted at a risk of 0.5, at the cohort's proportion of cases. "
+            "95 % intervals: bootstrap over people "
             "or groups. Published: other people, Mo et al. 2021, table 3.",
         )
         return table._replace(rows=[*table.rows, *_published_rows()])
@@ -350,18 +351,19 @@ def _measure(
     """Measure all models.
 
     The proportion of cases differs a little between the training people of the parts, in the
-    opposite direction to the people who are held out. So people are ranked by the log-odds of
-    their risk relative to that proportion; otherwise a constant has an AUROC below 0.5.
+    opposite direction to the people who are held out. So risks are corrected to the proportion in
+    the cohort; otherwise a constant has an AUROC below 0.5, and predicts both classes if half of
+    the people are cases.
     """
     rows = []
+    common = _log_odds(cohort.case.mean())
     for name, values in risk.items():
-        clipped = np.clip(values, 1e-9, 1 - 1e-9)
-        score = np.log(clipped / (1 - clipped)) - np.log(prior / (1 - prior))
-        scores = {"AUROC": score.round(9)}
+        score = _log_odds(np.clip(values, 1e-9, 1 - 1e-9)) - _log_odds(prior) + common
+        corrected = 1 / (1 + np.exp(-score.round(9)))
         for metric in METRICS:
             (found,) = measure_predictions(
                 cohort.case,
-                scores.get(metric, values),
+                corrected,
                 [metric],
                 groups=cohort.groups,
                 draws=draws,
@@ -369,3 +371,7 @@ def _measure(
             )
             rows.append((name, metric, found.value, found.low, found.high))
     return pl.DataFrame(rows, ["model", "metric", "value", "low", "high"], orient="row")
+
+
+def _log_odds(probability: Any) -> Any:
+    return np.log(probability / (1 - probability))

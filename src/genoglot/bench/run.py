@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from genoglot import __version__
-from genoglot.bench.locks import lock
 from genoglot.bench.models import fit_and_predict
 from genoglot.bench.plan import Run
 from genoglot.bench.results import SCHEMA, done_keys, result_of_another_recipe, write_result
 from genoglot.bench.run_data import RunData
 from genoglot.bench.workspace import Workspace, discard_checkpoints, has_checkpoint
 from genoglot.evaluation.provenance import code_version, hardware
+from genoglot.locks import lock
 
 log = logging.getLogger("genoglot")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genoglot.bench.locks import lock
 from genoglot.bench.recipe import TokenizerName
 from genoglot.errors import TaskError
 from genoglot.files import atomic_path
+from genoglot.locks import lock
 from genoglot.sequence import DnaTokenizer, Genome
 from genoglot.tasks.dataset import TaskData
 

@@ -40,7 +40,9 @@ def build(
     Files that cannot be read are listed and left out; the exit status is then 2.
     """
     from genoglot.atlas import build_atlas
+    from genoglot.files import check_apart
 
+    check_apart(out, [folder, universe, files.sheet])
     atlas, skipped = build_atlas(
         folder,
         files.metadata(folder),

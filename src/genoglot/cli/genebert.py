@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -41,7 +41,7 @@ class CellMatrix:
         Path | None,
         typer.Option(
             help="For MatrixMarket: names of the cells, in the order of the matrix; one on each "
-            "line, or a table with a header.",
+            "line, or a table (CSV or TSV) with a header.",
             show_default=False,
         ),
     ] = None
@@ -106,7 +106,8 @@ def build(
     assembly: Annotated[
         str,
         typer.Option(
-            help="Name of the genome's assembly, such as hg38, which must be that of SOURCE.",
+            help="Name of the genome's assembly, such as hg38. If SOURCE names one, it must be the "
+            "same.",
             show_default=False,
         ),
     ] = "",
@@ -155,6 +156,7 @@ def build(
 
     An interrupted build continues where it was, if the same command is given again.
     """
+    from genoglot.files import check_apart
     from genoglot.models.dna.genebert_build import SUBSETS
     from genoglot.models.dna.genebert_data import GeneBertData
     from genoglot.regions.assembly import same_assembly
@@ -162,12 +164,15 @@ def build(
     dna = genome.open()
     if dna is None:
         raise GenoglotError("give the genome of the regions with --genome")
+    tables = (matrix.barcodes, matrix.peaks, matrix.cell_types, motifs.motifs)
+    check_apart(out, [source, *tables, *dna.files])
     accessible = _read(source, matrix, on_error)
     if not same_assembly(accessible.genome, assembly):
         raise GenoglotError(
             f"{source}: is of the assembly {accessible.genome!r}, not {assembly!r}; give the "
             "genome that it is of (--genome, --assembly)"
         )
+    accessible = replace(accessible, genome=accessible.genome or assembly)
     advise(lambda: "give the same command again to continue")
     data = GeneBertData.build(
         out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from genoglot.regions import Regions
     from genoglot.sequence import Genome
+    from genoglot.sequence.motif_hits import HitFinder
     from genoglot.sequence.motifs import Motif
 
 log = logging.getLogger("genoglot")
@@ -92,7 +93,7 @@ def scan(
         typer.Option(
             help="Probabilities of A, C, G and T outside of motifs: uniform, genome (their "
             "frequencies in the FASTA files), motifs (those of a MEME file), or four numbers, such "
-            "as 0.3,0.2,0.2,0.3."
+            "as 0.3,0.2,0.2,0.3. A and T are averaged, and C and G, since both strands are scanned."
         ),
     ] = "uniform",
     pseudocount: Annotated[
@@ -115,39 +116,51 @@ def scan(
     p-value and id of the motif. Each region is scanned for itself, and the hits of a region follow
     those of the region before it.
     """
+    from genoglot.files import text_writer
     from genoglot.reports.predict import check_output
+    from genoglot.sequence.motif_hits import HitFinder
     from genoglot.sequence.records import read_regions, report_padding
     from genoglot.training.device import choose_device
 
-    only_scores = scores is not None and out is None
     if scores is not None:
         check_output(scores)
     elif affinity is not None:
         raise GenoglotError("--affinity is for --scores; give a file with --scores")
-    if only_scores and p_value is not None:
+    if scores is not None and out is None and p_value is not None:
         raise GenoglotError("--p-value is for hits; give a file for them with --out")
+    if scores is not None and out is not None and scores.resolve() == out.resolve():
+        raise GenoglotError(f"--scores and --out are the same file, {out}; give two")
     motifs = source.read()
     genome = open_genome(fasta, origin, alias)
     regions = genome.extents
     if bed is not None:
         regions = read_regions(bed, genome, on_error)
         report_padding(regions, genome, None, bed)
-    options = {
+    options: dict[str, Any] = {
         "background": _background(background, source.motifs, genome),
         "pseudocount": pseudocount,
         "device": choose_device(device),
     }
-    if scores is not None:
-        _write_scores(scores, regions, genome, motifs, affinity or "max", options)
-    if not only_scores:
-        most = 1e-4 if p_value is None else p_value
-        _write_hits(out or Path("-"), regions, genome, motifs, most, options)
+    if scores is not None and out is None:
+        _write_scores(scores, regions, genome, motifs, affinity, options)
+        return
+    finder = HitFinder(motifs, 1e-4 if p_value is None else p_value, **options)
+    hits = out or Path("-")
+    with text_writer(hits) as write:  # first, to know that it can be written
+        if scores is not None:
+            _write_scores(scores, regions, genome, motifs, affinity, options)
+        shown = str(hits) != "-" or not sys.stdout.isatty()
+        _write_hits(write, finder, regions, genome, shown)
 
 
 def _background(choice: str, motifs: Path | None, genome: Genome) -> Sequence[float]:
-    """Return the probabilities that --background names."""
+    """Return the probabilities that --background names, the same for both strands."""
+    import numpy as np
+
+    from genoglot.files import read_number
     from genoglot.sequence.motif_files import read_background
     from genoglot.sequence.motif_hits import genome_frequencies
+    from genoglot.sequence.motifs import check_background, strand_frequencies
 
     if choice == "uniform":
         return (0.25,) * 4
@@ -155,21 +168,32 @@ def _background(choice: str, motifs: Path | None, genome: Genome) -> Sequence[fl
         found = genome_frequencies(genome)
         log.info("background of the genome: %s", ", ".join(f"{value:.4f}" for value in found))
         return found
+    given: Sequence[float] | None
     if choice == "motifs":
-        frequencies = read_background(motifs) if motifs else None
-        if frequencies is None:
+        given = read_background(motifs) if motifs else None
+        if given is None:
             raise GenoglotError(
                 "--background motifs needs a MEME file with 'Background letter frequencies'; "
                 "give it with --motifs"
             )
-        return frequencies
-    try:
-        return tuple(float(value) for value in choice.split(","))
-    except ValueError:
-        raise GenoglotError(
-            f"--background {choice!r}: give uniform, genome, motifs or four probabilities, such "
-            "as 0.3,0.2,0.2,0.3"
-        ) from None
+    else:
+        try:
+            given = tuple(read_number(value) for value in choice.split(","))
+        except ValueError:
+            raise GenoglotError(
+                f"--background {choice!r}: give uniform, genome, motifs or four probabilities, "
+                "such as 0.3,0.2,0.2,0.3"
+            ) from None
+    check_background(given)
+    if tuple(given) == tuple(given[::-1]):
+        return given
+    found = strand_frequencies(np.array(given))
+    log.info(
+        "the background is averaged over both strands, since both are scanned: %.4f for A and T, "
+        "%.4f for C and G",
+        *found[:2],
+    )
+    return found
 
 
 def _write_scores(
@@ -177,7 +201,7 @@ def _write_scores(
     regions: Regions,
     genome: Genome,
     motifs: Sequence[Motif],
-    affinity: Literal["max", "sum"],
+    affinity: Literal["max", "sum"] | None,
     options: dict[str, Any],
 ) -> None:
     """Write the score of each motif in each region, as they are computed."""
@@ -190,7 +214,9 @@ def _write_scores(
 
     def rows() -> Iterator[tuple[pl.DataFrame, NDArray[np.float32]]]:
         nonlocal without
-        for some_regions, found in score_regions(regions, genome, motifs, affinity, **options):
+        for some_regions, found in score_regions(
+            regions, genome, motifs, affinity or "max", **options
+        ):
             without += int(np.isneginf(found).any(axis=1).sum())
             yield some_regions.frame, found
 
@@ -205,27 +231,24 @@ def _write_scores(
 
 
 def _write_hits(
-    out: Path,
+    write: Callable[[str], object],
+    finder: HitFinder,
     regions: Regions,
     genome: Genome,
-    motifs: Sequence[Motif],
-    p_value: float,
-    options: dict[str, Any],
+    progress: bool,
 ) -> None:
     """Write the hits as BED, as they are found."""
-    from genoglot.files import text_writer
     from genoglot.regions.formats import bed_text
     from genoglot.regions.jaccard import covered_base_pairs
-    from genoglot.sequence.motif_hits import HitFinder
 
-    finder = HitFinder(motifs, p_value, **options)
+    motifs = finder.motifs
     never = [
         motif.id for motif, least in zip(motifs, finder.thresholds, strict=True) if isinf(least)
     ]
     if never:
         log.warning(
             "%d of %d motifs have no hit, since their best site has a p-value above %g: %s",
-            *(len(never), len(motifs), p_value, some(never)),
+            *(len(never), len(motifs), finder.p_value, some(never)),
         )
     repeated = int((regions.end - regions.start).sum()) - covered_base_pairs(regions)
     if repeated:
@@ -233,9 +256,7 @@ def _write_hits(
             "regions overlap by %d bp; a hit there is written once for each of them", repeated
         )
     n = 0
-    shown = str(out) != "-" or not sys.stdout.isatty()
-    with text_writer(out) as write:
-        for hits in finder.find(regions, genome, progress=shown):
-            write(bed_text(hits.frame))
-            n += len(hits)
+    for hits in finder.find(regions, genome, progress=progress):
+        write(bed_text(hits.frame))
+        n += len(hits)
     log.info("%d hits of %d motifs in %d regions", n, len(motifs), len(regions))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from genoglot.cli.session import check_free, open_genome, read_settings
+from genoglot.cli.session import check_out, check_training, open_genome, read_settings
 from genoglot.errors import GenoglotError, SampleSheetError
 
 if TYPE_CHECKING:
@@ -303,13 +303,17 @@ class Training:
     ] = False
     device: Device = "auto"
 
-    def begin(self, out: Path, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def begin(
+        self, out: Path, *sources: str | Path | None, **options: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Check that the training can begin, and read its settings.
 
         Parameters
         ----------
         out
             Folder of the new model. Logs and checkpoints are in the folder `out`.training.
+        *sources
+            What the command reads: see `check_apart`.
         **options
             Options of `DeviceOptions` besides the device.
 
@@ -323,7 +327,8 @@ class Training:
         from genoglot.training.device import DeviceOptions, choose_device
 
         log_folder = out.with_name(f"{out.name}.training")
-        check_free(out, log_folder, resume=self.resume, overwrite=self.overwrite)
+        check_out(out, sources, overwrite=self.overwrite)
+        check_training(log_folder, resume=self.resume, overwrite=self.overwrite)
         choose_device(self.device)
         settings = read_settings(self.settings)
         device = DeviceOptions(self.device, **options).with_settings(settings)

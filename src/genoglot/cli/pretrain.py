@@ -78,7 +78,7 @@ def mlm(
     """
     from genoglot.models.dna.masked_lm import MaskedLanguageModel
 
-    settings, arguments = training.begin(out, devices=devices)
+    settings, arguments = training.begin(out, *fasta, devices=devices)
     own = {"positions": positions, "epochs": epochs, "max_steps": max_steps, "seed": training.seed}
     settings = merge_settings(settings, **own)
     genome = open_genome(fasta, origin, alias, named=False)
@@ -155,7 +155,7 @@ def genebert(
     from genoglot.models.dna.genebert import GeneBert
     from genoglot.models.dna.genebert_data import GeneBertData
 
-    settings, arguments = training.begin(out, devices=devices)
+    settings, arguments = training.begin(out, data, encoder, region_weights, devices=devices)
     settings = merge_settings(settings, max_steps=max_steps, seed=training.seed)
     opened = GeneBertData.open(data)
     model = GeneBert.from_preset(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from genoglot.cli.options import Device, GenomeFiles, Overwrite, Seed, with_groups
+from genoglot.cli.session import check_out
 from genoglot.errors import GenoglotError
 
 log = logging.getLogger("genoglot")
@@ -98,8 +99,7 @@ def risk(
     dna = genome.open()
     if dna is None:
         raise GenoglotError("--genome is missing; give the genome that the variants were called on")
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
-        raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
+    check_out(out, [vcf, phenotypes, encoder, *dna.files], overwrite=overwrite)
     where = choose_device(device)
     model = None if encoder is None else SequenceEncoder.from_pretrained(encoder).to(where)
     cohort = Cohort.read(

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -210,20 +210,37 @@ def report_skipped(skipped: list[tuple[str, str]], n_read: int) -> None:
         raise typer.Exit(BAD_INPUT)
 
 
-def check_free(out: Path, log_folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Check before a training that its model can be saved, and that no other one is unfinished.
+def check_out(out: Path, sources: Iterable[str | Path | None], *, overwrite: bool) -> None:
+    """Check before long work that its folder can be written, and that no source is in it.
 
     Parameters
     ----------
     out
-        Folder of the model.
+        The folder.
+    sources
+        What is read: see `check_apart`.
+    overwrite
+        Whether existing output is replaced.
+    """
+    from genoglot.files import check_apart
+
+    if out.is_file():
+        raise GenoglotError(f"{out}: is a file; choose another name")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
+    check_apart(out, sources)
+
+
+def check_training(log_folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Check before a training that no other one is unfinished.
+
+    Parameters
+    ----------
     log_folder
         Folder of the logs and checkpoints.
     resume, overwrite
         Whether an unfinished training is continued, and whether existing output is replaced.
     """
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
-        raise GenoglotError(f"{out}: already exists; choose another name or use --overwrite")
     advise(lambda: "continue with --resume" if _has_checkpoint(log_folder) else "")
     unfinished = _has_checkpoint(log_folder)
     if unfinished and not resume and not overwrite:

@@ -161,7 +161,7 @@ def train(
     from genoglot.models.dna.target import NUCLEOTIDES
     from genoglot.tasks import TaskData
 
-    settings, arguments = training.begin(out, precision=precision)
+    settings, arguments = training.begin(out, folder, encoder, precision=precision)
     settings = merge_settings(settings, seed=training.seed)
     data = TaskData.open(folder)
     learned, held_out = (data.subset(split, name) for name in ("train", "validation"))

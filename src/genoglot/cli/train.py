@@ -91,7 +91,7 @@ def train(
     if index and name != "text2bed":
         raise ModelError(f"{name} has no vector index; --index is for text2bed")
     model_type = f"{name}{PUBLISHED}" if preset == "published" else name
-    settings, arguments = training.begin(out, devices=devices)
+    settings, arguments = training.begin(out, atlas, devices=devices)
     settings = merge_settings(settings, **_settings(model_type, training.seed, epochs))
     model: Any = create(model_type, **settings)
     opened = Atlas.open(atlas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 # Name at UCSC: names at NCBI, Ensembl, the 1000 Genomes project, GATK and ENCODE.
 _SYNONYMS = {
@@ -35,6 +36,14 @@ _SYNONYMS = {
     "xenTro10": "UCB_Xtro_10.0",
     "araTha1": "TAIR10",
 }
+# Lengths in hg17, hg18, hg19, hg38 and hs1.
+_HUMAN = {
+    "20": (62435964, 62435964, 63025520, 64444167, 66210255),
+    "21": (46944323, 46944323, 48129895, 46709983, 45090682),
+    "22": (49554710, 49691432, 51304566, 50818468, 51324926),
+}
+_AUTOSOMES = 22
+_WHOLE = 20_000_000  # bp; shorter ones are parts
 # Suffixes that change no coordinate: patches (GRCh38.p14, BDGP6.46), ENCODE's -minimal.
 _SUFFIXES = re.compile(r"(?<=\d)\.?p\d+$|minimal$|noalt(analysisset)?$|(?<=bdgp6)\.\d+$")
 
@@ -69,6 +78,30 @@ def assembly_name(name: str) -> str:
     # Several names at once: "GRCh38/hg38", "Human (hg19)".
     parts = {_UCSC.get(_plain(part)) for part in (name, *re.split(r"[/(),;\s]+", name))} - {None}
     return parts.pop() or "" if len(parts) == 1 else _plain(name)
+
+
+def is_human(lengths: Mapping[str, int]) -> bool:
+    """Whether chromosomes can be those of a human assembly, whole or in part.
+
+    Names such as 1 and X are those of many genomes, but few have a chromosome 20, 21 or 22 and none
+    above, as birds have. If one of these is whole, its length decides.
+
+    Parameters
+    ----------
+    lengths
+        Length in bp of each chromosome, or of the part that a genome has of it.
+
+    Examples
+    --------
+    >>> is_human({"chr1": 195154279, "chr19": 61420004}), is_human({"1": 10_000, "22": 5_000})
+    (False, True)
+    """
+    found = {name.removeprefix("chr"): length for name, length in lengths.items()}
+    telling = {name: found[name] for name in _HUMAN if name in found}
+    above = any(name.isdecimal() and int(name) > _AUTOSOMES for name in found)
+    return bool(telling and not above) and all(
+        length < _WHOLE or length in _HUMAN[name] for name, length in telling.items()
+    )
 
 
 def _plain(name: str) -> str:

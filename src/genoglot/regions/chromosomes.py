@@ -23,6 +23,7 @@ _PREFIXED = re.compile(r"(?:chromosome|chrom|chr)[_ -]?(.+)|(.+)", re.IGNORECASE
 _POSSIBLE = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 # Prefix of plain names, and the name of the mitochondrial chromosome.
 _STYLES = {"ucsc": ("chr", "chrM"), "ensembl": ("", "MT")}
+_ALTERNATIVE = re.compile(r".+_(?:alt|random|fix|hap\d+)")
 _SEX_AND_MITOCHONDRIAL = {"X": 0, "Y": 1, "Z": 2, "W": 3, "M": 4, "MT": 4}
 
 
@@ -63,7 +64,7 @@ def check_names(
     *,
     ours: str,
     theirs: str,
-    renamed: Literal["ours", "theirs"] = "ours",
+    renamed: Literal["ours", "theirs"] | None = "ours",
 ) -> None:
     """Refuse names that the other file spells differently: 1, Chr1 or chr01 for chr1, MT for chrM.
 
@@ -76,7 +77,8 @@ def check_names(
     ours, theirs
         The two files, as the error calls them: `"a.bed"`, `"the universe"`.
     renamed
-        The file that is read with an `alias`, which can translate its names.
+        The file that is read with an `alias`, which can translate its names; None if the names are
+        options of a command, to be written as in the other file.
 
     Raises
     ------
@@ -99,10 +101,10 @@ def check_names(
         other = spellings.get(_spelled_alike(name))
         if other is None:
             continue
-        changed, wanted = (name, other) if renamed == "ours" else (other, name)
-        what = ours if renamed == "ours" else theirs
-        advice = f"rename the chromosomes of {what}"
-        for alias in _STYLES:
+        changed, wanted = (other, name) if renamed == "theirs" else (name, other)
+        what = theirs if renamed == "theirs" else ours
+        advice = f"rename the chromosomes of {what}" if renamed else f"write {wanted!r}"
+        for alias in _STYLES if renamed else ():
             if rename_chromosome(changed, alias) == wanted:
                 advice = f'read {what} with alias="{alias}" (--alias {alias})'
         raise ChromosomeNameError(f"{ours} says {name!r} where {theirs} says {other!r}; {advice}")
@@ -114,7 +116,7 @@ def unknown_chromosome(
     *,
     ours: str = "the region set",
     theirs: str = "the genome",
-    renamed: Literal["ours", "theirs"] = "theirs",
+    renamed: Literal["ours", "theirs"] | None = "theirs",
 ) -> ChromosomeNameError:
     """Make the error for a chromosome that a genome, or another file, does not have.
 
@@ -186,6 +188,36 @@ def rename_chromosome(name: str, alias: Alias | None) -> str:
     if bare in ("M", "MT"):
         return mitochondrial
     return f"{prefix}{bare}" if _PLAIN.fullmatch(bare) else name
+
+
+def parent_chromosome(name: str, known: Collection[str]) -> str:
+    """Return the chromosome of an alternative or unlocalized sequence, as UCSC names it.
+
+    Parameters
+    ----------
+    name
+        Name of a sequence.
+    known
+        Names of all sequences.
+
+    Returns
+    -------
+    str
+        The chromosome, if it is known; otherwise the name itself.
+
+    Examples
+    --------
+    >>> known = {"chr6", "NC_000001.11", "NC_000002.11", "chrUn_GL000220v1"}
+    >>> [parent_chromosome(n, known) for n in ("chr6_GL000250v2_alt", "chr6_cox_hap2")]
+    ['chr6', 'chr6']
+    >>> [parent_chromosome(n, known) for n in ("NC_000001.11", "chr7_GL000250v2_alt")]
+    ['NC_000001.11', 'chr7_GL000250v2_alt']
+    """
+    if not _ALTERNATIVE.fullmatch(name):
+        return name
+    parts = name.split("_")
+    prefixes = ("_".join(parts[:i]) for i in range(len(parts) - 1, 0, -1))
+    return next((prefix for prefix in prefixes if prefix in known), name)
 
 
 def natural_order(name: str) -> tuple[int, int, str]:

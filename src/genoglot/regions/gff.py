@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -16,7 +16,8 @@ from genoglot.regions.strand import read_strand
 
 # Records of genes (Ensembl's GFF3 has its own words), and the records used if there are none.
 _GENES = (b"gene", b"ncRNA_gene", b"pseudogene")
-_TRANSCRIPTS = (b"transcript", b"mRNA")
+TRANSCRIPTS = (b"transcript", b"mRNA")
+_LARGEST = 2**63 - 1  # positions are int64
 _NAMES = ("gene_name", "Name", "gene_id", "ID")
 _COLUMNS = "chrom source feature start end score strand frame attributes"
 # One attribute: a key, then " " (GTF) or = (GFF3), then a value in quotes, which may contain ; and
@@ -97,7 +98,7 @@ def read_gff_genes(data: bytes, path: str | Path, alias: Alias | None = None) ->
     >>> read_gff_genes(b'chr1\tH\tgene\t101\t200\t.\t-\t.\tgene_id "CYCD1;1"', "a.gtf")
     [Gene(name='CYCD1;1', chrom='chr1', tss=199, strand='-')]
     """
-    records = list(read_records(data, path, (*_GENES, *_TRANSCRIPTS)))
+    records = list(read_records(data, path, (*_GENES, *TRANSCRIPTS)))
     chosen = [record for record in records if record.feature in _GENES] or records
     if not chosen:
         raise AnnotationError(f"{path}: has no gene and no transcript records")
@@ -161,11 +162,11 @@ def read_records(
 
 
 def check_range(record: Record, path: str | Path) -> None:
-    """Refuse a record, with its line, that does not start at 1 or later or ends before that."""
-    if not 1 <= record.start <= record.end:
+    """Refuse a record, with its line, whose start and end are not a range of bases from 1."""
+    if not 1 <= record.start <= record.end <= _LARGEST:
         raise AnnotationError(
             f"{path}:{record.line}: {record.start} to {record.end} is not a range; a GTF or GFF3 "
-            "record starts at 1 or later and does not end before it starts"
+            "record starts at 1 or later, does not end before it starts, and ends below 2^63"
         )
 
 
@@ -186,6 +187,8 @@ def read_lengths(data: bytes) -> dict[str, int]:
 def read_attributes(text: str) -> dict[str, str]:
     r"""Read the attributes of a record; of a key that is repeated, the first value.
 
+    Parent, which is a list of ids, stays as it is written: see `read_parents`.
+
     Examples
     --------
     >>> read_attributes('gene_id "CYCD1;1"; level 2'), read_attributes("ID=a;Note=1%2C2")
@@ -197,8 +200,19 @@ def read_attributes(text: str) -> dict[str, str]:
     for key, separator, quoted, plain in _ATTRIBUTE.findall(text):
         if key not in found:
             value = re.sub(r'\\(["\\])', r"\1", quoted) or plain.strip()
-            found[key] = unquote(value) if "=" in separator else value
+            found[key] = unquote(value) if "=" in separator and key != "Parent" else value
     return found
+
+
+def read_parents(attributes: Mapping[str, str]) -> list[str]:
+    r"""Read the ids of the parents of a record.
+
+    Examples
+    --------
+    >>> read_parents(read_attributes("ID=e;Parent=a%2C1,b")), read_parents({})
+    (['a,1', 'b'], [])
+    """
+    return [unquote(name) for name in attributes.get("Parent", "").split(",") if name]
 
 
 def _name(text: str) -> str | None:

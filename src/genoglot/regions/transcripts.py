@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,18 +14,21 @@ from genoglot.errors import AnnotationError
 from genoglot.files import read_lines
 from genoglot.regions.chromosomes import name_problem
 from genoglot.regions.gff import (
-    Record,
+    TRANSCRIPTS,
     check_range,
     read_attributes,
     read_lengths,
+    read_parents,
     read_records,
 )
 from genoglot.regions.strand import read_strand
 
 logger = logging.getLogger("genoglot")
 
+_EXONS = (b"exon", b"CDS")
 # GFF3 gives coding sequence two parents, the transcript and its protein; a protein has no exons.
 _PROTEINS = (b"protein", b"polypeptide")
+_WITH_ID = re.compile(rb"(?:^|;)\s*ID\s*=")
 _BIOTYPES = ("transcript_biotype", "transcript_type", "gene_biotype", "gene_type", "biotype")
 
 
@@ -74,12 +79,29 @@ class _Feature(NamedTuple):
     biotype: str
 
 
+class _Exon(NamedTuple):
+    """What is stored of each of millions of records of exons and coding sequences."""
+
+    start: int
+    end: int
+    strand: bytes
+    line: int
+    number: str  # exon_number of GTF
+
+
+_Key = tuple[str, bytes]
+"""Name of a transcript, and chromosome."""
+
+
 def read_transcripts(path: str | Path, sizes: Mapping[str, int] | None = None) -> list[Transcript]:
     r"""Read the transcripts of a GTF or GFF3 file.
 
     The exons of a transcript are its records `exon`; if it has none, its records `CDS`, which is
     all that annotations of yeast have. In GFF3 the gene of a transcript is its parent; a transcript
     without a parent is its own gene. A name that is used on two chromosomes names two transcripts.
+    So does a name of two records of transcripts on one chromosome and, without such records, a
+    name whose exon_number begins again. Where that is not clear, as exons are in none or in several
+    records of their name, a transcript is left out; a warning has the number.
 
     Parameters
     ----------
@@ -112,41 +134,58 @@ def read_transcripts(path: str | Path, sizes: Mapping[str, int] | None = None) -
     (((100, 110), (200, 210)), [(110, 200)])
     """
     features: dict[str, _Feature] = {}
-    parts: dict[tuple[str, bytes], dict[bytes, list[Record]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    extents: dict[_Key, dict[tuple[int, int], None]] = defaultdict(dict)  # of the records of a name
+    parts: dict[_Key, dict[bytes, list[_Exon]]] = defaultdict(lambda: defaultdict(list))
     genes: dict[str, tuple[str, str]] = {}  # gene and biotype of the transcripts of a GTF file
     data = read_lines(path)
     _check_lengths(read_lengths(data), sizes or {}, path)
     for record in read_records(data, path):
         check_range(record, path)
+        is_exon = record.feature in _EXONS
+        if not (is_exon or record.feature in TRANSCRIPTS or _WITH_ID.search(record.attributes)):
+            continue
         about = read_attributes(record.attributes.decode())
         biotype = next((about[key] for key in _BIOTYPES if key in about), "")
-        if "ID" in about and record.feature not in (b"exon", b"CDS"):
-            parent = about.get("Parent", "")
-            features[about["ID"]] = _Feature(record.feature, parent, biotype)
-        if record.feature not in (b"exon", b"CDS"):
+        if not is_exon:
+            name = about.get("ID", about.get("transcript_id", ""))
+            extents[name, record.chrom][record.start, record.end] = None
+            if "ID" in about:
+                parent = ",".join(read_parents(about))
+                features[name] = _Feature(record.feature, parent, biotype)
             continue
-        names = about.get("Parent", about.get("transcript_id", "")).split(",")
+        names = read_parents(about) or [about.get("transcript_id", "")]
         if not names[0]:
             raise AnnotationError(
                 f"{path}:{record.line}: an exon has neither a transcript_id (GTF) nor a Parent "
                 "(GFF3), so that it belongs to no transcript; give a file that has them"
             )
+        exon = _Exon(
+            *(record.start, record.end, record.strand, record.line),
+            about.get("exon_number", ""),
+        )
         for name in names:
-            parts[name, record.chrom][record.feature].append(record)
+            parts[name, record.chrom][record.feature].append(exon)
             if "Parent" not in about:
                 # The first that has a biotype: NCBI writes it on exons and not on CDS.
                 genes[name] = about.get("gene_id", name), genes.get(name, ("", ""))[1] or biotype
-    found = []
-    for (name, _), records in parts.items():
+    found, n_outside = [], 0
+    for (name, chrom), records in parts.items():
         feature = features.get(name, _Feature(b"", "", ""))
         if feature.kind in _PROTEINS:
             continue
         gene = feature.parent or name
         above = features.get(gene, feature).biotype
         gene, biotype = genes.get(name, (gene, feature.biotype or above))
-        found.append(_transcript(name, gene, biotype, records[b"exon"] or records[b"CDS"], path))
+        exons = records[b"exon"] or records[b"CDS"]
+        loci = _loci(exons, extents.get((name, chrom), ()))
+        n_outside += not loci
+        found += [_transcript(name, gene, biotype, chrom.decode(), locus, path) for locus in loci]
+    if n_outside:
+        logger.warning(
+            "%s: %d of %d transcripts have exons in several positions, or outside of the records "
+            "of their name: left out",
+            *(path, n_outside, n_outside + len(found)),
+        )
     if not found:
         raise AnnotationError(f"{path}: has no exon and no CDS records; give GTF or GFF3 with them")
     return found
@@ -170,17 +209,56 @@ def _check_lengths(lengths: Mapping[str, int], sizes: Mapping[str, int], path: s
     )  # fmt: skip
 
 
+def _loci(exons: list[_Exon], extents: Collection[tuple[int, int]]) -> list[list[_Exon]]:
+    """Divide the exons of a name by the positions in which it is used; none if that is not clear.
+
+    Parameters
+    ----------
+    exons
+        Exons in the order of the file.
+    extents
+        First and last base of each record of a transcript of the name, if there are any.
+    """
+    if not extents:
+        return _loci_by_number(exons)
+    inside = [
+        [first <= exon.start and exon.end <= last for exon in exons] for first, last in extents
+    ]
+    if any(sum(of_exon) != 1 for of_exon in zip(*inside, strict=True)):
+        return []
+    return [list(compress(exons, chosen)) for chosen in inside if any(chosen)]
+
+
+def _loci_by_number(exons: list[_Exon]) -> list[list[_Exon]]:
+    """Divide exons where exon_number begins again along the chromosome."""
+    if len({exon.strand for exon in exons}) > 1 or not all(exon.number for exon in exons):
+        return [exons]
+    distinct = {(exon.start, exon.end): exon for exon in exons}
+    ordered = [distinct[at] for at in sorted(distinct)]
+    numbers = [int(exon.number) if exon.number.isdecimal() else 0 for exon in ordered]
+    steps = [after - before for before, after in pairwise(numbers)]
+    # Most files number exons in the direction of the gene, some along the chromosome.
+    n_up, n_down = sum(step > 0 for step in steps), sum(step < 0 for step in steps)
+    if n_down > n_up or (n_down == n_up and exons[0].strand == b"-"):
+        steps = [-step for step in steps]
+    again = [i for i, step in enumerate(steps, 1) if step <= 0]
+    if not again:
+        return [exons]
+    edges = list(pairwise([0, *again, len(ordered)]))
+    if any(sorted(numbers[i:j]) != list(range(1, j - i + 1)) for i, j in edges):
+        return []  # the positions overlap, or it is numbered otherwise
+    return [ordered[i:j] for i, j in edges]
+
+
 def _transcript(
-    name: str, gene: str, biotype: str, records: list[Record], path: str | Path
+    name: str, gene: str, biotype: str, chrom: str, exons: list[_Exon], path: str | Path
 ) -> Transcript:
-    first = records[0]
-    where = f"{path}:{first.line}"
-    chrom = first.chrom.decode()
+    where = f"{path}:{exons[0].line}"
     if problem := name_problem(chrom):
         raise AnnotationError(f"{where}: {problem}")
-    strands = {record.strand for record in records}
+    strands = {exon.strand for exon in exons}
     strand = (
-        read_strand(first.strand.decode(), f"{where}: the strand") if len(strands) == 1 else "."
+        read_strand(exons[0].strand.decode(), f"{where}: the strand") if len(strands) == 1 else "."
     )
-    exons = tuple(sorted((record.start - 1, record.end) for record in records))
-    return Transcript(name, gene, chrom, strand, exons, biotype)
+    ranges = tuple(sorted((exon.start - 1, exon.end) for exon in exons))
+    return Transcript(name, gene, chrom, strand, ranges, biotype)

@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import BYTE_ORDER_MARKS, explains_unreadable
+from genoglot.files import BYTE_ORDER_MARKS, explains_unreadable, standard_input
 from genoglot.sequence.alphabet import INVALID, MARKED_CODES, MASKED, Codes
 
 logger = logging.getLogger("genoglot")
@@ -273,6 +273,8 @@ def _next_header(data: bytes, at: int) -> int:
 
 def _blocks(path: str | Path, size: int) -> Iterator[bytes]:
     """Read a file's text block by block; every line, the last one too, is ended by LF."""
+    if str(path) == "-":
+        standard_input()
     with _opened(path) as stored:
         file = stored
         if _is_gzip(stored):  # its reader can peek as well

@@ -33,9 +33,21 @@ class Genome:
 
     Several threads can use a genome at the same time. Pickling it, as for workers of a DataLoader,
     stores only the path of the packed file, whose memory all processes share.
+
+    Attributes
+    ----------
+    files
+        Files that it was opened from, if it was not made in another way.
     """
 
-    def __init__(self, packed: Packed, chroms: Sequence[str], offsets: Sequence[int]) -> None:
+    def __init__(
+        self,
+        packed: Packed,
+        chroms: Sequence[str],
+        offsets: Sequence[int],
+        files: Sequence[Path] = (),
+    ) -> None:
+        self.files = tuple(files)
         self._packed = packed
         self._names = tuple(chroms)
         self._code = {name: i for i, name in enumerate(self._names)}
@@ -117,7 +129,7 @@ class Genome:
                     "them by record_positions= (--origin) or alias= (--alias)"
                 )
             record_of[chrom] = record
-        return cls(found, chroms, [offset for _, offset in located])
+        return cls(found, chroms, [offset for _, offset in located], files)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -62,12 +62,12 @@ class Haplotypes:
     No sequence is stored: `windows` spells out the distinct ones of a part of the locus.
 
     Rules, as those of `bcftools consensus`: variants are applied in the order of the file. A
-    variant that overlaps one that was applied to the same haplotype is skipped; but an insertion or
-    deletion whose first base is the last one of the variant before is applied, unless that was an
-    insertion. `<DEL>` deletes the bases after its first one up to INFO/END, or as many as
-    INFO/SVLEN. Alleles `*`, `<*>` and `<NON_REF>` change nothing. Alleles that are missing, and
-    other symbolic ones, also `<DEL>` without an end, are read as the reference. Without phase,
-    alleles are in the order in which they are written.
+    variant that overlaps one that was applied to the same haplotype is skipped; but what only
+    inserts or deletes bases after its first one is applied if that is the last one of the variant
+    before, unless that was an insertion. `<DEL>` deletes the bases after its first one up to
+    INFO/END, or as many as INFO/SVLEN. Alleles `*`, `<*>` and `<NON_REF>` change nothing. Alleles
+    that are missing, and other symbolic ones, also `<DEL>` without an end, are read as the
+    reference. Without phase, alleles are in the order in which they are written.
 
     Attributes
     ----------
@@ -304,6 +304,14 @@ def _is_indel_after_base(reference: str, allele: str) -> bool:
     return len(reference) != len(allele) and reference[0] == allele[0].upper()
 
 
+def _is_pure_indel(reference: str, allele: str) -> bool:
+    """Return whether an allele inserts or deletes bases after its first one, and nothing else."""
+    shorter, longer = sorted((reference, allele), key=len)
+    pairs = enumerate(zip(shorter, longer, strict=False))
+    same = next((i for i, (one, other) in pairs if one != other), len(shorter))
+    return len(shorter) < len(longer) and same > 0 and longer.endswith(shorter[same:])
+
+
 def _without_overlaps(
     alleles: NDArray[np.int16], variants: tuple[Variant, ...], edits: list[list[Edit | None]]
 ) -> tuple[NDArray[np.int16], int]:
@@ -317,7 +325,7 @@ def _without_overlaps(
             continue
         allele, reference = variant.alternatives[number - 1], variant.reference.upper()
         deletion = allele == "<DEL>"
-        joins = deletion or _is_indel_after_base(reference, allele)
+        joins = deletion or _is_pure_indel(reference, allele.upper())
         if variant.position < frozen or (
             variant.position == frozen and (not joins or after_insertion)
         ):

@@ -7,14 +7,14 @@ that real files deviate from a little, and not with the line of an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from genoglot.errors import SequenceError
-from genoglot.files import read_lines
+from genoglot.files import read_lines, read_number
 from genoglot.sequence.motifs import Motif
 
 SITES = 20
@@ -26,7 +26,11 @@ TOLERANCE = 0.02
 _TRANSFAC_HEADER = re.compile(r"P[0O]\s+[ACGTU]\s+[ACGTU]\s+[ACGTU]\s+[ACGTU]\b", re.IGNORECASE)
 _JASPAR_ROW = re.compile(r"([ACGTU])\s*[\[|:]?\s*(.*?)\s*\]?", re.IGNORECASE)
 _HOMER_NAME = re.compile(r"([^(/,]+)\(([^)]*)\)(?:/.*)?")
-_MEME_END = ("-", "*", "URL", "MOTIF", "//", "letter-probability", "log-odds", "Time")
+_HOMER_HEADER = re.compile(r"[^\t]*\t[^\t]+\t\s*[-+]?[\d.]\S*\s*(\t.*)?")
+_MEME_END = ("--", "**", "URL", "MOTIF", "//", "letter-probability", "log-odds", "Time")
+_TRANSFAC_TAG = re.compile(
+    r"AC|B[AFS]|C[CO]|D[ERT]|H[CP]|ID|NA|O[CSV]|R[AELNTX]|S[DT]|TY|VV|XX|#.*|"
+)
 
 
 class _Row(NamedTuple):
@@ -55,8 +59,10 @@ def read_motifs(path: str | Path) -> tuple[Motif, ...]:
     - JASPAR: `>id name` and four rows of counts, with or without letters and brackets.
     - HOMER: `>consensus`, the name and the threshold between tabs, and a row of four probabilities
       for each position. The name is the id. The name and family of the factor are read from names
-      such as `GATA1(Zf)/K562-GATA1-ChIP-Seq(GSE18829)/Homer`. The threshold is not read. Files of
-      counts of this form, as GimmeMotifs writes them, are read as well.
+      such as `GATA1(Zf)/K562-GATA1-ChIP-Seq(GSE18829)/Homer`. The threshold is not read.
+    - Motifs below `>id`, without letters: the whole file has four rows of bases, as JASPAR's, or a
+      row for each position, as GimmeMotifs writes it. The first motif that fits only one of them
+      shows which. If none does, what has the same sum for all positions is read.
     - TRANSFAC: records that end with `//`, with AC, ID, NA and a matrix below P0 (or PO).
 
     Parameters
@@ -73,8 +79,8 @@ def read_motifs(path: str | Path) -> tuple[Motif, ...]:
     ------
     SequenceError
         With file and line: if the file is of none of these formats or has no motif, a value is not
-        a number or negative, a matrix is not complete, probabilities do not have a sum of 1, or two
-        motifs have the same id.
+        a number or negative, a matrix is missing or not complete, it is not clear what its rows
+        are, probabilities do not have a sum of 1, or two motifs have the same id.
     GenoglotError
         If the file cannot be read.
 
@@ -114,6 +120,11 @@ def read_background(path: str | Path) -> tuple[float, ...] | None:
     tuple of float or None
         Those below "Background letter frequencies", divided by their sum; None if there are none.
 
+    Raises
+    ------
+    SequenceError
+        With file and line, if one of them is missing or is not a number above 0.
+
     Examples
     --------
     >>> import pathlib, tempfile
@@ -125,11 +136,13 @@ def read_background(path: str | Path) -> tuple[float, ...] | None:
     lines = _lines(path)
     for i, line in enumerate(lines):
         if line.startswith("Background letter frequencies"):
-            words = " ".join(lines[i + 1 : i + 3]).split()
-            found = dict(zip(words[:8:2], words[1:8:2], strict=False))
-            bases = [found.get(base, found.get("U", "") if base == "T" else "") for base in "ACGT"]
+            words = " ".join(lines[i + 1 :]).upper().split(maxsplit=8)[:8]
+            found = dict(zip(words[::2], words[1::2], strict=False))
+            found.setdefault("T", found.get("U", ""))
             try:
-                values = _numbers(_Row(i + 2, bases))
+                values = _numbers(_Row(i + 2, [found.get(base, "") for base in "ACGT"]))
+                if not all(values):
+                    raise _LineError(i + 2, "a frequency is 0; write frequencies above 0")
             except _LineError as error:
                 raise SequenceError(f"{path}:{error.line}: {error.problem}") from None
             return tuple(value / sum(values) for value in values)
@@ -178,6 +191,7 @@ def _meme(lines: Sequence[str]) -> Iterator[_Record]:
         if line.startswith("ALPHABET") and not re.search(r"= ?ACG[TU]$|DNA|RNA", line):
             raise _LineError(i, f"{line!r} is not the alphabet of DNA; give motifs of DNA")
         if line.startswith("MOTIF"):
+            _check_matrix(words, named)
             words, named = line.split()[1:], i
             if "width" in words:  # full text: MOTIF GATAA MEME-1 width = 8 sites = 17
                 words = words[: words.index("width")]
@@ -192,6 +206,9 @@ def _meme(lines: Sequence[str]) -> Iterator[_Record]:
         while i < len(lines) and lines[i] and not lines[i].startswith(_MEME_END):
             rows.append(_Row(i + 1, lines[i].split()))
             i += 1
+        after = next((j for j in range(i, len(lines)) if lines[j]), i)
+        if after > i and re.match(r"[-+]?[\d.]", lines[after]):
+            raise _LineError(after + 1, "a row after an empty line; remove the empty line")
         if said.get("w", str(len(rows))) != str(len(rows)):
             raise _LineError(
                 header,
@@ -200,6 +217,16 @@ def _meme(lines: Sequence[str]) -> Iterator[_Record]:
         sites = _numbers(_Row(header, [said.get("nsites", str(SITES))]))[0]
         yield _Record(words[0], " ".join(words[1:]), named, rows, sites=sites or SITES)
         words = []
+    _check_matrix(words, named)
+
+
+def _check_matrix(words: Sequence[str], line: int) -> None:
+    """Refuse a MEME motif whose matrix was not read."""
+    if words:
+        raise _LineError(
+            line,
+            f"the motif {words[0]!r} has no letter-probability matrix; add it or remove the motif",
+        )
 
 
 def _transfac(lines: Sequence[str]) -> Iterator[_Record]:
@@ -209,13 +236,21 @@ def _transfac(lines: Sequence[str]) -> Iterator[_Record]:
     order = ""
     begin = 0
     for number, line in enumerate([*lines, "//"], 1):
-        tag, _, text = line.partition(" " if " " in line else "\t")
-        text = text.strip()
-        if _TRANSFAC_HEADER.match(line):
+        tag, *rest = line.split(maxsplit=1) or [""]
+        text = rest[0] if rest else ""
+        is_header = _TRANSFAC_HEADER.match(line) is not None
+        if order and (is_header or tag == "AC"):
+            raise _LineError(
+                number, f"{tag}, but the record of line {begin} goes on; end it with a line //"
+            )
+        if is_header:
+            begin = begin or number
             order = "".join(text.split()[:4]).upper().replace("U", "T")
             if sorted(order) != list("ACGT"):
                 raise _LineError(number, f"the columns are {text!r}; name A, C, G and T once each")
-        elif tag.isdecimal() and order:
+        elif tag.isdecimal():
+            if not order:
+                raise _LineError(number, "a row without columns; write P0 A C G T above the rows")
             fields = text.split()
             if len(fields) < 4:
                 raise _LineError(
@@ -227,7 +262,7 @@ def _transfac(lines: Sequence[str]) -> Iterator[_Record]:
         elif tag in ("AC", "ID", "NA"):
             begin = begin or number
             tags.setdefault(tag, text)
-        elif line == "//":
+        elif tag == "//":
             if rows:
                 key = tags.get("AC") or tags.get("ID") or tags.get("NA")
                 if not key:
@@ -235,9 +270,16 @@ def _transfac(lines: Sequence[str]) -> Iterator[_Record]:
                 family = tags.get("tf_family") or tags.get("tf_class", "")
                 name = tags.get("NA") or tags.get("ID", "")
                 yield _Record(key, name, begin, rows, family.strip("; "))
-            elif order:
-                raise _LineError(number, "the matrix has no rows; add them below P0")
+            elif begin:
+                raise _LineError(
+                    number, f"the record of line {begin} has no rows; add them below P0"
+                )
             tags, rows, order, begin = {}, [], "", 0
+        elif order and not _TRANSFAC_TAG.fullmatch(tag):
+            raise _LineError(
+                number,
+                f"{tag!r} is neither the number of a row nor a tag of TRANSFAC; fix or remove it",
+            )
 
 
 def _with_headers(lines: Sequence[str]) -> Iterator[_Record]:
@@ -253,19 +295,46 @@ def _with_headers(lines: Sequence[str]) -> Iterator[_Record]:
             found[-1][2].append(_Row(number, line.split()))
     if letters:
         return (_jaspar(number, header, _lettered(lines, rows)) for number, header, rows in found)
-    if all(len(rows) == 4 for _, _, rows in found) and not _is_homer(found):
-        return (_jaspar(number, header, rows) for number, header, rows in found)
-    return (_homer(number, header, rows) for number, header, rows in found)
+    if _has_positions(found):
+        return (_homer(number, header, rows) for number, header, rows in found)
+    return (_jaspar(number, header, rows) for number, header, rows in found)
 
 
-def _is_homer(found: Sequence[tuple[int, str, list[_Row]]]) -> bool:
-    """Whether motifs of four rows have a position, not a base, in each."""
-    if all(len(row.fields) == 4 for _, _, rows in found for row in rows):
-        if any(header.count("\t") > 1 for _, header, _ in found):
+def _has_positions(found: Sequence[tuple[int, str, list[_Row]]]) -> bool:
+    """Whether the rows of a file's motifs are positions, as HOMER's, not bases, as JASPAR's."""
+    if any(_HOMER_HEADER.fullmatch(header) for _, header, _ in found):
+        return True
+    has_names = any(len(header.split()) > 1 for _, header, _ in found)
+    matrices = [rows for _, _, rows in found if rows]
+    for rows in matrices:
+        four = all(len(row.fields) == 4 for row in rows)
+        if len(rows) == 4 and not four:
+            return False
+        if len(rows) > 4 and four and not has_names:
             return True
-        rows = [_numbers(row) for _, _, rows in found for row in rows]
-        return all(abs(sum(row) - 1) < TOLERANCE for row in rows)
-    return False
+    # Bases of a position have the same sum at all positions, or nearly so.
+    positions = all(
+        all(len(row.fields) == 4 for row in rows) and _is_constant(map(sum, map(_numbers, rows)))
+        for rows in matrices
+    )
+    bases = all(
+        len(rows) == 4 and _is_constant(map(sum, zip(*map(_numbers, rows), strict=False)))
+        for rows in matrices
+    )
+    if not matrices or (has_names and (bases or not positions)):
+        return False
+    if positions == bases or has_names:
+        raise _LineError(
+            found[0][0],
+            "rows may be bases or positions; begin them with A, C, G and T if they are bases, or "
+            "write the header of HOMER (>consensus, name and threshold, separated by tabs)",
+        )
+    return positions
+
+
+def _is_constant(values: Iterable[float]) -> bool:
+    found = list(values)
+    return max(found) - min(found) <= TOLERANCE * max(found)
 
 
 def _lettered(lines: Sequence[str], rows: Sequence[_Row]) -> list[_Row]:
@@ -288,7 +357,11 @@ def _lettered(lines: Sequence[str], rows: Sequence[_Row]) -> list[_Row]:
 def _jaspar(line: int, header: str, rows: Sequence[_Row]) -> _Record:
     """Transpose four rows of bases into rows of positions."""
     if rows and len(rows) != 4:
-        raise _LineError(line, f"the motif has {len(rows)} rows; write one of each base")
+        raise _LineError(
+            line,
+            f"the motif has {len(rows)} rows; write one of each base (or, if they are positions, "
+            "the header of HOMER: >consensus, name and threshold, separated by tabs)",
+        )
     for row in rows:
         if len(row.fields) != len(rows[0].fields):
             raise _LineError(
@@ -337,7 +410,8 @@ def _motif(record: _Record) -> Motif:
             )
         values.append(_numbers(row))
     counts = np.array(values, np.float64) * (record.sites or 1)
-    return Motif(record.id, record.name or record.id, counts, record.family)
+    key, name = (" ".join(text.split()) for text in (record.id, record.name or record.id))
+    return Motif(key, name, counts, record.family)
 
 
 def _numbers(row: _Row) -> list[float]:
@@ -345,7 +419,7 @@ def _numbers(row: _Row) -> list[float]:
     values = []
     for field in row.fields:
         try:
-            value = float(field)
+            value = read_number(field)
         except ValueError:
             value = np.nan
         if not 0 <= value < np.inf:

@@ -48,14 +48,25 @@ _BATCH = 1 << 20  # bases that are scanned at a time
 _UNIFORM = (BACKGROUND,) * 4
 
 
+def round_matrix(matrix: Matrix, granularity: float = GRANULARITY) -> Matrix:
+    """Round the scores of bases to multiples of a granularity, such as those of a distribution.
+
+    >>> round_matrix(np.array([[1.001, -0.3, 0.2, -np.inf]]), 0.25).tolist()
+    [[1.0, -0.25, 0.25, -inf]]
+    """
+    rounded: Matrix = np.rint(matrix / granularity) * granularity
+    return rounded
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreDistribution:
-    """Distribution of the score of a random site, exact for scores rounded to `granularity`.
+    """Distribution of the rounded score of a random site, which is exact.
 
-    The scores of the bases at each position are rounded to integers, and the probability of each
+    The score of each base at each position is rounded (`round_matrix`), and the probability of each
     sum is computed position by position (Staden 1989, CABIOS 5:89; Touzet and Varré 2007,
-    Algorithms for Molecular Biology 2:15). A score is so wrong by at most half of `granularity` for
-    each position: 0.02 bits for 20 positions, much less than any difference that matters.
+    Algorithms for Molecular Biology 2:15). The rounded score of a site differs from its score by at
+    most half of `granularity` for each position: 0.02 bits for 20 positions. Look up only rounded
+    scores: many sites may have the same one, which all count or all do not.
 
     Attributes
     ----------
@@ -100,7 +111,7 @@ class ScoreDistribution:
         """
         check_background(background)
         density, lowest = np.ones(1), 0
-        for row in np.rint(matrix / granularity):
+        for row in round_matrix(matrix, granularity) / granularity:
             possible = np.isfinite(row)
             least = int(row[possible].min())
             shifts = (row[possible] - least).astype(np.int64)
@@ -111,7 +122,7 @@ class ScoreDistribution:
         return cls(lowest, density[::-1].cumsum()[::-1], granularity)
 
     def p_values(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Probability that a random site has these scores or higher ones, float64, same shape."""
+        """Probability that a random site has these rounded scores or higher ones, float64."""
         units = np.floor(scores / self.granularity + 0.5) - self.lowest
         known = np.clip(units, 0, len(self.survival) - 1).astype(np.int64)
         p_values: NDArray[np.float64] = self.survival[known]
@@ -120,7 +131,8 @@ class ScoreDistribution:
     def threshold(self, p_value: float) -> float:
         """Lowest score whose p-value is at most this, infinite if that of the best site is larger.
 
-        Scores from here on are those with `p_values(score) <= p_value`.
+        Rounded scores from here on are those with `p_values(score) <= p_value`: the threshold is in
+        the middle between two of them.
         """
         enough = int(np.searchsorted(-self.survival, -p_value))
         if enough == len(self.survival):
@@ -149,7 +161,7 @@ class HitFinder:
         Maximum probability that a random site has the score of a hit or a higher one.
     background
         Probability of A, C, G and T, for the log-odds and for random sites. Since both strands are
-        scanned, A should be as frequent as T, and C as G, as in `base_frequencies`.
+        scanned, A must be as frequent as T, and C as G, as in `base_frequencies`.
     pseudocount
         As for `Motif.log_odds_against`.
     device
@@ -157,9 +169,11 @@ class HitFinder:
 
     Attributes
     ----------
+    motifs, p_value
+        As given.
     thresholds
-        Lowest score of a hit of each motif, bits, float64 (motifs,); infinite where even the best
-        site is not better than `p_value`.
+        Lowest rounded score (`round_matrix`) of a hit of each motif, bits, float64 (motifs,);
+        infinite where even the best site is not better than `p_value`.
 
     Raises
     ------
@@ -189,16 +203,17 @@ class HitFinder:
     ) -> None:
         if not 0 < p_value <= 1:
             raise SequenceError(f"the p-value is {p_value}; give one above 0, at most 1")
-        self.motifs = tuple(motifs)
-        matrices = log_odds(motifs, background, pseudocount)
-        self._scanner = MotifScanner(matrices, device)
+        self.motifs, self.p_value = tuple(motifs), p_value
+        self._matrices = log_odds(motifs, background, pseudocount)
+        # Sums of rounded scores are exact in float32, so that a p-value is that of its site.
+        self._scanner = MotifScanner([round_matrix(matrix) for matrix in self._matrices], device)
         self._distributions = []
-        self.thresholds = np.empty(len(matrices))
-        for i, matrix in enumerate(matrices):
+        self.thresholds = np.empty(len(self._matrices))
+        for i, matrix in enumerate(self._matrices):
             distribution = ScoreDistribution.of(matrix, background)
             self.thresholds[i] = distribution.threshold(p_value)
             self._distributions.append(distribution.tail(self.thresholds[i]))
-        self._widths = np.array([len(matrix) for matrix in matrices])
+        self._widths = np.array([len(matrix) for matrix in self._matrices])
 
     def find(self, regions: Regions, genome: Genome, *, progress: bool = True) -> Iterator[Regions]:
         """Find the hits in regions, on both strands, some regions at a time.
@@ -217,24 +232,24 @@ class HitFinder:
         ------
         Regions
             Hits, in the order of the regions, then of their position, with the columns `COLUMNS`:
-            name of the motif, score (log-odds, bits, float32), strand (+ or -), p-value (float32)
-            and id of the motif.
+            name of the motif, score (log-odds, bits, float32), strand (+ or -), p-value of the
+            rounded score (float32) and id of the motif.
         """
         for tiles in _tiles(regions, int(self._widths.max()), progress=progress):
-            found: list[NDArray[np.int64]] = []
-            scores: list[Floats] = []
+            found: list[Ints] = []
+            values: list[Floats] = []
             for rows, codes in _fetch(tiles, genome):
-                for coordinates, values in self._hits(codes, tiles.sites[rows]):
-                    coordinates[0] = rows[coordinates[0]]
-                    found.append(coordinates)
-                    scores.append(values)
-            yield self._regions(tiles, found, scores)
+                coordinates, rounded = self._hits(codes, tiles.sites[rows])
+                values.append(self._values(codes, coordinates, rounded))
+                coordinates[0] = rows[coordinates[0]]
+                found.append(coordinates)
+            yield self._regions(tiles, np.concatenate(found, axis=1), np.concatenate(values, 1))
 
-    def _hits(self, codes: Codes, sites: Ints) -> list[tuple[Ints, Floats]]:
-        """Sequence, position, strand (0, 1) and motif of each hit, int64 (4, hits), and scores."""
+    def _hits(self, codes: Codes, sites: Ints) -> tuple[Ints, Floats]:
+        """Sequence, position, strand (0, 1) and motif of hits, int64 (4, n), and rounded scores."""
         import torch
 
-        found: list[tuple[Ints, Floats]] = []
+        blocks = [(np.empty((4, 0), np.int64), np.empty(0, np.float32))]
 
         def visit(block: SiteScores) -> None:
             m = len(block.motifs)
@@ -250,20 +265,30 @@ class HitFinder:
             inside = position < sites[block.rows][row]
             row, position, column = row[inside], position[inside], column[inside]
             coordinates = row + block.rows.start, position, column // m, block.motifs[column % m]
-            found.append((np.stack(coordinates), values[inside]))
+            blocks.append((np.stack(coordinates), values[inside]))
 
         self._scanner.scan(codes, visit)
-        return found
+        found, rounded = zip(*blocks, strict=True)
+        return np.concatenate(found, axis=1), np.concatenate(rounded)
 
-    def _regions(self, tiles: _Tiles, found: list[Ints], scores: list[Floats]) -> Regions:
-        tile, position, strand, motif = np.concatenate([np.empty((4, 0), np.int64), *found], axis=1)
-        score = np.concatenate([np.empty(0, np.float32), *scores])
-        order = np.lexsort((motif, strand, position, tile))
-        tile, position, strand, motif = (one[order] for one in (tile, position, strand, motif))
-        score = score[order]
-        p_value = np.empty(len(score), np.float32)
-        for i in np.unique(motif):
-            p_value[motif == i] = self._distributions[i].p_values(score[motif == i])
+    def _values(self, codes: Codes, coordinates: Ints, rounded: Floats) -> Floats:
+        """Scores and p-values of hits, float32 (2, n)."""
+        values = np.empty((2, len(rounded)), np.float32)
+        order = np.argsort(coordinates[3], kind="stable")
+        motifs, first = np.unique(coordinates[3, order], return_index=True)
+        for motif, hits in zip(motifs.tolist(), np.split(order, first)[1:], strict=True):
+            matrix = self._matrices[motif]
+            row, position, strand, _ = coordinates[:, hits, None]
+            at = np.arange(len(matrix))
+            strands = np.stack([matrix, matrix[::-1, ::-1]])
+            values[0, hits] = strands[strand, at, codes[row, position + at]].sum(axis=1)
+            values[1, hits] = self._distributions[motif].p_values(rounded[hits])
+        return values
+
+    def _regions(self, tiles: _Tiles, coordinates: Ints, values: Floats) -> Regions:
+        order = np.lexsort(coordinates[[3, 2, 1, 0]])
+        tile, position, strand, motif = coordinates[:, order]
+        score, p_value = values[:, order]
         start = tiles.start[tile] + position
         names, chrom = in_order_of_appearance(tiles.names, tiles.chrom[tile])
         columns = {
@@ -335,9 +360,15 @@ def log_odds(
     background: Sequence[float] = _UNIFORM,
     pseudocount: float = PSEUDOCOUNT,
 ) -> list[Matrix]:
-    """Return the log-odds of motifs: see `Motif.log_odds_against`."""
+    """Return the log-odds of motifs for both strands: see `Motif.log_odds_against`."""
     if not motifs:
         raise SequenceError("no motif is given; give some")
+    check_background(background)
+    if not np.allclose(background, background[::-1], rtol=0, atol=1e-6):
+        raise SequenceError(
+            f"the background is {', '.join(map(str, background))}; both strands are scanned, so "
+            "give the mean of A and T for both of them, and that of C and G"
+        )
     return [motif.log_odds_against(background, pseudocount) for motif in motifs]
 
 

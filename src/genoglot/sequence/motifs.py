@@ -239,8 +239,9 @@ def _known(families: Sequence[str]) -> list[str]:
 
 def _check_choice(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        choices = ", ".join(sorted(known)) or "none, so give None"
-        raise SequenceError(f"no {what} is called {name!r}; choose one of: {choices}")
+        choices = ", ".join(sorted(known))
+        advice = f"choose one of: {choices}" if choices else "give tax_group=None (--tax-group all)"
+        raise SequenceError(f"no {what} is called {name!r}; {advice}")
 
 
 def base_frequencies(codes: Codes) -> tuple[float, float, float, float]:
@@ -268,9 +269,11 @@ def base_frequencies(codes: Codes) -> tuple[float, float, float, float]:
     return strand_frequencies(counts)
 
 
-def strand_frequencies(counts: NDArray[np.int64]) -> tuple[float, float, float, float]:
-    """Compute the frequencies of `base_frequencies` from the counts of A, C, G and T, (4,)."""
-    at, cg = int(counts[0] + counts[3]), int(counts[1] + counts[2])
+def strand_frequencies(
+    counts: NDArray[np.int64] | NDArray[np.float64],
+) -> tuple[float, float, float, float]:
+    """Compute the frequencies of `base_frequencies` from counts or frequencies, A C G T, (4,)."""
+    at, cg = (counts[0] + counts[3]).item(), (counts[1] + counts[2]).item()
     if not at or not cg:
         raise SequenceError(
             f"the DNA has {at} A and T and {cg} C and G; give the background as four probabilities"

@@ -17,6 +17,7 @@ from genoglot.regions.chromosomes import check_names, unknown_chromosome
 from genoglot.sequence.alphabet import Codes, Lengths, N
 from genoglot.sequence.fasta import FastaRecord, Header, is_fasta, read_fasta, scan_fasta
 from genoglot.sequence.genome import Genome, on_minus, window_starts
+from genoglot.sequence.inside import Inside, sequence_ends
 
 logger = logging.getLogger("genoglot")
 
@@ -124,6 +125,7 @@ def read_sequences(
     width = _width(regions, path, width, default_width)
     if check is not None:
         check(width or int(regions.end[0] - regions.start[0]), f"{path}: windows")
+    on_minus(regions, str(path))  # a strand that is none is an error
     report_padding(regions, dna, width, path)
     return _report_unreadable(_windows(regions, dna, width, batch), readable, path)
 
@@ -239,9 +241,7 @@ def _inside(
     check_names(
         regions.chrom_names, genome.names, ours=str(path), theirs="the genome", renamed="theirs"
     )
-    first, last = _ends(regions, genome)
-    insertion = regions.start == regions.end  # one may lie at an end
-    outside = (regions.start >= last + insertion) | (regions.end + insertion <= first)
+    outside = ~Inside.of(regions, genome).partly
     if not outside.any():
         return regions
     n, row = int(outside.sum()), int(np.flatnonzero(outside)[0])
@@ -268,29 +268,32 @@ def _inside(
     return regions[~outside]
 
 
-def _ends(regions: Regions, genome: Genome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First position and end of the sequence of each region's chromosome; 0, 0 without any."""
-    held = {name: i for i, name in enumerate(genome.names)}
-    record = np.array([held.get(name, -1) for name in regions.chrom_names], np.int64)
-    extents = genome.extents
-    first, last = (np.append(ends, 0)[record] for ends in (extents.start, extents.end))
-    return first[regions.chrom_codes], last[regions.chrom_codes]
-
-
 def report_padding(regions: Regions, genome: Genome, width: int | None, path: str | Path) -> None:
-    """Log how many windows reach past an end of the genome's sequence: see `read_sequences`."""
-    first, last = _ends(regions, genome)
+    """Log how many windows, or regions, reach past an end of the genome's sequence.
+
+    Parameters
+    ----------
+    regions
+        Regions of the genome.
+    genome
+        The genome.
+    width
+        Length of the windows in bp; None for the regions themselves.
+    path
+        What the log calls the regions.
+    """
+    first, last = sequence_ends(regions, genome)
     start, end = regions.start, regions.end
-    minus = on_minus(regions, str(path))
     if width is not None:
-        start = window_starts(regions, width, minus)
+        start = window_starts(regions, width, on_minus(regions, str(path)))
         end = start + width
     beyond = (start < first) | (end > last)
     if beyond.any():
         logger.warning(
-            "%s: %d of %d windows reach past an end of the genome's sequence and are padded "
+            "%s: %d of %d %s reach past an end of the genome's sequence and are padded "
             "with N; the first is around %s",
-            *(path, beyond.sum(), len(beyond), regions[[int(np.flatnonzero(beyond)[0])]].loci[0]),
+            *(path, beyond.sum(), len(beyond), "regions" if width is None else "windows"),
+            regions[[int(np.flatnonzero(beyond)[0])]].loci[0],
         )
 
 

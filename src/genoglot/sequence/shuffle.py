@@ -59,14 +59,27 @@ def dinucleotide_shuffle(codes: Codes, *, seed: int = 0) -> Codes:
         if not (block == N).any():
             block[:] = _shuffle(block, np.full(len(block), block.shape[1]), rng)
             continue
-        row, start, length = _runs(block)
-        runs = np.zeros((len(row), length.max(initial=0)), np.uint8)
-        inside = np.arange(runs.shape[1]) < length[:, None]
-        at = (row * block.shape[1] + start)[:, None] + np.arange(runs.shape[1])
-        runs[inside] = block.ravel()[at[inside]]
-        shuffled = _shuffle(runs, length, rng)
-        np.put(block, at[inside], shuffled[inside])
+        row, first, length = _runs(block)
+        first += row * block.shape[1]
+        begin = 0
+        # Some runs at a time, as they are padded to the longest. A block with few N is one part.
+        while begin < len(row):
+            some = slice(begin, begin + max(2 * _BLOCK // int(length[begin]), 1))
+            _shuffle_runs(block, first[some], length[some], rng)
+            begin = some.stop
     return out
+
+
+def _shuffle_runs(
+    codes: Codes, first: NDArray[np.int64], length: NDArray[np.int64], rng: np.random.Generator
+) -> None:
+    """Shuffle runs of bases, the longest first, in place: they begin at flat positions `first`."""
+    offset = np.arange(length[0])
+    inside = offset < length[:, None]
+    at = (first[:, None] + offset)[inside]
+    runs = np.zeros(inside.shape, np.uint8)
+    runs[inside] = codes.ravel()[at]
+    np.put(codes, at, _shuffle(runs, length, rng)[inside])
 
 
 def _runs(codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -167,8 +167,9 @@ class Genotypes:
 def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
     r"""Read the genotypes of a locus from a VCF file, plain, gzip or bgzip.
 
-    The file is read line by line, up to the end of the locus. Calls may be phased or not, haploid
-    or diploid, and missing in whole or in part; variants may have several alternative alleles.
+    The file is read line by line, to its end, or up to the end of the locus if it has an index
+    (.tbi or .csi) beside it, as only sorted files have. Calls may be phased or not, haploid or
+    diploid, and missing in whole or in part; variants may have several alternative alleles.
 
     Parameters
     ----------
@@ -202,31 +203,32 @@ def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
     (('A', 'GT'), [[[0, 2], [-1, 1]]], [[True, False]])
     """
     path = Path(path)
+    is_indexed = any(path.with_name(path.name + end).exists() for end in (".tbi", ".csi"))
     variants: list[Variant] = []
     alleles: list[NDArray[np.int16]] = []
     phased: list[NDArray[np.bool_]] = []
-    seen: dict[str, None] = {}
+    seen: set[str] = set()
     with _open(path) as file:
         people, contigs, n_lines = _read_header(file, path)
         calls = _Calls(len(people))
-        last = -1
+        last, before = 0, ""
         for number, line in enumerate(file, n_lines + 1):
-            chrom, _, rest = line.partition("\t")
-            if not line.strip() or chrom != locus.chrom:
-                if locus.chrom in seen and line.strip():
-                    break  # the chromosome is over
-                seen.setdefault(chrom.strip())
+            if not line.strip():
                 continue
-            seen.setdefault(chrom)
-            position = _read_position(rest, path, number)
-            if position < last:
+            chrom, _, rest = line.partition("\t")
+            position = _read_position(rest, path, number) if chrom == locus.chrom else 0
+            if chrom == locus.chrom and chrom in seen and (before != chrom or position < last):
+                after = last + 1 if before == chrom else before
                 raise SequenceError(
-                    f"{path}:{number}: position {position + 1} comes after {last + 1}; sort the "
-                    "file (bcftools sort)"
+                    f"{path}:{number}: position {position + 1} comes after {after}; sort the file "
+                    "(bcftools sort)"
                 )
-            last = position
-            if position >= locus.end:
-                break
+            seen.add(chrom.strip())
+            last, before = position, chrom
+            if chrom != locus.chrom or position >= locus.end:
+                if is_indexed and locus.chrom in seen:
+                    break  # the rest of a sorted file does not overlap the locus
+                continue
             fields = line.rstrip("\r\n").split("\t", len(_FIXED) - 1)
             n_fields = len(fields) + fields[-1].count("\t")
             if n_fields != len(people) + len(_FIXED):
@@ -245,7 +247,7 @@ def read_genotypes(path: str | Path, locus: Locus) -> Genotypes:
     known = {*seen, *contigs} - {""}
     if locus.chrom not in known:
         raise unknown_chromosome(
-            locus.chrom, sorted(known), ours="the locus", theirs=str(path), renamed="ours"
+            locus.chrom, sorted(known), ours="the locus", theirs=str(path), renamed=None
         )
     n = len(people)
     return Genotypes(
@@ -268,7 +270,7 @@ def _open(path: Path) -> Iterator[TextIO]:
         if magic == b"BCF":
             raise SequenceError(f"{path}: is BCF; convert it (bcftools view -Oz -o cohort.vcf.gz)")
         opened = gzip.open if magic[:2] == b"\x1f\x8b" else open
-        with opened(path, "rt", encoding="utf-8", errors="replace") as text:
+        with opened(path, "rt", encoding="utf-8-sig", errors="replace") as text:
             yield text
 
 
@@ -405,6 +407,8 @@ def _parse_call(text: str, where: str) -> tuple[int, int, bool]:
     first, second = (
         MISSING if allele == "." else int(allele) for allele in (found[1], found[3] or ".")
     )
+    if max(first, second) > np.iinfo(np.int16).max:
+        raise SequenceError(f"{where}: the genotype {text!r} has an allele that no variant has")
     if found[2] is None and first != MISSING:
         return first, ABSENT, True
     return first, second, found[2] == "|"

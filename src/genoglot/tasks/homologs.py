@@ -20,7 +20,10 @@ FRACTION = 0.015
 """Minimum proportion of minimizers that two homologs share, of the one that has fewer."""
 
 REPEATED = 4
-"""A minimizer of more sequences than this one is of a repeat, and links none."""
+"""A minimizer of more sequences than this one is of a repeat, and does not count."""
+
+COPY = 0.3
+"""Proportion of minimizers that makes two sequences homologs, repeats or not."""
 
 
 def group_homologs(codes: Codes) -> NDArray[np.int64]:
@@ -29,7 +32,8 @@ def group_homologs(codes: Codes) -> NDArray[np.int64]:
     Enhancers of man and mouse share less than near duplicates do (`genoglot.tasks.leakage`): a few
     hundred bases of conserved cores. Sequences are linked if they have at
     least three minimizers in common, and at least 1.5 % of those of the one that has fewer.
-    Minimizers of more than four sequences are of repeats, such as (CA)n, and do not count.
+    Minimizers of more than four sequences are of repeats, such as (CA)n, and do not count, unless
+    two sequences share 30 % of all minimizers: then they are copies of each other.
 
     Parameters
     ----------
@@ -59,11 +63,13 @@ def group_homologs(codes: Codes) -> NDArray[np.int64]:
     has.data[:] = 1  # repeats within a sequence were added up
     fewer = np.asarray(has.sum(axis=1)).ravel()
     owners = np.asarray(has.sum(axis=0)).ravel()
-    has = has[:, (owners > 1) & (owners <= REPEATED)]
-    shared = (has @ has.T).tocoo()
-    least = np.maximum(FRACTION * np.minimum(fewer[shared.row], fewer[shared.col]), LEAST_SHARED)
-    linked = shared.data >= least
-    links = csr_matrix((shared.data[linked], (shared.row[linked], shared.col[linked])), (n, n))
+    links = csr_matrix((n, n), dtype=bool)
+    for most, fraction in ((n, COPY), (REPEATED, FRACTION)):
+        some = has[:, (owners > 1) & (owners <= most)]
+        shared = (some @ some.T).tocoo()
+        least = fraction * np.minimum(fewer[shared.row], fewer[shared.col])
+        linked = shared.data >= np.maximum(least, LEAST_SHARED)
+        links += csr_matrix((linked[linked], (shared.row[linked], shared.col[linked])), (n, n))
     return np.asarray(connected_components(links, directed=False)[1], np.int64)
 
 

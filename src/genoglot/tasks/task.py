@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genoglot.errors import BedFormatError, TaskError
+from genoglot.files import check_apart
 from genoglot.models.dna.target import TaskTarget
 from genoglot.sequence import Genome
 from genoglot.tasks.dataset import TaskData
@@ -100,8 +101,8 @@ def _one_dataset(sources: Sources, out: Path) -> list[Dataset]:
     return [Dataset(list(sources), out)]
 
 
-def _check_apart(datasets: Sequence[Dataset]) -> None:
-    """Refuse datasets that would be written over, or into, another one or their own sources."""
+def _check_datasets(datasets: Sequence[Dataset], genome: Genome | None) -> None:
+    """Refuse datasets that would be written over, or into, another one or what they are made of."""
     order = sorted(datasets, key=lambda dataset: dataset.out.resolve().parts)
     for one, other in pairwise(order):
         if other.out.resolve().is_relative_to(one.out.resolve()):
@@ -110,12 +111,7 @@ def _check_apart(datasets: Sequence[Dataset]) -> None:
                 "build them one by one, into different directories"
             )
     for dataset in datasets:
-        for source in dataset.sources:
-            if source.resolve().is_relative_to(dataset.out.resolve()):
-                raise TaskError(
-                    f"{dataset.out}: holds the source {source}, which would be replaced; choose "
-                    "another output directory (-o)"
-                )
+        check_apart(dataset.out, [*dataset.sources, *(genome.files if genome else ())])
 
 
 @dataclass(frozen=True)
@@ -219,7 +215,7 @@ class Task:
             raise TaskError(f"{self.name} needs DNA; give the genome as FASTA (--genome)")
         self._check_options(options)
         datasets = self.expand(paths, Path(out))
-        _check_apart(datasets)
+        _check_datasets(datasets, genome)
         return [
             write_task(
                 dataset.out,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -237,6 +240,117 @@ def test_any_split_has_regions_of_its_own(
             assert len(set(data.subset[data.chrom == data.chrom[i]].tolist())) == 1
 
 
+def split(
+    folder: Path, sizes: dict[str, int], step: int = 100, **named: list[str]
+) -> tuple[GeneBertData, dict[str, set[int]]]:
+    """Build data with a number of regions for each chromosome; return the subsets of each one."""
+    fasta = folder / "sizes.fa"
+    fasta.write_text(
+        "".join(f">{name}\n{'ACGTT' * (n * step // 5)}\n" for name, n in sizes.items())
+    )
+    chrom = np.repeat(list(sizes), list(sizes.values()))
+    start = np.concatenate([np.arange(n) * step for n in sizes.values()])
+    opened = csr_array(np.ones((1, len(chrom)), bool))
+    source = Accessibility(Regions(chrom, start, start + 90), ["all"], opened, "source")
+    data = GeneBertData.build(
+        folder / "split", source, Genome.open(fasta), MOTIFS[:1], width=50, **named
+    )
+    subsets = {
+        name: set(data.subset[data.chrom == i].tolist()) for i, name in enumerate(data.chrom_names)
+    }
+    return data, subsets
+
+
+WORM = {"I": 150, "II": 170, "III": 140, "IV": 190, "V": 230, "X": 190, "MtDNA": 1}
+REFSEQ = {f"NC_{i:06d}.11": 10 for i in range(1, 25)}
+SCAFFOLDS = {f"scaffold_{i}": 1 for i in range(100)}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "validation", "test"),
+    [
+        (WORM, {"I"}, {"III"}),
+        ({**{f"chr{i}": 900 + i for i in range(5)}, "chrM": 2, "chrC": 3}, {"chr1"}, {"chr0"}),
+        ({**REFSEQ, "NT_1.1": 1}, {"NC_000003.11", "NC_000004.11"}, {*list(REFSEQ)[:2], "NT_1.1"}),
+        ({"chr1": 260, "chr2": 360, "chr3": 380}, {"chr2"}, {"chr1"}),
+        ({**{f"chr{i}": 120 - i for i in range(1, 9)}, **SCAFFOLDS}, {"chr7"}, {"chr8"}),
+        (
+            {"chr1": 900, "chr2": 100, "chr3": 90, "chr2_KI27_random": 5, "chr3_GL1_alt": 4},
+            {"chr3", "chr3_GL1_alt"},
+            {"chr2", "chr2_KI27_random"},
+        ),
+    ],
+)
+def test_chromosomes_of_about_a_tenth_are_held_out(
+    tmp_path: Path, sizes: dict[str, int], validation: set[str], test: set[str]
+) -> None:
+    data, subsets = split(tmp_path, sizes)
+    assert {name for name in subsets if subsets[name] == {1}} == validation
+    assert {name for name in subsets if subsets[name] == {2}} == test
+    assert all(len(found) == 1 for found in subsets.values())
+    assert data.info()["split"].startswith("by chromosome")
+
+
+def test_small_chromosomes_are_no_subset_of_their_own(tmp_path: Path) -> None:
+    data, subsets = split(tmp_path, {"chr1": 950, "chr2": 30, "chr3": 20}, 700)
+    assert data.info()["split"].startswith("by position")
+    assert subsets["chr1"] == {-1, 0, 1, 2}
+    assert all(data.info()[f"n_{name}"] > 50 for name in ("train", "validation", "test"))
+
+
+def test_scaffolds_are_not_the_last_regions_by_position(tmp_path: Path) -> None:
+    data, subsets = split(tmp_path, {"chr1": 900, **SCAFFOLDS}, 700)
+    assert data.info()["split"].startswith("by position")
+    assert subsets == {"chr1": {-1, 0, 1, 2}, **{name: {0} for name in SCAFFOLDS}}
+    assert all(data.info()[f"n_{name}_samples"] for name in ("train", "validation", "test"))
+
+
+def test_many_scaffolds_are_counted_in_the_rule(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A set of scaffolds, each with a region or two: there is nothing else to hold out."""
+    data, subsets = split(tmp_path, {f"scaffold_{i}": 1 + i % 2 for i in range(200)})
+    sizes = [sum(found == {i} for found in subsets.values()) for i in range(3)]
+    assert sizes == [170, 15, 15]
+    assert data.info()["split"].count("scaffold_") == 20
+    assert data.info()["split"].count(" and 5 others") == 2
+    assert "the test subset has no sample of 10 regions" in caplog.text
+
+
+@pytest.mark.parametrize("other", ["chr6_GL000250v2_alt", "chr6_cox_hap2", "chr6_random"])
+def test_alternative_sequences_are_no_leak(tmp_path: Path, other: str) -> None:
+    """They have the DNA of their chromosome, but no position on it."""
+    sizes = {"chr1": 80, "chr2": 9, "chr6": 10, other: 2}
+    _, subsets = split(tmp_path, sizes, validation=["chr2"], test=["chr6"])
+    assert subsets == {"chr1": {0}, "chr2": {1}, "chr6": {2}, other: {2}}
+    (tmp_path / "more").mkdir()
+    with pytest.raises(ModelError, match="'chr6' cannot be both"):
+        split(tmp_path / "more", sizes, validation=["chr6"], test=[other])
+    with pytest.raises(ModelError, match="no chromosome is left"):
+        split(
+            tmp_path / "more",
+            {"chr2": 9, "chr6": 9, other: 2},
+            validation=["chr2"],
+            test=["chr6"],
+        )
+    _, subsets = split(tmp_path / "more", {"chr6": 300, other: 60}, 700)
+    assert subsets == {"chr6": {-1, 0, 1, 2}, other: {-1}}
+
+
+def test_a_subset_far_from_a_tenth_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    split(tmp_path, {"chr1": 80, "chr2": 12, "chr3": 12})
+    assert not caplog.text
+    (tmp_path / "named").mkdir()
+    sizes = {"chr1": 80, "chr2": 3, "chr3": 40}
+    split(tmp_path / "named", sizes, validation=["chr2"], test=["chr3"])
+    assert "the validation subset has 2.4 % of the regions, far from a tenth" in caplog.text
+    assert "the test subset has 33 % of the regions, far from a tenth" in caplog.text
+    assert "the validation subset has no sample of 10 regions" in caplog.text
+    assert "the test subset has no sample" not in caplog.text
+
+
 def test_two_chromosomes_are_split_by_position(tmp_path: Path) -> None:
     path = tmp_path / "g.fa"
     path.write_text(f">chr1\n{'ACGTTGCA' * 100_000}\n")
@@ -375,6 +489,10 @@ def test_the_same_data_are_read_again(
     other = GeneBertData.build(tmp_path / "o", source, genome, MOTIFS, width=WIDTH)
     unpickled = pickle.loads(pickle.dumps(data))
     assert data.digest == again.digest == other.digest == unpickled.digest
+    renamed = Accessibility(source.regions, CELL_TYPES, source.open_regions, "./source", "toy")
+    moved = GeneBertData.build(tmp_path / "o", renamed, genome, MOTIFS, width=WIDTH, overwrite=True)
+    moved.verify()
+    assert moved.digest == data.digest and moved.info()["source"] == "./source"
     assert (unpickled.motif_scores([4]) == data.motif_scores([4])).all()
     changed = make_source(seed=3)
     replaced = GeneBertData.build(
@@ -396,7 +514,7 @@ def test_damage_is_found(tmp_path: Path, source: Accessibility, genome: Genome) 
     with pytest.raises(ModelError, match=r"codes\.npy: missing or damaged"):
         GeneBertData.open(data.path)
     manifest = data.path / "genebert_data.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(ModelError, match="of format 9"):
         GeneBertData.open(data.path)
     with pytest.raises(ModelError, match="no GeneBERT data set here"):
@@ -411,10 +529,27 @@ GeneBertData.build(sys.argv[2], *arguments, width=300)
 """
 
 
-def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
-    """A process is killed in the middle of the scan; what it wrote is not computed again."""
-    rng = np.random.default_rng(0)
-    fasta, n = tmp_path / "g.fa", 3_000
+class Unfinished(NamedTuple):
+    """A build that was killed in the middle of the scan."""
+
+    folder: Path
+    done: int
+    source: Accessibility
+    genome: Genome
+    motifs: list[Motif]
+    meanwhile: str  # what a second build said while the first one was running
+
+    def copy(self, out: Path) -> Path:
+        building = out.with_name(f"{out.name}.building")
+        shutil.copytree(self.folder, building)
+        return building
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Unfinished:
+    """What the scan has written is changed, to what no scan finds: every 100th score is 7."""
+    folder, rng = tmp_path_factory.mktemp("unfinished"), np.random.default_rng(0)
+    fasta, n = folder / "g.fa", 3_000
     chroms = ["chr1", "chr2", "chr3", "chr4"]
     fasta.write_text(
         "".join(f">{chrom}\n{''.join(rng.choice(list('ACGT'), 90 * n // 4))}\n" for chrom in chroms)
@@ -424,29 +559,115 @@ def test_a_killed_build_continues_where_it_was(tmp_path: Path) -> None:
     regions = Regions(np.repeat(chroms, n // 4), start, start + 80)
     source = Accessibility(regions, ["all"], opened, "source")
     genome, motifs = Genome.open(fasta), jaspar()[:100]
-    arguments, out, building = tmp_path / "a", tmp_path / "out", tmp_path / "out.building"
+    arguments, out, building = folder / "a", folder / "out", folder / "out.building"
     arguments.write_bytes(pickle.dumps((source, genome, motifs)))
     process = subprocess.Popen([sys.executable, "-c", SCAN, arguments, out])
     while process.poll() is None and not (building / "progress.json").exists():
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.005)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ModelError) as meanwhile:
+        GeneBertData.build(out, source, genome, motifs, width=300)
     process.kill()
     assert process.wait() == -signal.SIGKILL and not out.exists()
     done = json.loads((building / "progress.json").read_text())["done"]
     assert 0 < done < n
     scores = np.load(building / "motif_scores.npy", mmap_mode="r+")
-    scores[:done:100] = 7  # not what a scan finds
+    scores[:done:100] = 7
     scores.flush()
-    with pytest.raises(ModelError, match="contains an unfinished build of other data"):
-        GeneBertData.build(out, source, genome, motifs[1:], width=300)
-    GeneBertData.build(out, source, genome, motifs, width=300).verify()
-    GeneBertData.build(tmp_path / "whole", source, genome, motifs, width=300)
+    return Unfinished(building, done, source, genome, motifs, str(meanwhile.value))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_killed_build_continues_where_it_was(
+    tmp_path: Path, unfinished: Unfinished, overwrite: bool
+) -> None:
+    """What it wrote is not computed again, also if the killed command replaced another data set."""
+    out, data, done = tmp_path / "out", unfinished[2:5], unfinished.done
+    building = unfinished.copy(out)
+    if overwrite:
+        out.mkdir()
+        (out / "old.txt").write_text("")
+    GeneBertData.build(out, *data, width=300, overwrite=overwrite).verify()
+    GeneBertData.build(tmp_path / "whole", *data, width=300)
     resumed, whole = (np.load(tmp_path / name / "motif_scores.npy") for name in ("out", "whole"))
     assert not building.exists() and (resumed[:done:100] == 7).all()
     differs = np.flatnonzero((resumed != whole).any(axis=1))
     assert differs.tolist() == list(range(0, done, 100))
     codes = [np.load(tmp_path / name / "codes.npy") for name in ("out", "whole")]
     assert (codes[0] == codes[1]).all()
+    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("out", "whole")]
+    assert names[0] == names[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def change_base(unfinished: Unfinished, folder: Path) -> Genome:
+    fasta = unfinished.folder.with_name("g.fa").read_text()
+    (folder / "other.fa").write_text(fasta[:-2] + ("A" if fasta[-2] != "A" else "C") + "\n")
+    return Genome.open(folder / "other.fa")
+
+
+def change_matrix(motifs: list[Motif]) -> list[Motif]:
+    """The same ids."""
+    return [replace(motifs[0], counts=motifs[0].counts[::-1].copy()), *motifs[1:]]
+
+
+@pytest.mark.parametrize("part", ["genome", "regions", "motifs", "matrices", "width", "scores"])
+def test_an_unfinished_build_of_other_data_is_not_continued(
+    tmp_path: Path, unfinished: Unfinished, part: str
+) -> None:
+    _, _, source, genome, motifs, _ = unfinished
+    options: dict[str, Any] = {"width": 300}
+    if part == "genome":
+        genome = change_base(unfinished, tmp_path)
+    elif part == "regions":
+        moved = source.regions
+        moved = Regions(moved.chrom, moved.start, moved.end - 1)
+        source = Accessibility(moved, ["all"], source.open_regions, "source")
+    elif part in ("motifs", "matrices"):
+        motifs = motifs[1:] if part == "motifs" else change_matrix(motifs)
+    else:
+        options |= {"width": 299} if part == "width" else {"scores": "sum"}
+    out = tmp_path / "out"
+    building = unfinished.copy(out)
+    before = {path.name: path.read_bytes() for path in building.iterdir()}
+    found = f"contains an unfinished build of other data \\({unfinished.done:,} regions are scanned"
+    with pytest.raises(ModelError, match=found):
+        GeneBertData.build(out, source, genome, motifs, **options)
+    assert {path.name: path.read_bytes() for path in building.iterdir()} == before
+    if part in ("motifs", "matrices"):
+        GeneBertData.build(out, source, genome, motifs, **options, overwrite=True)
+        assert not (np.load(out / "motif_scores.npy")[::100] == 7).all(axis=1).any()
+
+
+def test_a_build_that_is_running_is_not_joined(unfinished: Unfinished) -> None:
+    assert "another process builds this data set; wait, or stop it" in unfinished.meanwhile
+
+
+@pytest.mark.parametrize("name", ["codes.npy", "motif_scores.npy"])
+def test_an_unfinished_build_without_its_arrays_begins_again(
+    tmp_path: Path, unfinished: Unfinished, name: str
+) -> None:
+    building = unfinished.copy(tmp_path / "out")
+    (building / name).unlink()
+    GeneBertData.build(tmp_path / "out", *unfinished[2:5], width=300)
+    assert not (np.load(tmp_path / "out" / "motif_scores.npy")[::100] == 7).all(axis=1).any()
+
+
+def test_motifs_longer_than_the_windows_are_counted(
+    tmp_path: Path, source: Accessibility, genome: Genome, caplog: pytest.LogCaptureFixture
+) -> None:
+    motifs = sorted(jaspar(), key=len)
+    motifs = [*motifs[:2], *motifs[-3:]]
+    width = len(motifs[2]) - 1
+    data = GeneBertData.build(tmp_path / "o", source, genome, motifs, width=width)
+    assert f"3 of 5 motifs are longer than the windows of {width} bp" in caplog.text
+    assert data.motif_scores([0, 1]).any(axis=0).tolist() == [True, True, False, False, False]
+    with pytest.raises(ModelError, match="all motifs are longer than the windows of 4 bp"):
+        GeneBertData.build(tmp_path / "p", source, genome, motifs, width=4)
+    caplog.clear()
+    GeneBertData.build(tmp_path / "q", source, genome, motifs, width=len(motifs[-1]))
+    assert "longer" not in caplog.text
 
 
 def test_info_counts_regions_and_samples(data: GeneBertData) -> None:

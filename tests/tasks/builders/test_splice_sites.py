@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 
 from genoglot.errors import GenoglotError
@@ -231,6 +232,65 @@ def test_human_names_have_the_published_split(build: Build, tmp_path: Path) -> N
     assert parts["chr2"] | parts["chr21"] == {"train", "validation"}
 
 
+def test_names_of_other_species_do_not_have_it(build: Build, tmp_path: Path) -> None:
+    names = {"chr1": "chr1", "chr2": "chr3", "chr3": "chr10", "chr4": "chr19"}  # of the mouse
+    genes = [one._replace(chrom=names[one.chrom]) for one in filler(chroms=4)]
+    text = tmp_path / "g.fa"
+    spliced_genome(text, filler(chroms=4), chroms=4)
+    records = text.read_text().split(">")[1:]
+    text.write_text("".join(f">{names[one[:4]]}{one[4:]}" for one in records))
+    data = build(gtf(genes), genome=Genome.open(text))
+    assert data.default_split == "chromosome" and "spliceai" not in data.splits
+
+
+def subsets_of_groups(data: TaskData) -> int:
+    """Largest number of subsets that a group is in, of all splits."""
+    return max(
+        data.examples.drop_nulls(f"split:{split}")
+        .group_by("group")
+        .agg(n=pl.col(f"split:{split}").n_unique())["n"]
+        .max()
+        for split in data.splits
+    )
+
+
+def test_genes_of_one_name_are_one_group(
+    build: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    genes = filler(chroms=4)
+    text = gtf(genes)
+    for i, chrom in ((0, 1), (1, 1), (2, 3), (3, 3)):  # genes of chr4 have names of others
+        for kind in "ft":
+            text = text.replace(f'"{kind}4.{i}"', f'"{kind}{chrom}.{i}"')
+    genome = spliced_genome(tmp_path / "g.fa", genes, chroms=4)
+    data = build(text, genome=genome, gap=0)
+    assert "8 of 32 genes have the name, or the DNA and exons, of another one" in caplog.text
+    examples = data.examples
+    assert examples["id"].n_unique() == len(examples)
+    assert {"chr1:t1.0:0", "chr4:t1.0:0", "t2.0:0"} <= set(examples["id"])
+    assert subsets_of_groups(data) == 1
+    for split in ("chromosome", "halves"):  # none is lost
+        assert examples.drop_nulls(f"split:{split}")["group"].n_unique() == 28
+
+
+def test_copies_of_a_gene_are_one_group(build: Build, tmp_path: Path) -> None:
+    genes = filler(chroms=4)
+    text = tmp_path / "g.fa"
+    spliced_genome(text, genes, chroms=4)
+    *others, third, _ = text.read_text().split(">")[1:]
+    # chr4 is a copy of chr3; its genes have the names that GENCODE gave those of Y, and others.
+    text.write_text("".join(f">{one}" for one in [*others, third, f"chr4{third[4:]}"]))
+    annotation = gtf(genes)
+    for i in range(4):
+        for kind in "ft":
+            annotation = annotation.replace(f'"{kind}4.{i}"', f'"{kind}3.{i}_PAR_Y"')
+    data = build(annotation, genome=Genome.open(text), gap=0)
+    assert data.notes["genes_with_copies"] == 16
+    groups = dict(data.examples.select("id", "group").iter_rows())
+    assert (groups["t3.0_PAR_Y:0"], groups["t4.5:0"], groups["t2.5:0"]) == ("f3.0", "f3.5", "f2.5")
+    assert subsets_of_groups(data) == 1
+
+
 def test_a_genome_of_one_chromosome_is_split_into_halves(build: Build) -> None:
     genes = [*GENES[:1], *filler(chroms=1, n=20)]
     data = build(genes, gap=2_000)
@@ -356,6 +416,11 @@ def test_genes_without_introns_only_are_refused(build: Build) -> None:
         ("g\t1\t+\t10\t90\t10,20,\t30,90,", ":2: the exons of g are not sorted ranges"),
         ("g\t1\t+\t10\t90\t10,\t30,90,", ":2: the exons of g are not sorted ranges"),
         ("g\t1\t+\tx\t90\t10,50,\t30,90,", ":2: the exons of g are not sorted ranges"),
+        ("g\t1\t+\t1²\t90\t10,50,\t30,90,", ":2: the exons of g are not sorted ranges"),
+        (
+            f"g\t1\t+\t10\t{10**19}\t10,50,\t30,{10**19},",
+            ":2: the exons of g are not sorted ranges",
+        ),
         ("g\t1\t%\t10\t90\t10,50,\t30,90,", "the strand of g is '%'"),
     ],
 )
@@ -368,3 +433,20 @@ def test_tables_of_spliceai_are_checked(tmp_path: Path, line: str, problem: str 
         return
     with pytest.raises(GenoglotError, match=problem):
         read_spliceai_table(tmp_path / "t.tsv")
+
+
+def test_a_gene_that_a_table_lists_twice_is_counted(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    genes = filler()
+    table = ["#NAME\tCHROM\tSTRAND\tTX_START\tTX_END\tEXON_START\tEXON_END\n"]
+    for gene in genes:
+        ((start, end), (again, last)) = next(iter(gene.transcripts.values()))
+        line = [gene.name, gene.chrom, gene.strand, str(start - 1), str(last)]
+        table.append("\t".join([*line, f"{start - 1},{again - 1},", f"{end},{last},"]) + "\n")
+    options = {"genome": None, "file": "a.tsv"}
+    once = build("".join(table), **options)
+    twice = build("".join(table) + table[1], **options)
+    assert (once.notes["repeated_names"], twice.notes["repeated_names"]) == (0, 1)
+    assert "1 of 25 transcripts have the name of another on their chromosome" in caplog.text
+    assert once.digest == twice.digest

@@ -133,6 +133,27 @@ def test_genomic_negatives_match_in_chromosome_and_gc_and_lie_outside_of_all_pea
         taken.append((chrom, start, end))
 
 
+def test_a_positive_is_in_the_same_subset_whatever_the_negatives_are(
+    letters: Letters, tmp_path: Path
+) -> None:
+    # chr1 has windows of G + C that no other window has: the genomic data set leaves them out.
+    rich = letters["chr1"][:400].translate(str.maketrans("AT", "CG")) + letters["chr1"][400:]
+    (tmp_path / "rich.fa").write_text(
+        "".join(f">{c}\n{rich if c == 'chr1' else t}\n" for c, t in letters.items())
+    )
+    more = "".join(f"chr1\t{i}\t{i + 120}\tr\t0\t.\t1\t1\t1\t60\n" for i in range(10, 250, 40))
+    (tmp_path / "p.narrowPeak").write_text(more + narrow_peak())
+    made = build(tmp_path / "p.narrowPeak", Genome.open(tmp_path / "rich.fa"))
+    subset_of: list[dict[str, tuple[str, str]]] = []
+    for data in made.values():
+        rows = data.examples.select("id", "split:random", "split:chromosome").iter_rows()
+        subset_of.append({name: (at, by) for name, at, by in rows if name.startswith("chr")})
+        assert {at for at, _ in subset_of[-1].values()} == {"train", "validation", "test"}
+    shuffled, genomic = subset_of
+    assert genomic.keys() < shuffled.keys()
+    assert {name: shuffled[name] for name in genomic} == genomic
+
+
 def test_what_is_left_out_is_counted(
     letters: Letters, dna: Genome, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,6 +242,40 @@ def test_what_is_refused(
         build(tmp_path / "p.bed", dna, **options)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.rglob("dataset.json"))
+
+
+def test_column_10_without_a_summit(dna: Genome, tmp_path: Path) -> None:
+    def centers(*texts: str) -> list[int]:
+        lines = [f"chr1\t{1000 * i}\t{1000 * i + 200}\tp\t0\t.\t1\t1\t1\t{text}\n" for i, text in
+                 enumerate(texts, 1)]  # fmt: skip
+        (tmp_path / "p.narrowPeak").write_text("".join(lines))
+        examples = build(tmp_path / "p.narrowPeak", dna)["genomic"].examples
+        drawn = examples["id"].str.starts_with("genomic")
+        assert examples["start"].dtype == pl.Int64
+        return sorted(examples.filter(~drawn)["start"] + WIDTH // 2)
+
+    nothing = ("-1", ".", "NA", "")
+    for text in nothing:
+        assert centers(*[text] * 3) == [1100, 2100, 3100]
+    assert centers(*nothing, "50.0", "7") == [1100, 2100, 3100, 4100, 5050, 6007]
+    assert centers("0", "200", "1e2") == [1000, 2200, 3100]  # files of ENCODE have 200, the end
+
+
+@pytest.mark.parametrize(
+    "text", ["9000000000000000000", "50.5", "high", "201", "1050", "-2", "inf"]
+)
+def test_summits_outside_of_the_peak(
+    dna: Genome, tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    peak = "chr1\t{}\t{}\tp\t0\t.\t1\t1\t1\t{}\n"
+    good = "".join(peak.format(at, at + 200, 5) for at in range(3000, 9000, 500))
+    (tmp_path / "p.narrowPeak").write_text("track name=x\n" + good + peak.format(1000, 1200, text))
+    with pytest.raises(GenoglotError, match=r"p.narrowPeak:14: .*offset from the start") as error:
+        build(tmp_path / "p.narrowPeak", dna)
+    assert repr(text) in str(error.value) and "--on-error skip" in str(error.value)
+    made = build(tmp_path / "p.narrowPeak", dna, on_error="skip")
+    assert made["shuffled"].notes["positives"] == 12
+    assert "skipped 1 lines whose summit is not in the peak" in caplog.text
 
 
 def test_malformed_lines_can_be_skipped(dna: Genome, tmp_path: Path) -> None:

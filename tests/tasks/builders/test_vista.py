@@ -134,3 +134,14 @@ def test_repeats_and_chance_link_no_sequences() -> None:
     codes[42, 600:1000] = codes[41, 100:500]
     groups = group_homologs(codes)
     assert groups[40] == groups[41] == groups[42] and len(set(groups.tolist())) == 58
+
+
+def test_many_copies_are_one_group() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (24, 1500)).astype(np.uint8)
+    codes[1:8] = codes[0]
+    codes[5] = 3 - codes[0, ::-1]
+    codes[9:14, 200:1200] = codes[8, 200:1200]
+    groups = group_homologs(codes)
+    assert len(set(groups[:8])) == len(set(groups[8:14])) == 1
+    assert len(set(groups.tolist())) == 12

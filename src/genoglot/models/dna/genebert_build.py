@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from genoglot.errors import ModelError, some
 from genoglot.files import ContentDigest, atomic_path
 from genoglot.progress import with_progress
+from genoglot.regions.chromosomes import parent_chromosome
 
 if TYPE_CHECKING:
     from genoglot.atlas.accessibility import Accessibility
@@ -39,6 +40,7 @@ GAP = 10_000
 
 CODES, SCORES, PROGRESS = "codes.npy", "motif_scores.npy", "progress.json"
 
+_SHOWN = 10  # chromosomes that the rule of a split names
 _BLOCK = 1024  # regions that are scanned before they are on the disk for good
 
 
@@ -134,11 +136,15 @@ def split_regions(
 ) -> tuple[Subsets, str]:
     """Assign regions to subsets, so that no chromosome is in two of them.
 
-    Without names, chromosomes are taken from the one with most regions downwards, for the test and
-    then for the validation subset, as long as a subset has at most a tenth of all regions; a
-    chromosome and its alternative sequences (chr6, chr6_GL000250v2_alt) stay together. A genome of
-    fewer than three chromosomes is split by position: the last tenth is tested on, the tenth before
-    is validated on, and regions within `GAP` bp of an earlier subset are in none.
+    A chromosome and its alternative sequences (chr6, chr6_GL000250v2_alt) stay together. Without
+    names, chromosomes are taken from the one with most regions downwards, for the test and then for
+    the validation subset, as long as a subset has at most a tenth of all regions. If fewer than
+    half of these are on chromosomes with a hundredth of all regions or more, the smallest
+    chromosome that has more than a tenth is taken instead. If a subset is too small nevertheless,
+    as with a single chromosome, the regions are split by position, those of the chromosome with
+    most regions last: the last tenth is tested on, the tenth before is validated on. Then regions
+    within `GAP` bp of an earlier subset are in none, and neither are those of alternative
+    sequences.
 
     Parameters
     ----------
@@ -152,7 +158,7 @@ def split_regions(
     Returns
     -------
     subsets
-        int8 (n,).
+        int8 (n,). A notice reports a validation or test subset that is far from a tenth.
     rule
         The rule in words.
 
@@ -162,40 +168,75 @@ def split_regions(
         If a chromosome is unknown or named twice, or a subset would be empty.
     """
     names = regions.chrom_names
-    chromosome = {name: name for name in names}
-    if validation or test:
+    chromosome = {name: parent_chromosome(name, names) for name in names}
+    named = bool(validation or test)
+    if named:
         _check_named(names, validation, test)
+        held_out = [{chromosome[name] for name in given} for given in (validation, test)]
+        if both := sorted(set.intersection(*held_out)):
+            raise ModelError(f"chromosome {both[0]!r} cannot be both validated and tested on")
     else:
-        chromosome = {name: name.partition("_")[0] for name in names}
-        sizes = dict.fromkeys(chromosome.values(), 0)
-        for name, size in zip(names, np.bincount(regions.chrom_codes).tolist(), strict=True):
-            sizes[chromosome[name]] += size
-        if len(sizes) < 3:
-            return _split_by_position(regions, width)
-        test = _take_tenth(sizes, [])
-        validation = _take_tenth(sizes, test)
-    held_out = {1: validation, 2: test}
+        held_out = _choose_chromosomes(regions, chromosome)
     subset_of = np.array(
-        [next((i for i in (1, 2) if chromosome[name] in held_out[i]), 0) for name in names], np.int8
+        [next((i for i in (1, 2) if chromosome[name] in held_out[i - 1]), 0) for name in names],
+        np.int8,
     )
-    lists = [
-        ", ".join(name for name, subset in zip(names, subset_of, strict=True) if subset == i)
-        for i in (1, 2)
-    ]
-    rule = f"by chromosome: validation {lists[0]}; test {lists[1]}"
-    return subset_of[regions.chrom_codes], rule
+    subsets = subset_of[regions.chrom_codes]
+    sizes = _sizes(subsets)
+    if named and not sizes[0]:
+        raise ModelError("no chromosome is left to train on; hold out fewer")
+    if named or (sizes[0] >= max(sizes) and min(sizes[1:]) >= len(regions) * FRACTION / 2):
+        lists = [_list([names[k] for k in np.flatnonzero(subset_of == i)]) for i in (1, 2)]
+        rule = f"by chromosome: validation {lists[0]}; test {lists[1]}"
+    else:
+        alternative = np.array([chromosome[name] != name for name in names])[regions.chrom_codes]
+        subsets, rule = _split_by_position(regions, alternative, width)
+    for i in (1, 2):
+        fraction = _sizes(subsets)[i] / len(regions)
+        if not FRACTION / 2 <= fraction <= FRACTION * 2:
+            log.warning(
+                "the %s subset has %.2g %% of the regions, far from a tenth; name other "
+                "chromosomes (--validation, --test) if that is not intended",
+                *(SUBSETS[i], 100 * fraction),
+            )
+    return subsets, rule
 
 
-def _take_tenth(sizes: dict[str, int], used: Sequence[str]) -> list[str]:
-    """Take chromosomes, the largest first, that have at most `FRACTION` of all regions."""
-    left = sum(sizes.values()) * FRACTION
-    free = sorted((name for name in sizes if name not in used), key=lambda name: -sizes[name])
-    taken = []
-    for name in free:
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN:,} others" if len(names) > _SHOWN else shown
+
+
+def _sizes(subsets: Subsets) -> list[int]:
+    return [int((subsets == i).sum()) for i in range(len(SUBSETS))]
+
+
+def _choose_chromosomes(regions: Regions, chromosome: dict[str, str]) -> list[set[str]]:
+    """Return chromosomes to validate and to test on."""
+    sizes = dict.fromkeys(chromosome.values(), 0)
+    counts = np.bincount(regions.chrom_codes, minlength=len(chromosome))
+    for name, size in zip(regions.chrom_names, counts.tolist(), strict=True):
+        sizes[chromosome[name]] += size
+    tenth = len(regions) * FRACTION
+    test = _take(sizes, tenth)
+    return [_take({name: sizes[name] for name in sizes if name not in test}, tenth), test]
+
+
+def _take(sizes: dict[str, int], wanted: float) -> set[str]:
+    """Take chromosomes, the largest first, with at most a number of regions, or one with more.
+
+    One with more is taken if most of the regions would be on tiny chromosomes, which have too few
+    consecutive regions.
+    """
+    order = sorted(sizes, key=lambda name: -sizes[name])
+    taken, left = set(), wanted
+    for name in order:
         if sizes[name] <= left:
-            taken.append(name)
+            taken.add(name)
             left -= sizes[name]
-    return taken or [free[-1]]
+    on_large = sum(sizes[name] for name in taken if sizes[name] >= wanted / 10)
+    larger = [name for name in order if sizes[name] > wanted]
+    return {larger[-1]} if larger and on_large < wanted / 2 else taken
 
 
 def _check_named(names: Sequence[str], validation: Sequence[str], test: Sequence[str]) -> None:
@@ -206,35 +247,43 @@ def _check_named(names: Sequence[str], validation: Sequence[str], test: Sequence
     for name in (*validation, *test):
         if name not in names:
             raise unknown_chromosome(name, names, ours="the split", theirs="the set of regions")
-    if both := sorted(set(validation) & set(test)):
-        raise ModelError(f"chromosome {both[0]!r} cannot be both validated and tested on")
-    if not set(names) - set(validation) - set(test):
-        raise ModelError("no chromosome is left to train on; hold out fewer")
 
 
-def _split_by_position(regions: Regions, width: int) -> tuple[Subsets, str]:
-    n = len(regions)
-    subsets = np.zeros(n, np.int8)
+def _split_by_position(
+    regions: Regions, alternative: NDArray[np.bool_], width: int
+) -> tuple[Subsets, str]:
+    """Split regions by their position; those of alternative sequences are in no subset.
+
+    Chromosomes with few regions come first, so that they are trained on.
+    """
+    counts = np.bincount(regions.chrom_codes)[regions.chrom_codes]
+    rows = np.argsort(counts, kind="stable")
+    rows = rows[~alternative[rows]]
+    n, chrom = len(rows), regions.chrom_codes[rows]
     bounds = [round(n * (1 - 2 * FRACTION)), round(n * (1 - FRACTION))]
-    center = (regions.start + regions.end) // 2
-    low = np.minimum(regions.start, center - width)
-    high = np.maximum(regions.end, center + width)
+    start, end = regions.start[rows], regions.end[rows]
+    center = (start + end) // 2
+    low, high = np.minimum(start, center - width), np.maximum(end, center + width)
+    found = np.zeros(n, np.int8)
     for i, bound in enumerate(bounds, start=1):
-        subsets[bound:] = i
+        found[bound:] = i
     for bound in bounds:
         if 0 < bound < n:
-            same = regions.chrom_codes == regions.chrom_codes[bound - 1]
+            same = chrom == chrom[bound - 1]
             reach = high[:bound][same[:bound]].max() + GAP
-            subsets[bound:][same[bound:] & (low[bound:] < reach)] = UNUSED
-    for i, name in enumerate(SUBSETS):
-        if not (subsets == i).any():
+            found[bound:][same[bound:] & (low[bound:] < reach)] = UNUSED
+    for name, size in zip(SUBSETS, _sizes(found), strict=True):
+        if not size:
             raise ModelError(
-                f"too few regions ({n:,} on {len(regions.chrom_names)} chromosomes) to split them: "
+                f"too few regions ({n:,} on {len(np.unique(chrom))} chromosomes) to split them: "
                 f"none is left for the {name} subset; give more regions"
             )
+    subsets = np.full(len(regions), UNUSED, np.int8)
+    subsets[rows] = found
     return subsets, (
-        f"by position, as there are fewer than three chromosomes: {1 - 2 * FRACTION:.0%} training, "
-        f"{FRACTION:.0%} validation, {FRACTION:.0%} test, at least {GAP:,} bp apart"
+        f"by position, as there are no chromosomes with about {FRACTION:.0%} of the regions: "
+        f"{1 - 2 * FRACTION:.0%} training, {FRACTION:.0%} validation, {FRACTION:.0%} test, at "
+        f"least {GAP:,} bp apart"
     )
 
 
@@ -246,6 +295,7 @@ def scan_regions(
     *,
     width: int,
     scores: Scores,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> None:
     """Write the DNA and the motif scores of the regions, or what is still missing of them.
@@ -259,19 +309,21 @@ def scan_regions(
         The regions.
     genome, motifs, width, scores
         See `GeneBertData.build`.
+    overwrite
+        Replace an unfinished build of other data.
     progress
         Show a progress bar in a terminal.
 
     Raises
     ------
     ModelError
-        If the folder has an unfinished build of other data.
+        If the folder has an unfinished build of other data, and `overwrite` is false.
     """
     from genoglot.sequence.motifs import MotifScanner
 
     n = len(chosen.regions)
     identity = _identity(chosen, genome, motifs, width, scores)
-    done = _done(folder, identity)
+    done = _done(folder, identity, overwrite)
     if done:
         log.info("%s: %s of %s regions are there already", folder, f"{done:,}", f"{n:,}")
         arrays = [np.load(folder / name, mmap_mode="r+") for name in (CODES, SCORES)]
@@ -306,18 +358,22 @@ def _identity(
     return content.hexdigest()
 
 
-def _done(folder: Path, identity: str) -> int:
-    """Return the number of regions that an earlier, unfinished build has written."""
-    try:
-        noted = json.loads((folder / PROGRESS).read_text())
-    except FileNotFoundError:
+def _done(folder: Path, identity: str, overwrite: bool) -> int:
+    """Return the number of regions that an earlier, unfinished build of the data has written."""
+    progress = folder / PROGRESS
+    if not all((folder / name).exists() for name in (PROGRESS, CODES, SCORES)):
+        progress.unlink(missing_ok=True)
         return 0
-    if noted["identity"] != identity:
+    noted = json.loads(progress.read_text())
+    if noted["identity"] == identity:
+        return int(noted["done"])
+    if not overwrite:
         raise ModelError(
-            f"{folder}: contains an unfinished build of other data; remove it, or replace it with "
-            "overwrite=True (--overwrite)"
+            f"{folder}: contains an unfinished build of other data ({noted['done']:,} regions are "
+            "scanned); remove it, or replace it with overwrite=True (--overwrite)"
         )
-    return int(noted["done"])
+    progress.unlink()  # first: it is not of the arrays that follow
+    return 0
 
 
 def _note(folder: Path, identity: str, done: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,6 +18,7 @@ from genoglot.files import (
     read_manifest,
     write_manifest,
 )
+from genoglot.locks import lock
 from genoglot.models.dna.genebert_build import (
     PROGRESS,
     SCORES,
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
     from genoglot.sequence import Genome
     from genoglot.sequence.motifs import Motif
 
+log = logging.getLogger("genoglot")
+
 Subset = Literal["train", "validation", "test"]
 
-MANIFEST, FORMAT = "genebert_data.json", 1
+MANIFEST, FORMAT = "genebert_data.json", 2
 _REBUILD = "build the data set again"
 _MAPPED = ("codes", "motif_scores", "open_ids")  # arrays that are read when they are needed
 _ARRAYS = (*_MAPPED, "chrom", "start", "end", "subset", "offsets", "motif_mean", "motif_deviation")
@@ -72,7 +75,7 @@ class GeneBertData:
     cell_types
         Names of the cell types.
     digest
-        SHA-256, as hex, of all content. It identifies the data.
+        SHA-256, as hex, of all content except the path of the source. It identifies the data.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -140,7 +143,8 @@ class GeneBertData:
         genome
             Genome of the regions.
         motifs
-            Motifs to scan the DNA for, on both strands.
+            Motifs to scan the DNA for, on both strands. A notice counts those that are longer than
+            `width`, whose scores are 0 everywhere.
         width
             Number of bases of the windows of DNA that are centered on the regions; N where a
             chromosome ends.
@@ -154,7 +158,7 @@ class GeneBertData:
             What to do if regions do not lie wholly in the genome, or cell types have no open
             region: "raise" an error, or "skip" them and report how many.
         overwrite
-            Replace `out`, and forget an unfinished build.
+            Replace `out`, and an unfinished build of other data.
         progress
             Show a progress bar in a terminal.
 
@@ -167,7 +171,7 @@ class GeneBertData:
         ------
         ModelError
             If regions cannot be used or split (see `choose_regions`, `split_regions`), an option is
-            not valid, or `out` is not empty.
+            not valid, no motif fits into `width`, `out` is not empty, or another process builds it.
         ChromosomeNameError
             If the genome spells the chromosomes differently.
         """
@@ -183,56 +187,71 @@ class GeneBertData:
         if not ids or len(set(ids)) < len(ids):
             problem = f"{len(ids) - len(set(ids))} motifs have the id of another" if ids else "none"
             raise ModelError(f"motifs: {problem}; give at least one, each with an id of its own")
+        n_long = sum(len(motif) > width for motif in motifs)
+        if n_long == len(motifs):
+            raise ModelError(f"all motifs are longer than the windows of {width} bp; widen these")
         out = Path(out)
         if out.name in ("", ".."):
             raise ModelError(f"{out}: is not the name of a new folder; give one")
         if out.is_file() or (out.is_dir() and any(out.iterdir()) and not overwrite):
             raise ModelError(f"{out}: exists already; choose another name or overwrite it")
-        chosen = choose_regions(Accessibility.of(source), genome, on_error)
+        accessible = Accessibility.of(source)
+        chosen = choose_regions(accessible, genome, on_error)
         subset, rule = split_regions(chosen.regions, validation, test, width)
+        if n_long:
+            log.warning(
+                "%d of %d motifs are longer than the windows of %d bp: their scores are 0",
+                *(n_long, len(motifs), width),
+            )
         building = out.with_name(f"{out.name}.building")
-        if overwrite and building.exists():
-            shutil.rmtree(building)
-        building.mkdir(parents=True, exist_ok=True)
-        scan_regions(
-            building, chosen, genome, motifs, width=width, scores=scores, progress=progress
-        )
-        found = np.load(building / SCORES, mmap_mode="r")
-        mean, deviation = measure_scores(found, np.flatnonzero(subset == 0))
-        save_arrays(
-            building,
-            {
-                "chrom": chosen.regions.chrom_codes,
-                "start": chosen.regions.start,
-                "end": chosen.regions.end,
-                "subset": subset,
-                "offsets": chosen.offsets,
-                "open_ids": chosen.ids,
-                "motif_mean": mean,
-                "motif_deviation": deviation,
-            },
-        )
-        manifest = {
-            "format": FORMAT,
-            "source": Accessibility.of(source).name,
-            "assembly": Accessibility.of(source).genome,
-            "genome": genome.digest,
-            "chromosomes": list(chosen.regions.chrom_names),
-            "width": width,
-            "scores": scores,
-            "split": rule,
-            "cell_types": chosen.cell_types,
-            "motifs": ids,
-            "motif_names": [motif.name for motif in motifs],
-            "families": [motif.family or "unknown" for motif in motifs],
-            "files": {f"{name}.npy": file_digest(building / f"{name}.npy") for name in _ARRAYS},
-        }
-        write_manifest(building / MANIFEST, manifest | {"digest": _digest(manifest)})
-        with atomic_path(out, directory=True, overwrite=overwrite) as folder:
-            folder.rmdir()
-            building.replace(folder)
-        (out / PROGRESS).unlink()
-        return cls(out)
+        with lock(building.with_name(f"{building.name}.lock")) as interrupted:
+            if interrupted is None:
+                raise ModelError(f"{out}: another process builds this data set; wait, or stop it")
+            building.mkdir(exist_ok=True)
+            scan_regions(
+                building, chosen, genome, motifs,
+                width=width, scores=scores, overwrite=overwrite, progress=progress,
+            )  # fmt: skip
+            found = np.load(building / SCORES, mmap_mode="r")
+            mean, deviation = measure_scores(found, np.flatnonzero(subset == 0))
+            save_arrays(
+                building,
+                {
+                    "chrom": chosen.regions.chrom_codes,
+                    "start": chosen.regions.start,
+                    "end": chosen.regions.end,
+                    "subset": subset,
+                    "offsets": chosen.offsets,
+                    "open_ids": chosen.ids,
+                    "motif_mean": mean,
+                    "motif_deviation": deviation,
+                },
+            )
+            manifest = {
+                "format": FORMAT,
+                "source": accessible.name,
+                "assembly": accessible.genome,
+                "genome": genome.digest,
+                "chromosomes": list(chosen.regions.chrom_names),
+                "width": width,
+                "scores": scores,
+                "split": rule,
+                "cell_types": chosen.cell_types,
+                "motifs": ids,
+                "motif_names": [motif.name for motif in motifs],
+                "families": [motif.family or "unknown" for motif in motifs],
+                "files": {f"{name}.npy": file_digest(building / f"{name}.npy") for name in _ARRAYS},
+            }
+            write_manifest(building / MANIFEST, manifest | {"digest": _digest(manifest)})
+            with atomic_path(out, directory=True, overwrite=overwrite) as folder:
+                folder.rmdir()
+                building.replace(folder)
+            (out / PROGRESS).unlink()
+        data = cls(out)
+        for name in get_args(Subset):
+            if not data._n_samples(name):
+                log.warning("%s: the %s subset has no sample of 10 regions", out, name)
+        return data
 
     @property
     def n_regions(self) -> int:
@@ -362,8 +381,7 @@ class GeneBertData:
                     f"{self.path / name}: the file has changed since it was written (its digest "
                     f"differs); {_REBUILD}"
                 )
-        content = {name: value for name, value in self.manifest.items() if name != "digest"}
-        if _digest(content) != self.digest:
+        if _digest(self.manifest) != self.digest:
             raise ModelError(f"{self.path / MANIFEST}: has changed; {_REBUILD}")
 
     def _load(self, name: str) -> NDArray[Any]:
@@ -391,5 +409,5 @@ class GeneBertData:
 
 def _digest(manifest: dict[str, Any]) -> str:
     content = ContentDigest()
-    content.add(manifest)
+    content.add({key: value for key, value in manifest.items() if key not in ("source", "digest")})
     return content.hexdigest()

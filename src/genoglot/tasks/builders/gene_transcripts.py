@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ Choice = Literal["longest", "most-introns"]
 MIN_INTRON = 10
 """Minimum length of an intron in bp: shorter gaps between exons are frameshifts, not introns."""
 
+_DIGITS = re.compile("[0-9]{1,18}")  # in int64
 _TABLE = ("NAME", "CHROM", "STRAND", "TX_START", "TX_END", "EXON_START", "EXON_END")
 
 
@@ -55,6 +57,12 @@ def choose_transcripts(
     keep = np.array([one.strand != "." for one in found], np.bool_)
     notes.count_dropped(
         "transcripts_without_strand", "transcripts have no strand, or both: left out", path, keep
+    )
+    distinct = {(one.name, one.chrom) for one in found}
+    notes.count(
+        "repeated_names",
+        "transcripts have the name of another on their chromosome: one of them is used",
+        {path: (len(found) - len(distinct), len(found))},
     )
     measure: Callable[[Transcript], int] = _mrna_length if choice == "longest" else _n_introns
     best: dict[tuple[str, str], Transcript] = {}
@@ -99,7 +107,7 @@ def read_spliceai_table(path: Path) -> list[Transcript]:
 
 def _numbers(text: str) -> list[int]:
     parts = text.strip().strip(",").split(",")
-    return [int(part) for part in parts] if all(part.isdigit() for part in parts) else []
+    return [int(part) for part in parts] if all(map(_DIGITS.fullmatch, parts)) else []
 
 
 def _closed(transcript: Transcript) -> Transcript:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -24,10 +25,12 @@ from numpy.typing import NDArray
 
 from genoglot.errors import TaskError
 from genoglot.regions import Regions
+from genoglot.regions.assembly import is_human
 from genoglot.regions.transcripts import Transcript
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import Codes, N, to_codes
 from genoglot.tasks.builders.gene_transcripts import Choice, choose_transcripts
+from genoglot.tasks.dataset import SUBSETS
 from genoglot.tasks.genome_positions import OUTSIDE, find_inside
 from genoglot.tasks.notes import Notes
 from genoglot.tasks.splits import HeldOut, TaskSplit, split_by_chromosome
@@ -45,8 +48,6 @@ CANONICAL = ("GTAG", "GCAG", "ATAC")
 """First two and last two bases of introns whose sites are canonical."""
 
 TEST_CHROMOSOMES = ("1", "3", "5", "7", "9")
-HUMAN_ONLY = frozenset(map(str, range(10, 23)))
-"""Chromosomes that show that names such as 1 and 3 are not those of a small genome."""
 
 VALIDATION = 0.1
 """Fraction of the training genes that models are validated on, as in SpliceAI."""
@@ -69,10 +70,12 @@ def build(
 ) -> TaskContent:
     """Make the content of the task.
 
-    Splits, those that the chromosomes allow: `spliceai` (human names: chromosomes 1, 3, 5, 7 and 9
-    for testing), `chromosome` (three chromosomes or more: whole ones for validation and testing),
-    `halves` (the second half of the genes of each chromosome for testing). In `spliceai` and
-    `halves`, a tenth of the other genes is for validation; genes that overlap are in one subset.
+    Splits, those that the chromosomes allow: `spliceai` (human, see `is_human`: chromosomes 1, 3,
+    5, 7 and 9 for testing), `chromosome` (three chromosomes or more: whole ones for validation and
+    testing), `halves` (the second half of the genes of each chromosome for testing). In `spliceai`
+    and `halves`, a tenth of the other genes is for validation; genes that overlap are in one
+    subset. So are genes of one name, or of the same DNA and exons, such as those that X and Y
+    share: if a split has them in several subsets, those of the last one are used.
 
     Parameters
     ----------
@@ -110,7 +113,10 @@ def build(
     found = choose_transcripts(path, transcript, biotype, genome.chrom_sizes, notes)
     chosen = _in_genome(found, genome, path, notes)
     chosen.sort(key=lambda one: (one.chrom, one.start, one.end, one.name))
-    splits = _splits(chosen, gap, np.random.default_rng(seed))
+    chosen = _with_copies_as_one_gene(chosen, genome, path, notes)
+    extents = genome.extents
+    human = is_human(dict(zip(genome.names, extents.end - extents.start, strict=True)))
+    splits = _splits(chosen, gap, human, np.random.default_rng(seed))
     if not splits:
         raise TaskError(
             f"{path}: {len(chosen)} genes with introns lie in the genome, too few to train, "
@@ -140,6 +146,49 @@ def _in_genome(
     inside = find_inside(_regions(transcripts), genome, path).wholly
     notes.count_dropped("transcripts_off_the_genome", f"transcripts {OUTSIDE}", path, inside)
     return [one for one, good in zip(transcripts, inside, strict=True) if good]
+
+
+def _with_copies_as_one_gene(
+    transcripts: Sequence[Transcript], genome: Genome, path: Path, notes: Notes
+) -> list[Transcript]:
+    """Give genes of the same DNA and exons one name of the gene, that of the first one.
+
+    The genes that X and Y share have several names or one, by the release of the annotation.
+    """
+    shapes = [_shape(one) for one in transcripts]
+    n_of_shape = Counter(shapes)
+    names: dict[tuple[bytes, bytes], str] = {}
+    found = []
+    for one, shape in zip(transcripts, shapes, strict=True):
+        gene = one.gene
+        if n_of_shape[shape] > 1:
+            pre = label_transcript(one, genome)
+            key = blake2b(pre.codes.tobytes()).digest(), blake2b(pre.labels.tobytes()).digest()
+            gene = names.setdefault(key, gene)
+        found.append(one._replace(gene=gene))
+    n_of_gene = Counter(one.gene for one in found)
+    notes.count(
+        "genes_with_copies",
+        "genes have the name, or the DNA and exons, of another one: they are in one subset",
+        {path: (sum(n for n in n_of_gene.values() if n > 1), len(found))},
+    )
+    return found
+
+
+def _shape(transcript: Transcript) -> tuple[int, ...]:
+    """Positions of the borders of the exons in the direction of the transcript."""
+    borders = [border for exon in transcript.exons for border in exon]
+    if transcript.strand == "-":
+        return tuple(transcript.end - border for border in reversed(borders))
+    return tuple(border - transcript.start for border in borders)
+
+
+def _ids(transcripts: Sequence[Transcript]) -> list[str]:
+    """Return distinct ids: a name that several chromosomes have begins with the chromosome."""
+    n_of_name = Counter(one.name for one in transcripts)
+    return [
+        f"{one.chrom}:{one.name}" if n_of_name[one.name] > 1 else one.name for one in transcripts
+    ]
 
 
 def _regions(transcripts: Sequence[Transcript]) -> Regions:
@@ -245,7 +294,7 @@ def _batches(
 ) -> Iterator[Batch]:
     waiting: list[Batch] = []
     bases = 0
-    for i, transcript in enumerate(transcripts):
+    for i, (transcript, name) in enumerate(zip(transcripts, _ids(transcripts), strict=True)):
         pre = label_transcript(transcript, genome)
         notes["one_base_exons"] += 2 * len(transcript.introns) - int((pre.labels > 0).sum())
         notes["transcripts_with_n"] += int((pre.codes == N).any())
@@ -256,16 +305,16 @@ def _batches(
         if transcript.strand == "-":
             start, end = transcript.end - last, transcript.end - first
         columns = {
-            "id": [f"{transcript.name}:{number}" for number in range(len(codes))],
+            "id": [f"{name}:{number}" for number in range(len(codes))],
             "chrom": [transcript.chrom] * len(codes),
             "start": start,
             "end": end,
             "strand": [transcript.strand] * len(codes),
             "group": [transcript.gene] * len(codes),
         }
-        for name, (_, subsets) in splits.items():
+        for split, (_, subsets) in splits.items():
             assert not isinstance(subsets, Mapping)
-            columns[f"split:{name}"] = pl.Series([subsets[i]] * len(codes), dtype=pl.String)
+            columns[f"split:{split}"] = pl.Series([subsets[i]] * len(codes), dtype=pl.String)
         waiting.append(Batch(codes, labels, pl.DataFrame(columns)))
         bases += codes.size
         if bases >= _BASES:
@@ -296,27 +345,43 @@ def _loci(transcripts: Sequence[Transcript]) -> list[int]:
 
 
 def _splits(
-    transcripts: Sequence[Transcript], gap: int, rng: np.random.Generator
+    transcripts: Sequence[Transcript], gap: int, human: bool, rng: np.random.Generator
 ) -> dict[str, TaskSplit]:
     """Make the splits that have genes in each subset."""
     chroms = [one.chrom for one in transcripts]
     bare = [name.removeprefix("chr").partition("_")[0] for name in chroms]
-    found = {}
-    if HUMAN_ONLY & set(bare):
+    found: dict[str, tuple[str, Subsets]] = {}
+    if human:
         test = np.array([name in TEST_CHROMOSOMES for name in bare])
         subsets = _with_validation(transcripts, test, ~test, rng)
         rule = "test chromosomes 1, 3, 5, 7, 9 (Jaganathan et al. 2019); validation 10 % of genes"
-        found["spliceai"] = TaskSplit(rule, subsets)
+        found["spliceai"] = rule, subsets
     for name, (rule, by_chromosome) in split_by_chromosome(
         Counter(chroms), HeldOut((), (), "")
     ).items():
         assert isinstance(by_chromosome, Mapping)
-        found[name] = TaskSplit(rule, np.array([by_chromosome[c] for c in chroms], object))
+        found[name] = rule, np.array([by_chromosome[c] for c in chroms], object)
     test, train = _halves(transcripts, gap)
     rule = f"the second half of the genes of each chromosome for testing, {gap:,} bp apart"
     subsets = _with_validation(transcripts, test, train, rng)
-    found["halves"] = TaskSplit(f"{rule}; validation 10 % of genes", subsets)
-    return {name: split for name, split in found.items() if len(set(split.subsets) - {None}) == 3}
+    found["halves"] = f"{rule}; validation 10 % of genes", subsets
+    apart = {
+        name: TaskSplit(rule, _with_genes_apart(transcripts, subsets))
+        for name, (rule, subsets) in found.items()
+    }
+    return {name: split for name, split in apart.items() if len(set(split.subsets) - {None}) == 3}
+
+
+def _with_genes_apart(transcripts: Sequence[Transcript], subsets: Subsets) -> Subsets:
+    """Leave out genes that are also in a later one of train, validation and test."""
+    numbers = [-1 if subset is None else SUBSETS.index(subset) for subset in subsets]
+    last: dict[str, int] = {}
+    for one, number in zip(transcripts, numbers, strict=True):
+        last[one.gene] = max(number, last.get(one.gene, -1))
+    earlier = [number < last[one.gene] for one, number in zip(transcripts, numbers, strict=True)]
+    apart = subsets.copy()
+    apart[earlier] = None
+    return apart
 
 
 def _halves(

@@ -12,6 +12,7 @@ gzip; one file is one factor in one cell line.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,8 +22,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from genoglot.errors import TaskError
+from genoglot.errors import BedFormatError, TaskError
 from genoglot.regions import Regions
+from genoglot.regions.bed import line_of_region
+from genoglot.regions.formats import read_numbers
 from genoglot.sequence import Genome
 from genoglot.sequence.alphabet import Codes, N
 from genoglot.sequence.shuffle import dinucleotide_shuffle
@@ -32,6 +35,8 @@ from genoglot.tasks.notes import Notes
 from genoglot.tasks.splits import DEEPSEA, TaskSplit, random_subsets, split_by_chromosome
 from genoglot.tasks.task import Dataset, PublishedResult, Task
 from genoglot.tasks.writer import Batch, TaskContent
+
+log = logging.getLogger("genoglot")
 
 Negatives = Literal["shuffled", "genomic"]
 NEGATIVES: tuple[Negatives, ...] = ("shuffled", "genomic")
@@ -102,7 +107,8 @@ def build(
 
     A positive and its negative are in the same subset of every split. Peaks with the same window
     are one positive. Windows that reach past the end of a sequence or hold N are left out and
-    counted.
+    counted. A positive is in the same subset whatever the negatives are, so that a model can be
+    tested against the other ones.
 
     Splits: `chromosome` (of three or more), `random` (80/10/10 % of the pairs of a positive and its
     negative; windows of neighboring peaks may overlap, which the leakage report counts) and
@@ -121,7 +127,8 @@ def build(
         Length of the windows in bp. They are centered on the summit (column 10 of narrowPeak), or
         on the center of the peak if there is none.
     on_error
-        `"skip"` leaves out malformed lines of the peak file, and logs how many there are.
+        `"skip"` leaves out malformed lines of the peak file, also those whose summit is not in the
+        peak, and logs how many there are.
 
     Raises
     ------
@@ -133,18 +140,18 @@ def build(
         raise TaskError(f"width is {width}; give at least 4 bp")
     rng, notes = np.random.default_rng(seed), Notes()
     peaks = Regions.from_bed(path, on_error=on_error)
-    positives = _positives(peaks, genome, width, path, notes)
+    peaks, center = _with_centers(peaks, path, on_error)
+    positives = _positives(peaks, center, genome, width, path, notes)
+    chroms = Counter(positives.regions.chrom.astype(str).tolist())
+    pairs = random_subsets(len(positives.codes), FRACTIONS, np.random.default_rng([seed, 1]))
     if negatives == "shuffled":
         drawn = int(rng.integers(1 << 31))
         shuffled = dinucleotide_shuffle(positives.codes, seed=drawn)
-        same = (shuffled == positives.codes).all(axis=1)
+        matched = (shuffled != positives.codes).any(axis=1)
         notes.count_dropped(
-            "positives_without_shuffle", "positives have no other shuffle: left out", path, ~same
+            "positives_without_shuffle", "positives have no other shuffle: left out", path, matched
         )
-        positives, others = (
-            _take(positives, ~same),
-            _take(Examples(shuffled, positives.regions), ~same),
-        )
+        others = _take(Examples(shuffled, positives.regions), matched)
     else:
         whole = Regions.from_codes(peaks.chrom_names, peaks.chrom_codes, peaks.start, peaks.end)
         taken = Regions.concat([whole, positives.regions])
@@ -156,16 +163,15 @@ def build(
             path,
             matched,
         )
-        positives = _take(positives, matched)
+    positives, pairs = _take(positives, matched), pairs[matched]
     n = len(positives.codes)
     notes["positives"] = n
-    pairs = random_subsets(n, FRACTIONS, rng)
-    chroms = positives.regions.chrom.astype(str)
-    splits = split_by_chromosome(Counter(chroms.tolist()), DEEPSEA)
+    splits = split_by_chromosome(chroms, DEEPSEA)
     splits["random"] = TaskSplit(
         "80/10/10 % of the pairs of a positive and its negative, at random",
         np.concatenate([pairs, pairs]),
     )
+    rng.permutation(n)  # not used; examples stay in the order of earlier versions
     batch = _batch(positives, others, negatives, splits, rng.permutation(2 * n))
     return TaskContent(
         sources, ["bound"], width, splits, [batch] if n else [], notes,
@@ -177,12 +183,43 @@ def _take(examples: Examples, rows: NDArray[np.bool_]) -> Examples:
     return Examples(examples.codes[rows], examples.regions[rows])
 
 
-def _positives(peaks: Regions, genome: Genome, width: int, path: Path, notes: Notes) -> Examples:
-    """Cut the windows around the summits, each one once."""
-    center = (peaks.start + peaks.end) // 2
-    if "peak" in peaks.columns.columns:
-        summit = peaks.columns["peak"].fill_null(-1).to_numpy()
-        center = np.where(summit >= 0, peaks.start + summit, center)
+def _with_centers(
+    peaks: Regions, path: Path, on_error: OnError
+) -> tuple[Regions, NDArray[np.int64]]:
+    """Find the centers of the windows: the summits, or the middle of peaks without one."""
+    middle = (peaks.start + peaks.end) // 2
+    if "peak" not in peaks.columns.columns:
+        return peaks, middle
+    text = peaks.columns["peak"].cast(pl.String)
+    found = read_numbers(text)
+    offset = np.nan_to_num(found.values, nan=-1)
+    # Peaks of ENCODE have summits at their end.
+    wrong = (offset != np.floor(offset)) | (offset < -1) | (offset > peaks.end - peaks.start)
+    wrong[found.unreadable] = True
+    center = np.where(offset >= 0, peaks.start + np.where(wrong, 0, offset).astype(int), middle)
+    if not wrong.any():
+        return peaks, center
+    row = int(wrong.argmax())
+    if on_error == "raise":
+        problem = (
+            f"the summit {text[row]!r} is not in the peak: column 10 is its offset from the start, "
+            "or -1"
+        )
+        line = "\t".join(map(str, peaks.frame.row(row)))
+        raise BedFormatError(path, line_of_region(path, row), line, problem)
+    log.warning("%s: skipped %d lines whose summit is not in the peak", path, wrong.sum())
+    return peaks[~wrong], center[~wrong]
+
+
+def _positives(
+    peaks: Regions,
+    center: NDArray[np.int64],
+    genome: Genome,
+    width: int,
+    path: Path,
+    notes: Notes,
+) -> Examples:
+    """Cut the windows around the centers, each one once."""
     start = center - width // 2
     windows = Regions.from_codes(
         peaks.chrom_names, peaks.chrom_codes, np.maximum(start, 0), np.maximum(start + width, 0)
@@ -231,8 +268,13 @@ def draw_matched(
     found_codes, found_start = np.zeros_like(codes), np.zeros(len(codes), np.int64)
     matched = np.zeros(len(codes), bool)
     extents = genome.extents
+    rows_of, taken_of = _rows_by_chromosome(regions), _rows_by_chromosome(taken)
+    none = np.empty(0, np.int64)
     for name, begin, end in zip(genome.names, extents.start, extents.end, strict=True):
-        rows = np.flatnonzero((regions.chrom == name) & ~matched)
+        rows, near = rows_of.get(name, none), taken_of.get(name, none)
+        peaks = Regions.from_codes(
+            [name], np.zeros(len(near), np.int32), taken.start[near], taken.end[near]
+        )
         phase = int(rng.integers(width))
         order = rng.permutation(max((int(end - begin) - phase) // width, 0))
         order = order[: _TRIES * len(rows)]
@@ -245,7 +287,7 @@ def draw_matched(
             windows = Regions(np.full(len(start), name, object), start, start + width)
             drawn = genome.fetch(windows)
             free = (drawn != N).all(axis=1)
-            free[windows.overlaps(taken)[0]] = False
+            free[windows.overlaps(peaks)[0]] = False
             drawn, start = drawn[free], start[free]
             ours, theirs = _match(level[waiting], _gc_bin(drawn))
             found_codes[waiting[ours]], found_start[waiting[ours]] = drawn[theirs], start[theirs]
@@ -254,6 +296,13 @@ def draw_matched(
         regions.chrom_names, regions.chrom_codes, found_start, found_start + width
     )
     return _take(Examples(found_codes, chosen), matched), matched
+
+
+def _rows_by_chromosome(regions: Regions) -> dict[str, NDArray[np.int64]]:
+    """Return the rows of each chromosome, in order."""
+    order = np.argsort(regions.chrom_codes, kind="stable")
+    counts = np.bincount(regions.chrom_codes, minlength=len(regions.chrom_names))
+    return dict(zip(regions.chrom_names, np.split(order, np.cumsum(counts)[:-1]), strict=True))
 
 
 def _gc_bin(codes: Codes) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from genoglot.errors import TaskError
+from genoglot.errors import GenoglotError
 
 log = logging.getLogger("genoglot")
 
@@ -35,7 +35,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool | None]:
 
     Raises
     ------
-    TaskError
+    GenoglotError
         If the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool | None]:
                 log.info("%s: another process is making it; waiting", path.with_suffix(""))
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
-                raise TaskError(
+                raise GenoglotError(
                     f"{path}: files cannot be locked here ({error.strerror}); choose another folder"
                 ) from None
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
