@@ -72,6 +72,8 @@ def test_a_file_is_not_replaced_by_a_folder(run_in: Run, tmp_path: Path) -> None
         "motifs scan g.fa -o ./here/../p.bed --bed p.bed",
         "motifs scan g.fa --bed p.bed --motifs m.jaspar -o m.jaspar",
         "motifs scan g.fa --bed p.npy --scores p.npy",
+        "embed model p.npy --genome g.fa -o p.npy",
+        "predict model p.bed --genome p.npy -o p.npy",
         "generate model liver --genes genes.bed -o genes.bed",
         "generate model liver --genes genes.bed --igv genes.bed",
     ],
