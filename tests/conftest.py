@@ -27,6 +27,16 @@ CELLS = ("liver", "kidney", "B cell", "brain", "lung", "heart")
 
 
 @pytest.fixture(scope="session")
+def unmeasured() -> dict[str, str]:
+    """Environment for a process that a signal stops: coverage is not measured there.
+
+    An exception that a signal raises while the tracer of coverage holds its lock leaves it locked,
+    so that the process would wait for ever.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
+@pytest.fixture(scope="session")
 def toy_universe() -> Universe:
     start = np.arange(400) * 1000
     return Universe(Regions(["chr1"] * 200 + ["chr2"] * 200, start, start + 300), genome="toy")

@@ -142,6 +142,26 @@ def check_apart(out: str | Path, sources: Iterable[str | Path | None]) -> None:
             )
 
 
+def check_not_read(out: str | Path | None, sources: Iterable[str | Path | None]) -> None:
+    """Refuse a file that would replace one that is read to make it.
+
+    Parameters
+    ----------
+    out
+        The file to write; `-` is standard output, and None is for an option that is not given.
+    sources
+        Files that are read; `-` is standard input, and None is for an option that is not given.
+
+    Raises
+    ------
+    GenoglotError
+        If one of them is `out`.
+    """
+    read = {Path(source).resolve() for source in sources if source and str(source) != "-"}
+    if out and str(out) != "-" and Path(out).resolve() in read:
+        raise GenoglotError(f"{out}: is read, and would be replaced; choose another output (-o)")
+
+
 def _permit_as_umask(path: Path, holder: Path) -> None:
     """Give files the permissions of new ones; safetensors lets only their owner read."""
     new = holder / f"{path.name}.new"  # a name that the file itself cannot have

@@ -256,11 +256,14 @@ build_atlas(folder, sheet, universe, folder / "out/atlas", jobs=2)
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
-def test_a_stopped_build_leaves_no_atlas(peaks: Path, universe: Universe, name: str) -> None:
+def test_a_stopped_build_leaves_no_atlas(
+    peaks: Path, universe: Universe, name: str, unmeasured: dict[str, str]
+) -> None:
     universe.regions.to_bed(peaks / "universe.bed")
     process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, str(peaks)], stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", ENDLESS, str(peaks)],
+        stderr=subprocess.PIPE, text=True, env=unmeasured,
+    )  # fmt: skip
     out = peaks / "out"
     while not list(out.glob(".atlas.*/atlas/tokens.parquet")):
         assert process.poll() is None  # still at work

@@ -65,12 +65,14 @@ WHAT = ("bench", "run", "tiny.yaml", "--data", "data", "--size", "small", "--dev
 
 
 @pytest.fixture(scope="session")
-def start(bench: Path) -> Callable[..., subprocess.Popen[str]]:
+def start(bench: Path, unmeasured: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
     """Start the command in a process of its own."""
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "genoglot", *arguments]
-        return subprocess.Popen(command, cwd=bench, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, cwd=bench, stderr=subprocess.PIPE, text=True, env=unmeasured
+        )
 
     return start
 

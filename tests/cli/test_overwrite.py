@@ -63,3 +63,32 @@ def test_a_file_is_not_replaced_by_a_folder(run_in: Run, tmp_path: Path) -> None
     for line in (risk, "train ridge --atlas atlas"):
         done = run_in(tmp_path, *line.split(), "-o", "x", "--overwrite", status=2)
         assert done.stderr == "genoglot: error: x: is a file; choose another name\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "motifs scan g.fa -o g.fa",
+        "motifs scan g.fa -o ./here/../p.bed --bed p.bed",
+        "motifs scan g.fa --bed p.bed --motifs m.jaspar -o m.jaspar",
+        "motifs scan g.fa --bed p.npy --scores p.npy",
+        "embed model p.npy --genome g.fa -o p.npy",
+        "predict model p.bed --genome p.npy -o p.npy",
+        "generate model liver --genes genes.bed -o genes.bed",
+        "generate model liver --genes genes.bed --igv genes.bed",
+    ],
+)
+def test_a_file_that_is_read_is_not_replaced(run_in: Run, tmp_path: Path, line: str) -> None:
+    (tmp_path / "here").mkdir()
+    for name in ("g.fa", "p.bed", "p.npy", "m.jaspar", "genes.bed"):
+        (tmp_path / name).write_text(">chr1\nACGT\n" if name == "g.fa" else name)
+    before = {path: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+    (error,) = run_in(tmp_path, *line.split(), status=2).stderr.splitlines()
+    assert "is read, and would be replaced; choose another output (-o)" in error
+    assert {path: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_what_is_read_from_standard_input_can_be_written(run_in: Run, tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(">chr1\nACGT\n")
+    done = run_in(tmp_path, *["motifs", "scan", "g.fa", "--bed", "-", "-o", "-"], status=2)
+    assert "replaced" not in done.stderr  # but there are no regions

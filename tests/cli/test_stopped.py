@@ -82,11 +82,14 @@ OUT = {"pretrain": "enc", "task train": "bound", "train": "direct2"}
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 
 
-def stopped(folder: Path, begun: str, name: str, command: tuple[str, ...]) -> list[str]:
+def stopped(
+    folder: Path, begun: str, name: str, command: tuple[str, ...], env: dict[str, str]
+) -> list[str]:
     """Start a command, send it a signal when a file is there, and return what it said."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "genoglot", *command], cwd=folder, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "genoglot", *command],
+        cwd=folder, stderr=subprocess.PIPE, text=True, env=env,
+    )  # fmt: skip
     while not list(folder.glob(begun)):
         assert process.poll() is None, process.communicate()[1]
         with suppress(subprocess.TimeoutExpired):
@@ -106,10 +109,12 @@ def stopped(folder: Path, begun: str, name: str, command: tuple[str, ...]) -> li
         pytest.param("train", "SIGINT", marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: str) -> None:
+def test_a_stopped_training_is_resumed(
+    inputs: Path, run: Run, what: str, name: str, unmeasured: dict[str, str]
+) -> None:
     if what == "task train":
         run("task", "build", "GUE", "labeled", "-o", "labeled.task", "--no-leakage")
-    lines = stopped(inputs, BEGUN[what], name, LONG[what])
+    lines = stopped(inputs, BEGUN[what], name, LONG[what], unmeasured)
     assert lines == [f"genoglot: stopped by {name}; continue with --resume"]
     out = inputs / OUT[what]
     assert not out.exists() and not list(inputs.glob(f".{out.name}*"))
@@ -121,30 +126,32 @@ def test_a_stopped_training_is_resumed(inputs: Path, run: Run, what: str, name: 
 
 @pytest.mark.parametrize("what", ["simulate", "atlas build"])
 @pytest.mark.parametrize("name", SIGNALS)
-def test_what_is_stopped_leaves_nothing_behind(inputs: Path, what: str, name: str) -> None:
+def test_what_is_stopped_leaves_nothing_behind(
+    inputs: Path, what: str, name: str, unmeasured: dict[str, str]
+) -> None:
     before = sorted(inputs.iterdir())
-    lines = stopped(inputs, BEGUN[what], name, LONG[what])
+    lines = stopped(inputs, BEGUN[what], name, LONG[what], unmeasured)
     assert lines == [f"genoglot: stopped by {name}"]
     assert sorted(inputs.iterdir()) == before
 
 
 @pytest.mark.slow
-def test_a_stopped_library_goes_on(inputs: Path, run: Run) -> None:
+def test_a_stopped_library_goes_on(inputs: Path, run: Run, unmeasured: dict[str, str]) -> None:
     run(*LONG["atlas build"])
     add = ("library", "add", "lib", "--atlas", "atlas2")
-    lines = stopped(inputs, "lib/sets.lance/data/*", "SIGTERM", add)
+    lines = stopped(inputs, "lib/sets.lance/data/*", "SIGTERM", add, unmeasured)
     assert lines == ["genoglot: stopped by SIGTERM; continue with --existing skip"]
     run(*add, "--existing", "skip")
     assert "5,600" in run("library", "info", "lib").stdout
 
 
 @pytest.mark.slow
-def test_under_nohup_a_hangup_changes_nothing(inputs: Path) -> None:
+def test_under_nohup_a_hangup_changes_nothing(inputs: Path, unmeasured: dict[str, str]) -> None:
     command = ["hup" if word == "enc" else word for word in LONG["pretrain"]]
     process = subprocess.Popen(
         ["nohup", sys.executable, "-m", "genoglot", *command],
         cwd=inputs, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True,
+        text=True, env=unmeasured,
     )  # fmt: skip
     while not (inputs / "hup.training/checkpoints/last.ckpt").exists():
         assert process.poll() is None, process.communicate()[1]

@@ -87,6 +87,7 @@ def generate(
     0 to 1); with --genes also gene and distance (bp, negative upstream of the gene's start).
     Scores rank regions; they are not calibrated and not probabilities.
     """
+    from genoglot.files import check_not_read
     from genoglot.models import load
     from genoglot.regions import Genes
     from genoglot.reports.answer import answer_query
@@ -95,6 +96,8 @@ def generate(
 
     if table and track and out == "-":
         raise GenoglotError("--table and --track both print; use -o FILE for the track")
+    for written in (out, igv):
+        check_not_read(written, [genes])
     chosen = choose_device(device)
     annotation = Genes.from_file(genes, alias=alias) if genes is not None else None
     generator = load(model, "text-to-regions").to(chosen)

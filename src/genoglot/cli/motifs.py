@@ -116,7 +116,7 @@ def scan(
     p-value and id of the motif. Each region is scanned for itself, and the hits of a region follow
     those of the region before it.
     """
-    from genoglot.files import text_writer
+    from genoglot.files import check_not_read, text_writer
     from genoglot.reports.predict import check_output
     from genoglot.sequence.motif_hits import HitFinder
     from genoglot.sequence.records import read_regions, report_padding
@@ -130,6 +130,8 @@ def scan(
         raise GenoglotError("--p-value is for hits; give a file for them with --out")
     if scores is not None and out is not None and scores.resolve() == out.resolve():
         raise GenoglotError(f"--scores and --out are the same file, {out}; give two")
+    for written in (out, scores):
+        check_not_read(written, [*fasta, bed, source.motifs])
     motifs = source.read()
     genome = open_genome(fasta, origin, alias)
     regions = genome.extents

@@ -52,11 +52,13 @@ def embed(
     A Parquet file has the names or regions and a column `vector`; an NPY file has only the vectors,
     in the same order.
     """
+    from genoglot.files import check_not_read
     from genoglot.models.dna.sequence_encoder import SequenceEncoder
     from genoglot.reports.predict import check_output, embed_file
     from genoglot.training.device import choose_device
 
     check_output(out)
+    check_not_read(out, [sequences, *(genome.genome or ())])
     encoder = SequenceEncoder.from_pretrained(model).to(choose_device(device))
     written = embed_file(
         encoder,
@@ -100,11 +102,13 @@ def predict(
     A Parquet file has the names or regions and a column for each output; an NPY file has only the
     predictions, in the same order.
     """
+    from genoglot.files import check_not_read
     from genoglot.models import load
     from genoglot.reports.predict import check_output, predict_file
     from genoglot.training.device import choose_device
 
     check_output(out)
+    check_not_read(out, [sequences, *(genome.genome or ())])
     loaded = load(model, "dna-predictor").to(choose_device(device))
     if any_length:
         log.warning(

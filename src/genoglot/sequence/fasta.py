@@ -274,7 +274,7 @@ def _next_header(data: bytes, at: int) -> int:
 def _blocks(path: str | Path, size: int) -> Iterator[bytes]:
     """Read a file's text block by block; every line, the last one too, is ended by LF."""
     if str(path) == "-":
-        standard_input()
+        standard_input()  # refuses a second reading; to peek, as below, is none
     with _opened(path) as stored:
         file = stored
         if _is_gzip(stored):  # its reader can peek as well
